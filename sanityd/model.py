@@ -1,0 +1,345 @@
+"""The nouns of sanityd: frozen, without behaviour of their own beyond what follows from their fields.
+
+Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where they meet.
+"""
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from types import MappingProxyType
+from uuid import UUID
+
+Value = None | bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
+Key = Mapping[str, Value]
+
+
+class Severity(enum.IntEnum):
+    """How much a violation matters; a higher one is worse."""
+
+    #: Worth keeping; never mailed.
+    INFO = 1
+    #: Listed in `status`; never mailed at once.
+    WARNING = 2
+    #: Mailed at once; `check` exits 1.
+    ERROR = 3
+    #: Mailed at once, first.
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The word of the rules file: `error`."""
+        return self.name.lower()
+
+
+class Outcome(enum.StrEnum):
+    """How a run went, which decides what it may change."""
+
+    #: All violating rows were read: the only outcome that may resolve by absence.
+    COMPLETE = "complete"
+    #: The row cap was hit: exact count, but only rows looked at again by key may resolve.
+    TRUNCATED = "truncated"
+    #: The rule could not be evaluated: says nothing about the data.
+    ERRORED = "errored"
+    #: Not looked at, as the source was down.
+    SKIPPED = "skipped"
+
+
+class Fate(enum.StrEnum):
+    """What became of a row that was a violation and is none any more."""
+
+    #: The row is there, in scope and good.
+    FIXED = "fixed"
+    #: The row was deleted.
+    ROW_GONE = "row_gone"
+    #: The row is there, but the rule is no longer about it.
+    LEFT_SCOPE = "left_scope"
+    #: The query of the rule no longer returns it; what became of the row can't be known.
+    NOT_RETURNED = "not_returned"
+    #: The rule left the file.
+    RULE_REMOVED = "rule_removed"
+    #: The rule means something else now.
+    RULE_CHANGED = "rule_changed"
+
+
+class Change(enum.StrEnum):
+    """What a run changed about one row."""
+
+    NEW = "new"
+    ONGOING = "ongoing"
+    #: Seen again within seven days of being resolved.
+    REGRESSED = "regressed"
+    RESOLVED = "resolved"
+
+
+class Reason(enum.StrEnum):
+    """Why the team is told, or why it is not. Every decision has one."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    #: Nothing changed that the team was not told already.
+    KNOWN = "known"
+    #: Warnings and infos are listed, not mailed.
+    MILD = "mild"
+    #: It was over before anybody was told, so nobody needs to hear that it is over.
+    NEVER_TOLD = "never_told"
+    #: The rule could not be evaluated, so there is nothing to say about the data.
+    UNKNOWN = "unknown"
+
+    @property
+    def mails(self) -> bool:
+        """Whether this reason tells the team."""
+        return self in (Reason.OPENED, Reason.ESCALATED, Reason.RESOLVED)
+
+
+def _nothing() -> Mapping[str, Value]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One row (or key, or group) that breaks a rule.
+
+    `shown` holds the columns that the rule allows to leave the database; `detail` says in words, never in values,
+    what is wrong with the row (`email is null`); `rows` is how many rows stand behind it.
+    """
+
+    key: Key
+    shown: Mapping[str, Value] = field(default_factory=_nothing)
+    detail: str = ""
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one evaluation of one rule saw.
+
+    `violations` and `rows` are exact, also beyond the cap; `tracked` holds at most the cap. `fates` maps the
+    fingerprints of formerly open rows that were looked at again to what became of them. `severity` is the step of
+    the ladder that was reached, None when the rule holds. `at` is the moment of the look, by our clock.
+    """
+
+    rule: str
+    kind: str
+    source: str
+    at: datetime
+    outcome: Outcome
+    violations: int = 0
+    rows: int = 0
+    checked: int | None = None
+    measured: float | None = None
+    tracked: tuple[Violation, ...] = ()
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    severity: Severity | None = None
+    key: tuple[str, ...] = ()
+    seconds: float = 0.0
+    statements: int = 0
+    error: str | None = None
+    hint: str | None = None
+    proved_by: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The word of `check --format json`: passed, failed, errored or skipped."""
+        if self.outcome in (Outcome.ERRORED, Outcome.SKIPPED):
+            return self.outcome.value
+        return "passed" if self.severity is None else "failed"
+
+    @property
+    def truncated(self) -> bool:
+        """Whether more rows violate than are tracked one by one."""
+        return self.outcome is Outcome.TRUNCATED
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One violation as the store remembers it: since when, and whether it is still open."""
+
+    fingerprint: str
+    key: Key
+    open: bool
+    first_seen: datetime
+    last_seen: datetime
+    resolved_at: datetime | None = None
+    shown: Mapping[str, Value] = field(default_factory=_nothing)
+    detail: str = ""
+    fate: Fate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row's change of state in one run. `violation` is None for rows that are resolved."""
+
+    fingerprint: str
+    change: Change
+    key: Key
+    violation: Violation | None = None
+    fate: Fate | None = None
+    #: When this stretch of violation began; for resolved rows too.
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A stretch of time in which a rule was violated; at most one is open per rule.
+
+    `violations` is the exact number at the last run that could tell. `fates` counts what became of its rows.
+    """
+
+    id: str
+    rule: str
+    source: str
+    opened_at: datetime
+    severity: Severity
+    violations: int
+    checked: int | None = None
+    resolved_at: datetime | None = None
+    fates: Mapping[Fate, int] = field(default_factory=dict)
+    #: Hash of what the rule meant when the incident opened.
+    meaning: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it still goes on."""
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one recipient was last told of an incident, by a message that was delivered (or may have been)."""
+
+    reason: Reason
+    violations: int
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """What a mail may say about a rule: words from the rules file only."""
+
+    id: str
+    kind: str
+    source: str
+    table: str
+    title: str
+    why: str = ""
+    fix: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
+    #: Where it stands, as `rules.yaml:21`.
+    location: str = ""
+    #: Short hash of the rules file.
+    revision: str = ""
+    #: The columns that identify a row, in order.
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One earlier run, as the bar picture of a mail shows it."""
+
+    at: datetime
+    outcome: Outcome
+    violations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """All that a message about one incident says; rendering adds nothing but form.
+
+    `sentence` says what is wrong (`3 of 1,000 people have no row in mails`). `rows` are the open violations that are
+    tracked, oldest first; `changes` counts this run's transitions. `told` is what this recipient knew before.
+    """
+
+    reason: Reason
+    at: datetime
+    rule: RuleFacts
+    incident: Incident
+    sentence: str
+    complete: bool = True
+    rows: tuple[Tracked, ...] = ()
+    changes: Mapping[Change, int] = field(default_factory=dict)
+    told: Told | None = None
+    #: The last runs, oldest first, this one included.
+    history: tuple[PastRun, ...] = ()
+    #: The name of the channel, so that a mail can say why it came.
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One rendered message for one recipient, frozen before the first attempt to deliver it."""
+
+    message_id: str
+    channel: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def fingerprint(rule: str, source: str, key: Key) -> str:
+    """The identity of a violation: the same row of the same rule has the same one for ever.
+
+    sha256 over rule, source and the typed canonical key; the rule's text is not in it, so that editing a
+    description reopens nothing.
+    """
+    canonical = json.dumps([rule, source, encode_values(key)], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def encode_values(values: Mapping[str, Value]) -> dict[str, object]:
+    """Values as JSON can hold them, with their types, so that `decode_values` gives back what went in."""
+    return {name: _encode(value) for name, value in values.items()}
+
+
+def decode_values(values: Mapping[str, object]) -> dict[str, Value]:
+    """The inverse of `encode_values`. Raises ValueError for a type it doesn't know."""
+    return {name: _decode(value) for name, value in values.items()}
+
+
+def _encode(value: Value) -> object:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return {"float": repr(value)}
+        case bytes():
+            return {"bytes": value.hex()}
+        case datetime():
+            return {"datetime": value.isoformat()}
+        case date():
+            return {"date": value.isoformat()}
+        case time():
+            return {"time": value.isoformat()}
+        case Decimal():
+            return {"decimal": format(value.normalize(), "f") if value.is_finite() else str(value)}
+        case UUID():
+            return {"uuid": str(value)}
+
+
+def _decode(value: object) -> Value:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        [(kind, text)] = value.items()
+        if kind in _READERS:
+            return _READERS[kind](str(text))
+    raise ValueError("not a value that sanityd wrote")
+
+
+_READERS = {
+    "float": float,
+    "bytes": bytes.fromhex,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "decimal": Decimal,
+    "uuid": UUID,
+}

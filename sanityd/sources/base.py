@@ -1,0 +1,119 @@
+"""The contract of a watched database: a `Source` gives read-only `Snapshot`s, and says how its SQL differs.
+
+A database is one file beside this one: a subclass of `Source` with `Dialect` differences as methods. `open_source`
+finds it by the URL's scheme.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, Row, Select
+
+from sanityd.sources.catalog import ColumnInfo, TableInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """How one source is reached. `url` is a secret: it is never printed (and not part of the repr)."""
+
+    name: str
+    url: str = field(repr=False)
+    statement_timeout: timedelta = timedelta(seconds=60)
+    lock_timeout: timedelta = timedelta(seconds=5)
+    connections: int = 2
+    #: The zone in which columns without one are meant.
+    zone: ZoneInfo = ZoneInfo("UTC")
+
+
+class Dialect(ABC):
+    """How the SQL of one database differs, for the few things that checks need beyond plain SQL.
+
+    Every method takes a column of a table, untyped, with what the catalog knows about it, and returns an expression.
+    """
+
+    #: sqlglot's name of the dialect, for the gate.
+    name: ClassVar[str]
+
+    @abstractmethod
+    def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """The value such that `=`, IN and GROUP BY tell apart all that differs in any character (case, accents,
+        trailing blanks), whatever the column's collation says. Selecting it gives the value back."""
+
+    @abstractmethod
+    def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """The value as text (an enum's word, a UUID's usual form, a number's digits), compared exactly."""
+
+    @abstractmethod
+    def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
+        """An exact text in lower case."""
+
+    @abstractmethod
+    def length(self, element: ColumnElement[Any]) -> ColumnElement[int]:
+        """The number of characters (not bytes) of a text."""
+
+    @abstractmethod
+    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+        """Whether an exact text matches the regular expression as a whole, or anywhere where `part`. Case counts."""
+
+    @abstractmethod
+    def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """A point in time that can be compared with `moment` of the same column."""
+
+    @abstractmethod
+    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+        """The aware time `at` as a bound value that compares with `instant` of that column."""
+
+
+class Snapshot(ABC):
+    """One consistent, read-only view of one source; every statement sees the same instant."""
+
+    source: "Source"
+    #: The database's clock when the snapshot was taken, aware, UTC.
+    now: datetime
+    #: How many SELECTs have looked at data so far; the catalog and probes are not counted.
+    statements: int
+
+    @abstractmethod
+    def table(self, name: str, schema: str | None = None) -> TableInfo:
+        """What the catalog says. Raises CheckError (with "did you mean" as the hint) when there is no such table."""
+
+    @abstractmethod
+    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """Run one SELECT. Raises CheckError when it fails or takes too long (the snapshot stays usable), SourceError
+        when the connection is lost."""
+
+    @abstractmethod
+    def query(self, sql: str) -> "ColumnElement[Any] | Any":
+        """A user's SELECT, gated, as a subquery that `rows` can select from."""
+
+    @abstractmethod
+    def predicate(self, sql: str) -> ColumnElement[bool]:
+        """A user's SQL condition, gated, as an expression."""
+
+
+class Source(ABC):
+    """One watched database."""
+
+    settings: SourceSettings
+    dialect: Dialect
+
+    @abstractmethod
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """A new snapshot; always rolled back at the end. Raises SourceError when the database doesn't answer."""
+
+    @abstractmethod
+    def can_write(self) -> bool:
+        """Whether the login could write if it weren't for our guards (`lint --connect` warns)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back all connections."""
+
+
+__all__ = ["Connection", "Dialect", "Snapshot", "Source", "SourceSettings"]

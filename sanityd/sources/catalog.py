@@ -1,0 +1,59 @@
+"""What a database says about one of its tables: columns, their families, and the keys that identify a row."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import TableClause, column, table
+
+
+class Family(enum.StrEnum):
+    """What kind of values a column holds, as far as checks care."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    #: Exact and inexact numbers with a fraction.
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    #: A date and time without a zone; read in the source's `zone`.
+    TIMESTAMP = "timestamp"
+    #: An instant.
+    TIMESTAMPTZ = "timestamptz"
+    UUID = "uuid"
+    BYTES = "bytes"
+    #: One of a closed list of words.
+    ENUM = "enum"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """One column. `type` is the database's own word for it; `collation` is set where the database names one."""
+
+    name: str
+    type: str
+    family: Family
+    nullable: bool = True
+    collation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table or view, as it is in the present snapshot."""
+
+    name: str
+    schema: str | None
+    columns: Mapping[str, ColumnInfo]
+    primary_key: tuple[str, ...] = ()
+    #: Unique indexes over columns that can't be NULL, in the database's order.
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row: the primary key, else the first non-null unique index, else nothing."""
+        return self.primary_key or (self.unique_keys[0] if self.unique_keys else ())
+
+    def clause(self) -> TableClause:
+        """The table for SQL expressions. Columns are untyped, so that values come as the driver gives them."""
+        return table(self.name, *(column(name) for name in self.columns), schema=self.schema)

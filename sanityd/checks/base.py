@@ -1,0 +1,196 @@
+"""The contract of a check kind. A kind is one file in `kinds/`: a class whose fields are the options of the rule.
+
+    Check
+    ├── RowCheck          is_bad(scope) -> condition on one row
+    │   └── ColumnCheck   is_bad_value(scope, column, expected) -> condition on one value
+    ├── QueryCheck        violations(scope) -> SELECT of the keys that violate
+    └── AggregateCheck    measures(scope) -> values of the whole scope; judge(...) -> violations
+
+A check builds SQLAlchemy expressions from a `Scope`, which knows the table, the rows in question and how the database's
+SQL differs. It does no I/O.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import ColumnElement, or_
+
+from sanityd.checks.scope import Scope
+from sanityd.model import Value, Violation
+from sanityd.sources.base import AnySelect
+
+
+def fault(message: str, advice: str = "") -> PydanticCustomError:
+    """A mistake in a rule's options: what is wrong, and what to write instead."""
+    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice})
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """The form of a verb or noun that fits the count."""
+    return one if count == 1 else many
+
+
+class Check(BaseModel, ABC):
+    """What a rule says of its rows. Subclasses set `kind`, and `short` to the field that a short form fills."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    kind: ClassVar[str]
+    short: ClassVar[str | None] = None
+    #: Whether `nulls: fail` has a meaning.
+    judges_nulls: ClassVar[bool] = False
+    #: Whether a scope without rows is a violation when the rule doesn't say (`when_empty`).
+    empty_fails: ClassVar[bool] = False
+    #: Whether the rule names a `table` (else a `source`).
+    needs_table: ClassVar[bool] = True
+    #: Whether the rows it finds are identified by the key of the table.
+    needs_key: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, value: Any) -> Any:
+        """`{email: email}` and `{columns: {email: email}}` say the same; a mapping with a field's name is long."""
+        if cls.short is None:
+            return value
+        names = {field.alias or name for name, field in cls.model_fields.items()}
+        if isinstance(value, dict) and names & value.keys():
+            return value
+        return {cls.model_fields[cls.short].alias or cls.short: value}
+
+    def tables(self) -> Iterable[str]:
+        """The other tables it looks at, as the rule names them."""
+        return ()
+
+    def sql(self) -> Iterable[str]:
+        """The user's SQL conditions in its options, for the gate."""
+        return ()
+
+    def query_sql(self) -> str | None:
+        """The user's whole SELECT, for the gate."""
+        return None
+
+    @abstractmethod
+    def says(self, count: int) -> str:
+        """What is wrong with `count` of its rows, as the end of a sentence: `have no row in mails`."""
+
+    def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """What is wrong, in one sentence with its numbers, without a full stop."""
+        population = f" of {checked:,}" if checked else ""
+        return f"{violations:,}{population} {table} {self.says(violations)}"
+
+
+class RowCheck(Check):
+    """A condition on one row at a time."""
+
+    needs_key: ClassVar[bool] = True
+
+    @abstractmethod
+    def is_bad(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row that violates. NULL is unknown, which passes unless the rule says `nulls: fail`."""
+
+    def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row of which the rule can't tell, because a value is NULL."""
+        return self.is_bad(scope).is_(None)
+
+    def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
+        """Words for what may be wrong with a row, with the condition of each. Nothing when there is only one."""
+        return {}
+
+
+class ColumnCheck(RowCheck):
+    """A condition on single values: `columns` maps each column to what is expected of it."""
+
+    short: ClassVar[str | None] = "columns"
+    judges_nulls: ClassVar[bool] = True
+
+    columns: Mapping[str, Any]
+
+    @abstractmethod
+    def is_bad_value(self, scope: Scope, name: str, expected: Any) -> ColumnElement[bool]:
+        """True for a value of the column that is not as expected; NULL for NULL."""
+
+    def is_bad(self, scope: Scope) -> ColumnElement[bool]:
+        """True when any of the columns is not as expected."""
+        return or_(*(self.is_bad_value(scope, name, expected) for name, expected in self.columns.items()))
+
+    def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
+        """True when any of the columns is NULL."""
+        return or_(*(scope.column(name).is_(None) for name in self.columns))
+
+    def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
+        """Which of several columns it is."""
+        if len(self.columns) == 1:
+            return {}
+        return {name: self.is_bad_value(scope, name, expected) for name, expected in self.columns.items()}
+
+    @model_validator(mode="after")
+    def _names_a_column(self) -> Self:
+        if not self.columns:
+            raise fault("names no column", "write at least one column")
+        return self
+
+
+class QueryCheck(Check):
+    """A SELECT whose every row is a violation."""
+
+    @abstractmethod
+    def key(self, scope: Scope) -> tuple[str, ...]:
+        """The columns of the SELECT that identify a violation."""
+
+    @abstractmethod
+    def violations(self, scope: Scope) -> AnySelect:
+        """One row per violation: the key, the columns to show, and `ROWS` when a violation stands for several."""
+
+    def population(self, scope: Scope) -> AnySelect | None:
+        """All keys that exist, violating or not, and whether each is `IN_SCOPE`; None when that can't be told."""
+        return None
+
+
+class AggregateCheck(Check):
+    """Values of the whole scope, judged outside the database."""
+
+    @abstractmethod
+    def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
+        """Aggregate expressions over the rows in scope, by name."""
+
+    def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """About the table as a whole."""
+        found = "" if checked is None else f" ({checked:,} {plural(checked, 'row', 'rows')} in scope)"
+        return f"{table} {self.says(violations)}{found}"
+
+    @abstractmethod
+    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime) -> "Judgement":
+        """What the values say; `now` is the database's clock."""
+
+
+class Judgement:
+    """The answer of an aggregate check: a measured value, and violations that are keyed by words, not by rows."""
+
+    def __init__(self, measured: float | None, faults: Iterable[tuple[str, int]] = ()) -> None:
+        self.measured = measured
+        self.violations = tuple(Violation({"fault": words}, detail=words, rows=rows) for words, rows in faults)
+
+
+#: The label under which a QueryCheck tells how many rows a violation stands for.
+ROWS = "sanityd_rows"
+#: The label under which a population tells whether a key is in scope (1) or not (0).
+IN_SCOPE = "sanityd_in_scope"
+
+__all__ = [
+    "IN_SCOPE",
+    "ROWS",
+    "AggregateCheck",
+    "Check",
+    "ColumnCheck",
+    "Judgement",
+    "QueryCheck",
+    "RowCheck",
+    "Scope",
+    "Value",
+    "fault",
+    "plural",
+]

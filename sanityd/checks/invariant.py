@@ -1,0 +1,120 @@
+"""The part of a rule that looks at data: which rows of which table, what must hold, and how much it matters.
+
+Plain frozen values, made by `rules.py` and read by the planner; no SQL and no database here.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sanityd.model import Severity
+
+if TYPE_CHECKING:
+    from sanityd.checks.base import Check
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table of a source, as rules name it: `source.table` or `source.schema.table`."""
+
+    source: str
+    name: str
+    schema: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, sources: Collection[str], default: str | None = None) -> "TableName":
+        """Read a name. A first part that is a source is the source; else the table is in the `default` source.
+
+        Raises ValueError when neither says which source is meant, or when there are too many parts.
+        """
+        parts = text.split(".")
+        if not all(parts):
+            raise ValueError(f"`{text}` is not a table name")
+        if len(parts) > 1 and parts[0] in sources:
+            source, *rest = parts
+        elif default is not None:
+            source, rest = default, parts
+        else:
+            raise ValueError(f"`{text}` does not begin with the name of a source")
+        if len(rest) > 2:
+            raise ValueError(f"`{text}` has too many parts: write `source.table` or `source.schema.table`")
+        return cls(source, rest[-1], rest[0] if len(rest) == 2 else None)
+
+    def __str__(self) -> str:
+        """The name as people write it."""
+        return ".".join(part for part in (self.source, self.schema, self.name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """`10m of created_at`: how long before the database's present, by which column."""
+
+    duration: timedelta
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a rule is about. `sources` are the names of all sources, by which table names are understood."""
+
+    source: str
+    table: TableName | None = None
+    sources: frozenset[str] = frozenset()
+    where: str | None = None
+    within: Age | None = None
+    window: Age | None = None
+    key: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+    nulls_fail: bool = False
+    #: None: the kind's own default.
+    empty_fails: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a ladder: from so many violations, or from such a share of the rows in scope."""
+
+    severity: Severity
+    count: int | None = None
+    percent: Decimal | None = None
+
+    def reached(self, violations: int, rows: int, checked: int | None) -> bool:
+        """Whether the step is reached. Shares are compared exactly, never rounded: four rows of a billion count."""
+        if self.count is not None:
+            return violations >= self.count
+        if self.percent is None or violations == 0:
+            return False
+        # Without a population a share can't be told; being silent then would be a lie.
+        return not checked or rows * 100 >= self.percent * checked
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """From which extent on a violation is how severe: `{error: 1, critical: 50}`."""
+
+    steps: tuple[Step, ...] = (Step(Severity.ERROR, count=1),)
+
+    def severity(self, violations: int, rows: int, checked: int | None) -> Severity | None:
+        """The highest step reached; None when the rule holds well enough."""
+        reached = [step.severity for step in self.steps if step.reached(violations, rows, checked)]
+        return max(reached, default=None)
+
+    @property
+    def declared(self) -> Severity:
+        """The lowest step: how the rule is called as long as nothing is known."""
+        return min(step.severity for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One promise about the data of one source."""
+
+    id: str
+    kind: str
+    check: "Check"
+    subject: Subject
+    ladder: Ladder = Ladder()
+    #: How many violating rows are followed one by one.
+    cap: int = 1000

@@ -1,0 +1,40 @@
+"""`accepted_values`: columns that hold one of a list of values."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+from sqlalchemy import ColumnElement
+
+from sanityd.checks.base import ColumnCheck, Scope, plural
+from sanityd.checks.scope import bind
+
+Listed = list[bool | int | float | str]
+
+
+def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
+    """Whether the column is exactly one of the values. In a text column numbers are meant as their digits."""
+    if scope.is_text(name):
+        return scope.text(name).in_([bind(value if isinstance(value, str) else str(value)) for value in values])
+    return scope.column(name).in_([bind(value) for value in values])
+
+
+class AcceptedValues(ColumnCheck):
+    """Every value is one of those listed, to the letter: case, accents and trailing spaces count.
+
+    ```yaml
+    accepted_values: {status: [new, paid, void]}
+    ```
+    """
+
+    kind: ClassVar[str] = "accepted_values"
+
+    columns: Mapping[str, Listed] = Field(description="Each column with the values it may have.")
+
+    def is_bad_value(self, scope: Scope, name: str, expected: Listed) -> ColumnElement[bool]:
+        """True for a value that is not listed."""
+        return ~is_listed(scope, name, expected)
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        return f"{plural(count, 'has', 'have')} {' or '.join(self.columns)} outside the accepted values"

@@ -1,0 +1,57 @@
+"""`between`: columns whose values lie in a range."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, or_
+
+from sanityd.checks.base import ColumnCheck, Scope, plural
+from sanityd.checks.ranges import Bound, Range
+from sanityd.checks.scope import bind
+from sanityd.errors import CheckError
+from sanityd.sources.catalog import Family
+
+_TIMES = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
+
+
+class Between(ColumnCheck):
+    """Every value lies in a range, bounds included. Numbers, dates and text.
+
+    ```yaml
+    between: {age: [0, 120]}
+    between: {price: {above: 0, max: 9999.99}, sold_on: {min: 2020-01-01}}
+    ```
+
+    `above` and `below` leave the bound out. A date without a zone is meant in the source's `zone`.
+    """
+
+    kind: ClassVar[str] = "between"
+
+    columns: Mapping[str, Range] = Field(description="Each column with its range.")
+
+    def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
+        """True for a value outside the range."""
+        if scope.column_info(name).family in _TIMES:
+            outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound)))
+        elif scope.is_text(name):
+            outside = expected.excludes(scope.text(name), lambda bound: bind(str(bound)))
+        else:
+            outside = expected.excludes(scope.column(name), bind)
+        return or_(*outside)
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        outside = " or ".join(f"{name} outside {expected}" for name, expected in self.columns.items())
+        return f"{plural(count, 'has', 'have')} {outside}"
+
+
+def _time(bound: Bound) -> datetime:
+    text: Any = bound
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise CheckError(
+            f"`{bound}` is not a date or time", "Write it as `2026-01-31` or `2026-01-31 12:00`."
+        ) from None

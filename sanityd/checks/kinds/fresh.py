@@ -1,0 +1,67 @@
+"""`fresh`: the newest row is not older than so long."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement, and_, case, func
+
+from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
+from sanityd.durations import duration
+
+
+class Fresh(AggregateCheck):
+    """The newest row is not older than so long, by the database's clock.
+
+    ```yaml
+    fresh: {created_at: 1h}
+    fresh: {columns: {created_at: 1h}, ahead: 5m}
+    ```
+
+    A row dated in the future says nothing about freshness, and hides nothing: it doesn't count, and is a violation of
+    its own. `ahead` (one minute) is how far a clock may run ahead before that. No rows at all is a violation.
+    """
+
+    kind: ClassVar[str] = "fresh"
+    short: ClassVar[str | None] = "columns"
+    empty_fails: ClassVar[bool] = True
+
+    columns: Mapping[str, str] = Field(min_length=1, description="Each column with the age its newest row may have.")
+    ahead: str = Field("1m", description="How far in the future a row may be dated.")
+
+    @field_validator("columns", "ahead")
+    @classmethod
+    def _are_durations(cls, value: Any) -> Any:
+        for text in value.values() if isinstance(value, Mapping) else [value]:
+            try:
+                duration(text)
+            except ValueError as error:
+                raise fault(f"`{text}` is not a duration", str(error)) from None
+        return value
+
+    def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
+        """Per column: rows that are young enough, and rows from the future."""
+        expressions: dict[str, ColumnElement[Any]] = {}
+        for place, (name, limit) in enumerate(self.columns.items()):
+            instant = scope.instant(name)
+            from_future = instant > scope.moment(name, scope.now + duration(self.ahead))
+            young = and_(instant >= scope.moment(name, scope.now - duration(limit)), ~from_future)
+            expressions[f"young{place}"] = func.count(case((young, 1)))
+            expressions[f"future{place}"] = func.count(case((from_future, 1)))
+        return expressions
+
+    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime) -> Judgement:
+        """Stale when no row is young enough; rows from the future are told apart."""
+        faults: list[tuple[str, int]] = []
+        for place, name in enumerate(self.columns):
+            if not measured[f"young{place}"]:
+                faults.append((f"{name} is stale", checked))
+            if measured[f"future{place}"]:
+                faults.append((f"{name} is in the future", measured[f"future{place}"]))
+        return Judgement(float(measured["young0"]), faults)
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        limits = " and ".join(f"{name} of the last {limit}" for name, limit in self.columns.items())
+        return f"has no row with {limits}, or rows from the future"

@@ -1,0 +1,128 @@
+"""`has`: every row has its counterpart in another table."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+
+from sanityd.checks.base import Check, RowCheck, Scope, fault, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many counterparts are right: from `low` to `high`, both included; `high` None is without end."""
+
+    low: int
+    high: int | None
+
+    def __str__(self) -> str:
+        """In words, as rules write it."""
+        if self.high is None:
+            return f"at least {self.low}"
+        if self.high == 0:
+            return "none"
+        return f"exactly {self.high}" if self.low == self.high else f"at most {self.high}"
+
+
+def parse_count(text: Any) -> Count:
+    """Read `at least 1`, `at most N`, `exactly N`, `none` or a bare number. Raises a fault for anything else."""
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
+        return Count(text, text)
+    found = re.fullmatch(r"(at least|at most|exactly) ([0-9]+)|(none)", str(text))
+    if not found:
+        raise fault(f"`{text}` is not a count", "write `at least 1`, `at most 1`, `exactly 1` or `none`")
+    if found[3]:
+        return Count(0, 0)
+    number = int(found[2])
+    if found[1] == "at least" and number == 0:
+        raise fault("`at least 0` is always true", "write `at least 1`, or `none`")
+    return {"at least": Count(number, None), "at most": Count(0, number), "exactly": Count(number, number)}[found[1]]
+
+
+def same_row(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
+    """The condition under which a row of `other` belongs to a row of `scope`."""
+    return and_(*(scope.column(mine) == other.column(theirs) for mine, theirs in on.items()))
+
+
+class Has(RowCheck):
+    """Every row has its counterpart in another table, or a right number of them.
+
+    ```yaml
+    has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
+    has: {in: app.mails, on: {id: person_id}, count: at most 1}
+    ```
+
+    `on` maps columns of the rule's table to columns of the other; several make a composite key. `where` picks among the
+    counterparts. `count` is `at least 1` (the default), `at most N`, `exactly N` or `none`. A row whose own column is
+    NULL passes unless the rule says `nulls: fail`; a NULL on the other side never hides anything.
+    """
+
+    kind: ClassVar[str] = "has"
+    judges_nulls: ClassVar[bool] = True
+
+    in_: str = Field(alias="in", description="The table of the counterparts: `source.table`.")
+    on: Mapping[str, str] = Field(min_length=1, description="Columns of this table, each with its column there.")
+    where: str | None = Field(None, description="A SQL condition that picks among the counterparts.")
+    count: Any = Field(Count(1, None), description="`at least 1`, `at most N`, `exactly N` or `none`.")
+
+    @field_validator("count")
+    @classmethod
+    def _read_count(cls, value: Any) -> Count:
+        return value if isinstance(value, Count) else parse_count(value)
+
+    def tables(self) -> Iterable[str]:
+        """The table of the counterparts."""
+        return (self.in_,)
+
+    def sql(self) -> Iterable[str]:
+        """The condition on the counterparts."""
+        return () if self.where is None else (self.where,)
+
+    def is_bad(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row with too few or too many counterparts."""
+        other = scope.other(self.in_, self.where)
+        known = and_(*(scope.column(name).is_not(None) for name in self.on))
+        return and_(known, self._is_wrong(scope, other))
+
+    def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row whose own column is NULL."""
+        return or_(*(scope.column(name).is_(None) for name in self.on))
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        where = f" where {self.where}" if self.where else ""
+        if self.count == Count(1, None):
+            return f"{plural(count, 'has', 'have')} no row in {self.in_}{where}"
+        if self.count == Count(0, 0):
+            return f"{plural(count, 'has', 'have')} a row in {self.in_}{where}"
+        rows = plural(self.count.high if self.count.high is not None else self.count.low, "row", "rows")
+        return f"{plural(count, 'does', 'do')} not have {self.count} {rows} in {self.in_}{where}"
+
+    def _is_wrong(self, scope: Scope, other: Scope) -> ColumnElement[bool]:
+        low, high = self.count.low, self.count.high
+        if (low, high) == (1, None):
+            return ~self._some(scope, other)
+        if high == 0:
+            return self._some(scope, other)
+        if low == 0:
+            return self._some_group(scope, other, func.count() > high)
+        return ~self._some_group(scope, other, func.count() >= low if high is None else func.count() == high)
+
+    def _some(self, scope: Scope, other: Scope) -> ColumnElement[bool]:
+        inner = select(1).select_from(other.table).where(same_row(scope, other, self.on), other.rows)
+        return exists(inner.correlate(scope.table))
+
+    def _some_group(self, scope: Scope, other: Scope, having: ColumnElement[bool]) -> ColumnElement[bool]:
+        # Counted once per key and then joined; a correlated count would read the other table once per row.
+        keys = [other.column(theirs).label(f"key{place}") for place, theirs in enumerate(self.on.values())]
+        known = and_(*(other.column(theirs).is_not(None) for theirs in self.on.values()))
+        grouped = select(*keys).where(other.rows, known).group_by(*(key.element for key in keys)).having(having)
+        counted = grouped.subquery("counted")
+        same = and_(*(scope.column(mine) == counted.c[f"key{place}"] for place, mine in enumerate(self.on)))
+        return exists(select(1).select_from(counted).where(same).correlate(scope.table))
+
+
+__all__ = ["Check", "Count", "Has", "parse_count", "same_row"]

@@ -1,0 +1,42 @@
+"""`matches`: columns whose text has a format or matches a regular expression."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+from sqlalchemy import ColumnElement
+
+from sanityd.checks.base import ColumnCheck, Scope, plural
+from sanityd.checks.formats import FORMATS
+
+
+class Matches(ColumnCheck):
+    """Every value, as a whole, has a named format or matches a regular expression. Case counts.
+
+    ```yaml
+    matches: {email: email}
+    matches: {sku: "[A-Z]{3}-[0-9]+"}
+    matches: {columns: {note: "invoice [0-9]+"}, part: true}
+    ```
+
+    Named formats mean the same on every database: `email`, `uuid`, `url`, `ip`, `iso_date`, `e164`, `country`,
+    `currency`, `slug`. Any other text is a regular expression in the database's own flavour: POSIX with Perl's classes
+    on PostgreSQL, PCRE on MariaDB, Python's on SQLite. `part: true` searches instead of matching the whole value.
+    """
+
+    kind: ClassVar[str] = "matches"
+
+    columns: Mapping[str, str] = Field(description="Each column with a named format or a regular expression.")
+    part: bool = Field(False, description="Whether it is enough that a part of the value matches.")
+
+    def is_bad_value(self, scope: Scope, name: str, expected: str) -> ColumnElement[bool]:
+        """True for a value that does not match."""
+        return ~scope.matches(name, FORMATS.get(expected, expected), part=self.part)
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        wrong = " or ".join(
+            f"no well-formed {name}" if expected in FORMATS else f"{name} in the wrong form"
+            for name, expected in self.columns.items()
+        )
+        return f"{plural(count, 'has', 'have')} {wrong}"

@@ -1,0 +1,80 @@
+"""`references`: every value exists in another table."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+
+from sanityd.checks.base import RowCheck, Scope, fault, plural
+from sanityd.checks.kinds.has import same_row
+
+
+class References(RowCheck):
+    """Every value that is not NULL exists in another table: a foreign key, where the database has none.
+
+    ```yaml
+    references: {person_id: people.id}
+    references: {order_id: order_lines.order_id, line: order_lines.line}
+    references: {columns: {person_id: people.id}, where: "deleted_at is null"}
+    ```
+
+    Columns that point into the same table make one composite reference, which passes when any of them is NULL (MATCH
+    SIMPLE). `where` picks among the rows that may be pointed at.
+    """
+
+    kind: ClassVar[str] = "references"
+    short: ClassVar[str | None] = "columns"
+    judges_nulls: ClassVar[bool] = True
+
+    columns: Mapping[str, str] = Field(min_length=1, description="Each column with the `table.column` it points at.")
+    where: str | None = Field(None, description="A SQL condition that picks among the rows pointed at.")
+
+    @model_validator(mode="after")
+    def _names_table_and_column(self) -> Self:
+        for target in self.columns.values():
+            table, dot, column = target.rpartition(".")
+            if not (table and dot and column):
+                raise fault(f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`")
+        return self
+
+    def tables(self) -> Iterable[str]:
+        """The tables pointed at."""
+        return self._by_table()
+
+    def sql(self) -> Iterable[str]:
+        """The condition on the rows pointed at."""
+        return () if self.where is None else (self.where,)
+
+    def is_bad(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row that points at nothing."""
+        return or_(*(self._dangles(scope, table, on) for table, on in self._by_table().items()))
+
+    def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
+        """True for a row that doesn't point anywhere."""
+        return or_(*(scope.column(name).is_(None) for name in self.columns))
+
+    def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
+        """Which of several references dangles."""
+        by_table = self._by_table()
+        if len(by_table) == 1:
+            return {}
+        return {f"not in {table}": self._dangles(scope, table, on) for table, on in by_table.items()}
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        targets = " or ".join(f"{mine} that is in no {target}" for mine, target in self.columns.items())
+        return f"{plural(count, 'has', 'have')} {targets}"
+
+    def _by_table(self) -> dict[str, dict[str, str]]:
+        tables: dict[str, dict[str, str]] = {}
+        for mine, target in self.columns.items():
+            table, _, column = target.rpartition(".")
+            tables.setdefault(table, {})[mine] = column
+        return tables
+
+    def _dangles(self, scope: Scope, table: str, on: Mapping[str, str]) -> ColumnElement[bool]:
+        other = scope.other(table, self.where)
+        known = and_(*(scope.column(mine).is_not(None) for mine in on))
+        inner = select(1).select_from(other.table).where(same_row(scope, other, on), other.rows)
+        return and_(known, ~exists(inner.correlate(scope.table)))

@@ -1,0 +1,87 @@
+"""`unique`: no key occurs twice."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement, and_, case, func, select, true
+
+from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
+from sanityd.sources.base import AnySelect
+
+
+class Unique(QueryCheck):
+    """No value, or combination of values, occurs more than once. A violation is the duplicated key.
+
+    ```yaml
+    unique: email
+    unique: [tenant_id, number]
+    unique: {columns: email, ignore: [case, spaces]}
+    ```
+
+    Values are compared to the letter; `ignore: [case]` folds case, `ignore: [spaces]` drops spaces at both ends. A NULL
+    in the key exempts the row, as in SQL's UNIQUE; `nulls: equal` makes NULLs equal to each other. With `window`, a row
+    in the window is also compared with those before it. Violations are counted as keys, and the rows that share them.
+    """
+
+    kind: ClassVar[str] = "unique"
+    short: ClassVar[str | None] = "columns"
+
+    columns: list[str] = Field(min_length=1, description="The columns that make the key.")
+    ignore: list[Literal["case", "spaces"]] = Field([], description="Differences that don't count.")
+    nulls: Literal["distinct", "equal"] = Field("distinct", description="Whether NULLs equal each other.")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    def key(self, scope: Scope) -> tuple[str, ...]:
+        """The columns of the key."""
+        return tuple(self.columns)
+
+    def violations(self, scope: Scope) -> AnySelect:
+        """Keys with more than one row, of which at least one is in the window."""
+        keys = self._compared(scope)
+        recent = func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
+        return (
+            select(*(key.label(name) for name, key in keys.items()), func.count().label(ROWS))
+            .select_from(scope.table)
+            .where(scope.judged, self._counts(scope))
+            .group_by(*keys.values())
+            .having(and_(func.count() > 1, recent))
+        )
+
+    def population(self, scope: Scope) -> AnySelect:
+        """All keys, once each."""
+        keys = self._compared(scope)
+        in_scope = func.max(case((and_(scope.rows, self._counts(scope)), 1), else_=0)).label(IN_SCOPE)
+        labelled = (key.label(name) for name, key in keys.items())
+        return select(*labelled, in_scope).select_from(scope.table).group_by(*keys.values())
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        return f"{plural(count, 'occurs', 'occur')} more than once"
+
+    def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """Counts keys, and the rows that share them."""
+        values = f"{violations:,} {plural(violations, 'value', 'values')} of {', '.join(self.columns)}"
+        return f"{values} {self.says(violations)} in {table}, in {rows:,} rows"
+
+    def _counts(self, scope: Scope) -> ColumnElement[bool]:
+        if self.nulls == "equal":
+            return true()
+        return and_(*(scope.column(name).is_not(None) for name in self.columns))
+
+    def _compared(self, scope: Scope) -> dict[str, ColumnElement[Any]]:
+        return {name: self._as_compared(scope, name) for name in self.columns}
+
+    def _as_compared(self, scope: Scope, name: str) -> ColumnElement[Any]:
+        if not scope.is_text(name) or not self.ignore:
+            return scope.exact(name)
+        value = scope.folded(name) if "case" in self.ignore else scope.text(name)
+        return func.trim(value) if "spaces" in self.ignore else value

@@ -1,0 +1,223 @@
+"""One look at one rule: the statements for each form of check, and what became of rows that were violations before."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from sanityd.checks.base import IN_SCOPE, ROWS, AggregateCheck, QueryCheck, RowCheck
+from sanityd.checks.planner import Look
+from sanityd.checks.scope import bind
+from sanityd.errors import CheckError
+from sanityd.model import Fate, Key, Value, Violation, fingerprint
+from sanityd.sources.base import AnySelect
+
+Item = TypeVar("Item")
+
+#: How many keys one statement asks for.
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look saw; the fields mean what they mean in a Run."""
+
+    violations: int
+    rows: int
+    checked: int | None
+    tracked: tuple[Violation, ...]
+    measured: float | None = None
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+
+
+def see(look: Look, open_keys: Mapping[str, Key]) -> Seen:
+    """Look at one rule. `open_keys` are its open violations by fingerprint.
+
+    Raises CheckError when it can't be evaluated, SourceError when the source is lost.
+    """
+    seen = _FORMS[look.form](look)
+    if seen.checked == 0 and not seen.violations and _empty_fails(look):
+        seen = replace(seen, violations=seen.violations + 1, tracked=(*seen.tracked, _EMPTY))
+    return replace(seen, fates=_fates(look, seen, open_keys)) if open_keys else seen
+
+
+_EMPTY = Violation({"fault": "no rows in scope"}, detail="there are no rows in scope", rows=0)
+
+
+def _see_rows(look: Look) -> Seen:
+    scope = look.scope
+    counts = select(func.count().label("checked"), func.count(case((look.bad, 1))).label("bad"))
+    [(checked, bad)] = scope.snapshot.rows(counts.select_from(scope.table).where(scope.rows))
+    return Seen(bad, bad, checked, tuple(_violating_rows(look)) if bad else ())
+
+
+def _violating_rows(look: Look) -> Iterator[Violation]:
+    scope, subject = look.scope, look.invariant.subject
+    check = look.invariant.check
+    assert isinstance(check, RowCheck)
+    shown = [name for name in subject.show if name not in look.key]
+    reasons = list(check.reasons(scope).items())
+    # Positions instead of labels: a table may have a column of any name.
+    columns: list[ColumnElement[Any]] = [scope.column(name) for name in (*look.key, *shown)]
+    columns += [case((condition, 1), else_=0).label(f"sanityd_reason{n}") for n, (_, condition) in enumerate(reasons)]
+    statement = select(*columns).where(look.violating).order_by(*columns[: len(look.key)])
+    for row in _distinct(look, scope.snapshot.rows(statement.limit(look.invariant.cap))):
+        end = len(look.key) + len(shown)
+        applies = [words for (words, _), hit in zip(reasons, row[end:], strict=True) if hit]
+        yield Violation(
+            key=_values(look.key, row),
+            shown=_values(shown, row[len(look.key) : end]),
+            detail=", ".join(applies),
+        )
+
+
+def _see_query(look: Look) -> Seen:
+    scope, check = look.scope, look.invariant.check
+    assert isinstance(check, QueryCheck)
+    statement = check.violations(scope)
+    names = list(statement.selected_columns.keys())
+    found = scope.snapshot.rows(statement.limit(look.invariant.cap + 1))
+    tracked = [_from_query(look, names, row) for row in _distinct(look, found)]
+    violations, rows = len(tracked), sum(violation.rows for violation in tracked)
+    if violations > look.invariant.cap:
+        found_all = statement.subquery("found")
+        total = func.sum(found_all.c[ROWS]) if ROWS in names else func.count()
+        [(violations, rows)] = scope.snapshot.rows(select(func.count(), total).select_from(found_all))
+    return Seen(violations, int(rows), _checked(look), tuple(tracked[: look.invariant.cap]))
+
+
+def _checked(look: Look) -> int | None:
+    if not look.invariant.check.needs_table:
+        return None
+    scope = look.scope
+    [(checked,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(scope.rows))
+    return int(checked)
+
+
+def _from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violation:
+    values = _values(names, row)
+    rows = values.pop(ROWS, 1)
+    key = {name: values.pop(name) for name in look.key}
+    return Violation(key, shown=values, rows=int(str(rows)))
+
+
+def _see_aggregate(look: Look) -> Seen:
+    scope, check = look.scope, look.invariant.check
+    assert isinstance(check, AggregateCheck)
+    measures = check.measures(scope)
+    statement = select(func.count(), *measures.values()).select_from(scope.table).where(scope.rows)
+    [(checked, *values)] = scope.snapshot.rows(statement)
+    if checked == 0 and look.invariant.subject.empty_fails is False:
+        return Seen(0, 0, 0, (), measured=0.0)
+    judgement = check.judge(dict(zip(measures, values, strict=True)), checked, scope.now)
+    rows = sum(violation.rows for violation in judgement.violations)
+    return Seen(len(judgement.violations), rows, checked, judgement.violations, measured=judgement.measured)
+
+
+_FORMS = {"row scan": _see_rows, "query": _see_query, "aggregate": _see_aggregate}
+
+
+def _empty_fails(look: Look) -> bool:
+    """Whether no rows at all is a violation: as the rule says, else as its kind does (which aggregates judge alone)."""
+    return bool(look.invariant.subject.empty_fails)
+
+
+def _fates(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> dict[str, Fate]:
+    """What became of open violations that this look did not find. Rows beyond the cap are looked at again by key."""
+    found = {_fingerprint(look, violation.key) for violation in seen.tracked}
+    absent = {mark: key for mark, key in open_keys.items() if mark not in found and set(key) == set(look.key)}
+    fates = dict.fromkeys(open_keys.keys() - found - absent.keys(), Fate.NOT_RETURNED)
+    if seen.violations > len(seen.tracked):
+        still = set().union(*(_still_bad(look, chunk) for chunk in _chunks(absent.values())))
+        absent = {mark: key for mark, key in absent.items() if mark not in still}
+    for chunk in _chunks(absent.items()):
+        fates |= _fates_of(look, dict(chunk))
+    return fates
+
+
+def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:
+    check = look.invariant.check
+    if isinstance(check, RowCheck):
+        columns = [look.scope.column(name) for name in look.key]
+        statement = select(*columns).where(look.violating, _any_of(columns, look.key, keys))
+    elif isinstance(check, QueryCheck):
+        found = check.violations(look.scope).subquery("found")
+        columns = [found.c[name] for name in look.key]
+        statement = select(*columns).where(_any_of(columns, look.key, keys))
+    else:
+        return set()
+    return {_fingerprint(look, _values(look.key, row)) for row in look.scope.snapshot.rows(statement)}
+
+
+def _fates_of(look: Look, absent: Mapping[str, Key]) -> dict[str, Fate]:
+    population = _population(look)
+    if population is None:
+        gone = Fate.FIXED if isinstance(look.invariant.check, AggregateCheck) else Fate.NOT_RETURNED
+        return dict.fromkeys(absent, gone)
+    all_keys = population.subquery("population")
+    columns = [all_keys.c[name] for name in look.key]
+    statement = select(*columns, all_keys.c[IN_SCOPE]).where(_any_of(columns, look.key, list(absent.values())))
+    fates = dict.fromkeys(absent, Fate.ROW_GONE)
+    for *key, in_scope in look.scope.snapshot.rows(statement):
+        mark = _fingerprint(look, _values(look.key, key))
+        if mark in fates:
+            fates[mark] = Fate.FIXED if in_scope else Fate.LEFT_SCOPE
+    return fates
+
+
+def _population(look: Look) -> AnySelect | None:
+    check, scope = look.invariant.check, look.scope
+    if isinstance(check, QueryCheck):
+        return check.population(scope)
+    if isinstance(check, RowCheck):
+        return select(*(scope.column(name) for name in look.key), case((scope.rows, 1), else_=0).label(IN_SCOPE))
+    return None
+
+
+def _any_of(columns: Sequence[ColumnElement[Any]], names: Sequence[str], keys: Iterable[Key]) -> ColumnElement[bool]:
+    """Whether the columns are one of the keys. A collation may let too many pass: fingerprints decide afterwards."""
+
+    def is_key(key: Key) -> ColumnElement[bool]:
+        pairs = zip(columns, (key[name] for name in names), strict=True)
+        return and_(*(column.is_(None) if value is None else column == bind(value) for column, value in pairs))
+
+    return or_(*(is_key(key) for key in keys))
+
+
+def _distinct(look: Look, rows: Sequence[Any]) -> Sequence[Any]:
+    """The rows, sure that their keys identify them. Raises CheckError when two share one."""
+    keys = [_fingerprint(look, _values(look.key, row)) for row in rows]
+    if len(set(keys)) < len(keys):
+        raise CheckError(
+            f"the key ({', '.join(look.key)}) is ambiguous: two violating rows share it",
+            "Name columns in `key:` that are different for every row.",
+        )
+    return rows
+
+
+def _fingerprint(look: Look, key: Key) -> str:
+    return fingerprint(look.invariant.id, look.invariant.subject.source, key)
+
+
+def _values(names: Iterable[str], row: Sequence[Any]) -> dict[str, Value]:
+    return {name: _value(value) for name, value in zip(names, row, strict=False)}
+
+
+def _value(value: Any) -> Value:
+    """A driver's value as one of ours; types that only one database has become text."""
+    if isinstance(value, memoryview | bytearray):
+        return bytes(value)
+    if value is None or isinstance(value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID):
+        return value
+    return str(value)
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
+    rest = iter(items)
+    while chunk := tuple(islice(rest, CHUNK)):
+        yield chunk

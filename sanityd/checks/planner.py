@@ -1,0 +1,77 @@
+"""Invariants of one batch → a Plan: how each will be looked at, in one snapshot. Builds SQL and asks the catalog; reads
+no rows.
+
+A rule that can't be planned (a missing column, no key) is refused on its own; the others keep their plan.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, and_, or_
+
+from sanityd.checks.base import AggregateCheck, QueryCheck, RowCheck
+from sanityd.checks.invariant import Invariant
+from sanityd.checks.scope import Scope
+from sanityd.errors import CheckError
+from sanityd.sources.base import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One rule, ready to be looked at: its scope, and the columns that identify its violations."""
+
+    invariant: Invariant
+    scope: Scope
+    key: tuple[str, ...]
+    #: One word for how: `row scan`, `query` or `aggregate`.
+    form: str
+
+    @property
+    def bad(self) -> ColumnElement[bool]:
+        """The condition of a violating row, NULLs decided as the rule says. Only for row checks."""
+        check = self.invariant.check
+        assert isinstance(check, RowCheck)
+        bad = check.is_bad(self.scope)
+        return or_(bad, check.is_unknown(self.scope)) if self.invariant.subject.nulls_fail else bad
+
+    @property
+    def violating(self) -> ColumnElement[bool]:
+        """The condition of a violating row in scope."""
+        return and_(self.scope.rows, self.bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, in order, and which rules can't be looked at and why."""
+
+    looks: tuple[Look, ...]
+    refused: dict[str, CheckError] = field(default_factory=dict)
+
+
+def plan(invariants: Iterable[Invariant], snapshot: Snapshot) -> Plan:
+    """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost."""
+    looks: list[Look] = []
+    refused: dict[str, CheckError] = {}
+    for invariant in invariants:
+        try:
+            looks.append(look(invariant, snapshot))
+        except CheckError as error:
+            refused[invariant.id] = error
+    return Plan(tuple(looks), refused)
+
+
+def look(invariant: Invariant, snapshot: Snapshot) -> Look:
+    """How one invariant will be looked at. Raises CheckError when it can't be."""
+    scope = Scope(snapshot, invariant.subject)
+    match invariant.check:
+        case RowCheck():
+            form, key = "row scan", scope.key
+        case QueryCheck() as check:
+            form, key = "query", check.key(scope)
+        case AggregateCheck():
+            form, key = "aggregate", ("fault",)
+        case _:
+            raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
+    for name in invariant.subject.show if isinstance(invariant.check, RowCheck) else ():
+        scope.column(name)
+    return Look(invariant, scope, key, form)

@@ -1,0 +1,67 @@
+"""Bounds as rules write them, `[0, 120]` or `{min:, max:, above:, below:}`, and when a value lies outside."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from sanityd.checks.base import fault
+
+Bound = int | float | str
+
+
+class Range(BaseModel):
+    """Bounds of a value: `min` and `max` are included, `above` and `below` are not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    min: Bound | None = None
+    max: Bound | None = None
+    above: Bound | None = None
+    below: Bound | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if len(value) != 2:
+            raise fault("a range has two ends", "write `[lowest, highest]`")
+        return {"min": value[0], "max": value[1]}
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        bounds = [bound for bound in (self.min, self.max, self.above, self.below) if bound is not None]
+        if not bounds:
+            raise fault("has no bound", "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`")
+        if len({isinstance(bound, str) for bound in bounds}) > 1:
+            raise fault("mixes numbers and text", "write all bounds as numbers, or all as dates or text")
+        low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
+        high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
+        if low is not None and high is not None:
+            strict = (self.above is not None and low == self.above) or (self.below is not None and high == self.below)
+            if low > high or (strict and low == high):  # type: ignore[operator]
+                raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
+        return self
+
+    def allows(self, value: float) -> bool:
+        """Whether a number lies within."""
+        return not any(outside(value, float(bound)) for bound, outside in self._outside() if bound is not None)
+
+    def excludes(self, element: Any, bound_as: Any) -> list[Any]:
+        """The SQL conditions, one per bound, under which `element` lies outside; `bound_as` binds a bound."""
+        return [outside(element, bound_as(bound)) for bound, outside in self._outside() if bound is not None]
+
+    def _outside(self) -> list[tuple[Bound | None, Any]]:
+        return [
+            (self.min, lambda value, bound: value < bound),
+            (self.max, lambda value, bound: value > bound),
+            (self.above, lambda value, bound: value <= bound),
+            (self.below, lambda value, bound: value >= bound),
+        ]
+
+    def __str__(self) -> str:
+        """The range in words: `0 to 120`, `at least 1`, `above 0`."""
+        if self.min is not None and self.max is not None:
+            return f"{self.min} to {self.max}"
+        words = {"at least": self.min, "at most": self.max, "above": self.above, "below": self.below}
+        return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)

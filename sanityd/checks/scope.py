@@ -1,0 +1,152 @@
+"""The rows a rule is about, in one snapshot, as SQL expressions. Checks ask a Scope for columns, never a database."""
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, and_, literal, null, or_, true
+from sqlalchemy.types import NullType
+
+from sanityd.checks.invariant import Age, Subject, TableName
+from sanityd.errors import CheckError
+from sanityd.sources.base import Snapshot
+from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+
+
+class Scope:
+    """One table in one snapshot, narrowed to the rows that a rule is about.
+
+    Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows.
+    Raises CheckError when the table isn't there.
+    """
+
+    def __init__(self, snapshot: Snapshot, subject: Subject, *, alias: str | None = None) -> None:
+        self.snapshot = snapshot
+        self.subject = subject
+        # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
+        name = subject.table
+        self.info: TableInfo = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
+        clause = self.info.clause()
+        self.table: FromClause = clause.alias(alias) if alias else clause
+
+    @property
+    def name(self) -> str:
+        """The table's name, as the rule says it."""
+        return str(self.subject.table or self.subject.source)
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock at the snapshot."""
+        return self.snapshot.now
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row. Raises CheckError when there are none."""
+        key = self.subject.key or self.info.key
+        if not key:
+            raise CheckError(
+                f"table `{self.name}` has no primary key and no unique index without NULLs",
+                "Say which columns identify a row: `key: [column, …]`.",
+            )
+        return key
+
+    def column_info(self, name: str) -> ColumnInfo:
+        """What the catalog says of a column. Raises CheckError, with a suggestion, when there is none of that name."""
+        try:
+            return self.info.columns[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, self.info.columns, n=1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"It has {_listed(list(self.info.columns))}."
+            raise CheckError(f"table `{self.name}` has no column `{name}`", hint, word=name) from None
+
+    def column(self, name: str) -> ColumnElement[Any]:
+        """The column as it is."""
+        self.column_info(name)
+        return self.table.c[name]
+
+    def exact(self, name: str) -> ColumnElement[Any]:
+        """The column, such that `=` tells apart all that differs, whatever its collation says."""
+        return self.snapshot.source.dialect.exact(self.column(name), self.column_info(name))
+
+    def text(self, name: str) -> ColumnElement[Any]:
+        """The column as exact text."""
+        return self.snapshot.source.dialect.text(self.column(name), self.column_info(name))
+
+    def folded(self, name: str) -> ColumnElement[Any]:
+        """The column as exact text in lower case."""
+        return self.snapshot.source.dialect.folded(self.text(name))
+
+    def length(self, name: str) -> ColumnElement[int]:
+        """The number of characters in the column's text."""
+        return self.snapshot.source.dialect.length(self.text(name))
+
+    def matches(self, name: str, pattern: str, *, part: bool = False) -> ColumnElement[bool]:
+        """Whether the column's text matches a regular expression."""
+        return self.snapshot.source.dialect.matches(self.text(name), pattern, part=part)
+
+    def is_text(self, name: str) -> bool:
+        """Whether the column holds text (an enum's words are text, too)."""
+        return self.column_info(name).family in (Family.TEXT, Family.ENUM)
+
+    def instant(self, name: str) -> ColumnElement[Any]:
+        """The column as a point in time, comparable with `moment` of the same column."""
+        return self.snapshot.source.dialect.instant(self.column(name), self.column_info(name))
+
+    def moment(self, name: str, at: datetime) -> ColumnElement[Any]:
+        """A time, comparable with `instant` of the same column; without a zone it is meant in the source's."""
+        zone = self.snapshot.source.settings.zone
+        aware = at if at.tzinfo else at.replace(tzinfo=zone)
+        return self.snapshot.source.dialect.moment(aware, self.column_info(name), zone)
+
+    def predicate(self, sql: str) -> ColumnElement[bool]:
+        """A user's SQL condition."""
+        return self.snapshot.predicate(sql)
+
+    @property
+    def judged(self) -> ColumnElement[bool]:
+        """The rows old enough and picked by `where`. A row without an age gets no grace: hiding it would be a lie."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.subject.where is not None:
+            conditions.append(self.predicate(self.subject.where))
+        if (age := self.subject.within) is not None:
+            conditions.append(or_(self._is_older(age), self.column(age.column).is_(None)))
+        return and_(true(), *conditions)
+
+    @property
+    def in_window(self) -> ColumnElement[bool]:
+        """The rows young enough for `window`; a row without an age is in no window."""
+        age = self.subject.window
+        if age is None:
+            return true()
+        return self.instant(age.column) >= self.moment(age.column, self.now - age.duration)
+
+    @property
+    def rows(self) -> ColumnElement[bool]:
+        """All rows that the rule is about."""
+        return and_(self.judged, self.in_window)
+
+    def other(self, text: str, where: str | None = None) -> "Scope":
+        """Another table of the same source, as the rule names it; all of its rows, or those picked by `where`."""
+        name = TableName.parse(text, self.subject.sources, self.subject.source)
+        if name.source != self.subject.source:
+            raise CheckError(
+                f"`{text}` is in another source than `{self.name}`",
+                "This version compares tables of one source; put both into the same source.",
+            )
+        subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
+        # A table that is compared with itself needs a second name, or its columns would mean the outer row.
+        return Scope(self.snapshot, subject, alias="other" if name == self.subject.table else None)
+
+    def _is_older(self, age: Age) -> ColumnElement[bool]:
+        return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)
+
+
+def bind(value: object) -> ColumnElement[Any]:
+    """A value as a bound parameter whose type the database infers from what it is compared with."""
+    return null() if value is None else literal(value, NullType())
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,151 @@
+"""The sections of a rules file that reach out: sources, channels, state. Here secrets come in, and never out again."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from sanityd import plugins
+from sanityd.alerts.base import Channel
+from sanityd.errors import Problem
+from sanityd.rulefile import Document
+from sanityd.rules import mistakes, secrets
+from sanityd.rules.spec import SourceSpec
+from sanityd.sources.base import SourceSettings
+from sanityd.sources.open import dialect_of
+
+Place = tuple[str | int, ...]
+_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+
+
+class Connections:
+    """Reads the sections one by one and collects problems and warnings on the way."""
+
+    def __init__(self, document: Document, folder: Path, environment: Mapping[str, str], need_secrets: bool) -> None:
+        self.document = document
+        self.folder = folder
+        self.environment = environment
+        self.need_secrets = need_secrets
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.source_names: set[str] = set()
+        self.channel_names: set[str] = set()
+        self._dialects: dict[str, str | None] = {}
+
+    def dialect(self, source: str) -> str | None:
+        """sqlglot's name of the source's dialect; None when it isn't known (yet)."""
+        return self._dialects.get(source)
+
+    def sources(self, raw: Mapping[str, Any]) -> dict[str, SourceSettings]:
+        """The sources by name. Those whose variables aren't set are left out where that is only a warning."""
+        self.source_names = {str(name) for name in raw}
+        settings: dict[str, SourceSettings] = {}
+        for name, value in raw.items():
+            place: Place = ("sources", name)
+            self._check_name(place, name)
+            filled = self._filled(place, {"url": value} if isinstance(value, str) else value)
+            spec = self._source_spec(place, name, filled) if filled is not None else None
+            url = self._url((*place, "url"), spec.url) if spec else None
+            if spec is None or url is None:
+                continue
+            if (dialect := dialect_of(url)) is None:
+                advice = "sanityd reads SQLite, PostgreSQL and MariaDB or MySQL"
+                self.problems.append(self.document.problem(place, f"source `{name}` is of an unknown kind", advice))
+                continue
+            self._dialects[name] = dialect
+            settings[name] = SourceSettings(
+                name, url, spec.statement_timeout, spec.lock_timeout, spec.connections, spec.zone
+            )
+        return settings
+
+    def channels(self, raw: Mapping[str, Any]) -> dict[str, Channel]:
+        """The channels by name; the key that names its kind is the file of the channel."""
+        self.channel_names = {str(name) for name in raw}
+        channels: dict[str, Channel] = {}
+        for name, value in raw.items():
+            place: Place = ("channels", name)
+            self._check_name(place, name)
+            filled = self._filled(place, value)
+            if filled is not None and (channel := self._channel(place, name, filled)) is not None:
+                channels[name] = channel
+        return channels
+
+    def state(self, value: Any) -> str | None:
+        """The URL of the store, made absolute; None when the file doesn't say."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.problems.append(
+                self.document.problem(("state",), "`state` must be a URL", "write `sqlite:///state.db`")
+            )
+            return None
+        filled = self._filled(("state",), value)
+        return self._url(("state",), filled) if filled is not None else None
+
+    def _check_name(self, place: Place, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            message = f"`{name}` is not a name"
+            advice = "write small letters, digits, `-` and `_`"
+            self.problems.append(self.document.problem(place, message, advice, key=True))
+
+    def _filled(self, place: Place, value: Any) -> Any:
+        """The value with its variables replaced; None when one is missing, after saying so."""
+        missing = False
+        for path, text in secrets.texts(value):
+            where = (*place, *path)
+            try:
+                value = secrets.replaced(value, path, secrets.fill(text, self.environment))
+            except secrets.UnsetError as error:
+                missing = True
+                message = f"the environment variable `{error.name}` is not set"
+                problem = self.document.problem(where, message, f"export it, or write `${{{error.name}:-default}}`")
+                (self.problems if self.need_secrets else self.warnings).append(problem)
+            except secrets.MalformedError:
+                missing = True
+                self.problems.append(self.document.problem(where, "`${` is not closed", "write `${NAME}`"))
+            else:
+                self._warn_of_plain_password(where, text)
+        return None if missing else value
+
+    def _warn_of_plain_password(self, place: Place, text: str) -> None:
+        if re.match(r"[a-z][a-z0-9+]*://[^/@:]*:(?!\$\{)[^@/]+@", text):
+            message = "a password stands in the rules file"
+            self.warnings.append(self.document.problem(place, message, "write it as `${NAME}`, from the environment"))
+
+    def _source_spec(self, place: Place, name: str, value: Any) -> SourceSpec | None:
+        try:
+            return SourceSpec.model_validate(value)
+        except ValidationError as error:
+            fields = list(SourceSpec.model_fields)
+            self.problems += mistakes.problems(self.document, place, error, fields, f"source `{name}`")
+            return None
+
+    def _url(self, place: Place, text: str) -> str | None:
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            advice = "write a SQLAlchemy URL, as in `postgresql://user:${PASSWORD}@host/database`"
+            self.problems.append(self.document.problem(place, "this is not a database URL", advice))
+            return None
+        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+            url = url.set(database=str(self.folder / url.database))
+        return url.render_as_string(hide_password=False)
+
+    def _channel(self, place: Place, name: str, value: Any) -> Channel | None:
+        known = plugins.names("channels")
+        kinds = [key for key in value if key in known] if isinstance(value, dict) else []
+        if len(kinds) != 1:
+            message = f"channel `{name}` must say of which kind it is, once"
+            self.problems.append(self.document.problem(place, message, f"write one of: {', '.join(known)}", key=True))
+            return None
+        model = plugins.lookup("channels", kinds[0])
+        try:
+            return model.model_validate({"name": name, **value})  # type: ignore[no-any-return]
+        except ValidationError as error:
+            fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
+            self.problems += mistakes.problems(self.document, place, error, fields, f"channel `{name}`")
+            return None

@@ -1,0 +1,277 @@
+"""A parsed rules file → a RuleSet. Every section is read on its own, so that one mistake hides no other."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from sanityd import plugins, rulefile
+from sanityd.alerts.base import Channel
+from sanityd.checks.base import Check
+from sanityd.checks.invariant import Invariant, Ladder, Subject, TableName
+from sanityd.errors import Problem, RuleError
+from sanityd.rulefile import Document, suggest
+from sanityd.rules import mistakes
+from sanityd.rules.connections import Connections
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.rules.spec import AlertsSpec, Defaults, RuleSpec, Spec
+from sanityd.rules.sqltext import gate_problems
+from sanityd.schedule import parse_schedule
+
+SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state")
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SpecT = TypeVar("SpecT", bound=Spec)
+Place = tuple[str | int, ...]
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> RuleSet:
+    """Read a rules file or a folder of them.
+
+    Parameters: `environment` is where `${NAME}` is looked up (os.environ); with `need_secrets=False` a variable that is
+    not set is only a warning, for editors and CI that have no secrets.
+    Raises RuleError with every problem of the files.
+    """
+    document = rulefile.parse(path)
+    return _Reader(document, path, os.environ if environment is None else environment, need_secrets).read()
+
+
+class _Reader:
+    """Collects problems while it reads; gives a RuleSet only when there are none."""
+
+    def __init__(self, document: Document, path: Path, environment: Mapping[str, str], need_secrets: bool) -> None:
+        self.document = document
+        self.path = path
+        self.found: list[Problem] = []
+        folder = path if path.is_dir() else path.parent
+        self.connections = Connections(document, folder.resolve(), environment, need_secrets)
+        self.kinds = plugins.names("checks")
+
+    def read(self) -> RuleSet:
+        data = self.document.data
+        for name in data.keys() - set(SECTIONS):
+            self.found.append(mistakes.unknown_key(self.document, (name,), SECTIONS, "the rules file"))
+        sources = self.connections.sources(self._section("sources"))
+        channels = self.connections.channels(self._section("channels"))
+        state = self.connections.state(data.get("state"))
+        defaults = self._spec(Defaults, ("defaults",), self._section("defaults"), "`defaults`") or Defaults()
+        alerts = self._spec(AlertsSpec, ("alerts",), self._section("alerts"), "`alerts`") or AlertsSpec()
+        self._check_notify(("defaults", "notify"), defaults.notify or (), self.connections.channel_names)
+        rules = {
+            str(name): rule
+            for name, raw in self._section("rules").items()
+            if (rule := self._rule(str(name), raw, defaults, alerts)) is not None
+        }
+        if not self._section("rules") and not self.found:
+            self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
+        problems = [*self.found, *self.connections.problems]
+        if problems:
+            raise RuleError(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
+        return RuleSet(
+            path=self.path,
+            revision=self.document.revision,
+            sources=sources,
+            channels=channels,
+            rules=rules,
+            state=state,
+            zone=alerts.zone.key,
+            rows_in_mail=alerts.limits.rows_in_mail,
+            warnings=tuple(self.connections.warnings),
+        )
+
+    def _section(self, name: str) -> dict[str, Any]:
+        value = self.document.data.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            problem = self.document.problem((name,), f"`{name}` must be a mapping", "write one key per line below it")
+            if problem not in self.found:
+                self.found.append(problem)
+            return {}
+        return value
+
+    def _spec(self, model: type[SpecT], place: Place, raw: Any, where: str) -> SpecT | None:
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            self.found += mistakes.problems(self.document, place, error, list(model.model_fields), where)
+            return None
+
+    def _rule(self, name: str, raw: Any, defaults: Defaults, alerts: AlertsSpec) -> Rule | None:
+        place: Place = ("rules", name)
+        before = len(self.found)
+        if not _ID.fullmatch(name):
+            advice = f"write it in kebab-case: `{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-') or 'my-rule'}`"
+            self.found.append(self.document.problem(place, f"`{name}` is not an id", advice, key=True))
+        if not isinstance(raw, dict):
+            self.found.append(
+                self.document.problem(place, f"rule `{name}` must be a mapping", "write its keys below it")
+            )
+            return None
+        kind = self._kind(name, raw)
+        spec = self._rule_spec(name, raw)
+        check = None if kind is None else self._check(name, kind, raw[kind])
+        subject = None if spec is None else self._subject(name, spec, check, defaults)
+        if spec is None or check is None or subject is None or kind is None:
+            return None
+        self.found += gate_problems(
+            self.document, place, kind, spec.where, check, self.connections.dialect(subject.source)
+        )
+        notify = spec.notify if spec.notify is not None else defaults.notify or []
+        self._check_notify((*place, "notify"), spec.notify or (), self.connections.channel_names)
+        if len(self.found) > before:
+            return None
+        return Rule(
+            id=name,
+            invariant=Invariant(
+                id=name,
+                kind=kind,
+                check=check,
+                subject=subject,
+                ladder=spec.severity or defaults.severity or Ladder(),
+                cap=alerts.limits.tracked_rows,
+            ),
+            schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
+            notify=tuple(notify),
+            owner=spec.owner if spec.owner is not None else defaults.owner or "",
+            tags=tuple(spec.tags if spec.tags is not None else defaults.tags or ()),
+            why=spec.why,
+            fix=spec.fix,
+            enabled=spec.enabled,
+            location=self.document.location(place),
+            meaning=_meaning(kind, check, subject),
+        )
+
+    def _kind(self, name: str, raw: Mapping[str, Any]) -> str | None:
+        kinds = [key for key in raw if key in self.kinds]
+        place: Place = ("rules", name)
+        if len(kinds) == 1:
+            return kinds[0]
+        if kinds:
+            advice = "make one rule of each"
+            message = f"rule `{name}` has {len(kinds)} checks: {', '.join(kinds)}"
+            self.found.append(self.document.problem((*place, kinds[1]), message, advice, key=True))
+        elif not any(key not in RuleSpec.model_fields for key in raw):
+            advice = "add one of: " + ", ".join(self.kinds)
+            self.found.append(self.document.problem(place, f"rule `{name}` has no check", advice, key=True))
+        return None
+
+    def _rule_spec(self, name: str, raw: Mapping[str, Any]) -> RuleSpec | None:
+        rest = {key: value for key, value in raw.items() if key not in self.kinds}
+        try:
+            return RuleSpec.model_validate(rest)
+        except ValidationError as error:
+            known = [*RuleSpec.model_fields, *self.kinds]
+            self.found += mistakes.problems(self.document, ("rules", name), error, known, f"rule `{name}`")
+            return None
+
+    def _check(self, name: str, kind: str, options: Any) -> Check | None:
+        model = plugins.lookup("checks", kind)
+        try:
+            return model.model_validate(options)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            fields = [field.alias or key for key, field in model.model_fields.items()]
+            place = ("rules", name, kind)
+            self.found += mistakes.problems(self.document, place, error, fields, f"`{kind}` of rule `{name}`")
+            return None
+
+    def _subject(self, name: str, spec: RuleSpec, check: Check | None, defaults: Defaults) -> Subject | None:
+        place: Place = ("rules", name)
+        names = self.connections.source_names
+        nulls = spec.nulls or defaults.nulls
+        when_empty = spec.when_empty or defaults.when_empty
+        if check is not None:
+            self._check_fits(place, name, spec, check)
+        table = self._table((*place, "table"), spec.table, None) if spec.table else None
+        source = table.source if table else spec.source
+        if source is None:
+            return None
+        if spec.source is not None and source not in names:
+            self.found.append(self._no_such_source((*place, "source"), spec.source))
+            return None
+        for other in check.tables() if check else ():
+            self._other_table(place, other, source)
+        return Subject(
+            source=source,
+            table=table,
+            sources=frozenset(names),
+            where=spec.where,
+            within=spec.within,
+            window=spec.window,
+            key=tuple(spec.key or ()),
+            show=tuple(spec.show or ()),
+            nulls_fail=nulls == "fail" and bool(check and check.judges_nulls),
+            empty_fails=None if when_empty is None else when_empty == "fail",
+        )
+
+    def _check_fits(self, place: Place, name: str, spec: RuleSpec, check: Check) -> None:
+        """The keys of a rule that its kind can't do without, or can't have."""
+        say = self.document.problem
+        if check.needs_table and spec.table is None:
+            self.found.append(say(place, f"rule `{name}` names no table", "add `table: source.table`", key=True))
+        if not check.needs_table:
+            if spec.source is None:
+                self.found.append(say(place, f"rule `{name}` names no source", "add `source: NAME`", key=True))
+            if spec.key is None:
+                advice = "add `key:` with the columns that identify a row of the query"
+                self.found.append(say((*place, check.kind), f"`{check.kind}` needs a key", advice, key=True))
+            for key in ("table", "where", "within", "window"):
+                if getattr(spec, key) is not None:
+                    advice = "say it in the SELECT"
+                    self.found.append(
+                        say((*place, key), f"`{key}` has no meaning beside `{check.kind}`", advice, key=True)
+                    )
+        elif spec.source is not None:
+            advice = "take it out: the table's name says it"
+            self.found.append(say((*place, "source"), "`source` has no meaning beside `table`", advice, key=True))
+        if spec.nulls == "fail" and not check.judges_nulls:
+            advice = "NULLs are this kind's own business" if check.kind == "not_null" else "add a `not_null` rule"
+            self.found.append(say((*place, "nulls"), f"`nulls` has no meaning for `{check.kind}`", advice, key=True))
+
+    def _table(self, place: Place, text: str, default: str | None) -> TableName | None:
+        names = self.connections.source_names
+        try:
+            return TableName.parse(text, names, default)
+        except ValueError as error:
+            first = text.split(".", maxsplit=1)[0]
+            if "." in text and (advice := suggest(first, names)):
+                self.found.append(self.document.problem(place, f"there is no source `{first}`", advice))
+            else:
+                advice = f"write `source.table`; the sources are: {', '.join(sorted(names)) or 'none yet'}"
+                self.found.append(self.document.problem(place, str(error), advice))
+            return None
+
+    def _other_table(self, place: Place, text: str, source: str) -> None:
+        where = self.document.find(place, text) or place
+        table = self._table(where, text, source)
+        if table is not None and table.source != source:
+            message = f"`{text}` is in another source than the rule's table"
+            self.found.append(
+                self.document.problem(where, message, "this version compares tables of one source with each other")
+            )
+
+    def _no_such_source(self, place: Place, name: str) -> Problem:
+        names = self.connections.source_names
+        advice = suggest(name, names) or f"the sources are: {', '.join(sorted(names)) or 'none yet'}"
+        return self.document.problem(place, f"there is no source `{name}`", advice)
+
+    def _check_notify(self, place: Place, names: Collection[str], known: Collection[str]) -> None:
+        for name in names:
+            if name not in known:
+                advice = suggest(name, known) or f"the channels are: {', '.join(sorted(known)) or 'none yet'}"
+                where = self.document.find(place, name) or place
+                self.found.append(self.document.problem(where, f"there is no channel `{name}`", advice))
+
+
+def _meaning(kind: str, check: Check, subject: Subject) -> str:
+    """A hash of what the rule asks for. Words for people (why, fix), times and recipients are not in it."""
+    parts: list[Any] = [kind, repr(check), str(subject.table), subject.source, subject.where, subject.key]
+    parts += [repr(subject.within), repr(subject.window), subject.nulls_fail, subject.empty_fails]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
+
+
+__all__ = ["Channel", "RuleSet", "load"]

@@ -1,0 +1,175 @@
+"""What a rules file may say outside of check kinds, as models: field names are the keys, types are what they take."""
+
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sanityd.checks.base import fault
+from sanityd.checks.invariant import Age, Ladder, Step
+from sanityd.durations import duration
+from sanityd.model import Severity
+from sanityd.schedule import Schedule, parse_schedule
+
+#: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
+NOT_YET = {
+    "evidence": "rows' own history in the page and the mail",
+    "remedy": "repairs",
+    "scan": "incremental scans",
+    "depends_on": "inhibition by other rules",
+    "noise": "overrides of the noise policy",
+    "for_each": "one rule for many values",
+    "tests": "rule tests",
+    "executor": "workers on other machines",
+    "allow": "custom Python checks and commands",
+}
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _duration(value: Any) -> Any:
+    try:
+        return duration(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise fault(f"`{value}` is not a duration", str(error)) from None
+
+
+def _age(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    length, of, column = value.partition(" of ")
+    try:
+        read = duration(length.strip())
+    except ValueError as error:
+        raise fault(f"`{length.strip()}` is not a duration", str(error)) from None
+    if not of or not column.strip():
+        raise fault(f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`")
+    return Age(read, column.strip())
+
+
+def _schedule(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_schedule(value)
+    except ValueError as error:
+        raise fault(f"`{value}` is not a schedule", str(error)) from None
+
+
+def _zone(value: Any) -> Any:
+    try:
+        return ZoneInfo(value) if isinstance(value, str) else value
+    except (ZoneInfoNotFoundError, ValueError):
+        raise fault(f"`{value}` is not a time zone", "write a name such as `Europe/Berlin`, or `UTC`") from None
+
+
+def _ladder(value: Any) -> Any:
+    if isinstance(value, str):
+        return Ladder((Step(_severity(value), count=1),))
+    if not isinstance(value, dict) or not value:
+        return value
+    steps = [_step(_severity(word), start) for word, start in value.items()]
+    _climbs([(step.severity, step.count) for step in steps if step.count is not None])
+    _climbs([(step.severity, step.percent) for step in steps if step.percent is not None])
+    return Ladder(tuple(sorted(steps, key=lambda step: step.severity)))
+
+
+def _severity(word: Any) -> Severity:
+    try:
+        return Severity[str(word).upper()]
+    except KeyError:
+        raise fault(f"`{word}` is not a severity", "write `critical`, `error`, `warning` or `info`") from None
+
+
+def _step(severity: Severity, start: Any) -> Step:
+    if isinstance(start, int) and not isinstance(start, bool) and start >= 1:
+        return Step(severity, count=start)
+    if isinstance(start, str) and start.endswith("%"):
+        try:
+            percent = Decimal(start[:-1].strip())
+        except InvalidOperation:
+            percent = Decimal(0)
+        if 0 < percent <= 100:
+            return Step(severity, percent=percent)
+    raise fault(f"`{start}` is not a step", "write from how many rows on, as in `50`, or from which share, as in `1%`")
+
+
+def _climbs(starts: list[tuple[Severity, Any]]) -> None:
+    ordered = sorted(starts)
+    for (low, low_start), (high, high_start) in pairwise(ordered):
+        if low_start >= high_start:
+            raise fault(
+                f"`{high.label}` begins at {high_start}, which is not above `{low.label}` at {low_start}",
+                "let worse severities begin at higher counts",
+            )
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+AgeOf = Annotated[Age, BeforeValidator(_age)]
+When = Annotated[Schedule, BeforeValidator(_schedule)]
+Severities = Annotated[Ladder, BeforeValidator(_ladder)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
+class Spec(BaseModel):
+    """A mapping of the rules file; an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class SourceSpec(Spec):
+    """A source: `url`, and how gently to treat it."""
+
+    url: str = Field(description="Any SQLAlchemy URL; write passwords as `${NAME}`.")
+    statement_timeout: Duration = Field(timedelta(seconds=60), description="How long one statement may take.")
+    lock_timeout: Duration = Field(timedelta(seconds=5), description="How long to wait for a lock.")
+    connections: int = Field(2, ge=1, le=100, description="At most so many connections at once.")
+    zone: Zone = Field(ZoneInfo("UTC"), description="The zone in which times without a zone are meant.")
+
+
+class Defaults(Spec):
+    """What rules say when they don't say it themselves."""
+
+    schedule: When | None = None
+    severity: Severities | None = None
+    notify: Names | None = None
+    owner: str | None = None
+    tags: Names | None = None
+    nulls: Literal["pass", "fail"] | None = None
+    when_empty: Literal["pass", "fail"] | None = None
+
+
+class RuleSpec(Defaults):
+    """A rule, without its check."""
+
+    table: str | None = None
+    source: str | None = None
+    where: str | None = Field(None, min_length=1)
+    within: AgeOf | None = None
+    window: AgeOf | None = None
+    key: Names | None = None
+    show: Names | None = None
+    confirm: Literal["no"] | None = None
+    why: str = ""
+    fix: str = ""
+    enabled: bool = True
+
+
+class LimitsSpec(Spec):
+    """How much of a violation is followed and mailed."""
+
+    tracked_rows: int = Field(1000, ge=1, le=100_000)
+    rows_in_mail: int = Field(15, ge=1, le=100)
+
+
+class AlertsSpec(Spec):
+    """The policy of alerting, as far as this version has one."""
+
+    limits: LimitsSpec = LimitsSpec()
+    zone: Zone = Field(ZoneInfo("UTC"), description="The zone of the times in mails.")

@@ -1,0 +1,110 @@
+"""The command line. Imports nothing but click until a command is chosen, so that `--help` answers at once."""
+
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from sanityd import __version__
+
+#: Every command: the module it lives in, and the line `--help` shows for it.
+COMMANDS = {
+    "demo": ("demo", "See what sanityd does, in a minute, on a database of its own."),
+    "init": ("init", "Write a first rules.yaml."),
+    "lint": ("lint", "Show every mistake in the rules file."),
+    "kinds": ("kinds", "List the check kinds, or show the manual of one."),
+    "try": ("try_rule", "Look at one rule now; record and send nothing."),
+    "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),
+    "serve": ("serve", "Check the rules on their schedules, until stopped."),
+    "status": ("status", "What is wrong, since when, and what is not known."),
+    "show": ("show", "One rule or incident, with its rows."),
+}
+
+EXIT_RULES = 2
+EXIT_UNKNOWN = 3
+EXIT_SOFTWARE = 70
+
+
+class Commands(click.Group):
+    """Imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, imported now."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"sanityd.cli.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sanityd", message="%(prog)s %(version)s")
+@click.option("--log", type=click.Choice(["text", "json", "debug"]), default="text", help="How to log, on stderr.")
+@click.pass_context
+def root(ctx: click.Context, log: str) -> None:
+    """Say in YAML what must always be true of your data; be mailed when it stops being true."""
+    ctx.ensure_object(dict)["log"] = log
+
+
+def main() -> NoReturn:
+    """Run a command and exit with its code; an error becomes a sentence, never a traceback."""
+    try:
+        root.main(prog_name="sanityd", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader went away, as with `| head`; there is nobody left to tell, and flushing would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # the edge of the program: whatever is left becomes a sentence and an exit code
+        code = _explain(error)
+    else:
+        code = 0
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong and what to do; the exit code tells who must act."""
+    from sanityd.errors import RuleError, SanitydError  # only a failing command needs them
+
+    match error:
+        case RuleError():
+            from sanityd.problems import format_problems
+
+            click.echo(format_problems(error.problems, colour=sys.stderr.isatty()), err=True)
+            return EXIT_RULES
+        case SanitydError():
+            click.echo(f"sanityd: {error.message}\n  {error.hint}", err=True)
+            return EXIT_UNKNOWN
+    return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    from sanityd import telemetry  # imports logging and, with a DSN, the Sentry SDK
+
+    telemetry.capture(error)
+    # The error's own text may quote a value; its kind and place don't.
+    frame: Any = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown place"
+    click.echo(f"sanityd failed in a way it did not expect: {type(error).__name__} at {place}.", err=True)
+    click.echo("  This is a fault of sanityd. Please report this line with what you ran.", err=True)
+    return EXIT_SOFTWARE

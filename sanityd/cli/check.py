@@ -1,0 +1,138 @@
+"""`sanityd check`: one pass over the rules, then return. Its exit code is for cron and CI."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sanityd.cli import EXIT_UNKNOWN
+from sanityd.cli.options import open_store, rules_option
+
+if TYPE_CHECKING:
+    from sanityd.alerts.dispatcher import DispatchSummary
+    from sanityd.pipeline import Result
+    from sanityd.rules.rule import Rule, RuleSet
+    from sanityd.store.open import Store
+
+#: How long a pass waits for the mail server; the rest stays in the outbox for the next pass.
+DELIVERY_SECONDS = 30.0
+
+
+@click.command("check")
+@click.argument("names", nargs=-1, metavar="[RULE]…")
+@click.option("--tag", multiple=True, help="Only rules with this tag.")
+@click.option("--source", multiple=True, help="Only rules of this source.")
+@click.option("--due", is_flag=True, help="Only rules whose schedule has come since they were last looked at.")
+@click.option("--dry-run", is_flag=True, help="Record nothing, send nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True)
+@rules_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    names: Sequence[str],
+    tag: Sequence[str],
+    source: Sequence[str],
+    due: bool,
+    dry_run: bool,
+    form: str,
+    path: Path,
+) -> None:
+    """Check the rules once: evaluate, record, mail, then return.
+
+    Exit 0: all hold. 1: an error or critical rule is violated. 2: the rules file is wrong. 3: something could not be
+    checked, recorded or mailed.
+    """
+    # Heavy rooms are imported here, so that `--help` needs none of them.
+    from sanityd import clock, pipeline, telemetry
+    from sanityd.cli import reports
+    from sanityd.rules.load import load
+
+    telemetry.start(ctx.obj["log"])
+    rules = load(path)
+    at, begun = clock.now(), clock.stopwatch()
+    store = None if dry_run else open_store(rules)
+    try:
+        chosen = _chosen(rules, names, tag, source)
+        if due and store is not None:
+            chosen = _due(chosen, store, at)
+        results = _run(rules, chosen, store, at)
+        if store is not None and not (names or tag or source):
+            pipeline.forget_removed(rules, store, at)
+        delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
+        waiting = _undelivered(store, at) if store is not None else 0
+    finally:
+        if store is not None:
+            store.close()
+    code = exit_code(results, delivered, waiting)
+    report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code)
+    reports.FORMS[form](report, sys.stdout)
+    ctx.exit(code)
+
+
+def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int) -> int:
+    """What the pass came to: something unknown weighs more than something wrong, as it may hide more of it."""
+    from sanityd.model import Severity
+
+    verdicts = [(result.run.verdict, result.run.severity) for result in results]
+    undelivered = waiting or (delivered is not None and (delivered.retried or delivered.dead))
+    if undelivered or any(verdict in ("errored", "skipped") for verdict, _ in verdicts):
+        return EXIT_UNKNOWN
+    return int(any(severity is not None and severity >= Severity.ERROR for _, severity in verdicts))
+
+
+def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]) -> list["Rule"]:
+    from sanityd.cli.options import rule_named
+    from sanityd.rulefile import suggest
+
+    for name in sources:
+        if name not in rules.sources:
+            advice = suggest(name, rules.sources)
+            raise click.UsageError(f"there is no source `{name}`{'; ' + advice if advice else ''}")
+    # A rule that is named is looked at even when it is switched off: that is what naming it is for.
+    picked = [rule_named(rules, name) for name in names] or list(rules.enabled())
+    return [
+        rule for rule in picked if (not tags or set(tags) & set(rule.tags)) and (not sources or rule.source in sources)
+    ]
+
+
+def _due(chosen: Iterable["Rule"], store: "Store", at: datetime) -> list["Rule"]:
+    from sanityd.store import runs
+
+    with store.read() as memory:
+        last = runs.newest_at(memory, [rule.id for rule in chosen])
+    return [
+        rule
+        for rule in chosen
+        if (slot := rule.schedule.slot_before(at)) is not None and (rule.id not in last or last[rule.id] < slot)
+    ]
+
+
+def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: datetime) -> list["Result"]:
+    """All rules, source by source; results in the order of the file."""
+    from sanityd import pipeline
+    from sanityd.cli.screen import progress
+
+    results: list[Result] = []
+    with progress(len(chosen), "checking") as bar:
+        [task] = bar.task_ids
+        for source, batch in rules.by_source(chosen).items():
+            bar.update(task, description=source)
+            if store is None:
+                by_id = {rule.id: rule for rule in batch}
+                for run in pipeline.evaluate(rules, batch, at):
+                    results.append(pipeline.Result(by_id[run.rule], run))
+                    bar.advance(task)
+            else:
+                results += pipeline.run_batch(rules, batch, store, at, seen=lambda _: bar.advance(task))
+    order = {rule.id: place for place, rule in enumerate(chosen)}
+    return sorted(results, key=lambda result: order[result.rule.id])
+
+
+def _undelivered(store: "Store", at: datetime) -> int:
+    from sanityd.store import outbox
+
+    with store.read() as memory:
+        return outbox.pending_summary(memory, at).waiting

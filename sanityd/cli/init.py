@@ -1,0 +1,45 @@
+"""`sanityd init`: a first rules.yaml."""
+
+from pathlib import Path
+
+import click
+
+from sanityd.cli.options import rules_option
+
+
+@click.command("init")
+@click.argument("url", required=False)
+@rules_option
+def command(url: str | None, path: Path) -> None:
+    """Write a first rules.yaml; with the URL of a database, with rules that its tables suggest.
+
+    The URL itself is not written anywhere: export it as APP_DATABASE_URL.
+    """
+    from sanityd.authoring import starter
+
+    if path.exists():
+        raise click.UsageError(f"`{path}` is there already; nothing was written")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = starter.example() if url is None else _proposed(url, path)
+    # Exclusive: what somebody else wrote meanwhile is not overwritten.
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    click.echo(f"Wrote {path}.")
+    click.echo("Next:")
+    click.echo("  export APP_DATABASE_URL=…      the database, with a login that can only SELECT")
+    click.echo("  export SMTP_URL=…              smtp://user:password@host:587")
+    click.echo("  sanityd lint --connect         what the database says about the rules")
+    click.echo("  sanityd check --dry-run        look, without recording or mailing")
+
+
+def _proposed(url: str, path: Path) -> str:
+    from sanityd.authoring import starter
+    from sanityd.sources.base import SourceSettings
+    from sanityd.sources.open import open_source
+
+    source = open_source(SourceSettings("app", url))
+    try:
+        with source.snapshot() as snapshot:
+            return starter.proposed(snapshot)
+    finally:
+        source.close()

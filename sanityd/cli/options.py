@@ -1,0 +1,40 @@
+"""Options that several commands share, and how they find the rules and the store."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sanityd.rules.rule import RuleSet
+    from sanityd.store.open import Store
+
+rules_option: Callable[[Any], Any] = click.option(
+    "--rules",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="SANITYD_RULES",
+    default=Path("rules.yaml"),
+    show_default=True,
+    help="The rules file, or a folder of them (SANITYD_RULES).",
+)
+
+
+def open_store(rules: "RuleSet") -> "Store":
+    """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules file."""
+    import os
+
+    from sanityd.store.open import Store
+
+    return Store.open(os.environ.get("SANITYD_STATE") or rules.state, rules.folder)
+
+
+def rule_named(rules: "RuleSet", name: str) -> Any:
+    """The rule of that id. Raises a usage error with a suggestion when there is none."""
+    from sanityd.rulefile import suggest
+
+    if name not in rules.rules:
+        advice = suggest(name, rules.rules)
+        raise click.UsageError(f"there is no rule `{name}`{'; ' + advice if advice else ''}")
+    return rules.rules[name]

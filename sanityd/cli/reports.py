@@ -1,0 +1,218 @@
+"""The forms of `check`'s answer: text for people, one JSON object, JUnit XML for CI."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from rich.text import Text
+
+from sanityd.alerts.dispatcher import DispatchSummary
+from sanityd.alerts.safe import visible
+from sanityd.cli import screen
+from sanityd.model import Change, Key, Severity, Value
+from sanityd.pipeline import Result
+from sanityd.rules.rule import RuleSet
+
+#: How many keys a line of text or a JSON sample holds.
+SAMPLE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole pass. `waiting` counts messages that are still in the outbox."""
+
+    rules: RuleSet
+    results: tuple[Result, ...]
+    at: datetime
+    seconds: float
+    delivered: DispatchSummary | None
+    waiting: int
+    code: int
+
+    @property
+    def statements(self) -> int:
+        """How many SELECTs looked at data."""
+        return sum(result.run.statements for result in self.results)
+
+    def count(self, verdict: str) -> int:
+        """How many rules came out so."""
+        return sum(result.run.verdict == verdict for result in self.results)
+
+
+def as_json(report: Report, out: IO[str]) -> None:
+    """One object, stable and documented."""
+    counts = {verdict: report.count(verdict) for verdict in ("passed", "failed", "errored", "skipped")}
+    document = {
+        "started_at": report.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "rules": [_rule_object(result) for result in report.results],
+        "summary": {**counts, "seconds": round(report.seconds, 3), "statements": report.statements},
+    }
+    out.write(json.dumps(document, ensure_ascii=True) + "\n")
+
+
+def _rule_object(result: Result) -> dict[str, Any]:
+    run, declared = result.run, result.rule.severity
+    return {
+        "id": run.rule,
+        "kind": result.rule.invariant.kind,
+        "outcome": run.verdict,
+        "violations": run.violations,
+        "rows": run.rows,
+        "checked": run.checked,
+        "severity": declared.label,
+        "effective_severity": (run.severity or declared).label,
+        "key": list(run.key),
+        "sample": [plain(violation.key) for violation in run.tracked[:SAMPLE]],
+        "proved_by": run.proved_by,
+        "truncated": run.truncated,
+        "seconds": round(run.seconds, 4),
+        "error": run.error,
+    }
+
+
+def plain(key: Key) -> dict[str, Any]:
+    """A key as JSON can say it: numbers stay numbers, what JSON has no form for becomes text."""
+    return {name: _plain(value) for name, value in key.items()}
+
+
+def _plain(value: Value) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):
+        return value
+    return value.hex() if isinstance(value, bytes) else format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def as_junit(report: Report, out: IO[str]) -> None:
+    """One test case per rule, as CI servers read it."""
+    failures = report.count("failed")
+    unknown = report.count("errored")
+    suite = ElementTree.Element(
+        "testsuite",
+        name="sanityd",
+        tests=str(len(report.results)),
+        failures=str(failures),
+        errors=str(unknown),
+        skipped=str(report.count("skipped")),
+        time=f"{report.seconds:.3f}",
+        timestamp=report.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+    )
+    for result in report.results:
+        run = result.run
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"sanityd.{run.source}", name=run.rule, time=f"{run.seconds:.3f}"
+        )
+        match run.verdict:
+            case "failed":
+                told = ElementTree.SubElement(case, "failure", type=result.rule.invariant.kind)
+                told.set("message", visible(result.rule.sentence(run), limit=1000))
+                told.text = "\n".join(screen.key_text(violation.key) for violation in run.tracked[:SAMPLE])
+            case "errored":
+                ElementTree.SubElement(case, "error", message=visible(run.error or "", limit=1000))
+            case "skipped":
+                ElementTree.SubElement(case, "skipped", message=visible(run.error or "", limit=1000))
+    ElementTree.indent(suite)
+    out.write(ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
+
+
+def as_text(report: Report, out: IO[str]) -> None:
+    """For people: what is wrong first to the eye, numbers first in the line."""
+    console = screen.console(out)
+    sources = len(report.rules.by_source(result.rule for result in report.results))
+    count = len(report.results)
+    head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
+    console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
+    console.print()
+    grid = screen.table("", "", "", "")
+    grid.show_header = False
+    quiet = [result for result in report.results if result.run.verdict == "passed" and not result.run.violations]
+    for result in report.results:
+        if result not in quiet:
+            _add_line(grid, result, report.at)
+    for result in quiet if len(quiet) <= 3 else quiet[:0]:
+        grid.add_row(_sign(result), Text(result.rule.id), Text(_looked_at([result])), Text(""))
+    if len(quiet) > 3:
+        grid.add_row(Text("✓", style="green"), Text(f"{len(quiet)} rules hold"), Text(_looked_at(quiet)), Text(""))
+    console.print(screen.indented(grid))
+    console.print()
+    console.print(_last_line(report))
+    if report.code:
+        console.print(_EXITS[report.code])
+
+
+_EXITS = {1: "exit 1: a rule is violated", 3: "exit 3: something could not be checked, recorded or mailed"}
+
+
+def _sign(result: Result) -> Text:
+    run = result.run
+    if run.verdict in ("errored", "skipped"):
+        mark, style = screen.UNKNOWN
+    elif run.severity is None:
+        mark, style = screen.PASSED
+    elif run.severity < Severity.ERROR:
+        mark, style = screen.MILD
+    else:
+        mark, style = screen.FAILED
+    return Text(mark, style=style)
+
+
+def _add_line(grid: Any, result: Result, at: datetime) -> None:
+    run, rule = result.run, result.rule
+    name = Text(rule.id)
+    if run.verdict in ("errored", "skipped"):
+        error = visible(run.error or "", limit=400)
+        grid.add_row(_sign(result), name, Text(f"not checked: {error}"), Text(""))
+        grid.add_row("", "", Text(run.hint or "", style="dim"), "")
+        return
+    severity = run.severity
+    word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
+    grid.add_row(_sign(result), name, Text(visible(rule.sentence(run), limit=400)), word)
+    grid.add_row("", "", Text(_about_rows(result, at), style="dim"), "")
+
+
+def _about_rows(result: Result, at: datetime) -> str:
+    run = result.run
+    keys = " · ".join(screen.key_text(violation.key) for violation in run.tracked[:3])
+    more = run.violations - min(3, len(run.tracked))
+    words = [keys + (f" and {more:,} more" if more > 0 else "")]
+    changes = [
+        (result.changes.get(change, 0), change.value) for change in (Change.NEW, Change.REGRESSED, Change.ONGOING)
+    ]
+    words += [f"{count:,} {word}" for count, word in changes if count]
+    if result.incident and result.incident.opened_at < at:
+        words.append(f"since {screen.since(result.incident.opened_at, at)}")
+    return "   ".join(word for word in words if word)
+
+
+def _looked_at(results: list[Result]) -> str:
+    rows = sum(result.run.checked or 0 for result in results)
+    return f"{rows:,} {_s(rows, 'row')} looked at"
+
+
+def _last_line(report: Report) -> str:
+    parts = []
+    if report.delivered is None:
+        parts.append("Dry run: nothing was recorded or sent.")
+    else:
+        queued = sum(result.queued for result in report.results)
+        mails = report.delivered
+        if queued or mails.sent or mails.dead or report.waiting:
+            parts.append(f"{queued} {_s(queued, 'message')} queued, {mails.sent} delivered.")
+        if mails.dead:
+            parts.append(f"{mails.dead} refused for good; see `sanityd status`.")
+        if report.waiting:
+            parts.append(f"{report.waiting} undelivered, to be tried again; see `sanityd status`.")
+    looks = report.statements
+    parts.append(f"{report.seconds:.2f} s, {looks} {_s(looks, 'statement')}.")
+    return " ".join(parts)
+
+
+def _s(count: int, noun: str) -> str:
+    return noun if count == 1 else noun + "s"
+
+
+FORMS: dict[str, Callable[[Report, IO[str]], None]] = {"text": as_text, "json": as_json, "junit": as_junit}

@@ -1,0 +1,89 @@
+"""What goes to the terminal: text whose parts have styles. Rich draws it; where there is no terminal it is plain text.
+
+Row values and words of the rules file are never read as markup, and arrive with control characters made visible.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sanityd.alerts.safe import visible
+from sanityd.model import Severity, Value
+
+STYLES = {
+    Severity.CRITICAL: "bold red",
+    Severity.ERROR: "red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "blue",
+}
+#: Sign, style: a sign tells as much as a colour does.
+PASSED, FAILED, MILD, UNKNOWN = ("✓", "green"), ("✗", "red"), ("!", "yellow"), ("?", "magenta")
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Where to write: as wide as the terminal, or without any wrapping into a file or pipe."""
+    stream = file or sys.stdout
+    width = None if stream.isatty() else 10_000
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def key_text(key: Mapping[str, Value]) -> str:
+    """A key as people read it: `id 7`."""
+    return ", ".join(f"{visible(name)} {visible(value)}" for name, value in key.items())
+
+
+def since(moment: datetime, at: datetime) -> str:
+    """A past time, as short as it can be told: `09:05`, `Sun 08:05`, `3 Nov`."""
+    local, today = moment.astimezone(), at.astimezone()
+    days = (today.date() - local.date()).days
+    if days == 0:
+        return local.strftime("%H:%M")
+    if days < 7:
+        return local.strftime("%a %H:%M")
+    return local.strftime("%-d %b") if local.year == today.year else local.strftime("%-d %b %Y")
+
+
+def signed(sign: tuple[str, str], *parts: str | Text) -> Text:
+    """A line that begins with a coloured sign."""
+    mark, style = sign
+    line = Text("  ").append(mark, style=style).append(" ")
+    for part in parts:
+        line.append(part) if isinstance(part, str) else line.append_text(part)
+    return line
+
+
+def table(*headers: str) -> Table:
+    """A plain aligned table: bold heads, no frames."""
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for header in headers:
+        grid.add_column(header, overflow="fold")
+    return grid
+
+
+def indented(grid: Table | Text, by: int = 2) -> Padding:
+    """The same, moved in."""
+    return Padding(grid, (0, 0, 0, by), expand=False)
+
+
+@contextmanager
+def progress(total: int, words: str) -> Iterator[Progress]:
+    """A bar on stderr while something takes its time; nothing where stderr is no terminal."""
+    columns = (
+        TextColumn(words),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    err = Console(file=sys.stderr, markup=False, highlight=False)
+    with Progress(*columns, console=err, transient=True, disable=not sys.stderr.isatty()) as bar:
+        bar.add_task("", total=total)
+        yield bar

@@ -1,0 +1,118 @@
+"""`sanityd show`: one rule or incident, with its rows and its last runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sanityd.cli.options import open_store, rules_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from sanityd.model import Incident
+    from sanityd.rules.rule import Rule
+
+#: How many rows are shown unless `--all` asks for every one.
+ROWS = 50
+
+
+@click.command("show")
+@click.argument("name", metavar="RULE|INCIDENT")
+@click.option("--all", "everything", is_flag=True, help=f"All tracked rows, not just the first {ROWS}.")
+@rules_option
+def command(name: str, everything: bool, path: Path) -> None:
+    """One rule or incident, with its rows."""
+    from sanityd import clock
+    from sanityd.cli import screen
+    from sanityd.cli.options import rule_named
+    from sanityd.rules.load import load
+    from sanityd.store import incidents
+
+    rules = load(path, need_secrets=False)
+    store, at, console = open_store(rules), clock.now(), screen.console()
+    try:
+        with store.read() as memory:
+            incident = incidents.get(memory, name)
+            rule = rules.rules.get(incident.rule) if incident else rule_named(rules, name)
+            incident = incident or incidents.open_for(memory, name)
+            if rule is not None:
+                _rule(console, rule)
+            _incident(console, incident, at)
+            rule_id = incident.rule if incident else name
+            _rows(console, memory, rule_id, at, None if everything else ROWS)
+            _runs(console, memory, rule_id, at)
+    finally:
+        store.close()
+
+
+def _rule(console: Any, rule: "Rule") -> None:
+    from sanityd.cli import screen
+
+    console.print(screen.Text(rule.title, style="bold"))
+    facts = {
+        "rule": f"{rule.id}   ({rule.location})",
+        "check": f"{rule.invariant.kind} on {rule.invariant.subject.table or rule.source}",
+        "schedule": str(rule.schedule),
+        "why": rule.why,
+        "fix": rule.fix,
+        "owner": rule.owner,
+        "notifies": ", ".join(rule.notify),
+    }
+    grid = screen.table("", "")
+    grid.show_header = False
+    for word, text in facts.items():
+        if text:
+            grid.add_row(screen.Text(word, style="dim"), text)
+    console.print(screen.indented(grid))
+
+
+def _incident(console: Any, incident: "Incident | None", at: "datetime") -> None:
+    from sanityd.cli import screen
+    from sanityd.durations import format_duration
+
+    if incident is None:
+        console.print("\nIt is not violated, as far as is known.")
+        return
+    lasted = format_duration((incident.resolved_at or at) - incident.opened_at)
+    word = "open" if incident.open else "resolved"
+    console.print(
+        f"\nIncident {incident.id}: {word}, {incident.severity.label}, {incident.violations:,} rows, "
+        f"since {screen.since(incident.opened_at, at)}, for {lasted}"
+    )
+
+
+def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: int | None) -> None:
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+    from sanityd.store import violations
+
+    rows = violations.open_rows(memory, rule)
+    if not rows:
+        return
+    keys, shown = list(rows[0].key), list(rows[0].shown)
+    grid = screen.table(*keys, *shown, "what", "since")
+    for row in rows[:limit]:
+        values = [visible(row.key.get(name)) for name in keys] + [visible(row.shown.get(name)) for name in shown]
+        grid.add_row(*values, row.detail, screen.since(row.first_seen, at))
+    console.print()
+    console.print(screen.indented(grid))
+    if limit is not None and len(rows) > limit:
+        console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
+
+
+def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None:
+    from sanityd.cli import screen
+    from sanityd.store import runs
+
+    history = runs.history(memory, rule, 10)
+    if not history:
+        return
+    console.print("\nLast runs")
+    grid = screen.table("", "", "")
+    grid.show_header = False
+    for run in reversed(history):
+        grid.add_row(screen.since(run.at, at), run.outcome.value, f"{run.violations:,} violations")
+    console.print(screen.indented(grid))

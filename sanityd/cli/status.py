@@ -1,0 +1,101 @@
+"""`sanityd status`: what is wrong, since when, and what is not known. What sanityd itself can't do comes first."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sanityd.cli.options import open_store, rules_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from sanityd.rules.rule import RuleSet
+
+
+@click.command("status")
+@rules_option
+def command(path: Path) -> None:
+    """What is wrong, since when, and what is not known."""
+    from sanityd import clock
+    from sanityd.cli import screen
+    from sanityd.rules.load import load
+
+    rules = load(path, need_secrets=False)
+    store, at, console = open_store(rules), clock.now(), screen.console()
+    try:
+        with store.read() as memory:
+            _undelivered(console, memory, at)
+            _unverified(console, memory, rules, at)
+            _open(console, memory, rules, at)
+            _holding(console, memory, rules, at)
+    finally:
+        store.close()
+
+
+def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
+    from sanityd.cli import screen
+    from sanityd.store import outbox
+
+    summary = outbox.pending_summary(memory, at)
+    if summary.waiting and summary.oldest:
+        console.print(
+            f"{summary.waiting} messages are not delivered, the oldest since {screen.since(summary.oldest, at)}.",
+            style="bold red",
+        )
+    if summary.dead:
+        console.print(f"{summary.dead} messages could not be delivered at all.", style="bold red")
+    for error in summary.errors:
+        console.print(f"  {error}")
+    if summary.waiting or summary.dead:
+        console.print()
+
+
+def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+    from sanityd.store import runs
+
+    for rule in rules.enabled():
+        last = runs.last(memory, rule.id)
+        if last is None:
+            console.print(screen.signed(screen.UNKNOWN, f"{rule.id}: never looked at"))
+        elif last.error is not None:
+            good = runs.last_verified(memory, rule.id)
+            known = f"not verified since {screen.since(good, at)}" if good else "never verified"
+            console.print(screen.signed(screen.UNKNOWN, f"{rule.id}: {known}: {visible(last.error, limit=400)}"))
+
+
+def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    from sanityd.cli import screen
+    from sanityd.durations import format_duration
+    from sanityd.store import incidents
+
+    found = incidents.list_open(memory)
+    if not found:
+        console.print("No rule is violated, as far as is known.")
+        return
+    grid = screen.table("rule", "severity", "rows", "since", "for", "incident")
+    for incident in sorted(found, key=lambda incident: (-incident.severity, incident.opened_at)):
+        grid.add_row(
+            incident.rule,
+            screen.Text(incident.severity.label, style=screen.STYLES[incident.severity]),
+            f"{incident.violations:,}",
+            screen.since(incident.opened_at, at),
+            format_duration(at - incident.opened_at),
+            incident.id,
+        )
+    console.print(grid)
+
+
+def _holding(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    from sanityd.cli import screen
+    from sanityd.store import runs
+
+    last = [run for rule in rules.enabled() if (run := runs.last(memory, rule.id)) is not None]
+    holding = [run for run in last if run.verdict == "passed"]
+    if holding:
+        newest = max(run.at for run in holding)
+        console.print(f"\n{len(holding)} rules hold, last looked at {screen.since(newest, at)}.")

@@ -1,0 +1,91 @@
+"""A folder with a rules file and an application's database, and the command line run in it as a person would."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sanityd.demo import story
+
+RULES = """\
+sources:
+  app: sqlite:///app.db
+
+channels:
+  team: {email: team@example.com, server: "${SMTP_URL:-smtp://127.0.0.1:1}", from: sanity@example.com}
+
+defaults:
+  notify: [team]
+
+rules:
+  every-person-has-a-welcome-mail:
+    table: app.people
+    has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
+    within: 10m of created_at
+    tags: [mail]
+
+  no-duplicate-emails:
+    table: app.people
+    unique: {columns: email, ignore: [case, spaces]}
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's folder."""
+
+    folder: Path
+
+    def rules(self, text: str) -> None:
+        """Write the rules file."""
+        (self.folder / "rules.yaml").write_text(text, encoding="utf-8")
+
+    def sql(self, text: str) -> None:
+        """Do something to the application's data."""
+        connection = sqlite3.connect(self.folder / "app.db")
+        try:
+            connection.executescript(text)
+        finally:
+            connection.close()
+
+    def run(self, *words: str, **environment: str) -> Answer:
+        """Run `sanityd` in the folder, as its own process."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sanityd", *words],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "120", **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A healthy application with two rules."""
+    made = Project(tmp_path)
+    made.rules(RULES)
+    story.begin(tmp_path / "app.db")
+    return made
+
+
+@pytest.fixture
+def lose_mails(project: Project) -> Callable[[], None]:
+    """Loses the welcome mails of three people."""
+    return lambda: project.sql("update mails set status = 'queued' where person_id in (7, 77, 777)")

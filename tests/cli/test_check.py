@@ -1,0 +1,180 @@
+"""`sanityd check`: exit codes, forms, mails; with a real database and a real mail server."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from sanityd.demo.catcher import Catcher
+from tests.cli.conftest import RULES, Project
+
+
+def test_a_healthy_database_exits_0(project: Project) -> None:
+    answer = project.run("check")
+    assert (answer.code, answer.err) == (0, "")
+    assert "every-person-has-a-welcome-mail" in answer.out
+    assert "✓" in answer.out
+
+
+def test_a_violation_exits_1_and_names_the_rows(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        answer = project.run("check", SMTP_URL=catcher.url)
+    assert answer.code == 1
+    assert "3 of 1,000 people have no row in app.mails" in answer.out
+    assert "id 7 · id 77 · id 777" in answer.out
+    assert "1 message queued, 1 delivered" in answer.out
+
+
+def test_known_rows_are_mailed_once_and_their_repair_is_told(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    """Opened once, silent while nothing changes, resolved once."""
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        codes = [project.run("check", SMTP_URL=catcher.url).code for _ in range(3)]
+        project.sql("update mails set status = 'sent'")
+        codes += [project.run("check", SMTP_URL=catcher.url).code for _ in range(2)]
+    assert codes == [1, 1, 1, 0, 0]
+    assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "resolved"]
+    opened, resolved = catcher.mails
+    assert resolved["In-Reply-To"] == opened["Message-ID"]
+
+
+def test_twice_as_many_rows_escalate(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+        project.sql("update mails set status = 'queued' where person_id in (1, 2)")
+        project.run("check", SMTP_URL=catcher.url)
+        assert len(catcher.mails) == 1
+        project.sql("update mails set status = 'queued' where person_id = 3")
+        project.run("check", SMTP_URL=catcher.url)
+    assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "escalated"]
+
+
+def test_a_mail_server_that_is_down_exits_3_and_loses_nothing(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    """The message waits in the outbox; `status` says so first."""
+    lose_mails()
+    answer = project.run("check")
+    assert answer.code == 3
+    assert "undelivered" in answer.out
+    assert project.run("status").out.startswith("1 message")
+
+
+def test_a_source_that_is_gone_exits_3_and_resolves_nothing(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+        (tmp_path / "app.db").rename(tmp_path / "away.db")
+        answer = project.run("check", SMTP_URL=catcher.url)
+        (tmp_path / "away.db").rename(tmp_path / "app.db")
+        again = project.run("check", SMTP_URL=catcher.url)
+    assert (answer.code, again.code) == (3, 1)
+    assert "not checked" in answer.out
+    assert len(catcher.mails) == 1
+
+
+def test_a_table_that_is_gone_errors_only_its_rule(project: Project) -> None:
+    project.sql("drop table mails")
+    answer = project.run("check")
+    assert answer.code == 3
+    assert "✓  no-duplicate-emails" in answer.out
+    assert "?  every-person-has-a-welcome-mail" in answer.out
+
+
+def test_json_is_the_documented_object(project: Project, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    answer = project.run("check", "--dry-run", "--format", "json")
+    document = json.loads(answer.out)
+    assert answer.code == 1
+    assert document["started_at"].endswith("Z")
+    assert document["summary"] | {"seconds": 0} == {
+        "passed": 1, "failed": 1, "errored": 0, "skipped": 0, "seconds": 0, "statements": 4,
+    }  # fmt: skip
+    broken = document["rules"][0]
+    assert {key: broken[key] for key in ("id", "kind", "outcome", "violations", "rows", "checked", "key", "sample")} == {
+        "id": "every-person-has-a-welcome-mail",
+        "kind": "has",
+        "outcome": "failed",
+        "violations": 3,
+        "rows": 3,
+        "checked": 1000,
+        "key": ["id"],
+        "sample": [{"id": 7}, {"id": 77}, {"id": 777}],
+    }
+    assert set(broken) == {
+        "id", "kind", "outcome", "violations", "rows", "checked", "severity", "effective_severity", "key", "sample",
+        "proved_by", "truncated", "seconds", "error",
+    }  # fmt: skip
+
+
+def test_junit_has_a_case_per_rule(project: Project, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    suite = ElementTree.fromstring(project.run("check", "--dry-run", "--format", "junit").out)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    [failure] = suite.iter("failure")
+    assert "3 of 1,000 people" in str(failure.get("message"))
+
+
+def test_a_dry_run_leaves_nothing_behind(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    assert project.run("check", "--dry-run").code == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "rules.yaml"]
+
+
+def test_rules_are_chosen_by_name_tag_and_source(project: Project) -> None:
+    def looked_at(*words: str) -> list[str]:
+        document = json.loads(project.run("check", "--dry-run", "--format", "json", *words).out)
+        return [rule["id"] for rule in document["rules"]]
+
+    assert looked_at("no-duplicate-emails") == ["no-duplicate-emails"]
+    assert looked_at("--tag", "mail") == ["every-person-has-a-welcome-mail"]
+    assert len(looked_at("--source", "app")) == 2
+    misspelt = project.run("check", "no-duplicate-email")
+    assert misspelt.code == 2
+    assert "did you mean `no-duplicate-emails`?" in misspelt.err
+
+
+def test_only_what_is_due_is_looked_at(project: Project) -> None:
+    project.rules(RULES.replace("notify: [team]", "notify: [team]\n  schedule: daily at 00:00"))
+    first = json.loads(project.run("check", "--due", "--format", "json").out)
+    second = json.loads(project.run("check", "--due", "--format", "json").out)
+    assert (len(first["rules"]), len(second["rules"])) == (2, 0)
+
+
+def test_a_ladder_decides_severity_and_exit_code(project: Project, lose_mails: Callable[[], None]) -> None:
+    lose_mails()
+    project.rules(RULES.replace("tags: [mail]", "severity: {warning: 1, error: 10}"))
+    mild = project.run("check", "--dry-run")
+    project.rules(RULES.replace("tags: [mail]", 'severity: {error: "0.3%"}'))
+    exact = project.run("check", "--dry-run")
+    project.rules(RULES.replace("tags: [mail]", 'severity: {error: "0.31%"}'))
+    below = project.run("check", "--dry-run", "--format", "json")
+    assert (mild.code, exact.code, below.code) == (0, 1, 0)
+    assert "warning" in mild.out
+    assert json.loads(below.out)["rules"][0]["violations"] == 3
+
+
+def test_a_removed_rule_is_closed_and_never_called_fixed(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+        project.rules(RULES[: RULES.index("  every-person")] + RULES[RULES.index("  no-duplicate") :])
+        project.run("check", SMTP_URL=catcher.url)
+    assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened"]
+    assert "No rule is violated" in project.run("status").out
+
+
+def test_a_table_that_empties_is_an_error_not_green(project: Project) -> None:
+    assert project.run("check").code == 0
+    project.sql("delete from people; delete from mails")
+    answer = project.run("check")
+    assert answer.code == 3
+    assert "when_empty: pass" in answer.out

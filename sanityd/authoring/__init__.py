@@ -1,0 +1,1 @@
+"""For people who write rules: what `lint --connect` asks the databases, and first rules files."""

@@ -1,0 +1,67 @@
+"""What the databases say about a rules file: tables, columns, keys, SQL and rights, each at its place in the file."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import select
+
+from sanityd import rulefile
+from sanityd.checks import planner
+from sanityd.checks.base import AggregateCheck, QueryCheck
+from sanityd.checks.planner import Look
+from sanityd.errors import CheckError, Problem, SourceError
+from sanityd.rulefile import Document
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources.base import Snapshot
+from sanityd.sources.open import open_source
+
+
+def connected(rules: RuleSet) -> list[Problem]:
+    """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule."""
+    document = rulefile.parse(rules.path)
+    found: list[Problem] = []
+    for name, batch in rules.by_source(rules.rules.values()).items():
+        try:
+            source = open_source(rules.sources[name])
+            try:
+                with source.snapshot() as snapshot:
+                    for rule in batch:
+                        found += _of_rule(document, rule, snapshot)
+                    found += _of_rights(document, name, source.can_write())
+            finally:
+                source.close()
+        except SourceError as error:
+            place = ("sources", name)
+            found.append(document.problem(place, f"source `{name}`: {error.message}", error.hint, key=True))
+    return sorted(found, key=lambda problem: (str(problem.path), problem.line, problem.column))
+
+
+def _of_rule(document: Document, rule: Rule, snapshot: Snapshot) -> Iterator[Problem]:
+    place = ("rules", rule.id)
+    try:
+        _try_statements(planner.look(rule.invariant, snapshot))
+    except CheckError as error:
+        if error.word is not None:
+            place = document.find(place, error.word) or place
+        else:
+            place = (*place, rule.invariant.kind)
+        yield document.problem(place, error.message, error.hint, key=error.word is None)
+
+
+def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Problem]:
+    if not can_write:
+        return ()
+    message = f"the login of source `{source}` can write"
+    advice = "sanityd never writes, but give it a login that can't: one with SELECT only"
+    return (document.problem(("sources", source), message, advice, key=True, level="warning"),)
+
+
+def _try_statements(look: Look) -> None:
+    """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
+    scope, check = look.scope, look.invariant.check
+    if isinstance(check, QueryCheck):
+        statement = check.violations(scope)
+    elif isinstance(check, AggregateCheck):
+        statement = select(1, *check.measures(scope).values()).select_from(scope.table).where(scope.rows)
+    else:
+        statement = select(1).select_from(scope.table).where(look.violating)
+    scope.snapshot.rows(statement.limit(0))

@@ -41,6 +41,8 @@ class Problem:
     column: int = 0
     length: int = 1
     source_line: str = ""
+    #: `error` or `warning`.
+    level: str = "error"
 
 
 class RuleError(SanitydError):
@@ -54,9 +56,16 @@ class RuleError(SanitydError):
 
 
 class CheckError(SanitydError):
-    """A rule could not be evaluated: its run is `errored`, and nothing is opened or resolved by it."""
+    """A rule could not be evaluated: its run is `errored`, and nothing is opened or resolved by it.
+
+    Parameters: `word` is the name in the rule that is to blame, where one is; `lint --connect` points at it.
+    """
 
     hint = "Run `sanityd try RULE` to see its SQL and what the database answers."
+
+    def __init__(self, message: str, hint: str | None = None, *, word: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.word = word
 
 
 class SourceError(SanitydError):

@@ -6,7 +6,7 @@ Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where 
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -215,6 +215,8 @@ class Told:
     reason: Reason
     violations: int
     severity: Severity
+    #: How many messages of the incident reached this recipient: tells apart two times at which the rest was the same.
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,20 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message of the outbox that is ours to deliver until its lease ends.
+
+    `fence` grows with every claim: who comes back with an old one has lost the lease. `attempts` counts this one too.
+    """
+
+    id: str
+    fence: int
+    message: Message
+    reason: Reason
+    attempts: int
+
+
 def fingerprint(rule: str, source: str, key: Key) -> str:
     """The identity of a violation: the same row of the same rule has the same one for ever.
 
@@ -334,7 +350,7 @@ def _decode(value: object) -> Value:
     raise ValueError("not a value that sanityd wrote")
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str], Value]] = {
     "float": float,
     "bytes": bytes.fromhex,
     "datetime": datetime.fromisoformat,

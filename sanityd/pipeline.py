@@ -204,7 +204,7 @@ def _tell(
                 history=runs.history(memory, rule.id, HISTORY),
                 channel=name,
             )
-            message = render(alert, recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__)
+            message = render(alert, recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail)
             queued = outbox.enqueue(
                 memory,
                 message,

@@ -75,7 +75,7 @@ def mails(rules: RuleSet, rule: Rule, run: Run) -> list[Message]:
     if not reason.mails:
         return []
     return [
-        render(replace(alert, channel=name), recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__)
+        render(replace(alert, channel=name), recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail)
         for name in rule.notify
         for recipient in rules.channels[name].recipients()
     ]

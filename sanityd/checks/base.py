@@ -24,9 +24,9 @@ from sanityd.model import Value, Violation
 from sanityd.sources.base import AnySelect
 
 
-def fault(message: str, advice: str = "") -> PydanticCustomError:
-    """A mistake in a rule's options: what is wrong, and what to write instead."""
-    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice})
+def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
+    """A mistake in a rule's options: what is wrong, what to write instead, and the word of it that is to blame."""
+    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": word})
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -102,8 +102,11 @@ class Connections:
             except secrets.UnsetError as error:
                 missing = True
                 message = f"the environment variable `{error.name}` is not set"
-                problem = self.document.problem(where, message, f"export it, or write `${{{error.name}:-default}}`")
-                (self.problems if self.need_secrets else self.warnings).append(problem)
+                advice = f"export it, or write `${{{error.name}:-default}}`"
+                if self.need_secrets:
+                    self.problems.append(self.document.problem(where, message, advice))
+                else:
+                    self.warnings.append(self.document.problem(where, message, advice, level="warning"))
             except secrets.MalformedError:
                 missing = True
                 self.problems.append(self.document.problem(where, "`${` is not closed", "write `${NAME}`"))
@@ -114,7 +117,8 @@ class Connections:
     def _warn_of_plain_password(self, place: Place, text: str) -> None:
         if re.match(r"[a-z][a-z0-9+]*://[^/@:]*:(?!\$\{)[^@/]+@", text):
             message = "a password stands in the rules file"
-            self.warnings.append(self.document.problem(place, message, "write it as `${NAME}`, from the environment"))
+            advice = "write it as `${NAME}`, from the environment"
+            self.warnings.append(self.document.problem(place, message, advice, level="warning"))
 
     def _source_spec(self, place: Place, name: str, value: Any) -> SourceSpec | None:
         try:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from sanityd.alerts.base import Channel
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
-from sanityd.rulefile import Document, suggest
+from sanityd.rulefile import Document, suggest, texts
 from sanityd.rules import mistakes
 from sanityd.rules.connections import Connections
 from sanityd.rules.rule import Rule, RuleSet
@@ -60,7 +60,7 @@ class _Reader:
         state = self.connections.state(data.get("state"))
         defaults = self._spec(Defaults, ("defaults",), self._section("defaults"), "`defaults`") or Defaults()
         alerts = self._spec(AlertsSpec, ("alerts",), self._section("alerts"), "`alerts`") or AlertsSpec()
-        self._check_notify(("defaults", "notify"), defaults.notify or (), self.connections.channel_names)
+        self._check_notify(("defaults", "notify"), defaults.notify or ())
         rules = {
             str(name): rule
             for name, raw in self._section("rules").items()
@@ -68,8 +68,7 @@ class _Reader:
         }
         if not self._section("rules") and not self.found:
             self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
-        problems = [*self.found, *self.connections.problems]
-        if problems:
+        if problems := self._all_problems():
             raise RuleError(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
         return RuleSet(
             path=self.path,
@@ -82,6 +81,13 @@ class _Reader:
             rows_in_mail=alerts.limits.rows_in_mail,
             warnings=tuple(self.connections.warnings),
         )
+
+    def _all_problems(self) -> list[Problem]:
+        """What is wrong as YAML and as rules. A line that is wrong as YAML is told once."""
+        structural = self.document.problems
+        told = {(problem.path, problem.line) for problem in structural}
+        others = [*self.found, *self.connections.problems]
+        return [*structural, *(problem for problem in others if (problem.path, problem.line) not in told)]
 
     def _section(self, name: str) -> dict[str, Any]:
         value = self.document.data.get(name)
@@ -115,14 +121,16 @@ class _Reader:
         kind = self._kind(name, raw)
         spec = self._rule_spec(name, raw)
         check = None if kind is None else self._check(name, kind, raw[kind])
-        subject = None if spec is None else self._subject(name, spec, check, defaults)
+        # Read off the file itself, so that a mistake in another key hides neither a wrong table nor a wrong channel.
+        table = self._table((*place, "table"), raw["table"], None) if isinstance(raw.get("table"), str) else None
+        self._check_notify((*place, "notify"), (text for _, text in texts(raw.get("notify"))))
+        subject = None if spec is None else self._subject(name, spec, check, table, defaults)
         if spec is None or check is None or subject is None or kind is None:
             return None
         self.found += gate_problems(
             self.document, place, kind, spec.where, check, self.connections.dialect(subject.source)
         )
         notify = spec.notify if spec.notify is not None else defaults.notify or []
-        self._check_notify((*place, "notify"), spec.notify or (), self.connections.channel_names)
         if len(self.found) > before:
             return None
         return Rule(
@@ -179,14 +187,15 @@ class _Reader:
             self.found += mistakes.problems(self.document, place, error, fields, f"`{kind}` of rule `{name}`")
             return None
 
-    def _subject(self, name: str, spec: RuleSpec, check: Check | None, defaults: Defaults) -> Subject | None:
+    def _subject(
+        self, name: str, spec: RuleSpec, check: Check | None, table: TableName | None, defaults: Defaults
+    ) -> Subject | None:
         place: Place = ("rules", name)
         names = self.connections.source_names
         nulls = spec.nulls or defaults.nulls
         when_empty = spec.when_empty or defaults.when_empty
         if check is not None:
             self._check_fits(place, name, spec, check)
-        table = self._table((*place, "table"), spec.table, None) if spec.table else None
         source = table.source if table else spec.source
         if source is None:
             return None
@@ -259,7 +268,8 @@ class _Reader:
         advice = suggest(name, names) or f"the sources are: {', '.join(sorted(names)) or 'none yet'}"
         return self.document.problem(place, f"there is no source `{name}`", advice)
 
-    def _check_notify(self, place: Place, names: Collection[str], known: Collection[str]) -> None:
+    def _check_notify(self, place: Place, names: Iterable[str]) -> None:
+        known = self.connections.channel_names
         for name in names:
             if name not in known:
                 advice = suggest(name, known) or f"the channels are: {', '.join(sorted(known)) or 'none yet'}"

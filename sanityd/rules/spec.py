@@ -46,7 +46,7 @@ def _age(value: Any) -> Any:
     try:
         read = duration(length.strip())
     except ValueError as error:
-        raise fault(f"`{length.strip()}` is not a duration", str(error)) from None
+        raise fault(f"`{length.strip()}` is not a duration", str(error), word=length.strip()) from None
     if not of or not column.strip():
         raise fault(f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`")
     return Age(read, column.strip())

@@ -12,9 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, Select
+from sqlalchemy import ColumnElement, Row, Select
 
 from sanityd.sources.catalog import ColumnInfo, TableInfo
+
+#: A SELECT, and a row of its result, of any columns.
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Snapshot(ABC):
         """What the catalog says. Raises CheckError (with "did you mean" as the hint) when there is no such table."""
 
     @abstractmethod
-    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def rows(self, statement: AnySelect) -> Sequence[AnyRow]:
         """Run one SELECT. Raises CheckError when it fails or takes too long (the snapshot stays usable), SourceError
         when the connection is lost."""
 
@@ -116,4 +120,4 @@ class Source(ABC):
         """Give back all connections."""
 
 
-__all__ = ["Connection", "Dialect", "Snapshot", "Source", "SourceSettings"]
+__all__ = ["AnyRow", "AnySelect", "Dialect", "Snapshot", "Source", "SourceSettings"]

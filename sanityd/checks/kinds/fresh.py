@@ -37,7 +37,7 @@ class Fresh(AggregateCheck):
             try:
                 duration(text)
             except ValueError as error:
-                raise fault(f"`{text}` is not a duration", str(error)) from None
+                raise fault(f"`{text}` is not a duration", str(error), word=text) from None
         return value
 
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:

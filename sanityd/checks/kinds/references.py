@@ -35,7 +35,7 @@ class References(RowCheck):
         for target in self.columns.values():
             table, dot, column = target.rpartition(".")
             if not (table and dot and column):
-                raise fault(f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`")
+                raise fault(f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`", word=target)
         return self
 
     def tables(self) -> Iterable[str]:

@@ -1,0 +1,144 @@
+"""The channel `email`: mails through an SMTP server."""
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from sanityd.alerts.base import Channel, fault
+from sanityd.alerts.mime import MailAddress, address, as_email
+from sanityd.alerts.smtp import Server, send
+from sanityd.durations import duration
+from sanityd.model import Message
+
+Tls = Literal["require", "opportunistic", "none"]
+_URL = "write `smtp://user:password@host:587` or `smtps://user:password@host:465`"
+_PATIENCE = 45.0
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        try:
+            seconds = duration(value).total_seconds()
+        except ValueError as error:
+            raise fault("this is not a duration", str(error)) from None
+    if not 0 < seconds <= _PATIENCE:
+        raise fault("the mail server must answer within 1 to 45 seconds", "write `20s`, which is usual")
+    return seconds
+
+
+class Email(Channel):
+    """Mail to one or more people, each in a mail of their own.
+
+        team-mail: {email: team@example.com, server: "${SMTP_URL}", from: "Sanity <sanity@example.com>"}
+
+    `email` is an address or a list of them. `server` is a URL and a secret, so take it from the environment:
+    `smtps://user:password@host:465` speaks TLS from the start, `smtp://user:password@host:587` demands STARTTLS before
+    it logs in, `smtp://host` (port 25) uses STARTTLS when it is offered. `?tls=require`, `?tls=opportunistic` and
+    `?tls=none` say it outright. Write special characters in the password as `%40` for `@`, `%2F` for `/`.
+
+    Certificates are verified, against the system's authorities or those in the file `ca`. Only opportunistic TLS takes
+    any certificate, as mail servers do among themselves: it would go without encryption otherwise.
+
+    Warning: a server that is too slow to answer after it has the whole message may have taken it. Such a mail counts as
+    uncertain, and arrives twice at worst, under the same Message-ID.
+    """
+
+    kind: ClassVar[str] = "email"
+
+    email: str | list[str]
+    server: SecretStr
+    sender: MailAddress = Field(alias="from")
+    ca: Path | None = None
+    timeout: Annotated[float, BeforeValidator(_seconds)] = 20.0
+
+    @field_validator("email")
+    @classmethod
+    def _has_addresses(cls, value: str | list[str]) -> str | list[str]:
+        addresses = [value] if isinstance(value, str) else value
+        if not addresses:
+            raise fault("this names nobody", "write at least one mail address")
+        specs = [address(text).addr_spec for text in addresses]
+        if len(set(specs)) < len(specs):
+            raise fault("an address stands there twice", "write each address once")
+        return value
+
+    @field_validator("ca")
+    @classmethod
+    def _holds_certificates(cls, value: Path | None) -> Path | None:
+        try:
+            if value is not None:
+                ssl.create_default_context(cafile=value)
+        except OSError:
+            raise fault("this is no file with certificates", "write the path of a PEM file") from None
+        return value
+
+    @model_validator(mode="after")
+    def _has_server(self) -> Self:
+        self._server()
+        return self
+
+    def recipients(self) -> list[str]:
+        """The addresses, without the names that may stand before them."""
+        return [address(text).addr_spec for text in ([self.email] if isinstance(self.email, str) else self.email)]
+
+    def deliver(self, message: Message) -> None:
+        """Send one mail. Raises DeliveryError; an attempt ends after 45 seconds, whatever the server does."""
+        sender = address(self.sender)
+        mail = as_email(message, sender).as_bytes()
+        send(self._server(), sender.addr_spec, message.recipient, mail)
+
+    def _server(self) -> Server:
+        parts, port = _split(self.server.get_secret_value())
+        implicit = parts.scheme == "smtps"
+        tls = _tls(parts, "require" if parts.username or implicit else "opportunistic")
+        if tls == "opportunistic" and parts.username:
+            raise fault("`server` would send the password to whoever answers", "write `tls=require` instead")
+        if implicit and tls != "require":
+            raise fault("`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`")
+        context = ssl.create_default_context(cafile=self.ca)
+        if tls == "opportunistic" and self.ca is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return Server(
+            host=parts.hostname or "",
+            port=port or (465 if implicit else 587 if parts.username else 25),
+            implicit_tls=implicit,
+            tls=tls,
+            context=context,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            timeout=self.timeout,
+            patience=_PATIENCE,
+        )
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """The parts of the URL and its port. No message quotes any of it, as it holds a password."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise fault("`server` is not an SMTP URL", _URL) from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise fault("`server` is not an SMTP URL", _URL)
+    if parts.path not in ("", "/") or parts.fragment:
+        raise fault(
+            "`server` goes on after the port",
+            "write special characters in the password as `%2F` for `/`, `%23` for `#`",
+        )
+    return parts, port
+
+
+def _tls(parts: SplitResult, default: Tls) -> Tls:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options.keys() - {"tls"}:
+        raise fault("`server` has an option that isn't known", "the only one is `?tls=`")
+    for word in get_args(Tls):
+        if options.get("tls", default) == word:
+            return word  # type: ignore[no-any-return]
+    raise fault("`tls` in `server` is not possible", "write `tls=require`, `tls=opportunistic` or `tls=none`")

@@ -1,0 +1,65 @@
+"""The channel `file`: mails as files in a folder, for trials and for the demo."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from sanityd.alerts.base import Channel
+from sanityd.alerts.mime import MailAddress, address, as_email
+from sanityd.errors import DeliveryError
+from sanityd.model import Message
+
+
+class File(Channel):
+    """Writes each mail into a folder as an .eml file that any mail program opens. Nothing leaves the machine.
+
+        trial: {file: ./mails}
+
+    The folder is made when it is missing; a relative one is relative to where sanityd is started. A mail that is
+    delivered twice has one file, as its name follows from the Message-ID.
+    """
+
+    kind: ClassVar[str] = "file"
+
+    file: Path
+    sender: MailAddress = Field("sanityd <sanityd@localhost>", alias="from")
+
+    def recipients(self) -> list[str]:
+        """One, who stands for the folder."""
+        return ["file@localhost"]
+
+    def deliver(self, message: Message) -> None:
+        """Write one file: all of it or none. Raises DeliveryError, always worth another attempt."""
+        mail = as_email(message, address(self.sender)).as_bytes()
+        try:
+            self.file.mkdir(parents=True, exist_ok=True)
+            self._write(self.file / _name(message), mail)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else "unknown reason"
+            raise DeliveryError(
+                f"the folder of the mails can't be written: {why}", retryable=True, stage="data"
+            ) from None
+
+    def _write(self, path: Path, mail: bytes) -> None:
+        handle, draft = tempfile.mkstemp(dir=self.file, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(mail)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(draft, path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+
+
+def _name(message: Message) -> str:
+    """`opened-every-person-has-a-mail-1f2e3d4c.eml`: readable, and never a path."""
+    words = (message.headers.get("X-Sanityd-Event", "mail"), message.headers.get("X-Sanityd-Rule", ""))
+    readable = "-".join("".join(c if c.isalnum() else "-" for c in word)[:60] for word in words if word)
+    identity = hashlib.sha256(f"{message.message_id}\n{message.recipient}".encode()).hexdigest()
+    return f"{readable}-{identity[:8]}.eml"

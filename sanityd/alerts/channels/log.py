@@ -1,0 +1,26 @@
+"""The channel `log`: a line of the log per message."""
+
+import logging
+from typing import ClassVar, Literal
+
+from sanityd.alerts.base import Channel
+from sanityd.model import Message
+
+
+class Log(Channel):
+    """Writes one line to sanityd's own log for each message: its subject, and its first sentence.
+
+        note: {log: warning}
+
+    `log` is the level: `info`, `warning` or `error`.
+    """
+
+    kind: ClassVar[str] = "log"
+
+    log: Literal["info", "warning", "error"]
+
+    def deliver(self, message: Message) -> None:
+        """Write the line. Never fails."""
+        level = logging.getLevelNamesMapping()[self.log.upper()]
+        sentence = message.text.partition("\n")[0]
+        logging.getLogger("sanityd.alerts").log(level, "%s: %s", message.subject, sentence)

@@ -1,0 +1,89 @@
+"""The rows of a mail as a table of harmless text: the oldest and the newest, their keys and shown columns, no more."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from sanityd.alerts.safe import LIMIT, escaped, visible
+from sanityd.alerts.times import brief
+from sanityd.model import Tracked
+
+# A mail is read on a phone: what goes beyond these columns stands in one cell.
+_COLUMNS = 4
+# All values of a mail together, so that even the worst of them stays below the size at which mails are cut.
+_BUDGET = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: a text per column, what is wrong with it, and since when. `ages` opens a group: `newest` or `oldest`."""
+
+    cells: tuple[str, ...]
+    detail: str
+    since: str
+    ages: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows that are listed, and how many more there are."""
+
+    columns: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    more: int = 0
+
+    @property
+    def detailed(self) -> bool:
+        """Whether any row has words on what is wrong with it."""
+        return any(line.detail for line in self.lines)
+
+
+def listing(
+    rows: Sequence[Tracked], total: int, key: Sequence[str], most: int, *, at: datetime, zone: tzinfo
+) -> Listing:
+    """At most so many of `rows` (given oldest first): if there are more, two newest for each of the oldest.
+
+    Parameters: `total` counts all violations, also those not in `rows`; `key` is the order of the key's columns.
+    """
+    chosen = [("", row) for row in rows]
+    if len(rows) > most:
+        oldest = most // 3
+        newest = list(reversed(rows))[: most - oldest]
+        chosen = [("newest", row) for row in newest] + [("oldest", row) for row in rows[:oldest]]
+    names = _names([row for _, row in chosen], key)
+    # One more than there are columns, for the words on what is wrong.
+    limit = max(20, min(LIMIT, _BUDGET // (max(len(chosen), 1) * (min(len(names), _COLUMNS) + 1))))
+    lines = []
+    group = ""
+    for ages, row in chosen:
+        lines.append(_line(row, names, limit, brief(row.first_seen, at, zone), "" if ages == group else ages))
+        group = ages
+    return Listing(_titles(names), tuple(lines), max(0, total - len(chosen)))
+
+
+def _names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
+    """The key in the order of the rule, then what is shown, each once."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(name for name in key if name in row.key))
+        names.update(dict.fromkeys(row.key))
+    for row in rows:
+        names.update(dict.fromkeys(row.shown))
+    return list(names)
+
+
+def _titles(names: Sequence[str]) -> tuple[str, ...]:
+    titles = tuple(escaped(name, 40) for name in names)
+    return titles if len(titles) <= _COLUMNS else (*titles[: _COLUMNS - 1], "and")
+
+
+def _line(row: Tracked, names: Sequence[str], limit: int, since: str, ages: str) -> Line:
+    values = {**row.shown, **row.key}
+    texts = [visible(values[name], limit) if name in values else "" for name in names]
+    # A check of a whole table has no rows: its key is the words of what is wrong, which needn't be said twice.
+    detail = "" if row.detail in row.key.values() else escaped(row.detail, limit)
+    if len(names) <= _COLUMNS:
+        return Line(tuple(texts), detail, since, ages)
+    named = [f"{escaped(name, 40)} {text}" for name, text in zip(names, texts, strict=True)][_COLUMNS - 1 :]
+    rest = escaped(" · ".join(named), 2 * limit)
+    return Line((*texts[: _COLUMNS - 1], rest), detail, since, ages)

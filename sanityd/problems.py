@@ -1,0 +1,76 @@
+"""Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
+
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from sanityd.errors import Problem
+
+#: How much of a long line is shown around the place.
+WIDTH = 100
+_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+def format_problems(problems: Iterable[Problem], *, colour: bool = False) -> str:
+    """All problems with their lines, and how many there are."""
+    found = list(problems)
+    errors = sum(problem.level == "error" for problem in found)
+    files = len({problem.path for problem in found})
+    parts = [_one(problem, colour) for problem in found]
+    counts = [_count(errors, "error")] if errors else []
+    if errors < len(found):
+        counts.append(_count(len(found) - errors, "warning"))
+    ending = " Nothing was run." if errors else ""
+    parts.append(f"\n{' and '.join(counts)} in {_count(files, 'file')}.{ending}")
+    return "\n".join(parts)
+
+
+def _one(problem: Problem, colour: bool) -> str:
+    red = (_YELLOW if problem.level == "warning" else _RED) if colour else ""
+    bold, plain = (_BOLD, _PLAIN) if colour else ("", "")
+    place = _place(problem.path, problem.line, problem.column)
+    head = f"{bold}{place}: {red}{problem.level}:{plain} {_shown(problem.message)}"
+    if not problem.source_line.strip():
+        return f"{head}\n        {_shown(problem.advice)}" if problem.advice else head
+    before, at, after = _around(problem)
+    pad = " " * _columns(before)
+    caret = f"{red}{'^' * max(1, _columns(at))}{plain}"
+    return f"{head}\n{problem.line:>5} | {before}{at}{after}\n      | {pad}{caret} {_shown(problem.advice)}".rstrip()
+
+
+def _place(path: Path | None, line: int, column: int) -> str:
+    name = str(path) if path is not None else "rules"
+    return f"{name}:{line}:{column}" if line else name
+
+
+def _around(problem: Problem) -> tuple[str, str, str]:
+    """The line in three parts, cut to a bearable width, with nothing in it that moves the cursor."""
+    start, end = problem.column - 1, problem.column - 1 + problem.length
+    line = problem.source_line
+    before, at, after = line[:start], line[start:end][:WIDTH], line[end:]
+    if len(before) > WIDTH // 2:
+        before = "…" + before[-WIDTH // 2 :]
+    room = max(0, WIDTH - len(before) - len(at))
+    return _shown(before), _shown(at), _shown(after[:room] + ("…" if len(after) > room else ""))
+
+
+def _shown(text: str) -> str:
+    """The text on one line, control and direction characters made visible; a tab is one blank, so that carets fit."""
+    text = text.replace("\t", " ")
+    return "".join(char if _is_plain(char) else f"\\u{ord(char):04x}" for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text takes: East Asian wide characters take two, marks none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+        for char in text
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

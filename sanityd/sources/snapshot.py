@@ -1,0 +1,279 @@
+"""What all databases behind SQLAlchemy share: a connection of its own, one snapshot on it, errors in our words.
+
+A database's own file says how a session is guarded, what its catalog looks like and what its errors mean.
+"""
+
+import difflib
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from threading import BoundedSemaphore
+from typing import Any, ClassVar
+
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Row, Select, Subquery, create_engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from sanityd.errors import CheckError, SanitydError, SourceError
+from sanityd.sources import verbatim
+from sanityd.sources.base import Dialect, Snapshot, Source, SourceSettings
+from sanityd.sources.catalog import TableInfo
+from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
+
+#: How long a database may take to answer at all, in seconds.
+CONNECT_TIMEOUT = 10
+
+
+class EngineSource(Source):
+    """A watched database behind a SQLAlchemy engine. Subclasses say what differs.
+
+    Parameters: `url` is parsed; its driver is replaced by the one that the guards are made for.
+    Raises SourceError when the driver isn't installed.
+    """
+
+    #: The words before `://` (without a driver) that mean this database.
+    schemes: ClassVar[frozenset[str]]
+    #: SQLAlchemy's name of database and driver.
+    drivername: ClassVar[str]
+    dialect_class: ClassVar[type[Dialect]]
+    #: The extra of the package that brings the driver, for the hint.
+    extra: ClassVar[str] = ""
+    #: Whether the driver halves `%%`.
+    doubles_percent: ClassVar[bool] = False
+
+    def __init__(self, settings: SourceSettings, url: URL) -> None:
+        self.settings = settings
+        self.dialect = self.dialect_class()
+        self._turns = BoundedSemaphore(settings.connections)
+        self.engine = self._engine(url.set(drivername=self.drivername))
+        verbatim.deliver(self.engine, doubles_percent=self.doubles_percent)
+
+    @abstractmethod
+    def arguments(self, url: URL) -> Mapping[str, Any]:
+        """Arguments of `create_engine` that guard each connection from its first moment."""
+
+    @abstractmethod
+    def begin(self, connection: Connection) -> datetime:
+        """Guard the session, begin the read-only snapshot, read the clock (aware). Raises driver errors."""
+
+    @abstractmethod
+    def recover(self, connection: Connection) -> None:
+        """Make the snapshot usable after a statement failed in it."""
+
+    def end(self, connection: Connection) -> None:
+        """Give up the snapshot."""
+        connection.exec_driver_sql("ROLLBACK")
+
+    @abstractmethod
+    def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
+        """What the catalog says of a table or view; None when there is none."""
+
+    @abstractmethod
+    def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
+        """The tables and views of a schema, or of the default one."""
+
+    @abstractmethod
+    def writable(self, connection: Connection) -> bool:
+        """Whether the login has a right to write."""
+
+    @abstractmethod
+    def unreachable(self, error: BaseException) -> str:
+        """Why the database can't be opened, as the end of a sentence; nothing of the URL or the data is in it."""
+
+    @abstractmethod
+    def explain(self, error: BaseException) -> SanitydError:
+        """What a failed statement means: a CheckError or SourceError without any value of the data."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """A new snapshot on a connection of its own. Waits while `connections` others are open."""
+        with self._turns, self._session() as (connection, now):
+            yield EngineSnapshot(self, connection, now)
+
+    def can_write(self) -> bool:
+        """Whether the login could write if it weren't for our guards."""
+        with self._turns, self._session() as (connection, _):
+            return self.writable(connection)
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+    def too_slow(self) -> CheckError:
+        """The error of a statement that was cut off at the limit."""
+        seconds = self.settings.statement_timeout.total_seconds()
+        return CheckError(
+            f"the statement was cut off after {seconds:g} s",
+            "Narrow the rule by `where` or `window`, add an index, or raise the source's `statement_timeout`.",
+        )
+
+    def locked(self) -> CheckError:
+        """The error of a statement that waited too long for a lock."""
+        seconds = self.settings.lock_timeout.total_seconds()
+        return CheckError(f"the table was locked by somebody else for more than {seconds:g} s", "It is tried again.")
+
+    @contextmanager
+    def _session(self) -> Iterator[tuple[Connection, datetime]]:
+        connection = self._connect()
+        try:
+            try:
+                now = self.begin(connection)
+            except SQLAlchemyError as error:
+                raise self._no_answer(error) from None
+            yield connection, now
+        finally:
+            # Whatever fails here, the server forgets the snapshot with the connection.
+            with suppress(SQLAlchemyError):
+                if not connection.invalidated:
+                    self.end(connection)
+            with suppress(SQLAlchemyError):
+                connection.close()
+
+    def _connect(self) -> Connection:
+        try:
+            return self.engine.connect()
+        # Drivers raise TypeError and the like for options of the URL that they don't know.
+        except (SQLAlchemyError, TypeError, ValueError, OSError) as error:
+            raise self._no_answer(error) from None
+
+    def _no_answer(self, error: BaseException) -> SourceError:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        return SourceError(f"`{self.settings.name}` can't be read: {self.unreachable(cause)}")
+
+    def _engine(self, url: URL) -> Engine:
+        try:
+            return create_engine(
+                url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, **self.arguments(url)
+            )
+        except ImportError:
+            raise SourceError(
+                f"`{self.settings.name}` needs a driver that isn't installed", f"pip install 'sanityd[{self.extra}]'"
+            ) from None
+
+
+class EngineSnapshot(Snapshot):
+    """One snapshot on one connection, which it neither opens nor closes."""
+
+    source: EngineSource
+
+    def __init__(self, source: EngineSource, connection: Connection, now: datetime) -> None:
+        self.source = source
+        self.now = now
+        self.statements = 0
+        self._connection = connection
+        self._lost = False
+        self._tables: dict[tuple[str, str | None], TableInfo] = {}
+        self._columns: dict[str, list[str]] = {}
+
+    def table(self, name: str, schema: str | None = None) -> TableInfo:
+        """What the catalog says, asked once per snapshot."""
+        place = (name, schema)
+        if place not in self._tables:
+            with self._in_our_words():
+                found = self.source.describe(self._connection, name, schema)
+                others = [] if found else self.source.table_names(self._connection, schema)
+            if found is None:
+                raise self._no_such_table(name, schema, others)
+            # The schema as the rule names it: unnamed ones stay so in SQL, too.
+            self._tables[place] = replace(found, schema=schema)
+        return self._tables[place]
+
+    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """Run one SELECT and read all of its rows."""
+        if not statement.is_select:
+            raise TypeError("a snapshot runs SELECTs only")
+        self.statements += 1
+        with self._in_our_words():
+            return self._connection.execute(statement).all()
+
+    def query(self, sql: str) -> Subquery:
+        """A user's SELECT, gated, as a subquery; its columns are asked from the database, without reading a row."""
+        plain = self._gated(gate_query, sql)
+        if plain not in self._columns:
+            # SQLite's dialect would cut names at their last dot.
+            head = text(verbatim.head(plain)).execution_options(sqlite_raw_colnames=True)
+            with self._in_our_words():
+                self._columns[plain] = list(self._connection.execute(head).keys())
+        names = self._columns[plain]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise CheckError(
+                f"the query returns more than one column named `{twice[0]}`", "Give each a name of its own with AS."
+            )
+        return verbatim.subquery(plain, names)
+
+    def predicate(self, sql: str) -> ColumnElement[bool]:
+        """A user's SQL condition, gated."""
+        return verbatim.condition(self._gated(gate_predicate, sql))
+
+    def sql(self, statement: Executable) -> str:
+        """The statement as people read it, with the user's SQL and its values in place. It is never run."""
+        dialect = self._connection.dialect
+        compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
+        values = compiled.params
+
+        def value(name: re.Match[str]) -> str:
+            return _shown(values[name[1]]) if name[1] in values else name[0]
+
+        return verbatim.restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
+
+    def _gated(self, gate: Any, sql: str) -> str:
+        try:
+            plain: str = gate(sql, self.source.dialect.name)
+        except GateRefusal as refusal:
+            raise CheckError(f"the rule's SQL was refused: {refusal.message}", refusal.advice) from None
+        return plain
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        if self._lost:
+            raise self._gone()
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._failed(error) from None
+        # Values and columns that the driver can't send or read, such as a number beyond 64 bits.
+        except (SQLAlchemyError, OverflowError, ValueError) as error:
+            raise CheckError(f"the statement or its result can't be handled ({type(error).__name__})") from None
+
+    def _failed(self, error: DBAPIError) -> SanitydError:
+        cause = error.orig if error.orig is not None else error
+        if error.connection_invalidated or self._connection.invalidated:
+            self._lost = True
+            return self._gone()
+        try:
+            self.source.recover(self._connection)
+        except SQLAlchemyError:
+            self._lost = True
+            return self._gone()
+        return self.source.explain(cause)
+
+    def _gone(self) -> SourceError:
+        return SourceError(f"the connection to `{self.source.settings.name}` was lost")
+
+    def _no_such_table(self, name: str, schema: str | None, others: Sequence[str]) -> CheckError:
+        near = difflib.get_close_matches(name.lower(), {other.lower(): other for other in others}, n=1)
+        close = [other for other in others if near and other.lower() == near[0]]
+        if close:
+            hint = f"Did you mean `{close[0]}`?"
+        elif others:
+            hint = f"There are {', '.join(f'`{other}`' for other in sorted(others)[:8])}."
+        else:
+            hint = "There is no table at all that this login can see."
+        full = f"{schema}.{name}" if schema else name
+        return CheckError(f"`{self.source.settings.name}` has no table or view `{full}`", hint, word=name)
+
+
+def words(name: str) -> str:
+    """The name of an error class as words: `InvalidTextRepresentation` is `invalid text representation`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"

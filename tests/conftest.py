@@ -1,0 +1,99 @@
+"""Real databases for every test that asks for one: fresh, empty, and gone afterwards.
+
+A server starts when the first test of a run asks for it, is shared by all workers of pytest-xdist, and is stopped by
+the process that started them. SANITYD_TEST_POSTGRES and SANITYD_TEST_MARIADB (administrators' URLs) use servers that
+are there already. A server that is missing skips its tests, and fails them where SANITYD_REQUIRE_SERVICES=1.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from tests import services
+from tests.services import MariaDB, Missing, PostgreSQL, Server
+
+#: Where workers find the servers of their run; they inherit it with the environment.
+FOLDER = "SANITYD_TEST_RUN"
+_RUN = pytest.StashKey[services.Run]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin a run, in the process that starts the workers; clean up after runs that were killed."""
+    if not hasattr(config, "workerinput"):
+        services.sweep()
+        config.stash[_RUN] = services.Run()
+        os.environ[FOLDER] = str(config.stash[_RUN].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    if _RUN in config.stash:
+        config.stash[_RUN].end()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """An administrator's URL of a PostgreSQL server."""
+    return os.environ.get("SANITYD_TEST_POSTGRES") or _shared(PostgreSQL)
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> str:
+    """An administrator's URL of a MariaDB server."""
+    return os.environ.get("SANITYD_TEST_MARIADB") or _shared(MariaDB)
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, as its owner."""
+    with _fresh(postgres_url, "DROP DATABASE {} WITH (FORCE)") as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb(mariadb_url: str) -> Iterator[str]:
+    """The URL of an empty MariaDB database, as its owner."""
+    with _fresh(mariadb_url, "DROP DATABASE {}") as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """The URL of an empty SQLite database."""
+    file = tmp_path / "database.sqlite3"
+    file.touch()
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def _shared(server: type[Server]) -> str:
+    try:
+        return server.shared(Path(os.environ[FOLDER]))
+    except Missing as reason:
+        if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)
+        pytest.skip(f"{reason}; `scripts/test` installs it as root, or see tests/conftest.py")
+
+
+@contextmanager
+def _fresh(server: str, drop: str) -> Iterator[str]:
+    name = f"t_{uuid.uuid4().hex[:16]}"
+    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as administrator:
+        administrator.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as administrator:
+            administrator.execute(text(drop.format(name)))

@@ -1,0 +1,212 @@
+"""PostgreSQL's peculiarities: rights, types with a mind of their own, lost connections."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, create_engine, func, make_url, select, text
+
+from sanityd.errors import CheckError, SourceError
+from sanityd.sources.base import Snapshot, Source
+from sanityd.sources.catalog import Family
+from sanityd.sources.values import bound
+
+Open = Callable[..., Source]
+
+
+@pytest.fixture
+def owner(postgres: str) -> Iterator[Engine]:
+    engine = create_engine(postgres)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def source(postgres: str, open_it: Open) -> Source:
+    return open_it(postgres)
+
+
+def write(owner: Engine, *statements: str) -> None:
+    with owner.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def ask(snapshot: Snapshot, sql: str) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in snapshot.rows(select(snapshot.query(sql)))]
+
+
+def test_the_session_is_guarded(source: Source) -> None:
+    names = ["transaction_read_only", "default_transaction_read_only", "transaction_isolation", "statement_timeout"]
+    names += ["lock_timeout", "application_name", "TimeZone", "standard_conforming_strings"]
+    with source.snapshot() as snapshot:
+        settings = [ask(snapshot, f"SELECT current_setting('{name}') AS s")[0][0] for name in names]
+        assert ask(snapshot, "SELECT count(*) AS n FROM pg_prepared_statements") == [(0,)]
+    assert settings == ["on", "on", "repeatable read", "1s", "500ms", "sanityd", "UTC", "on"]
+
+
+def test_options_of_the_url_cannot_undo_the_guards(postgres: str, open_it: Open) -> None:
+    source = open_it(f"{postgres}?options=-c%20default_transaction_read_only%3Doff%20-c%20work_mem%3D8MB")
+    with source.snapshot() as snapshot:
+        assert ask(snapshot, "SELECT current_setting('default_transaction_read_only') AS s") == [("on",)]
+        assert ask(snapshot, "SELECT current_setting('work_mem') AS s") == [("8MB",)]
+
+
+def test_case_blind_and_nondeterministic_texts_are_told_apart(source: Source, owner: Engine) -> None:
+    write(
+        owner,
+        "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+        "CREATE TABLE t (id integer PRIMARY KEY, name text COLLATE blind, mood text)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'A'), (3, 'á')",
+    )
+    with source.snapshot() as snapshot:
+        info = snapshot.table("t")
+        clause = info.clause()
+        name = source.dialect.exact(clause.c.name, info.columns["name"])
+        assert info.columns["mood"].collation is None
+        assert len(snapshot.rows(select(name).group_by(name))) == 3
+        assert snapshot.rows(select(clause.c.id).where(source.dialect.matches(name, "a", part=False))) == [(1,)]
+        assert snapshot.rows(select(func.count()).where(source.dialect.folded(name) == bound("á"))) == [(1,)]
+
+
+def test_enums_domains_and_uuids_have_families_and_texts(source: Source, owner: Engine) -> None:
+    write(
+        owner,
+        "CREATE TYPE mood AS ENUM ('sad', 'glad')",
+        "CREATE DOMAIN amount AS numeric(9, 2) CHECK (VALUE > 0)",
+        "CREATE TABLE t (m mood, u uuid, a amount, c char(5), j jsonb)",
+        "INSERT INTO t VALUES ('sad', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 1.50, 'ab', '{}')",
+    )
+    with source.snapshot() as snapshot:
+        info = snapshot.table("t")
+        families = [column.family for column in info.columns.values()]
+        assert families == [Family.ENUM, Family.UUID, Family.NUMBER, Family.TEXT, Family.OTHER]
+        clause = info.clause()
+        texts = [source.dialect.text(clause.c[name], info.columns[name]) for name in "muac"]
+        assert snapshot.rows(select(*texts)) == [("sad", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1.50", "ab")]
+        mood = source.dialect.exact(clause.c.m, info.columns["m"])
+        assert snapshot.rows(select(mood).where(mood.in_([bound("unheard of"), bound("sad")]))) == [("sad",)]
+
+
+def test_schemas_partitions_and_inheritance_are_understood(source: Source, owner: Engine) -> None:
+    write(
+        owner,
+        'CREATE SCHEMA "Sales"',
+        'CREATE TABLE "Sales"."Order" (id integer PRIMARY KEY)',
+        "CREATE TABLE parts (id integer, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE parent (id integer PRIMARY KEY)",
+        "CREATE TABLE child () INHERITS (parent)",
+        "CREATE MATERIALIZED VIEW seen AS SELECT 1 AS id",
+    )
+    with source.snapshot() as snapshot:
+        order = snapshot.table("Order", "Sales")
+        assert order.key == ("id",)
+        assert snapshot.rows(select(order.clause())) == []
+        assert snapshot.table("parts").key == ("id", "day")
+        assert snapshot.table("parent").key == ()
+        assert list(snapshot.table("seen").columns) == ["id"]
+        with pytest.raises(CheckError) as error:
+            snapshot.table("Order")
+        assert error.value.hint == "Did you mean `Sales.Order`?"
+
+
+def test_only_whole_valid_unique_indexes_over_columns_without_nulls_are_keys(source: Source, owner: Engine) -> None:
+    write(
+        owner,
+        "CREATE TABLE t (a integer NOT NULL, b integer NOT NULL, c text NOT NULL, d integer UNIQUE)",
+        "CREATE UNIQUE INDEX one ON t (a) WHERE b > 0",
+        "CREATE UNIQUE INDEX two ON t (lower(c))",
+        "CREATE UNIQUE INDEX three ON t (b) INCLUDE (a)",
+    )
+    with source.snapshot() as snapshot:
+        assert snapshot.table("t").unique_keys == (("b",),)
+
+
+def test_a_login_that_can_only_select_cannot_write(source: Source, owner: Engine, postgres: str, open_it: Open) -> None:
+    role = "reader_" + (make_url(postgres).database or "")
+    write(
+        owner,
+        "CREATE TABLE t (a integer)",
+        f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'",
+        f"GRANT SELECT ON t TO {role}",
+    )
+    reader = open_it(make_url(postgres).set(username=role, password="hunter2").render_as_string(hide_password=False))
+    assert (source.can_write(), reader.can_write()) == (True, False)
+    write(owner, f"GRANT UPDATE ON t TO {role}")
+    assert reader.can_write()
+    write(owner, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_lost_connection_is_the_sources_error_and_stays_one(source: Source, owner: Engine) -> None:
+    with source.snapshot() as snapshot:
+        ask(snapshot, "SELECT 1 AS one")
+        write(
+            owner,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'sanityd' AND datname = current_database()",
+        )
+        for _ in range(2):
+            with pytest.raises(SourceError, match=r"lost|ended"):
+                ask(snapshot, "SELECT 2 AS two")
+    with source.snapshot() as snapshot:
+        assert ask(snapshot, "SELECT 3 AS three") == [(3,)]
+
+
+def test_a_locked_table_is_told(source: Source, owner: Engine) -> None:
+    write(owner, "CREATE TABLE t (a integer)")
+    with owner.begin() as connection, source.snapshot() as snapshot:
+        connection.execute(text("LOCK TABLE t IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(CheckError, match=r"locked by somebody else for more than 0.5 s"):
+            ask(snapshot, "SELECT * FROM t")
+
+
+def test_values_stay_out_of_error_messages(source: Source, owner: Engine) -> None:
+    write(owner, "CREATE TABLE t (a text)", "INSERT INTO t VALUES ('hunter2')")
+    attempts = ("a::integer", "a::date", "a::jsonb", "a::uuid", "1 / (length(a) - 7)", "a::inet", "to_number(a, '999')")
+    with source.snapshot() as snapshot:
+        for attempt in attempts:
+            with pytest.raises(CheckError) as error:
+                ask(snapshot, f"SELECT {attempt} AS x FROM t")
+            assert "hunter2" not in error.value.message + error.value.hint
+        with pytest.raises(CheckError, match='column "b" does not exist'):
+            ask(snapshot, "SELECT b FROM t")
+
+
+def test_a_value_beyond_python_is_an_error_of_the_rule(source: Source) -> None:
+    with source.snapshot() as snapshot, pytest.raises(CheckError):
+        ask(snapshot, "SELECT 'infinity'::timestamp AS at")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"port": 1}, "refuses the connection"),
+        ({"database": "no_such_database"}, "no database of that name"),
+        ({"username": "nobody_here"}, "refuses the login"),
+        ({"host": "no-such-host.invalid"}, "host name is unknown"),
+        ({"query": {"sslmodus": "x"}}, "an option that psycopg doesn't know, `sslmodus`"),
+    ],
+)
+def test_why_it_does_not_answer_is_told_without_the_url(
+    postgres: str, open_it: Open, change: dict[str, object], said: str
+) -> None:
+    url = make_url(postgres).set(**change)  # type: ignore[arg-type]
+    if "username" in change:
+        url = url.set(password="hunter2")
+    source = open_it(url.render_as_string(hide_password=False))
+    with pytest.raises(SourceError, match=said) as error, source.snapshot():
+        pass
+    assert "hunter2" not in error.value.message + error.value.hint
+
+
+def test_a_missing_driver_is_told_with_its_remedy(open_it: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SourceError, match="driver") as error:
+        open_it("postgresql://scott:tiger@localhost/x")
+    assert error.value.hint == "pip install 'sanityd[postgresql]'"
+
+
+def test_backslashes_and_dollar_quotes_arrive_unchanged(source: Source) -> None:
+    with source.snapshot() as snapshot:
+        assert ask(snapshot, r"SELECT 'a\' AS a, E'b\n' AS b, $$c'%s$$ AS c") == [("a\\", "b\n", "c'%s")]
+        assert ask(snapshot, """SELECT '{"k": 1}'::jsonb ? 'k' AS has""") == [(True,)]

@@ -1,0 +1,105 @@
+"""What is shipped is whole, what it is tested with is pinned, and it starts at once."""
+
+import email
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ["setup", "demo", "test", "check", "lock"]
+
+#: What `--help` has no use for.
+HEAVY = {"alembic", "apscheduler", "jinja2", "pydantic", "rich", "sentry_sdk", "sqlalchemy", "sqlglot", "yaml"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the source archive, and the wheel that was built from that archive."""
+    # From a copy: building leaves files behind, and what earlier builds left behind would be packed.
+    tree = tmp_path_factory.mktemp("tree")
+    shutil.copytree(ROOT / "sanityd", tree / "sanityd", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def test_the_wheel_holds_every_file_of_the_package(built: Path) -> None:
+    """Templates, rules, migrations and the marker of types, too: what is missing shows only on other machines."""
+    [wheel] = built.glob("*.whl")
+    ours = [path for path in (ROOT / "sanityd").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert {path.relative_to(ROOT).as_posix() for path in ours} - packed == set()
+    assert {name.split("/")[0].split("-")[0] for name in packed} == {"sanityd"}
+
+
+def test_the_wheel_says_what_it_is(built: Path) -> None:
+    [wheel] = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        [metadata] = [name for name in files.namelist() if name.endswith(".dist-info/METADATA")]
+        said = email.message_from_bytes(files.read(metadata))
+        points = files.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+    assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("sanityd", "Apache-2.0", ">=3.11")
+    assert {"postgresql", "mysql"} <= set(said.get_all("Provides-Extra", []))
+    assert "sanityd = sanityd.__main__:main" in points
+
+
+def test_the_source_archive_can_be_built_from_and_carries_the_license(built: Path) -> None:
+    [archive] = built.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        names = {name.partition("/")[2] for name in files.getnames()}
+    assert {"LICENSE", "README.md", "pyproject.toml", "sanityd/__init__.py"} <= names
+
+
+def test_the_lock_pins_each_package_by_hash_and_names_no_registry() -> None:
+    text = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert [entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+", entry)] == []
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert not re.search(r"://|index|find-links", text)
+
+
+def test_the_lock_knows_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(name for extra in extras for name in extra)]
+    names = {re.split(r"[^a-z0-9-]", name.lower())[0] for name in wanted} - {"sanityd"}
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements-dev.lock").read_text(encoding="utf-8"), re.M))
+    assert names - locked == set()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_one_screen_of_plain_shell(name: str) -> None:
+    script = ROOT / "scripts" / name
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#!/bin/sh"
+    assert lines[1].startswith("# ")
+    assert "set -eu" in lines
+    assert len(lines) <= 50
+    assert script.stat().st_mode & 0o111
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+def test_ci_runs_the_tests_and_requires_the_databases() -> None:
+    run = ROOT / ".ci" / "run"
+    assert run.stat().st_mode & 0o111
+    assert "SANITYD_REQUIRE_SERVICES=1 exec scripts/test" in run.read_text(encoding="utf-8")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`--help` answers in under 0.2 s because of what it doesn't import, which doesn't depend on the machine's mood."""
+    command = [sys.executable, "-X", "importtime", "-m", "sanityd", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "click" in imported
+    assert imported & HEAVY == set()

@@ -1,0 +1,134 @@
+"""Strict YAML: what it takes, what it refuses, and that each refusal names its place."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanityd.errors import Problem, RuleError
+from sanityd.rulefile import parse, parse_text, suggest
+
+FILE = Path("rules.yaml")
+
+
+def problems(text: str) -> list[Problem]:
+    """What is wrong with a text, whether or not it could be read to its end."""
+    try:
+        return list(parse_text(text, FILE).problems)
+    except RuleError as error:
+        return list(error.problems)
+
+
+def told(text: str) -> list[tuple[int, int, str]]:
+    return [(problem.line, problem.column, problem.message) for problem in problems(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"), ("on", "on"), ("12:30", "12:30"), ("2026-01-01", "2026-01-01"), ("1_000", "1_000"), ("0777", 777),
+        ("0o17", 15), ("0xFF", 255), ("-3", -3), ("1e3", 1000.0), (".5", 0.5), ("true", True), ("False", False),
+        ("~", None), ("null", None), ("'1'", "1"), ('"true"', "true"), ("1.2.3", "1.2.3"), ("=", "="), ("9" * 40, "9" * 40),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    read = parse_text(f"a: {text}", FILE).data["a"]
+    assert (read, type(read)) == (value, type(value)) or text == "9" * 40
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: 1\nb: 2\na: 3\n", (3, 1)),
+        ("a: &x 1\nb: 2\n", (1, 4)),
+        ("a: 1\nb: *x\n", (2, 4)),
+        ("a: !!python/object:os.system x\n", (1, 4)),
+        ("a: {<<: 1}\n", (1, 5)),
+        ("? [a, b]\n: 1\n", (1, 3)),
+        ("a: 1\n---\nb: 2\n", (2, 1)),
+        ("a:\n\t- 1\n", (2, 1)),
+        ("a: [1, 2\n", (2, 1)),
+        ("a: b: c\n", (1, 5)),
+        ("a: 1\x00\n", (1, 5)),
+        ("a: 1e999\n", (1, 4)),
+        ("- 1\n", (1, 1)),
+        ("", (1, 1)),
+        ("# only a comment\n", (1, 1)),
+        ("a: " + "[" * 200 + "]" * 200 + "\n", (1, 53)),
+    ],
+)
+def test_what_is_not_strict_yaml_is_refused_at_its_place(text: str, place: tuple[int, int]) -> None:
+    [problem] = problems(text)
+    assert (problem.line, problem.column) == place
+    assert problem.advice
+
+
+def test_several_problems_are_told_at_once() -> None:
+    assert told("a: *x\nb: !t 1\nb: 2\n") == [
+        (1, 4, "`*x` is an alias"),
+        (2, 4, "`!t` is a tag"),
+        (3, 1, "`b` stands here for the second time; first in line 2"),
+    ]
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_bytes(b"a: 1\nb: \xff\xfe\n")
+    with pytest.raises(RuleError) as caught:
+        parse(tmp_path / "rules.yaml")
+    assert (caught.value.problems[0].line, caught.value.problems[0].message) == (2, "this is not UTF-8")
+
+
+def test_places_are_right_beside_wide_characters_and_windows_line_ends() -> None:
+    document = parse_text("ä: 'ü'\r\nnaïve: {日本: x, b: wrong}\r\n", FILE)
+    mark = document.mark(("naïve", "b"))
+    assert (mark.line, mark.column, mark.length) == (2, 19, 5)
+
+
+def test_a_place_inside_a_text_is_found() -> None:
+    document = parse_text("a: select x\nb: 'select y'\nc: |\n    first\n    second line\n", FILE)
+    assert (document.problem(("a",), "", at=(1, 8)).line, document.problem(("a",), "", at=(1, 8)).column) == (1, 11)
+    assert document.problem(("b",), "", at=(1, 8)).column == 12
+    block = document.problem(("c",), "", at=(2, 8))
+    assert (block.line, block.column, block.source_line) == (5, 12, "    second line")
+
+
+def test_a_word_is_found_as_key_text_or_part_of_one() -> None:
+    document = parse_text("r:\n  between: {emial: [0, 1]}\n  within: 10m of craeted\n  key: [idd]\n", FILE)
+
+    def column(word: str) -> tuple[int, int]:
+        problem = document.problem(("r",), "", word=word)
+        return problem.line, problem.column
+
+    assert [column("emial"), column("craeted"), column("idd")] == [(2, 13), (3, 18), (4, 9)]
+
+
+def test_the_same_id_in_two_files_names_both(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("rules:\n  one: 1\n")
+    (tmp_path / "b.yaml").write_text("rules:\n  one: 2\n  two: 3\n")
+    document = parse(tmp_path)
+    [problem] = document.problems
+    assert (problem.path, problem.line) == (tmp_path / "b.yaml", 2)
+    assert problem.message == "`one` stands here for the second time; first in a.yaml:2"
+    assert set(document.data["rules"]) == {"one", "two"}
+
+
+def test_suggestions_forgive_case_and_dashes() -> None:
+    assert suggest("Not-Null", ["not_null", "unique"]) == "did you mean `not_null`?"
+    assert suggest("zzz", ["not_null", "unique"]) == ""
+
+
+def test_mutated_files_give_problems_with_lines_and_nothing_else() -> None:
+    """Two thousand broken files: no other exception, and every problem names a line."""
+    text = Path("sanityd/demo/rules.yaml").read_text(encoding="utf-8")
+    chance = random.Random(4)
+    refused = 0
+    for _ in range(2000):
+        broken = list(text)
+        for _ in range(chance.randint(1, 6)):
+            place = chance.randrange(len(broken))
+            broken[place : place + chance.randint(0, 3)] = chance.choice(list("\t{}[]:,'\"*&!|>%@`#-?\n \x00é日\u202e") + [""])
+        found = problems("".join(broken))
+        refused += bool(found)
+        assert all(problem.line >= 1 and problem.column >= 1 for problem in found)
+    assert refused > 500

@@ -96,13 +96,13 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     run = _not_suddenly_empty(memory, rule, run)
     _close_if_changed(memory, rules, rule, run.at)
     before = incidents.open_for(memory, rule.id)
-    known = violations.known(memory, rule.id)
+    known = violations.known(memory, rule.id, run.at)
     late = runs.newest_at(memory, [rule.id]).get(rule.id)
     if late is not None and run.at < late:
         # Two passes overlapped and this one looked earlier: what it saw is history, not news.
         runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
         return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
-    transitions = lifecycle.transitions(known, run, run.at)
+    transitions = lifecycle.transitions(known, run)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)
     if incident is not None:
@@ -116,9 +116,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
 def forget_removed(rules: RuleSet, store: Store, at: datetime) -> list[str]:
     """Close what is open of rules that have left this file: never called fixed. Returns their ids."""
     with store.write() as memory:
-        gone = rules_seen.note(
-            memory, str(rules.path), {rule.id: rule.meaning for rule in rules.rules.values()}, rules.revision, at
-        )
+        gone = rules_seen.removed(memory, rules.name, rules.rules, at)
         for rule in gone:
             _close(memory, rule, lifecycle.close_removed, at)
     return gone
@@ -160,18 +158,18 @@ def _not_suddenly_empty(memory: Connection, rule: Rule, run: Run) -> Run:
 
 def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> None:
     """A rule that means something else now starts anew: what was open under the old meaning is closed as such."""
-    if rules_seen.meaning(memory, str(rules.path), rule.id) not in (None, rule.meaning):
+    if rules_seen.meaning(memory, rules.name, rule.id) not in (None, rule.meaning):
         _close(memory, rule.id, lifecycle.close_changed, at)
-    rules_seen.remember(memory, str(rules.path), rule.id, rule.meaning, rules.revision, at)
+    rules_seen.remember(memory, rules.name, rule.id, rule.meaning, rules.revision, at)
 
 
 def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: datetime) -> None:
     incident = incidents.open_for(memory, rule)
-    transitions, closed = closing(violations.known(memory, rule), incident, at)
+    transitions, closed = closing(violations.known(memory, rule, at), incident, at)
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
     if closed is not None:
         incidents.save(memory, closed)
-        outbox.cancel_pending(memory, closed.id, reason="the rule was changed or removed")
+        outbox.cancel_pending(memory, closed.id, at)
         audit.append(memory, at, "sanityd", "closed", "rule changed or removed", rule=rule, incident=closed.id)
 
 
@@ -181,7 +179,7 @@ def _tell(
     """Decide for each recipient whether there is news, and put it into the outbox. Every decision is kept."""
     told = outbox.told(memory, incident.id)
     if not incident.open:
-        outbox.cancel_pending(memory, incident.id, reason="it was over before it was told")
+        outbox.cancel_pending(memory, incident.id, run.at)
     rows: tuple[Tracked, ...] | None = None
     for name in rule.notify:
         for recipient in rules.channels[name].recipients():
@@ -204,7 +202,9 @@ def _tell(
                 history=runs.history(memory, rule.id, HISTORY),
                 channel=name,
             )
-            message = render(alert, recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail)
+            message = render(
+                alert, recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail
+            )
             queued = outbox.enqueue(
                 memory,
                 message,

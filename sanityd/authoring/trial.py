@@ -44,7 +44,7 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
 
 def mails(rules: RuleSet, rule: Rule, run: Run) -> list[Message]:
     """The messages that this run would cause if nothing were known before."""
-    transitions = lifecycle.transitions({}, run, run.at)
+    transitions = lifecycle.transitions({}, run)
     incident = lifecycle.incident_after(None, run, transitions, meaning=rule.meaning)
     if incident is None:
         return []
@@ -75,7 +75,13 @@ def mails(rules: RuleSet, rule: Rule, run: Run) -> list[Message]:
     if not reason.mails:
         return []
     return [
-        render(replace(alert, channel=name), recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail)
+        render(
+            replace(alert, channel=name),
+            recipient=recipient,
+            zone=ZoneInfo(rules.zone),
+            version=__version__,
+            rows=rules.rows_in_mail,
+        )
         for name in rule.notify
         for recipient in rules.channels[name].recipients()
     ]

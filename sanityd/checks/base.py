@@ -77,10 +77,14 @@ class Check(BaseModel, ABC):
     def says(self, count: int) -> str:
         """What is wrong with `count` of its rows, as the end of a sentence: `have no row in mails`."""
 
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
+        population = f" of {checked:,}" if checked else ""
+        return f"{violations:,}{population} {table}"
+
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """What is wrong, in one sentence with its numbers, without a full stop."""
-        population = f" of {checked:,}" if checked else ""
-        return f"{violations:,}{population} {table} {self.says(violations)}"
+        return f"{self.amount(table, violations, rows, checked)} {self.says(violations)}"
 
 
 class RowCheck(Check):
@@ -156,6 +160,10 @@ class AggregateCheck(Check):
     @abstractmethod
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
         """Aggregate expressions over the rows in scope, by name."""
+
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """The number of rows in scope, as it is the table as a whole that is wrong."""
+        return f"{table}, {checked:,} {plural(checked, 'row', 'rows')}" if checked is not None else table
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """About the table as a whole."""

@@ -135,4 +135,4 @@ def _undelivered(store: "Store", at: datetime) -> int:
     from sanityd.store import outbox
 
     with store.read() as memory:
-        return outbox.pending_summary(memory, at).waiting
+        return outbox.summary(memory).waiting

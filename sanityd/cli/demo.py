@@ -93,7 +93,7 @@ def _check(console: Any, rules: "RuleSet", store: "Store", catcher: "Catcher") -
 def _first_sentence(mail: "EmailMessage") -> str:
     body = mail.get_body(preferencelist=("plain",))
     text = body.get_content() if body is not None else ""
-    return str(next((line for line in text.splitlines() if line.strip()), ""))
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def _ending(console: Any, folder: Path, rules_text: str) -> None:

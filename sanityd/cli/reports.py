@@ -127,16 +127,18 @@ def as_text(report: Report, out: IO[str]) -> None:
     head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
     console.print()
-    grid = screen.table("", "", "", "")
+    grid = screen.table("", "", "", "", "")
     grid.show_header = False
     quiet = [result for result in report.results if result.run.verdict == "passed" and not result.run.violations]
     for result in report.results:
         if result not in quiet:
             _add_line(grid, result, report.at)
     for result in quiet if len(quiet) <= 3 else quiet[:0]:
-        grid.add_row(_sign(result), Text(result.rule.id), Text(_looked_at([result])), Text(""))
+        grid.add_row(_sign(result), Text(result.rule.id), Text(_looked_at([result])), Text(""), Text(""))
     if len(quiet) > 3:
-        grid.add_row(Text("✓", style="green"), Text(f"{len(quiet)} rules hold"), Text(_looked_at(quiet)), Text(""))
+        grid.add_row(
+            Text("✓", style="green"), Text(f"{len(quiet)} rules hold"), Text(_looked_at(quiet)), Text(""), Text("")
+        )
     console.print(screen.indented(grid))
     console.print()
     console.print(_last_line(report))
@@ -165,27 +167,31 @@ def _add_line(grid: Any, result: Result, at: datetime) -> None:
     name = Text(rule.id)
     if run.verdict in ("errored", "skipped"):
         error = visible(run.error or "", limit=400)
-        grid.add_row(_sign(result), name, Text(f"not checked: {error}"), Text(""))
-        grid.add_row("", "", Text(run.hint or "", style="dim"), "")
+        grid.add_row(_sign(result), name, Text(f"not checked: {error}"), Text(""), Text(""))
+        grid.add_row("", "", Text(run.hint or "", style="dim"), "", "")
         return
     severity = run.severity
     word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
-    grid.add_row(_sign(result), name, Text(visible(rule.sentence(run), limit=400)), word)
-    grid.add_row("", "", Text(_about_rows(result, at), style="dim"), "")
+    amount = Text(visible(rule.amount(run), limit=200))
+    grid.add_row(_sign(result), name, amount, Text(_what_changed(result, at)), word)
+    grid.add_row("", Text(_keys(result), style="dim"), "", "", "")
 
 
-def _about_rows(result: Result, at: datetime) -> str:
+def _keys(result: Result) -> str:
     run = result.run
     keys = " · ".join(screen.key_text(violation.key) for violation in run.tracked[:3])
     more = run.violations - min(3, len(run.tracked))
-    words = [keys + (f" and {more:,} more" if more > 0 else "")]
-    changes = [
+    return keys + (f" and {more:,} more" if more > 0 else "")
+
+
+def _what_changed(result: Result, at: datetime) -> str:
+    counts = [
         (result.changes.get(change, 0), change.value) for change in (Change.NEW, Change.REGRESSED, Change.ONGOING)
     ]
-    words += [f"{count:,} {word}" for count, word in changes if count]
+    words = " · ".join(f"{count:,} {word}" for count, word in counts if count)
     if result.incident and result.incident.opened_at < at:
-        words.append(f"since {screen.since(result.incident.opened_at, at)}")
-    return "   ".join(word for word in words if word)
+        words += f" since {screen.since(result.incident.opened_at, at)}"
+    return words
 
 
 def _looked_at(results: list[Result]) -> str:

@@ -62,7 +62,7 @@ def signed(sign: tuple[str, str], *parts: str | Text) -> Text:
 
 def table(*headers: str) -> Table:
     """A plain aligned table: bold heads, no frames."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    grid = Table(box=None, pad_edge=True, header_style="bold", padding=(0, 2, 0, 0))
     for header in headers:
         grid.add_column(header, overflow="fold")
     return grid

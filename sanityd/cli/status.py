@@ -39,7 +39,7 @@ def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
     from sanityd.cli import screen
     from sanityd.store import outbox
 
-    summary = outbox.pending_summary(memory, at)
+    summary = outbox.summary(memory)
     if summary.waiting and summary.oldest:
         console.print(
             f"{summary.waiting} messages are not delivered, the oldest since {screen.since(summary.oldest, at)}.",

@@ -47,11 +47,18 @@ class Rule:
         words = self.id.replace("-", " ").replace("_", " ")
         return words[:1].upper() + words[1:]
 
+    @property
+    def _about(self) -> str:
+        table = self.invariant.subject.table
+        return table.name if table else self.source
+
     def sentence(self, run: Run) -> str:
         """What the run saw, in words: `3 of 1,000 people have no row in app.mails`."""
-        table = self.invariant.subject.table
-        name = table.name if table else self.source
-        return self.invariant.check.sentence(name, run.violations, run.rows, run.checked)
+        return self.invariant.check.sentence(self._about, run.violations, run.rows, run.checked)
+
+    def amount(self, run: Run) -> str:
+        """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
+        return self.invariant.check.amount(self._about, run.violations, run.rows, run.checked)
 
     def facts(self, revision: str, key: tuple[str, ...] = ()) -> RuleFacts:
         """What a mail may say about it."""
@@ -88,6 +95,11 @@ class RuleSet:
     #: Not wrong, but worth a look.
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Which file this is, for the store: the same wherever a command is run from."""
+        return str(self.path.resolve())
 
     @property
     def folder(self) -> Path:

@@ -46,9 +46,9 @@ class Query(QueryCheck):
                 )
         return select(*(rows.c[name] for name in names))
 
-    def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts what the query returned; of how many can't be known."""
-        return f"{violations:,} {plural(violations, 'row', 'rows')} {self.says(violations)}"
+        return f"{violations:,} {plural(violations, 'row', 'rows')}"
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

@@ -35,7 +35,9 @@ class References(RowCheck):
         for target in self.columns.values():
             table, dot, column = target.rpartition(".")
             if not (table and dot and column):
-                raise fault(f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`", word=target)
+                raise fault(
+                    f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`", word=target
+                )
         return self
 
     def tables(self) -> Iterable[str]:

@@ -67,6 +67,10 @@ class Unique(QueryCheck):
         """The end of the sentence."""
         return f"{plural(count, 'occurs', 'occur')} more than once"
 
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """Counts keys, and the rows that share them."""
+        return f"{violations:,} {plural(violations, 'key', 'keys')}, {rows:,} rows"
+
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts keys, and the rows that share them."""
         values = f"{violations:,} {plural(violations, 'value', 'values')} of {', '.join(self.columns)}"

@@ -1,0 +1,31 @@
+"""The audit: every decision with its reason, appended and never changed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select
+
+from sanityd.store.tables import audit
+
+
+def append(
+    connection: Connection,
+    at: datetime,
+    actor: str,
+    action: str,
+    reason: str,
+    *,
+    rule: str | None = None,
+    incident: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep a decision. `detail` holds numbers and names, never a row's value."""
+    values = {"at": at, "actor": actor, "action": action, "reason": reason, "rule": rule, "incident": incident}
+    connection.execute(insert(audit).values(**values, detail=dict(detail or {})))
+
+
+def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
+    """What was decided about a rule, oldest first."""
+    found = select(audit).where(audit.c.rule == rule).order_by(audit.c.id)
+    return list(connection.execute(found).mappings())

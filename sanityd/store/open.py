@@ -1,0 +1,168 @@
+"""Opening the store: SQLite beside the rules file or PostgreSQL, migrated, with faults in words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from sanityd.errors import StoreError
+
+#: The newest migration; a test compares it with the scripts.
+HEAD = "0001"
+_WAIT_SECONDS = 10
+
+#: What SQLite says, in words for the operator. Its texts hold no data.
+_SQLITE_FAULTS = {
+    "locked": ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again."),
+    "readonly": ("can't be written", "Give the user that runs sanityd the right to write the file and its folder."),
+    "full": ("can't grow: the disk is full", "Free some space; nothing was recorded or mailed meanwhile."),
+    "not a database": ("is not a SQLite database", "Move the file away, or name another in `state:`."),
+    "malformed": ("is damaged", "Restore it from a backup, or move it away to begin anew."),
+    "unable to open": ("can't be opened", "Check that its folder exists and may be written."),
+    "disk i/o": ("can't be read or written (disk I/O error)", "Check the disk."),
+}
+
+
+class Store:
+    """The memory of one sanityd. `read` and `write` give a connection in a transaction."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        #: What to call it in a log: the file's name, or the kind of database; never a URL.
+        self.name = name
+
+    @classmethod
+    def open(cls, url: str | None, folder: Path) -> "Store":
+        """Open and, if need be, make or migrate the store.
+
+        Parameters: `url` is any SQLAlchemy URL of SQLite or PostgreSQL, None for `.sanityd/state.db` in `folder`.
+        Raises StoreError when it can't be used, or was written by a newer version.
+        """
+        parsed = _parse(url, folder)
+        name = Path(parsed.database or "memory").name if parsed.get_backend_name() == "sqlite" else "PostgreSQL"
+        store = cls(_engine(parsed), name)
+        try:
+            store._migrate()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction for reading; every statement sees the same instant. Raises StoreError."""
+        with self._in_words(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction for writing: all of it is kept, or nothing. Raises StoreError."""
+        with self._in_words(), self.engine.connect() as connection:
+            # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
+            with connection.execution_options(sanityd_write=True).begin():
+                yield connection
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise _fault(self.name, error) from None
+
+    def _migrate(self) -> None:
+        with self.read() as connection:
+            version = _version(connection)
+        if version == HEAD:
+            return
+        if version is not None and version > HEAD:
+            raise StoreError(
+                f"the store ({self.name}) was written by a newer sanityd (its schema is {version}, ours is {HEAD})",
+                "Install the newer version again, or name another store in `state:`.",
+            )
+        # Alembic takes a tenth of a second to import, and is needed once in a store's life.
+        from sanityd.store.migrate import upgrade
+
+        with self.write() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two that start at once must not both make the tables; the lock ends with the transaction.
+                connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
+            if _version(connection) != HEAD:
+                upgrade(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _parse(url: str | None, folder: Path) -> URL:
+    if url is None:
+        home = folder.resolve() / ".sanityd"
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the folder `.sanityd` can't be made ({error.strerror})") from None
+        return URL.create("sqlite", database=str(home / "state.db"))
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError("the store's URL can't be read", "Write `sqlite:///state.db` or `postgresql://…`.") from None
+    if parsed.get_backend_name() == "sqlite":
+        return parsed.set(drivername="sqlite")
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreError("the store can be SQLite or PostgreSQL, nothing else", "Change `state:` or SANITYD_STATE.")
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            # Rows' keys are in it: nobody else on the machine needs to read it.
+            _make_private(Path(url.database))
+        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args={"connect_timeout": 10})
+    except ImportError:
+        raise StoreError("PostgreSQL's driver isn't installed", "pip install 'sanityd[postgresql]'") from None
+
+
+def _make_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError:
+        # SQLite will say what is wrong, better than we can here.
+        return
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # The driver's own transactions begin too late, and end too early; ours begin in `_begin_sqlite`.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("sanityd_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _fault(name: str, error: SQLAlchemyError) -> StoreError:
+    cause = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
+    for sign, (what, hint) in _SQLITE_FAULTS.items():
+        if sign in cause:
+            return StoreError(f"the store ({name}) {what}", hint)
+    kind = type(error.orig if isinstance(error, DBAPIError) and error.orig else error).__name__
+    return StoreError(f"the store ({name}) can't be used ({kind})")

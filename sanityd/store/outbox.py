@@ -1,0 +1,229 @@
+"""The outbox: one row per message and recipient, from the wish to send it to what became of it.
+
+    pending → leased → sent | uncertain | dead          pending → cancelled
+
+A row is written in the transaction that changes the incident. It is claimed by a conditional UPDATE that is committed
+before anybody talks to a server; the fence tells a worker that lost its lease that the row is no longer its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    TableClause,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from sanityd.errors import DeliveryError
+from sanityd.model import Claimed, Message, Reason, Severity, Told
+from sanityd.store.open import Store
+from sanityd.store.tables import outbox
+
+#: How long to wait after the first, second, … failed attempt; after the last, always as long.
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
+#: How long a worker may take for one message before others may try it.
+LEASE = timedelta(seconds=90)
+#: Losing one of these would hide something; when the answer to it was lost it is tried once more.
+_MUST_ARRIVE = (Reason.OPENED.value, Reason.ESCALATED.value)
+_WAITING = ("pending", "leased")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The state of the outbox, for `status` and exit codes. `errors` are the last ones, in words."""
+
+    waiting: int
+    dead: int
+    uncertain: int
+    oldest: datetime | None
+    errors: tuple[str, ...]
+
+
+def enqueue(
+    connection: Connection,
+    message: Message,
+    *,
+    incident: str,
+    rule: str,
+    reason: Reason,
+    severity: Severity,
+    violations: int,
+    dedup_key: str,
+    at: datetime,
+    expires_at: datetime,
+) -> bool:
+    """Ask for a message to be sent; False when the same news for the same recipient was asked for before.
+
+    Parameters: `severity` and `violations` are what the message tells, which is what its recipient will know.
+    """
+    if connection.execute(select(outbox.c.seq).where(outbox.c.dedup_key == dedup_key)).first() is not None:
+        return False
+    connection.execute(
+        insert(outbox).values(
+            dedup_key=dedup_key,
+            incident=incident,
+            rule=rule,
+            reason=reason.value,
+            channel=message.channel,
+            recipient=message.recipient,
+            severity=int(severity),
+            violations=violations,
+            message_id=message.message_id,
+            subject=message.subject,
+            text=message.text,
+            html=message.html,
+            headers=dict(message.headers),
+            state="pending",
+            created_at=at,
+            not_before=at,
+            expires_at=expires_at,
+            attempts=0,
+            fence=0,
+        )
+    )
+    return True
+
+
+def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
+    """Take back what was not begun to be sent. Returns how many messages that were."""
+    waiting = and_(outbox.c.incident == incident, outbox.c.state == "pending")
+    return connection.execute(update(outbox).where(waiting).values(state="cancelled", ended_at=at)).rowcount
+
+
+def told(connection: Connection, incident: str) -> dict[tuple[str, str], Told]:
+    """What each (channel, recipient) knows of an incident, by the last message that reached them, or may have.
+
+    A message that is being sent right now counts: it may arrive, and then its end must be told, too.
+    """
+    arrived = or_(outbox.c.state.in_(("sent", "uncertain", "leased")), outbox.c.uncertain_at.is_not(None))
+    found = select(outbox).where(outbox.c.incident == incident, arrived).order_by(outbox.c.seq)
+    known: dict[tuple[str, str], Told] = {}
+    for row in connection.execute(found).mappings():
+        who = (row["channel"], row["recipient"])
+        sequence = known[who].sequence + 1 if who in known else 1
+        known[who] = Told(Reason(row["reason"]), row["violations"], Severity(row["severity"]), sequence)
+    return known
+
+
+def summary(connection: Connection) -> Summary:
+    """What waits, what was given up, and why."""
+    counts = dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).tuples().all())
+    waiting = outbox.c.state.in_(_WAITING)
+    oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
+    failed = select(outbox.c.error).where(outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead"))
+    errors = connection.execute(failed.group_by(outbox.c.error).order_by(func.max(outbox.c.seq).desc()).limit(5))
+    return Summary(
+        waiting=sum(counts.get(state, 0) for state in _WAITING),
+        dead=counts.get("dead", 0),
+        uncertain=counts.get("uncertain", 0),
+        oldest=connection.execute(oldest).scalar(),
+        errors=tuple(errors.scalars()),
+    )
+
+
+class Outbox:
+    """The outbox as the dispatcher uses it: every call is a transaction of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def claim(self, at: datetime) -> Claimed | None:
+        """Lease the message that is due next. Within an incident, one recipient's messages go out in order."""
+        with self.store.write() as connection:
+            _give_up(connection, at)
+            due = _due(at)
+            found = select(outbox).where(due).order_by(outbox.c.seq).limit(1).with_for_update(skip_locked=True)
+            row = connection.execute(found).mappings().first()
+            if row is None:
+                return None
+            ours = and_(outbox.c.seq == row["seq"], outbox.c.fence == row["fence"])
+            lease = {"state": "leased", "fence": row["fence"] + 1, "leased_until": at + LEASE}
+            claimed = connection.execute(update(outbox).where(ours).values(attempts=row["attempts"] + 1, **lease))
+            return _claimed(row) if claimed.rowcount == 1 else None
+
+    def sent(self, claimed: Claimed, at: datetime) -> None:
+        """It was delivered."""
+        self._end(claimed, {"state": "sent", "ended_at": at, "error": None})
+
+    def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+        """It was not delivered; it is due again after a pause that grows."""
+        pause = PAUSES[min(claimed.attempts, len(PAUSES)) - 1]
+        self._end(claimed, {"state": "pending", "not_before": at + pause, **_why(error)})
+
+    def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+        """It may have been delivered. What must arrive is tried once more, under the same Message-ID."""
+        ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence)
+        first_time = and_(ours, outbox.c.uncertain_at.is_(None), outbox.c.reason.in_(_MUST_ARRIVE))
+        again = {"state": "pending", "not_before": at + PAUSES[0], "uncertain_at": at, **_why(error)}
+        with self.store.write() as connection:
+            if connection.execute(update(outbox).where(first_time).values(**again)).rowcount == 0:
+                ended = {"state": "uncertain", "ended_at": at, "uncertain_at": at, **_why(error)}
+                connection.execute(update(outbox).where(ours).values(**ended))
+
+    def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+        """It was refused for good."""
+        self._end(claimed, {"state": "dead", "ended_at": at, **_why(error)})
+
+    def _end(self, claimed: Claimed, values: Mapping[str, Any]) -> bool:
+        """Write what came of it; False when the lease was lost and somebody else has the message now."""
+        ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence, outbox.c.state == "leased")
+        with self.store.write() as connection:
+            ended = connection.execute(update(outbox).where(ours).values(leased_until=None, **values))
+            return ended.rowcount == 1
+
+
+def _why(error: DeliveryError) -> dict[str, Any]:
+    return {"stage": error.stage, "code": error.code, "error": error.message}
+
+
+def _earlier() -> tuple[TableClause | Any, ColumnElement[bool]]:
+    """The messages of the same incident to the same recipient that were asked for before."""
+    before = outbox.alias("before")
+    same = [before.c[name] == outbox.c[name] for name in ("incident", "channel", "recipient")]
+    return before, and_(*same, before.c.seq < outbox.c.seq)
+
+
+def _due(at: datetime) -> ColumnElement[bool]:
+    before, earlier = _earlier()
+    blocked = exists().where(earlier, before.c.state.in_(_WAITING))
+    waiting = and_(outbox.c.state == "pending", outbox.c.not_before <= at)
+    # Whose lease has run out died with it; at which step can't be known, so the message goes out (again).
+    abandoned = and_(outbox.c.state == "leased", outbox.c.leased_until < at)
+    return and_(or_(waiting, abandoned), ~blocked)
+
+
+def _give_up(connection: Connection, at: datetime) -> None:
+    """End what has waited too long, and news that something is over of which nobody was told that it began."""
+    expired = and_(outbox.c.state == "pending", outbox.c.expires_at <= at)
+    too_late = {"state": "dead", "ended_at": at, "stage": "expired"}
+    connection.execute(update(outbox).where(expired).values(**too_late, error=func.coalesce(outbox.c.error, "expired")))
+    before, earlier = _earlier()
+    reached = or_(before.c.state.in_((*_WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None))
+    unheard = and_(
+        outbox.c.state == "pending", outbox.c.reason == Reason.RESOLVED.value, ~exists().where(earlier, reached)
+    )
+    connection.execute(update(outbox).where(unheard).values(state="cancelled", ended_at=at))
+
+
+def _claimed(row: RowMapping) -> Claimed:
+    message = Message(
+        message_id=row["message_id"],
+        channel=row["channel"],
+        recipient=row["recipient"],
+        subject=row["subject"],
+        text=row["text"],
+        html=row["html"],
+        headers=row["headers"],
+    )
+    return Claimed(str(row["seq"]), row["fence"] + 1, message, Reason(row["reason"]), row["attempts"] + 1)

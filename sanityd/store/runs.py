@@ -1,0 +1,86 @@
+"""Every run of every rule: the historical record that "since when" and the bar pictures are read from."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, func, insert, select
+
+from sanityd.model import Outcome, PastRun, Run, Severity
+from sanityd.store.tables import runs
+
+_LOOKED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
+
+
+def record(connection: Connection, run: Run, *, revision: str, incident: str | None) -> None:
+    """Keep a run, with the revision of the rules file and the incident it belongs to."""
+    connection.execute(
+        insert(runs).values(
+            rule=run.rule,
+            source=run.source,
+            kind=run.kind,
+            at=run.at,
+            outcome=run.outcome.value,
+            violations=run.violations,
+            rows=run.rows,
+            checked=run.checked,
+            measured=run.measured,
+            severity=None if run.severity is None else int(run.severity),
+            seconds=run.seconds,
+            statements=run.statements,
+            error=run.error,
+            hint=run.hint,
+            revision=revision,
+            incident=incident,
+        )
+    )
+
+
+def newest_at(connection: Connection, rules: Sequence[str]) -> dict[str, datetime]:
+    """When each rule was last looked at, or was tried to be."""
+    newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type)).where(runs.c.rule.in_(rules))
+    return {rule: at for rule, at in connection.execute(newest.group_by(runs.c.rule))}
+
+
+def last(connection: Connection, rule: str) -> Run | None:
+    """The newest run of a rule, without its rows."""
+    newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
+    found = connection.execute(newest).mappings().first()
+    return None if found is None else _run(found)
+
+
+def last_verified(connection: Connection, rule: str) -> datetime | None:
+    """When the rule was last looked at with an answer."""
+    verified = select(func.max(runs.c.at, type_=runs.c.at.type))
+    return connection.execute(verified.where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))).scalar()
+
+
+def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]:
+    """The last runs of a rule, oldest first."""
+    newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
+    found = connection.execute(newest).mappings().all()
+    return tuple(PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found))
+
+
+def never_empty(connection: Connection, rule: str) -> bool:
+    """Whether the rule was looked at before, and always had rows in scope."""
+    fewest = select(func.min(runs.c.checked)).where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+    return bool(connection.execute(fewest).scalar())
+
+
+def _run(row: RowMapping) -> Run:
+    return Run(
+        rule=row["rule"],
+        kind=row["kind"],
+        source=row["source"],
+        at=row["at"],
+        outcome=Outcome(row["outcome"]),
+        violations=row["violations"],
+        rows=row["rows"],
+        checked=row["checked"],
+        measured=row["measured"],
+        severity=None if row["severity"] is None else Severity(row["severity"]),
+        seconds=row["seconds"],
+        statements=row["statements"],
+        error=row["error"],
+        hint=row["hint"],
+    )

@@ -1,0 +1,174 @@
+"""The schema of the store, on one page. Changes come as a migration beside it (`migrations/versions/`)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time, kept in UTC; SQLite has no zones, so it gets the bare time and the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        if value is None:
+            return None
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        found: datetime = value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+#: SQLite counts up only plain INTEGER keys.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+metadata = MetaData()
+
+#: The rules of each file, as they were last seen: tells which have gone, and which mean something else now.
+rules_seen = Table(
+    "rules_seen",
+    metadata,
+    Column("file", String, primary_key=True),
+    Column("rule", String, primary_key=True),
+    Column("meaning", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("removed_at", Instant),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("rule", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("violations", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("checked", BigInteger),
+    Column("measured", Float),
+    Column("severity", Integer),
+    Column("seconds", Float, nullable=False),
+    Column("statements", Integer, nullable=False),
+    Column("error", Text),
+    Column("hint", Text),
+    Column("revision", String, nullable=False),
+    Column("incident", String),
+    Index("runs_by_rule", "rule", "at"),
+)
+
+#: One row per fingerprint. A violation that merely goes on is not written again: when it was last seen follows from the
+#: rule's runs.
+violations = Table(
+    "violations",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("key", JSON, nullable=False),
+    Column("shown", JSON, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    Column("resolved_at", Instant),
+    Column("fate", String),
+    Column("episodes", Integer, nullable=False),
+    Index("violations_open", "rule", "open", "first_seen"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("rule", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("resolved_at", Instant),
+    Column("severity", Integer, nullable=False),
+    Column("violations", BigInteger, nullable=False),
+    Column("checked", BigInteger),
+    Column("fates", JSON, nullable=False),
+    Column("meaning", String, nullable=False),
+    Index("incidents_by_rule", "rule", "opened_at"),
+)
+Index(
+    "one_open_incident_per_rule",
+    incidents.c.rule,
+    unique=True,
+    sqlite_where=text("resolved_at IS NULL"),
+    postgresql_where=text("resolved_at IS NULL"),
+)
+
+#: One row per message and recipient. `seq` is the order in which they were asked for.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("dedup_key", String, nullable=False, unique=True),
+    Column("incident", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("violations", BigInteger, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("leased_until", Instant),
+    Column("ended_at", Instant),
+    Column("uncertain_at", Instant),
+    Column("stage", String),
+    Column("code", Integer),
+    Column("error", Text),
+    Index("outbox_due", "state", "not_before"),
+    Index("outbox_of_incident", "incident", "channel", "recipient", "seq"),
+)
+
+#: Append-only: every decision with its reason.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", String),
+    Column("incident", String),
+    Column("detail", JSON, nullable=False),
+    Index("audit_by_rule", "rule", "at"),
+)

@@ -1,0 +1,101 @@
+"""The rows that break rules, each followed from its first sight to its end. Only differences are written."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sanityd.model import Change, Fate, Key, Tracked, Transition, decode_values, encode_values
+from sanityd.store.tables import violations
+
+#: How long a resolved row is known, so that it can be told when it comes back.
+REMEMBERED = timedelta(days=7)
+
+
+def known(connection: Connection, rule: str, at: datetime) -> dict[str, Tracked]:
+    """A rule's open violations and those resolved of late, by fingerprint."""
+    late = violations.c.resolved_at >= at - REMEMBERED
+    found = select(violations).where(violations.c.rule == rule, or_(violations.c.open, late))
+    return {row["fingerprint"]: _tracked(row) for row in connection.execute(found).mappings()}
+
+
+def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
+    """The keys of a rule's open violations, by fingerprint."""
+    found = select(violations.c.fingerprint, violations.c.key).where(violations.c.rule == rule, violations.c.open)
+    return {mark: decode_values(key) for mark, key in connection.execute(found)}
+
+
+def open_rows(connection: Connection, rule: str) -> list[Tracked]:
+    """A rule's open violations, oldest first."""
+    found = select(violations).where(violations.c.rule == rule, violations.c.open)
+    ordered = found.order_by(violations.c.first_seen, violations.c.fingerprint)
+    return [_tracked(row) for row in connection.execute(ordered).mappings()]
+
+
+def apply(connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime) -> None:
+    """Write what a run changed, in two statements however many rows it is; what merely goes on isn't written."""
+    changed = list(changes)
+    begun = [change for change in changed if change.change in (Change.NEW, Change.REGRESSED)]
+    ended = [change for change in changed if change.change is Change.RESOLVED]
+    if begun:
+        connection.execute(_upsert(connection), [_begun(rule, source, change, at) for change in begun])
+    if ended:
+        connection.execute(
+            _END, [{"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)} for change in ended]
+        )
+
+
+_END = (
+    update(violations)
+    .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
+    .values(open=False, resolved_at=bindparam("end"), fate=bindparam("how"))
+)
+
+
+def _how(change: Transition) -> str | None:
+    return None if change.fate is None else change.fate.value
+
+
+def _upsert(connection: Connection) -> Any:
+    """A row that was a violation long ago becomes one again, under the same fingerprint."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    new = insert(violations)
+    again = ("source", "key", "shown", "detail", "open", "first_seen", "last_seen", "resolved_at", "fate")
+    return new.on_conflict_do_update(
+        index_elements=[violations.c.rule, violations.c.fingerprint],
+        set_={**{name: new.excluded[name] for name in again}, "episodes": violations.c.episodes + 1},
+    )
+
+
+def _begun(rule: str, source: str, change: Transition, at: datetime) -> Mapping[str, Any]:
+    found = change.violation
+    return {
+        "rule": rule,
+        "fingerprint": change.fingerprint,
+        "source": source,
+        "key": encode_values(change.key),
+        "shown": encode_values(found.shown) if found is not None else {},
+        "detail": found.detail if found is not None else "",
+        "open": True,
+        "first_seen": at,
+        "last_seen": at,
+        "resolved_at": None,
+        "fate": None,
+        "episodes": 1,
+    }
+
+
+def _tracked(row: RowMapping) -> Tracked:
+    return Tracked(
+        fingerprint=row["fingerprint"],
+        key=decode_values(row["key"]),
+        open=row["open"],
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        resolved_at=row["resolved_at"],
+        shown=decode_values(row["shown"]),
+        detail=row["detail"],
+        fate=None if row["fate"] is None else Fate(row["fate"]),
+    )

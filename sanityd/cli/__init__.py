@@ -60,9 +60,8 @@ def root(ctx: click.Context, log: str) -> None:
 def main() -> NoReturn:
     """Run a command and exit with its code; an error becomes a sentence, never a traceback."""
     try:
-        root.main(prog_name="sanityd", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
+        # A command that ends by `ctx.exit(code)` makes click return the code.
+        code = root.main(prog_name="sanityd", standalone_mode=False) or 0
     except click.Abort:
         click.echo("Stopped.", err=True)
         code = 130
@@ -75,8 +74,6 @@ def main() -> NoReturn:
         code = 0
     except Exception as error:  # the edge of the program: whatever is left becomes a sentence and an exit code
         code = _explain(error)
-    else:
-        code = 0
     sys.exit(code)
 
 

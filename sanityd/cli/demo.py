@@ -1,6 +1,7 @@
 """`sanityd demo`: the story in five scenes, on a database of its own, with the real pipeline and a real mail server."""
 
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def _check(console: Any, rules: "RuleSet", store: "Store", catcher: "Catcher") -
 def _first_sentence(mail: "EmailMessage") -> str:
     body = mail.get_body(preferencelist=("plain",))
     text = body.get_content() if body is not None else ""
-    return " ".join(text.strip().partition("\n\n")[0].split())
+    return " ".join(takewhile(str.strip, text.splitlines()))
 
 
 def _ending(console: Any, folder: Path, rules_text: str) -> None:

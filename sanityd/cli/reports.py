@@ -127,19 +127,15 @@ def as_text(report: Report, out: IO[str]) -> None:
     head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
     console.print()
-    grid = screen.table("", "", "", "", "")
-    grid.show_header = False
     quiet = [result for result in report.results if result.run.verdict == "passed" and not result.run.violations]
-    for result in report.results:
-        if result not in quiet:
-            _add_line(grid, result, report.at)
-    for result in quiet if len(quiet) <= 3 else quiet[:0]:
-        grid.add_row(_sign(result), Text(result.rule.id), Text(_looked_at([result])), Text(""), Text(""))
-    if len(quiet) > 3:
-        grid.add_row(
-            Text("✓", style="green"), Text(f"{len(quiet)} rules hold"), Text(_looked_at(quiet)), Text(""), Text("")
-        )
-    console.print(screen.indented(grid))
+    lines = [line for result in report.results if result not in quiet for line in _lines(result, report.at)]
+    if len(quiet) <= 3:
+        lines += [_line(result, Text(_looked_at([result]))) for result in quiet]
+    else:
+        words = f"{len(quiet)} {'more ' if lines else ''}rules hold"
+        lines.append([Text("✓", style="green"), Text(words), Text(_looked_at(quiet)), Text(), Text()])
+    for line in screen.aligned(lines):
+        console.print(line, soft_wrap=True)
     console.print()
     console.print(_last_line(report))
     if report.code:
@@ -162,19 +158,19 @@ def _sign(result: Result) -> Text:
     return Text(mark, style=style)
 
 
-def _add_line(grid: Any, result: Result, at: datetime) -> None:
+def _line(result: Result, *cells: Text) -> list[Text]:
+    return [_sign(result), Text(result.rule.id), *cells, *[Text()] * (3 - len(cells))]
+
+
+def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
     run, rule = result.run, result.rule
-    name = Text(rule.id)
     if run.verdict in ("errored", "skipped"):
-        error = visible(run.error or "", limit=400)
-        grid.add_row(_sign(result), name, Text(f"not checked: {error}"), Text(""), Text(""))
-        grid.add_row("", "", Text(run.hint or "", style="dim"), "", "")
-        return
+        told = _line(result, Text(f"not checked: {visible(run.error or '', limit=400)}"))
+        return [told, Text(f"   {run.hint or ''}", style="dim")]
     severity = run.severity
     word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
     amount = Text(visible(rule.amount(run), limit=200))
-    grid.add_row(_sign(result), name, amount, Text(_what_changed(result, at)), word)
-    grid.add_row("", Text(_keys(result), style="dim"), "", "", "")
+    return [_line(result, amount, Text(_what_changed(result, at)), word), Text(f"   {_keys(result)}", style="dim")]
 
 
 def _keys(result: Result) -> str:

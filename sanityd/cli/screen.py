@@ -4,7 +4,7 @@ Row values and words of the rules file are never read as markup, and arrive with
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
@@ -66,6 +66,21 @@ def table(*headers: str) -> Table:
     for header in headers:
         grid.add_column(header, overflow="fold")
     return grid
+
+
+def aligned(lines: Sequence[Sequence[Text] | Text]) -> Iterator[Text]:
+    """Lines whose cells stand below each other; a line that is one Text goes across all columns."""
+    rows = [line for line in lines if not isinstance(line, Text)]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    for line in lines:
+        whole = Text("  ")
+        if isinstance(line, Text):
+            yield whole.append_text(line)
+            continue
+        for cell, width in zip(line, widths, strict=True):
+            whole.append_text(cell).append(" " * (width - cell.cell_len + 2 if width else 0))
+        whole.rstrip()
+        yield whole
 
 
 def indented(grid: Table | Text, by: int = 2) -> Padding:

@@ -16,12 +16,14 @@ def test_a_healthy_database_exits_0(project: Project) -> None:
     assert "✓" in answer.out
 
 
-def test_a_violation_exits_1_and_names_the_rows(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+def test_a_violation_exits_1_and_names_the_rows(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
     lose_mails()
     with Catcher(tmp_path) as catcher:
         answer = project.run("check", SMTP_URL=catcher.url)
     assert answer.code == 1
-    assert "3 of 1,000 people have no row in app.mails" in answer.out
+    assert "3 of 1,000 people     3 new  error" in answer.out
     assert "id 7 · id 77 · id 777" in answer.out
     assert "1 message queued, 1 delivered" in answer.out
 
@@ -97,7 +99,9 @@ def test_json_is_the_documented_object(project: Project, lose_mails: Callable[[]
         "passed": 1, "failed": 1, "errored": 0, "skipped": 0, "seconds": 0, "statements": 4,
     }  # fmt: skip
     broken = document["rules"][0]
-    assert {key: broken[key] for key in ("id", "kind", "outcome", "violations", "rows", "checked", "key", "sample")} == {
+    assert {
+        key: broken[key] for key in ("id", "kind", "outcome", "violations", "rows", "checked", "key", "sample")
+    } == {
         "id": "every-person-has-a-welcome-mail",
         "kind": "has",
         "outcome": "failed",

@@ -1,7 +1,7 @@
 """What we knew + what a run saw → what changed, row by row and for the incident. Pure: no clock, no I/O.
 
-The promise everything rests on: no fault ever resolves anything. Only a `complete` run resolves by absence; a `truncated`
-one resolves the rows that were looked at again by key; an `errored` or `skipped` one changes nothing.
+The promise everything rests on: no fault ever resolves anything. Only a `complete` run resolves by absence; a
+`truncated` one resolves the rows that were looked at again by key; an `errored` or `skipped` one changes nothing.
 """
 
 import hashlib

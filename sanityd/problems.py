@@ -1,5 +1,6 @@
 """Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
 
+import difflib
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,13 @@ def format_problems(problems: Iterable[Problem], *, colour: bool = False) -> str
     ending = " Nothing was run." if errors else ""
     parts.append(f"\n{' and '.join(counts)} in {_count(files, 'file')}.{ending}")
     return "\n".join(parts)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`did you mean …?` for a word that is nearly one of the known ones; nothing when none is near."""
+    plain = {name.lower().replace("_", "-"): name for name in known}
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1, cutoff=0.6)
+    return f"did you mean `{plain[near[0]]}`?" if near else ""
 
 
 def _one(problem: Problem, colour: bool) -> str:

@@ -1,4 +1,4 @@
-"""When a rule is due: `every 5m`, `hourly`, `daily at 07:30 Europe/Berlin`, a cron line, `manual`. Pure; UTC in and out.
+"""When a rule is due: `every 5m`, `hourly`, `daily at 07:30 Europe/Berlin`, a cron line, `manual`. UTC in and out.
 
 Local times are computed here, so that nothing runs twice or never when clocks change.
 """

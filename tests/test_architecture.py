@@ -27,7 +27,8 @@ ROOMS = {
     "problems": "how mistakes in a rules file are shown: place, line, caret, advice",
     "telemetry": "the log, and faults to Sentry",
     "plugins": "one file, one kind: finds check kinds and channels by name",
-    "rulefile": "strict YAML to plain data that knows its line and column",
+    "strictyaml": "strict YAML to plain data, composed in a loop",
+    "rulefile": "a rules file or folder as plain data that knows its line and column",
     "schedule": "when a rule is due: intervals and cron, as pure functions of time",
     "sources": "the watched databases, only looked at",
     "checks": "what can be said of data, and how to look at it with few statements",
@@ -57,6 +58,7 @@ LATE_IMPORTS = {
     "plugins.py": "one kind is imported, not all of them",
     "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
+    "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
     "telemetry.py": "the Sentry SDK is heavy, and most people don't use it",
 }
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sanityd.errors import Problem, RuleError
-from sanityd.rulefile import parse, parse_text, suggest
+from sanityd.problems import suggest
+from sanityd.rulefile import parse, parse_text
 
 FILE = Path("rules.yaml")
 
@@ -29,12 +30,13 @@ def told(text: str) -> list[tuple[int, int, str]]:
     [
         ("no", "no"), ("on", "on"), ("12:30", "12:30"), ("2026-01-01", "2026-01-01"), ("1_000", "1_000"), ("0777", 777),
         ("0o17", 15), ("0xFF", 255), ("-3", -3), ("1e3", 1000.0), (".5", 0.5), ("true", True), ("False", False),
-        ("~", None), ("null", None), ("'1'", "1"), ('"true"', "true"), ("1.2.3", "1.2.3"), ("=", "="), ("9" * 40, "9" * 40),
+        ("~", None), ("null", None), ("'1'", "1"), ('"true"', "true"), ("1.2.3", "1.2.3"), ("=", "="),
+        ("9" * 40, float("9" * 40)),
     ],
 )  # fmt: skip
 def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
     read = parse_text(f"a: {text}", FILE).data["a"]
-    assert (read, type(read)) == (value, type(value)) or text == "9" * 40
+    assert (read, type(read)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,9 @@ def test_mutated_files_give_problems_with_lines_and_nothing_else() -> None:
         broken = list(text)
         for _ in range(chance.randint(1, 6)):
             place = chance.randrange(len(broken))
-            broken[place : place + chance.randint(0, 3)] = chance.choice(list("\t{}[]:,'\"*&!|>%@`#-?\n \x00é日\u202e") + [""])
+            broken[place : place + chance.randint(0, 3)] = chance.choice(
+                [*list("\t{}[]:,'\"*&!|>%@`#-?\n \x00é日\u202e"), ""]
+            )
         found = problems("".join(broken))
         refused += bool(found)
         assert all(problem.line >= 1 and problem.column >= 1 for problem in found)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sanityd.schedule import Schedule, parse_schedule
 
-TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
 TEXTS = st.sampled_from(
     ["every 5m", "every 7h", "hourly", "daily at 02:30 Europe/Berlin", "daily at 07:30", "0 7 * * 1-5", "30 1 29 2 *"]
 )
@@ -65,7 +65,9 @@ def test_cron_counts_sunday_as_0_and_as_7() -> None:
 
 
 def test_a_leap_day_comes_every_four_years() -> None:
-    assert parse_schedule("0 0 29 2 *").next_after(datetime(2026, 1, 1, tzinfo=UTC)) == datetime(2028, 2, 29, tzinfo=UTC)
+    assert parse_schedule("0 0 29 2 *").next_after(datetime(2026, 1, 1, tzinfo=UTC)) == datetime(
+        2028, 2, 29, tzinfo=UTC
+    )
 
 
 def test_a_cron_line_may_name_its_zone_or_be_a_nickname() -> None:
@@ -81,8 +83,8 @@ def test_manual_never_comes() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sometimes", "every", "every 0s", "every 5", "every 99999d", "daily at 25:00", "daily at 7", "* * * *", "61 * * * *",
-     "daily at 07:30 Mars/Base", "* * * * * Mars/Base", "0 0 30 2 *"],
+    ["", "sometimes", "every", "every 0s", "every 5", "every 99999d", "daily at 25:00", "daily at 7", "* * * *",
+     "61 * * * *", "daily at 07:30 Mars/Base", "* * * * * Mars/Base", "0 0 30 2 *"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused_with_advice(text: str) -> None:
     with pytest.raises(ValueError, match="write "):

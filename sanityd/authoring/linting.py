@@ -36,15 +36,13 @@ def connected(rules: RuleSet) -> list[Problem]:
 
 
 def _of_rule(document: Document, rule: Rule, snapshot: Snapshot) -> Iterator[Problem]:
-    place = ("rules", rule.id)
     try:
         _try_statements(planner.look(rule.invariant, snapshot))
     except CheckError as error:
         if error.word is not None:
-            place = document.find(place, error.word) or place
+            yield document.problem(("rules", rule.id), error.message, error.hint, word=error.word)
         else:
-            place = (*place, rule.invariant.kind)
-        yield document.problem(place, error.message, error.hint, key=error.word is None)
+            yield document.problem(("rules", rule.id, rule.invariant.kind), error.message, error.hint, key=True)
 
 
 def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Problem]:

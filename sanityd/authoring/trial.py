@@ -35,7 +35,7 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
                 plan = planner.plan([invariant], snapshot)
                 [run] = executor.evaluate(plan, snapshot, {}, at)
                 form = plan.looks[0].form if plan.looks else "nothing"
-                return Trial(run, form, tuple(snapshot.log))
+                return Trial(run, form, tuple(snapshot.sql(statement) for statement in snapshot.looked))
         finally:
             source.close()
     except SourceError as error:

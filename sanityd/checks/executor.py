@@ -47,7 +47,7 @@ def evaluate(plan: Plan, snapshot: Snapshot, open_keys: OpenKeys, at: datetime) 
             run = skipped(look.invariant, at, error)
         except CheckError as error:
             run = _errored(look.invariant.id, snapshot, at, error, look.invariant.kind)
-        except Exception as error:  # noqa: BLE001  # the edge of a rule: whatever breaks one leaves the others alone
+        except Exception as error:  # noqa: BLE001 (the edge of a rule: what breaks one leaves the others)
             telemetry.capture(error, rule=look.invariant.id)
             unexpected = CheckError(f"sanityd itself failed at this rule ({type(error).__name__})", SanitydError.hint)
             run = _errored(look.invariant.id, snapshot, at, unexpected, look.invariant.kind)

@@ -72,7 +72,7 @@ def main() -> NoReturn:
         # The reader went away, as with `| head`; there is nobody left to tell, and flushing would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:  # the edge of the program: whatever is left becomes a sentence and an exit code
+    except Exception as error:  # noqa: BLE001 (the edge of the program: what is left becomes a sentence and a code)
         code = _explain(error)
     sys.exit(code)
 

@@ -85,7 +85,7 @@ def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", 
 
 def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]) -> list["Rule"]:
     from sanityd.cli.options import rule_named
-    from sanityd.rulefile import suggest
+    from sanityd.problems import suggest
 
     for name in sources:
         if name not in rules.sources:

@@ -11,7 +11,7 @@ def command(kind: str | None) -> None:
     """List the check kinds, or show the manual of one."""
     from sanityd import plugins
     from sanityd.cli import screen
-    from sanityd.rulefile import suggest
+    from sanityd.problems import suggest
 
     known = plugins.names("checks")
     if kind is not None and kind not in known:

@@ -32,7 +32,7 @@ def open_store(rules: "RuleSet") -> "Store":
 
 def rule_named(rules: "RuleSet", name: str) -> Any:
     """The rule of that id. Raises a usage error with a suggestion when there is none."""
-    from sanityd.rulefile import suggest
+    from sanityd.problems import suggest
 
     if name not in rules.rules:
         advice = suggest(name, rules.rules)

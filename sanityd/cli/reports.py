@@ -1,6 +1,7 @@
 """The forms of `check`'s answer: text for people, one JSON object, JUnit XML for CI."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ def plain(key: Key) -> dict[str, Any]:
 def _plain(value: Value) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float) and value == value and abs(value) != float("inf"):
+    if isinstance(value, float) and math.isfinite(value):
         return value
     return value.hex() if isinstance(value, bytes) else format(value, "f") if isinstance(value, Decimal) else str(value)
 

@@ -77,7 +77,7 @@ class Daemon:
         due = [rules.rules[name] for name in batch.rules if name in rules.rules]
         try:
             results = pipeline.run_batch(rules, due, self.store, clock.now())
-        except Exception as error:  # the edge of a batch: the daemon outlives whatever breaks one
+        except Exception as error:  # noqa: BLE001 (the edge of a batch: the daemon outlives whatever breaks one)
             telemetry.capture(error, source=batch.source)
             log.error("batch %s could not be recorded: %s", batch.name, error)
             return

@@ -49,9 +49,11 @@ def command(name: str, everything: bool, path: Path) -> None:
 
 
 def _rule(console: Any, rule: "Rule") -> None:
+    from rich.text import Text
+
     from sanityd.cli import screen
 
-    console.print(screen.Text(rule.title, style="bold"))
+    console.print(Text(rule.title, style="bold"))
     facts = {
         "rule": f"{rule.id}   ({rule.location})",
         "check": f"{rule.invariant.kind} on {rule.invariant.subject.table or rule.source}",
@@ -65,7 +67,7 @@ def _rule(console: Any, rule: "Rule") -> None:
     grid.show_header = False
     for word, text in facts.items():
         if text:
-            grid.add_row(screen.Text(word, style="dim"), text)
+            grid.add_row(Text(word, style="dim"), text)
     console.print(screen.indented(grid))
 
 

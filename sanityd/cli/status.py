@@ -69,6 +69,8 @@ def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datet
 
 
 def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    from rich.text import Text
+
     from sanityd.cli import screen
     from sanityd.durations import format_duration
     from sanityd.store import incidents
@@ -81,7 +83,7 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
     for incident in sorted(found, key=lambda incident: (-incident.severity, incident.opened_at)):
         grid.add_row(
             incident.rule,
-            screen.Text(incident.severity.label, style=screen.STYLES[incident.severity]),
+            Text(incident.severity.label, style=screen.STYLES[incident.severity]),
             f"{incident.violations:,}",
             screen.since(incident.opened_at, at),
             format_duration(at - incident.opened_at),

@@ -27,6 +27,8 @@ def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
 
     Exit 0: it holds. 1: it is violated. 2: the rules file is wrong. 3: it could not be checked.
     """
+    from rich.text import Text
+
     from sanityd import clock, telemetry
     from sanityd.authoring.trial import attempt
     from sanityd.cli import screen
@@ -43,7 +45,7 @@ def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
     if trial.statements:
         console.print("\nSQL")
         for sql in trial.statements:
-            console.print(screen.indented(screen.Text(sql)))
+            console.print(screen.indented(Text(sql)))
     seconds = f"{trial.run.seconds * 1000:,.0f} ms"
     looks = trial.run.statements
     read = "" if trial.run.checked is None else f", {trial.run.checked:,} rows in scope"

@@ -15,7 +15,8 @@ from sanityd.alerts.base import Channel
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
-from sanityd.rulefile import Document, suggest, texts
+from sanityd.problems import suggest
+from sanityd.rulefile import Document, texts
 from sanityd.rules import mistakes
 from sanityd.rules.connections import Connections
 from sanityd.rules.rule import Rule, RuleSet

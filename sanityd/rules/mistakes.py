@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sanityd.errors import Problem
-from sanityd.rulefile import Document, suggest
+from sanityd.problems import suggest
+from sanityd.rulefile import Document
 from sanityd.rules.spec import NOT_YET
 
 Path = tuple[str | int, ...]

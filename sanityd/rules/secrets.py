@@ -49,5 +49,5 @@ def replaced(value: Any, path: tuple[str | int, ...], text: str) -> Any:
         return text
     head, *rest = path
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[head] = replaced(copy[head], tuple(rest), text)  # type: ignore[index,call-overload]
+    copy[head] = replaced(copy[head], tuple(rest), text)  # type: ignore[index]
     return copy

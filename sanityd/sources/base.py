@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import ColumnElement, Executable, Row, Select
 
 from sanityd.sources.catalog import ColumnInfo, TableInfo
 
@@ -79,12 +79,25 @@ class Snapshot(ABC):
     source: "Source"
     #: The database's clock when the snapshot was taken, aware, UTC.
     now: datetime
-    #: How many SELECTs have looked at data so far; the catalog and probes are not counted.
-    statements: int
+    #: The SELECTs that have looked at data so far; questions to the catalog are not among them.
+    looked: list[AnySelect]
+
+    @property
+    def statements(self) -> int:
+        """How many SELECTs have looked at data so far."""
+        return len(self.looked)
 
     @abstractmethod
     def table(self, name: str, schema: str | None = None) -> TableInfo:
         """What the catalog says. Raises CheckError (with "did you mean" as the hint) when there is no such table."""
+
+    @abstractmethod
+    def table_names(self) -> Sequence[str]:
+        """The tables and views of the default schema, by name."""
+
+    @abstractmethod
+    def sql(self, statement: Executable) -> str:
+        """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run."""
 
     @abstractmethod
     def rows(self, statement: AnySelect) -> Sequence[AnyRow]:

@@ -13,13 +13,13 @@ from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Row, Select, Subquery, create_engine, text
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Subquery, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import verbatim
-from sanityd.sources.base import Dialect, Snapshot, Source, SourceSettings
+from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import TableInfo
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
@@ -162,7 +162,7 @@ class EngineSnapshot(Snapshot):
     def __init__(self, source: EngineSource, connection: Connection, now: datetime) -> None:
         self.source = source
         self.now = now
-        self.statements = 0
+        self.looked: list[AnySelect] = []
         self._connection = connection
         self._lost = False
         self._tables: dict[tuple[str, str | None], TableInfo] = {}
@@ -181,11 +181,16 @@ class EngineSnapshot(Snapshot):
             self._tables[place] = replace(found, schema=schema)
         return self._tables[place]
 
-    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def table_names(self) -> Sequence[str]:
+        """The tables and views of the default schema."""
+        with self._in_our_words():
+            return sorted(self.source.table_names(self._connection, None))
+
+    def rows(self, statement: AnySelect) -> Sequence[AnyRow]:
         """Run one SELECT and read all of its rows."""
         if not statement.is_select:
             raise TypeError("a snapshot runs SELECTs only")
-        self.statements += 1
+        self.looked.append(statement)
         with self._in_our_words():
             return self._connection.execute(statement).all()
 

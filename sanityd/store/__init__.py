@@ -1,1 +1,1 @@
-"""sanityd's own memory: runs, violations, incidents, outbox, audit. Knows nothing of databases watched, rules or mail."""
+"""sanityd's own memory: runs, violations, incidents, outbox, audit. Knows nothing of checks or mail."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 from sanityd.store.tables import audit
 
 
-def append(
+def append(  # noqa: PLR0913 (each is a column)
     connection: Connection,
     at: datetime,
     actor: str,

@@ -62,10 +62,10 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction for writing: all of it is kept, or nothing. Raises StoreError."""
-        with self._in_words(), self.engine.connect() as connection:
-            # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
-            with connection.execution_options(sanityd_write=True).begin():
-                yield connection
+        # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
+        options = {"sanityd_write": True}
+        with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Give back all connections."""

@@ -50,7 +50,7 @@ class Summary:
     errors: tuple[str, ...]
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0913 (each is a column)
     connection: Connection,
     message: Message,
     *,
@@ -118,7 +118,9 @@ def told(connection: Connection, incident: str) -> dict[tuple[str, str], Told]:
 
 def summary(connection: Connection) -> Summary:
     """What waits, what was given up, and why."""
-    counts = dict(connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).tuples().all())
+    counts: dict[str, int] = dict(
+        connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).tuples().all()
+    )
     waiting = outbox.c.state.in_(_WAITING)
     oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
     failed = select(outbox.c.error).where(outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead"))

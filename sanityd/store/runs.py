@@ -38,7 +38,7 @@ def record(connection: Connection, run: Run, *, revision: str, incident: str | N
 def newest_at(connection: Connection, rules: Sequence[str]) -> dict[str, datetime]:
     """When each rule was last looked at, or was tried to be."""
     newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type)).where(runs.c.rule.in_(rules))
-    return {rule: at for rule, at in connection.execute(newest.group_by(runs.c.rule))}
+    return dict(connection.execute(newest.group_by(runs.c.rule)).tuples().all())
 
 
 def last(connection: Connection, rule: str) -> Run | None:

@@ -110,13 +110,19 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ("  r:\n    table: app.t\n    where: a ==== 1\n    unique: a\n", "3:"),
         ("  r:\n    table: app.t\n    unique: a\n    nulls: fail\n", "4:5 `nulls` has no meaning for `unique` | "),
         ("  r:\n    table: app.t\n    unique: a\n    severity: bad\n", "4:15 `bad` is not a severity | "),
-        ("  r:\n    table: app.t\n    unique: a\n    severity: {error: 50, critical: 1}\n", "4:15 `critical` begins at 1"),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    severity: {error: 50, critical: 1}\n",
+            "4:15 `critical` begins at 1",
+        ),
         ("  r:\n    table: app.t\n    unique: a\n    severity: {error: 120%}\n", "4:15 `120%` is not a step | "),
         ("  r:\n    table: app.t\n    unique: a\n    schedule: sometimes\n", "4:15 `sometimes` is not a schedule | "),
         ("  r:\n    table: app.t\n    unique: a\n    within: 10m\n", "4:13 `10m` does not say which column"),
         ("  r:\n    table: app.t\n    unique: a\n    remedy: x\n", "4:5 `remedy` (repairs) is not in this version"),
         ("  r:\n    table: app.t\n    has: {in: other.x, on: {a: b}}\n", "3:15 `other.x` is in another source"),
-        ("  r:\n    table: app.t\n    has: {in: x, on: {a: b}, count: at most some}\n", "3:37 `at most some` is not a count"),
+        (
+            "  r:\n    table: app.t\n    has: {in: x, on: {a: b}, count: at most some}\n",
+            "3:37 `at most some` is not a count",
+        ),
         ("  r:\n    table: app.t\n    references: {a: people}\n", "3:21 `people` is not a column of a table | "),
         ("  r:\n    table: app.t\n    row_count: {}\n", "3:16 needs either `equals` or one of `min` and `max` | "),
         ("  r:\n    table: app.t\n    fresh: {a: soon}\n", "3:16 `soon` is not a duration | "),
@@ -162,7 +168,9 @@ def test_the_meaning_changes_with_the_promise_and_not_with_its_words(tmp_path: P
 
 
 def test_a_folder_of_files_is_one_rules_file(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("sources: {app: sqlite:///app.db}\nrules:\n  a:\n    table: app.t\n    unique: x\n")
+    (tmp_path / "a.yaml").write_text(
+        "sources: {app: sqlite:///app.db}\nrules:\n  a:\n    table: app.t\n    unique: x\n"
+    )
     (tmp_path / "b.yaml").write_text("rules:\n  b:\n    table: app.t\n    unique: x\n")
     rules = load(tmp_path, {})
     assert [(rule.id, rule.location) for rule in rules.rules.values()] == [("a", "a.yaml:3"), ("b", "b.yaml:2")]

@@ -7,14 +7,16 @@ are there already. A server that is missing skips its tests, and fails them wher
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from sanityd.demo import story
 from tests import services
+from tests.project import RULES, Project
 from tests.services import MariaDB, Missing, PostgreSQL, Server
 
 #: Where workers find the servers of their run; they inherit it with the environment.
@@ -97,3 +99,18 @@ def _fresh(server: str, drop: str) -> Iterator[str]:
     finally:
         with engine.connect() as administrator:
             administrator.execute(text(drop.format(name)))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A healthy application with two rules."""
+    made = Project(tmp_path)
+    made.rules(RULES)
+    story.begin(tmp_path / "app.db")
+    return made
+
+
+@pytest.fixture
+def lose_mails(project: Project) -> Callable[[], None]:
+    """Loses the welcome mails of three people."""
+    return lambda: project.sql("update mails set status = 'queued' where person_id in (7, 77, 777)")

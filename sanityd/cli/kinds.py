@@ -1,7 +1,5 @@
 """`sanityd kinds`: the check kinds, and the manual of each from its docstring."""
 
-import inspect
-
 import click
 
 
@@ -10,6 +8,7 @@ import click
 def command(kind: str | None) -> None:
     """List the check kinds, or show the manual of one."""
     from sanityd import plugins
+    from sanityd.authoring import manual
     from sanityd.cli import screen
     from sanityd.problems import suggest
 
@@ -21,18 +20,12 @@ def command(kind: str | None) -> None:
     if kind is None:
         grid = screen.table("kind", "says")
         for name in known:
-            grid.add_row(name, _manual(plugins.lookup("checks", name)).partition("\n\n")[0].replace("\n", " "))
+            grid.add_row(name, manual.summary(name))
         console.print(grid)
         console.print("\nsanityd kinds KIND shows its options and examples.")
         return
-    model = plugins.lookup("checks", kind)
-    console.print(f"{kind}\n\n{_manual(model)}\n\nOptions\n")
+    console.print(f"{kind}\n\n{manual.text(kind)}\n\nOptions\n")
     options = screen.table("option", "default", "meaning")
-    for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else str(field.default)
-        options.add_row(field.alias or name, default, field.description or "")
+    for option in manual.options(kind):
+        options.add_row(option.name, option.default, option.meaning)
     console.print(screen.indented(options))
-
-
-def _manual(model: type) -> str:
-    return inspect.getdoc(model) or ""

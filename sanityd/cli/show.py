@@ -95,10 +95,11 @@ def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: 
     if not rows:
         return
     keys, shown = list(rows[0].key), list(rows[0].shown)
-    grid = screen.table(*keys, *shown, "what", "since")
+    says_what = any(row.detail for row in rows)
+    grid = screen.table(*keys, *shown, *["what"] * says_what, "since")
     for row in rows[:limit]:
         values = [visible(row.key.get(name)) for name in keys] + [visible(row.shown.get(name)) for name in shown]
-        grid.add_row(*values, row.detail, screen.since(row.first_seen, at))
+        grid.add_row(*values, *[row.detail] * says_what, screen.since(row.first_seen, at))
     console.print()
     console.print(screen.indented(grid))
     if limit is not None and len(rows) > limit:

@@ -41,12 +41,10 @@ def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
 
     summary = outbox.summary(memory)
     if summary.waiting and summary.oldest:
-        console.print(
-            f"{summary.waiting} messages are not delivered, the oldest since {screen.since(summary.oldest, at)}.",
-            style="bold red",
-        )
+        waiting = f"{summary.waiting} message{'s' * (summary.waiting != 1)} not delivered yet"
+        console.print(f"{waiting}, the oldest since {screen.since(summary.oldest, at)}.", style="bold red")
     if summary.dead:
-        console.print(f"{summary.dead} messages could not be delivered at all.", style="bold red")
+        console.print(f"{summary.dead} message{'s' * (summary.dead != 1)} given up.", style="bold red")
     for error in summary.errors:
         console.print(f"  {error}")
     if summary.waiting or summary.dead:

@@ -45,7 +45,8 @@ def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
     if trial.statements:
         console.print("\nSQL")
         for sql in trial.statements:
-            console.print(screen.indented(Text(sql)))
+            lines = (line.rstrip() for line in sql.splitlines() if line.strip())
+            console.print(Text("\n".join(f"  {line}" for line in lines) + "\n"), soft_wrap=True)
     seconds = f"{trial.run.seconds * 1000:,.0f} ms"
     looks = trial.run.statements
     read = "" if trial.run.checked is None else f", {trial.run.checked:,} rows in scope"
@@ -72,11 +73,14 @@ def _show_outcome(console: Any, rule: "Rule", run: "Run") -> None:
     tolerated = "" if run.severity else " That is below the first step of `severity`, so the rule holds."
     console.print(f"{rule.id}: {visible(rule.sentence(run), limit=1000)}.{tolerated}\n")
     columns = [*run.key, *(name for name in rule.invariant.subject.show if name not in run.key)]
-    grid = screen.table(*columns, "what")
-    for violation in run.tracked[:ROWS]:
+    rows = run.tracked[:ROWS]
+    says_what = any(violation.detail or violation.rows != 1 for violation in rows)
+    grid = screen.table(*columns, *["what"] * says_what)
+    for violation in rows:
         values = {**violation.key, **violation.shown}
-        what = violation.detail + (f" {violation.rows} rows" if violation.rows != 1 else "")
-        grid.add_row(*(visible(values.get(column), limit=60) for column in columns), what.strip())
+        what = violation.detail + (f" {violation.rows:,} rows" if violation.rows != 1 else "")
+        cells = [visible(values.get(column), limit=60) for column in columns]
+        grid.add_row(*cells, *[what.strip()] * says_what)
     console.print(screen.indented(grid))
     if run.violations > ROWS:
         console.print(f"  … and {run.violations - ROWS:,} more")

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from sanityd.demo.catcher import Catcher
-from tests.cli.conftest import RULES, Project
+from tests.project import RULES, Project
 
 
 def test_a_healthy_database_exits_0(project: Project) -> None:

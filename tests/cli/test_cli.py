@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Project
+from tests.project import Project
 
 
 def test_help_lists_every_command(project: Project) -> None:

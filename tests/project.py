@@ -4,13 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
-
-from sanityd.demo import story
 
 RULES = """\
 sources:
@@ -74,18 +69,3 @@ class Project:
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A healthy application with two rules."""
-    made = Project(tmp_path)
-    made.rules(RULES)
-    story.begin(tmp_path / "app.db")
-    return made
-
-
-@pytest.fixture
-def lose_mails(project: Project) -> Callable[[], None]:
-    """Loses the welcome mails of three people."""
-    return lambda: project.sql("update mails set status = 'queued' where person_id in (7, 77, 777)")

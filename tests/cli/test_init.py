@@ -1,0 +1,34 @@
+"""`sanityd init`: a first rules file that is right as it is."""
+
+from pathlib import Path
+
+from tests.project import Project
+
+
+def test_the_first_file_is_right(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").unlink()
+    assert project.run("init").code == 0
+    assert project.run("lint", APP_DATABASE_URL="sqlite:///app.db").code == 0
+    checked = project.run("check", "--dry-run", APP_DATABASE_URL="sqlite:///app.db")
+    assert checked.code == 0
+
+
+def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) -> None:
+    before = (tmp_path / "rules.yaml").read_text()
+    answer = project.run("init")
+    assert answer.code == 2
+    assert (tmp_path / "rules.yaml").read_text() == before
+
+
+def test_rules_are_proposed_from_the_tables(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").unlink()
+    project.sql('create table "odd name" (id integer primary key, person_id int, "e-mail" text)')
+    url = f"sqlite:///{tmp_path}/app.db"
+    assert project.run("init", url).code == 0
+    text = (tmp_path / "rules.yaml").read_text()
+    assert url not in text
+    for rule in ("no-duplicate-email-in-people", "every-person-id-of-mails-exists", "odd-name-is-not-empty"):
+        assert f"  {rule}:\n" in text
+    answer = project.run("check", "--dry-run", APP_DATABASE_URL=url)
+    assert answer.code == 0
+    assert "!  odd-name-is-not-empty" in answer.out

@@ -1,0 +1,71 @@
+"""`sanityd lint`, also with what the database says."""
+
+from pathlib import Path
+
+import sqlalchemy
+
+from tests.project import RULES, Project
+
+
+def test_a_file_without_mistakes_exits_0(project: Project) -> None:
+    answer = project.run("lint")
+    assert (answer.code, answer.out, answer.err) == (0, "rules.yaml: 2 rules, no mistakes.\n", "")
+
+
+def test_mistakes_are_shown_with_place_caret_and_advice(project: Project) -> None:
+    project.rules(RULES.replace("unique:", "uniqe:").replace("10m of", "ten of"))
+    answer = project.run("lint")
+    assert answer.code == 2
+    assert answer.err == (
+        "rules.yaml:14:13: error: `ten` is not a duration\n"
+        "   14 |     within: ten of created_at\n"
+        "      |             ^^^ write a number and a unit, as in `10m`, `36h`, `7d`\n"
+        "rules.yaml:19:5: error: unknown key `uniqe` in rule `no-duplicate-emails`\n"
+        "   19 |     uniqe: {columns: email, ignore: [case, spaces]}\n"
+        "      |     ^^^^^ did you mean `unique`?\n"
+        "\n"
+        "2 errors in 1 file. Nothing was run.\n"
+    )
+
+
+def test_the_database_is_asked_for_tables_columns_and_sql(project: Project) -> None:
+    project.rules(
+        RULES.replace("{columns: email,", "{columns: emial,").replace("template = ", "templat = ")
+        + "\n  orders-add-up:\n    table: app.oders\n    always: 1 = 1\n"
+    )
+    answer = project.run("lint", "--connect")
+    assert answer.code == 2
+    assert "rules.yaml:13:" in answer.err
+    assert "templat" in answer.err
+    assert "rules.yaml:19:23: error: table `app.people` has no column `emial`" in answer.err
+    assert "Did you mean `email`?" in answer.err
+    assert "rules.yaml:22:16: error: `app` has no table or view `oders`" in answer.err
+
+
+def test_a_source_that_does_not_answer_is_one_problem(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "app.db").unlink()
+    answer = project.run("lint", "--connect")
+    assert answer.code == 2
+    assert answer.err.count("error:") == 1
+    assert "rules.yaml:2:3: error: source `app`" in answer.err
+
+
+def test_a_login_that_can_write_is_a_warning(project: Project, postgres: str) -> None:
+    """On PostgreSQL, as the owner of a table; it stops nothing."""
+    engine = sqlalchemy.create_engine(postgres)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create table people (id int primary key, email text)")
+    engine.dispose()
+    rules = "sources:\n  app: ${APP_URL}\nrules:\n  r:\n    table: app.people\n    unique: email\n"
+    project.rules(rules)
+    answer = project.run("lint", "--connect", APP_URL=postgres)
+    assert answer.code == 0
+    assert "warning: the login of source `app` can write" in answer.err
+
+
+def test_without_connect_a_missing_variable_is_only_a_warning(project: Project) -> None:
+    project.rules(RULES.replace("sqlite:///app.db", "${APP_URL}"))
+    assert project.run("lint").code == 0
+    connected = project.run("lint", "--connect")
+    assert connected.code == 2
+    assert "`APP_URL` is not set" in connected.err

@@ -1,0 +1,88 @@
+"""`try`, `status`, `show`, `kinds`: what people look at between passes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sanityd import plugins
+from sanityd.demo.catcher import Catcher
+from tests.project import RULES, Project
+
+
+def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    answer = project.run("try", "every-person-has-a-welcome-mail")
+    assert (answer.code, answer.err) == (1, "")
+    for words in (
+        "3 of 1,000 people have no row in app.mails",
+        "\n  777 ",
+        "NOT (EXISTS (SELECT 1",
+        "2 statements",
+        "rows older than 10 min, by created_at",
+        "[ERROR] Every person has a welcome mail (every-person-has-a-welcome-mail)  → team@example.com",
+        "Nothing was recorded or sent.",
+    ):
+        assert words in answer.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "rules.yaml"]
+
+
+def test_try_of_a_rule_that_holds_exits_0(project: Project) -> None:
+    answer = project.run("try", "no-duplicate-emails")
+    assert answer.code == 0
+    assert answer.out.startswith("no-duplicate-emails: holds.")
+
+
+def test_try_of_a_rule_that_cannot_run_says_why(project: Project) -> None:
+    project.rules(RULES.replace("columns: email", "columns: emial"))
+    answer = project.run("try", "no-duplicate-emails")
+    assert answer.code == 3
+    assert "has no column `emial`" in answer.out
+    assert "Did you mean `email`?" in answer.out
+
+
+def test_status_says_what_is_wrong_and_what_is_not_known(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    assert "never looked at" in project.run("status").out
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+        (tmp_path / "app.db").rename(tmp_path / "away.db")
+        project.run("check", SMTP_URL=catcher.url)
+    answer = project.run("status")
+    assert answer.code == 0
+    assert "not verified since" in answer.out
+    assert "every-person-has-a-welcome-mail  error" in answer.out
+
+
+def test_show_lists_the_rows_of_a_rule_or_incident(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+    by_rule = project.run("show", "every-person-has-a-welcome-mail").out
+    incident = project.run("status").out.split()[-1]
+    assert "Every person has a welcome mail" in by_rule
+    assert "  777  " in by_rule
+    assert "complete  3 violations" in by_rule
+    assert project.run("show", "no-duplicate-emails").out.count("It is not violated") == 1
+    assert "open, error, 3 rows" in by_rule
+    assert incident  # the last word of the table is the incident's id
+
+
+@pytest.mark.parametrize("kind", plugins.names("checks"))
+def test_every_kind_has_a_manual_with_an_example_and_its_options(project: Project, kind: str) -> None:
+    answer = project.run("kinds", kind)
+    assert answer.code == 0
+    assert f"{kind}:" in answer.out
+    assert "Options" in answer.out
+
+
+def test_an_unknown_kind_is_suggested(project: Project) -> None:
+    answer = project.run("kinds", "uniqe")
+    assert answer.code == 2
+    assert "did you mean `unique`?" in answer.err

@@ -1,0 +1,113 @@
+"""The documentation is read by the tests: rules load, commands run, links and named tests exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sanityd import plugins
+from sanityd.authoring import manual
+from sanityd.cli import COMMANDS
+from sanityd.rules.load import load
+from sanityd.rules.spec import AlertsSpec, Defaults, LimitsSpec, RuleSpec, SourceSpec
+from tests.project import Project
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+ENVIRONMENT = {
+    "APP_DATABASE_URL": "sqlite:///app.db",
+    "LEDGER_DATABASE_URL": "postgresql://nobody@localhost/ledger",
+    "SMTP_URL": "smtp://localhost:25",
+    "HOOK_URL": "http://localhost",
+}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every fenced block of a language, with where it stands."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [(page.name, found[1]) for page in PAGES for found in fence.finditer(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "text"), [block for block in blocks("yaml") if "\nrules:\n" in block[1]])
+def test_every_rules_file_shown_is_right(page: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
+    assert load(tmp_path / "rules.yaml", ENVIRONMENT).rules
+
+
+def test_the_example_rules_file_is_right() -> None:
+    assert len(load(ROOT / "rules.yaml", ENVIRONMENT).rules) == 8
+
+
+@pytest.mark.parametrize("kind", plugins.names("checks"))
+def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path) -> None:
+    examples = re.search(r"```yaml\n(.*?)```", manual.text(kind), re.DOTALL)
+    assert examples is not None
+    lines = [line for line in examples[1].splitlines() if line.startswith(f"{kind}:")]
+    assert lines
+    key = "" if plugins.lookup("checks", kind).needs_table else "    key: account_id\n"
+    about = "table: app.t" if plugins.lookup("checks", kind).needs_table else "source: app"
+    rules = "".join(f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines))
+    (tmp_path / "rules.yaml").write_text(f"sources: {{app: sqlite:///x.db}}\nrules:\n{rules}", encoding="utf-8")
+    assert len(load(tmp_path / "rules.yaml", {}).rules) == len(lines)
+
+
+def test_the_reference_of_the_kinds_is_fresh() -> None:
+    """`scripts/docs` writes it."""
+    assert (ROOT / "docs" / "reference" / "kinds.md").read_text(encoding="utf-8") == manual.page()
+
+
+def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
+    text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
+    for model in (SourceSpec, Defaults, RuleSpec, AlertsSpec, LimitsSpec):
+        missing = [name for name in model.model_fields if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
+        assert missing == [], model.__name__
+
+
+def test_every_link_and_every_file_named_exists() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for named in re.findall(r"`((?:tests|scripts|docs|sanityd)/[A-Za-z0-9_/.]+)`", text):
+            assert (ROOT / named).exists(), f"{page.name} names {named}"
+
+
+def test_every_command_named_exists() -> None:
+    for page in PAGES:
+        for name in re.findall(r"(?:^|`)sanityd ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert name in COMMANDS, f"{page.name} names `sanityd {name}`"
+
+
+def test_the_commands_of_the_readme_run_in_their_order(project: Project, tmp_path: Path) -> None:
+    """All but the daemon, which has tests of its own, and the installation."""
+    (tmp_path / "rules.yaml").unlink()
+    commands = [
+        line.split("#")[0].split()[1:]
+        for _, block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("sanityd ") and "RULE" in block
+    ]
+    assert [words[0] for words in commands] == ["init", "lint", "try", "check", "serve", "status", "show"]
+    for words in commands:
+        if words[0] != "serve":
+            named = ["no-duplicate-emails" if word == "RULE" else word for word in words]
+            answer = project.run(*named, **ENVIRONMENT)
+            assert answer.code == 0, f"sanityd {' '.join(named)}: {answer.out}{answer.err}"
+
+
+def test_the_json_shown_has_the_keys_that_check_prints(project: Project) -> None:
+    import json
+
+    [(_, shown)] = blocks("json")
+    printed = json.loads(project.run("check", "--dry-run", "--format", "json").out)
+    documented = json.loads(shown)
+    assert set(printed) == set(documented)
+    assert set(printed["rules"][0]) == set(documented["rules"][0])
+    assert set(printed["summary"]) == set(documented["summary"])
+
+
+def test_the_demo_rules_are_plain_yaml_too() -> None:
+    """Nothing in our dialect of YAML means something else to other tools."""
+    text = (ROOT / "sanityd" / "demo" / "rules.yaml").read_text(encoding="utf-8")
+    assert set(yaml.safe_load(text)) == {"sources", "channels", "defaults", "rules"}

@@ -19,6 +19,9 @@ from tests import services
 from tests.project import RULES, Project
 from tests.services import MariaDB, Missing, PostgreSQL, Server
 
+# So that its assertions say what they compared.
+pytest.register_assert_rewrite("tests.acceptance")
+
 #: Where workers find the servers of their run; they inherit it with the environment.
 FOLDER = "SANITYD_TEST_RUN"
 _RUN = pytest.StashKey[services.Run]()
@@ -53,14 +56,14 @@ def mariadb_url() -> str:
 @pytest.fixture
 def postgres(postgres_url: str) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, as its owner."""
-    with _fresh(postgres_url, "DROP DATABASE {} WITH (FORCE)") as url:
+    with fresh_database(postgres_url) as url:
         yield url
 
 
 @pytest.fixture
 def mariadb(mariadb_url: str) -> Iterator[str]:
     """The URL of an empty MariaDB database, as its owner."""
-    with _fresh(mariadb_url, "DROP DATABASE {}") as url:
+    with fresh_database(mariadb_url) as url:
         yield url
 
 
@@ -89,8 +92,10 @@ def _shared(server: type[Server]) -> str:
 
 
 @contextmanager
-def _fresh(server: str, drop: str) -> Iterator[str]:
+def fresh_database(server: str) -> Iterator[str]:
+    """An empty database on that server, dropped at the end."""
     name = f"t_{uuid.uuid4().hex[:16]}"
+    drop = "DROP DATABASE {} WITH (FORCE)" if server.startswith("postgresql") else "DROP DATABASE {}"
     engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as administrator:
         administrator.execute(text(f"CREATE DATABASE {name}"))

@@ -69,6 +69,17 @@ class Scope:
         """The column, such that `=` tells apart all that differs, whatever its collation says."""
         return self.snapshot.source.dialect.exact(self.column(name), self.column_info(name))
 
+    def same(self, mine: str, other: "Scope", theirs: str) -> ColumnElement[bool]:
+        """Whether a column and one of another table hold the same value, of whatever types they are."""
+        left, right = self.column_info(mine), other.column_info(theirs)
+        if _is_words(left) != _is_words(right):
+            # `1` and `'1'` are the same value; a UUID is the same in either case.
+            if Family.UUID in (left.family, right.family):
+                return self.folded(mine) == other.folded(theirs)
+            return self.text(mine) == other.text(theirs)
+        dialect = self.snapshot.source.dialect
+        return dialect.same(self.column(mine), left, other.column(theirs), right)
+
     def text(self, name: str) -> ColumnElement[Any]:
         """The column as exact text."""
         return self.snapshot.source.dialect.text(self.column(name), self.column_info(name))
@@ -87,7 +98,7 @@ class Scope:
 
     def is_text(self, name: str) -> bool:
         """Whether the column holds text (an enum's words are text, too)."""
-        return self.column_info(name).family in (Family.TEXT, Family.ENUM)
+        return _is_words(self.column_info(name))
 
     def instant(self, name: str) -> ColumnElement[Any]:
         """The column as a point in time, comparable with `moment` of the same column."""
@@ -140,6 +151,10 @@ class Scope:
 
     def _is_older(self, age: Age) -> ColumnElement[bool]:
         return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)
+
+
+def _is_words(info: ColumnInfo) -> bool:
+    return info.family in (Family.TEXT, Family.ENUM)
 
 
 def bind(value: object) -> ColumnElement[Any]:

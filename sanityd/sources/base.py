@@ -48,6 +48,12 @@ class Dialect(ABC):
         """The value such that `=`, IN and GROUP BY tell apart all that differs in any character (case, accents,
         trailing blanks), whatever the column's collation says. Selecting it gives the value back."""
 
+    def same(
+        self, left: ColumnElement[Any], left_info: ColumnInfo, right: ColumnElement[Any], right_info: ColumnInfo
+    ) -> ColumnElement[bool]:
+        """Whether two values of the same kind are exactly the same."""
+        return self.exact(left, left_info) == self.exact(right, right_info)
+
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The value as text (an enum's word, a UUID's usual form, a number's digits), compared exactly."""

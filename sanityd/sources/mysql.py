@@ -19,11 +19,12 @@ _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 #: Error codes whose text quotes names and SQL, never values.
 _SAFE = frozenset({
-    1044, 1046, 1051, 1052, 1054, 1055, 1056, 1060, 1064, 1066, 1103, 1109, 1111, 1115, 1139, 1140,
+    1044, 1046, 1051, 1052, 1054, 1055, 1056, 1060, 1064, 1066, 1103, 1109, 1111, 1115, 1140,
     1142, 1143, 1146, 1149, 1221, 1222, 1227, 1235, 1239, 1241, 1242, 1247, 1248, 1250, 1267, 1270,
     1271, 1273, 1286, 1290, 1305, 1318, 1356, 1370, 1382, 1425, 1463, 1582, 1583, 1584, 1630, 1792,
     3685, 3692, 4078,
 })  # fmt: skip
+_BAD_PATTERN = 1139
 _TIMED_OUT = frozenset((1317, 1969, 3024))
 _LOCKED = frozenset((1205, 1213))
 _LOST = frozenset((1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031))
@@ -41,6 +42,12 @@ class MysqlDialect(Dialect):
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Only texts have collations."""
         return self.text(element, info) if info.family in (Family.TEXT, Family.ENUM) else element
+
+    def same(
+        self, left: ColumnElement[Any], left_info: ColumnInfo, right: ColumnElement[Any], right_info: ColumnInfo
+    ) -> ColumnElement[bool]:
+        """A collation on one side holds for both. Said on both sides, MariaDB 10.11 forgets it inside of EXISTS."""
+        return self.exact(left, left_info) == right
 
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """As utf8mb4, since a column may be of any character set."""
@@ -174,6 +181,8 @@ class MysqlSource(EngineSource):
             return self.locked()
         if code in _LOST:
             return SourceError(f"`{self.settings.name}` ended the connection (error {code})")
+        if code == _BAD_PATTERN:
+            return CheckError("the regular expression can't be read", f"{error.args[1]}.")
         if code in _SAFE and len(error.args) > 1:
             return CheckError(f"the database refused the statement: {error.args[1]}")
         return CheckError(f"the database failed at the statement (error {code})")

@@ -43,8 +43,8 @@ def parse_count(text: Any) -> Count:
 
 
 def same_row(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
-    """The condition under which a row of `other` belongs to a row of `scope`."""
-    return and_(*(scope.column(mine) == other.column(theirs) for mine, theirs in on.items()))
+    """The condition under which a row of `other` belongs to a row of `scope`: values are compared to the letter."""
+    return and_(*(scope.same(mine, other, theirs) for mine, theirs in on.items()))
 
 
 class Has(RowCheck):

@@ -59,6 +59,7 @@ LATE_IMPORTS = {
     "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
     "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
+    "store/tables.py": "the dialect of PostgreSQL takes 0.1 s, and most stores are SQLite",
     "telemetry.py": "the Sentry SDK is heavy, and most people don't use it",
 }
 

@@ -45,7 +45,10 @@ class Store:
         """
         parsed = _parse(url, folder)
         name = Path(parsed.database or "memory").name if parsed.get_backend_name() == "sqlite" else "PostgreSQL"
-        store = cls(_engine(parsed), name)
+        try:
+            store = cls(_engine(parsed), name)
+        except (TypeError, ValueError):
+            raise StoreError(f"the store's URL ({name}) has an option that its driver can't take") from None
         try:
             store._migrate()
         except BaseException:
@@ -56,7 +59,11 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction for reading; every statement sees the same instant. Raises StoreError."""
-        with self._in_words(), self.engine.connect() as connection, connection.begin():
+        options: dict[str, Any] = {}
+        if self.engine.dialect.name == "postgresql":
+            # Its default sees what others commit between two statements; SQLite's transactions never do.
+            options = {"isolation_level": "REPEATABLE READ"}
+        with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager

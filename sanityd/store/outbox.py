@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     exists,
     func,
-    insert,
     or_,
     select,
     update,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 from sanityd.errors import DeliveryError
 from sanityd.model import Claimed, Message, Reason, Severity, Told
 from sanityd.store.open import Store
-from sanityd.store.tables import outbox
+from sanityd.store.tables import insert_into, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
@@ -67,10 +66,10 @@ def enqueue(  # noqa: PLR0913 (each is a column)
 
     Parameters: `severity` and `violations` are what the message tells, which is what its recipient will know.
     """
-    if connection.execute(select(outbox.c.seq).where(outbox.c.dedup_key == dedup_key)).first() is not None:
-        return False
-    connection.execute(
-        insert(outbox).values(
+    asked = connection.execute(
+        insert_into(connection, outbox)
+        .on_conflict_do_nothing(index_elements=[outbox.c.dedup_key])
+        .values(
             dedup_key=dedup_key,
             incident=incident,
             rule=rule,
@@ -91,8 +90,9 @@ def enqueue(  # noqa: PLR0913 (each is a column)
             attempts=0,
             fence=0,
         )
+        .returning(outbox.c.seq)
     )
-    return True
+    return asked.first() is not None
 
 
 def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
@@ -118,9 +118,8 @@ def told(connection: Connection, incident: str) -> dict[tuple[str, str], Told]:
 
 def summary(connection: Connection) -> Summary:
     """What waits, what was given up, and why."""
-    counts: dict[str, int] = dict(
-        connection.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state)).tuples().all()
-    )
+    by_state = select(outbox.c.state, func.count().label("messages")).group_by(outbox.c.state)
+    counts = {row.state: row.messages for row in connection.execute(by_state)}
     waiting = outbox.c.state.in_(_WAITING)
     oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
     failed = select(outbox.c.error).where(outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead"))

@@ -37,8 +37,8 @@ def record(connection: Connection, run: Run, *, revision: str, incident: str | N
 
 def newest_at(connection: Connection, rules: Sequence[str]) -> dict[str, datetime]:
     """When each rule was last looked at, or was tried to be."""
-    newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type)).where(runs.c.rule.in_(rules))
-    return dict(connection.execute(newest.group_by(runs.c.rule)).tuples().all())
+    newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type).label("at")).where(runs.c.rule.in_(rules))
+    return {row.rule: row.at for row in connection.execute(newest.group_by(runs.c.rule))}
 
 
 def last(connection: Connection, rule: str) -> Run | None:

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sanityd.model import Change, Fate, Key, Tracked, Transition, decode_values, encode_values
-from sanityd.store.tables import violations
+from sanityd.store.tables import insert_into, violations
 
 #: How long a resolved row is known, so that it can be told when it comes back.
 REMEMBERED = timedelta(days=7)
@@ -60,8 +59,7 @@ def _how(change: Transition) -> str | None:
 
 def _upsert(connection: Connection) -> Any:
     """A row that was a violation long ago becomes one again, under the same fingerprint."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    new = insert(violations)
+    new = insert_into(connection, violations)
     again = ("source", "key", "shown", "detail", "open", "first_seen", "last_seen", "resolved_at", "fate")
     return new.on_conflict_do_update(
         index_elements=[violations.c.rule, violations.c.fingerprint],

@@ -95,7 +95,9 @@ def cases(kind: str) -> list[Case]:
 def cases_of(kind: str) -> pytest.MarkDecorator:
     """Runs a test with each case of a kind on each of its databases."""
     pairs = [(case, name) for case in cases(kind) for name in case.databases]
-    return pytest.mark.parametrize(("case", "stage"), pairs, ids=[f"{name}: {case.says}" for case, name in pairs], indirect=["stage"])
+    return pytest.mark.parametrize(
+        ("case", "stage"), pairs, ids=[f"{name}: {case.says}" for case, name in pairs], indirect=["stage"]
+    )
 
 
 def _case(group: Mapping[str, Any], case: Mapping[str, Any]) -> Case:
@@ -227,7 +229,7 @@ class Stage:
 
 def _things(stage: Stage) -> Iterator[tuple[str, str]]:
     found = {
-        "sqlite": "SELECT upper(type), name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%'",
+        "sqlite": "SELECT upper(type), name FROM sqlite_master WHERE type IN ('table', 'view')",
         "postgresql": (
             "SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.relname FROM pg_class c"
             " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition"

@@ -1,0 +1,54 @@
+"""Incidents: what is kept, and that at most one is open per rule."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sanityd.errors import StoreError
+from sanityd.model import Fate, Incident, Severity
+from sanityd.store import incidents
+from sanityd.store.open import Store
+
+AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
+FIRST = Incident("one", "r", "app", AT, Severity.ERROR, 3, checked=10, fates={Fate.FIXED: 2}, meaning="m")
+
+
+def save(store: Store, incident: Incident) -> None:
+    """In a transaction of its own."""
+    with store.write() as memory:
+        incidents.save(memory, incident)
+
+
+def test_an_incident_comes_back_as_it_was(store: Store) -> None:
+    save(store, FIRST)
+    with store.read() as memory:
+        assert incidents.open_for(memory, "r") == FIRST
+        assert incidents.get(memory, "one") == FIRST
+        assert incidents.get(memory, "two") is None
+
+
+def test_an_incident_is_kept_as_it_is_now(store: Store) -> None:
+    save(store, FIRST)
+    over = replace(FIRST, resolved_at=AT + timedelta(hours=1), severity=Severity.CRITICAL, violations=0)
+    save(store, over)
+    with store.read() as memory:
+        assert (incidents.open_for(memory, "r"), incidents.get(memory, "one")) == (None, over)
+
+
+def test_the_database_itself_refuses_a_second_open_incident(store: Store) -> None:
+    save(store, FIRST)
+    with pytest.raises(StoreError, match=r"IntegrityError|UniqueViolation"):
+        save(store, replace(FIRST, id="two"))
+    with store.read() as memory:
+        assert incidents.get(memory, "two") is None
+    save(store, replace(FIRST, resolved_at=AT))
+    save(store, replace(FIRST, id="two"))
+
+
+def test_what_is_open_is_listed_oldest_first(store: Store) -> None:
+    save(store, FIRST)
+    save(store, replace(FIRST, id="two", rule="other", opened_at=AT - timedelta(days=1)))
+    save(store, replace(FIRST, id="three", rule="third", resolved_at=AT))
+    with store.read() as memory:
+        assert [incident.id for incident in incidents.list_open(memory)] == ["two", "one"]

@@ -4,8 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 RULES = """\
 sources:
@@ -56,6 +59,26 @@ class Project:
             connection.executescript(text)
         finally:
             connection.close()
+
+    def state(self, text: str) -> list[tuple[Any, ...]]:
+        """Ask or change sanityd's memory behind its back."""
+        connection = sqlite3.connect(self.folder / ".sanityd" / "state.db", timeout=10)
+        try:
+            rows = connection.execute(text).fetchall()
+            connection.commit()
+            return rows
+        finally:
+            connection.close()
+
+    def wait_for(self, question: str, answer: object, seconds: float = 30) -> None:
+        """Until sanityd's memory answers the question so."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with suppress(sqlite3.OperationalError):  # it isn't made yet
+                if self.state(question) == [(answer,)]:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(question)
 
     def run(self, *words: str, **environment: str) -> Answer:
         """Run `sanityd` in the folder, as its own process."""

@@ -148,7 +148,7 @@ class Connections:
             return None
         model = plugins.lookup("channels", kinds[0])
         try:
-            return model.model_validate({"name": name, **value})  # type: ignore[no-any-return]
+            return model.model_validate({"name": name, **value}, context={"folder": self.folder})  # type: ignore[no-any-return]
         except ValidationError as error:
             fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
             self.problems += mistakes.problems(self.document, place, error, fields, f"channel `{name}`")

@@ -40,7 +40,8 @@ class Store:
     def open(cls, url: str | None, folder: Path) -> "Store":
         """Open and, if need be, make or migrate the store.
 
-        Parameters: `url` is any SQLAlchemy URL of SQLite or PostgreSQL, None for `.sanityd/state.db` in `folder`.
+        Parameters: `url` is any SQLAlchemy URL of SQLite or PostgreSQL, None for `.sanityd/state.db` in `folder`, to
+        which relative paths are relative.
         Raises StoreError when it can't be used, or was written by a newer version.
         """
         parsed = _parse(url, folder)
@@ -72,6 +73,9 @@ class Store:
         # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
         options = {"sanityd_write": True}
         with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                # The same for PostgreSQL: one writer at a time. The lock ends with the transaction.
+                connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
             yield connection
 
     def close(self) -> None:
@@ -99,9 +103,7 @@ class Store:
         from sanityd.store.migrate import upgrade
 
         with self.write() as connection:
-            if connection.dialect.name == "postgresql":
-                # Two that start at once must not both make the tables; the lock ends with the transaction.
-                connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
+            # Another that started at the same moment may have been first.
             if _version(connection) != HEAD:
                 upgrade(connection)
 
@@ -125,7 +127,8 @@ def _parse(url: str | None, folder: Path) -> URL:
     except (ArgumentError, ValueError):
         raise StoreError("the store's URL can't be read", "Write `sqlite:///state.db` or `postgresql://…`.") from None
     if parsed.get_backend_name() == "sqlite":
-        return parsed.set(drivername="sqlite")
+        database = str(folder / parsed.database) if parsed.database else None
+        return parsed.set(drivername="sqlite", database=database)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     raise StoreError("the store can be SQLite or PostgreSQL, nothing else", "Change `state:` or SANITYD_STATE.")

@@ -164,21 +164,20 @@ class Outbox:
 
     def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
         """It may have been delivered. What must arrive is tried once more, under the same Message-ID."""
-        ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence)
-        first_time = and_(ours, outbox.c.uncertain_at.is_(None), outbox.c.reason.in_(_MUST_ARRIVE))
-        again = {"state": "pending", "not_before": at + PAUSES[0], "uncertain_at": at, **_why(error)}
-        with self.store.write() as connection:
-            if connection.execute(update(outbox).where(first_time).values(**again)).rowcount == 0:
-                ended = {"state": "uncertain", "ended_at": at, "uncertain_at": at, **_why(error)}
-                connection.execute(update(outbox).where(ours).values(**ended))
+        first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.in_(_MUST_ARRIVE))
+        doubt = {"uncertain_at": at, **_why(error)}
+        again = {"state": "pending", "not_before": at + PAUSES[0], **doubt}
+        if not self._end(claimed, again, first_time):
+            self._end(claimed, {"state": "uncertain", "ended_at": at, **doubt})
 
     def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
         """It was refused for good."""
         self._end(claimed, {"state": "dead", "ended_at": at, **_why(error)})
 
-    def _end(self, claimed: Claimed, values: Mapping[str, Any]) -> bool:
+    def _end(self, claimed: Claimed, values: Mapping[str, Any], only_if: ColumnElement[bool] | None = None) -> bool:
         """Write what came of it; False when the lease was lost and somebody else has the message now."""
         ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence, outbox.c.state == "leased")
+        ours = ours if only_if is None else and_(ours, only_if)
         with self.store.write() as connection:
             ended = connection.execute(update(outbox).where(ours).values(leased_until=None, **values))
             return ended.rowcount == 1
@@ -206,8 +205,9 @@ def _due(at: datetime) -> ColumnElement[bool]:
 
 def _give_up(connection: Connection, at: datetime) -> None:
     """End what has waited too long, and news that something is over of which nobody was told that it began."""
-    expired = and_(outbox.c.state == "pending", outbox.c.expires_at <= at)
-    too_late = {"state": "dead", "ended_at": at, "stage": "expired"}
+    idle = or_(outbox.c.state == "pending", and_(outbox.c.state == "leased", outbox.c.leased_until < at))
+    expired = and_(idle, outbox.c.expires_at <= at)
+    too_late = {"state": "dead", "ended_at": at, "stage": "expired", "leased_until": None}
     connection.execute(update(outbox).where(expired).values(**too_late, error=func.coalesce(outbox.c.error, "expired")))
     before, earlier = _earlier()
     reached = or_(before.c.state.in_((*_WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None))

@@ -4,15 +4,17 @@ import os
 import sqlite3
 import stat
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import Connection, inspect, make_url, text
 
 from sanityd.errors import StoreError
-from sanityd.store import rules_seen
+from sanityd.store import migrate, rules_seen
 from sanityd.store.open import HEAD, Store
 from sanityd.store.tables import metadata
 
@@ -221,3 +223,23 @@ def test_a_server_that_is_down_is_told_without_its_password(tmp_path: Path) -> N
 def test_several_can_make_the_same_store_at_once(url: str, race: Callable[..., list[str]]) -> None:
     """Cron lines and a daemon may all start for the first time in the same second."""
     assert race(OPENS_WHEN_TOLD, 4, url) == [HEAD + "\n"] * 4
+
+
+def test_who_comes_while_a_store_is_being_made_waits_for_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The race above, with the moment held still."""
+    made = threading.Event()
+
+    def slowly(connection: Connection) -> None:
+        migrate_now(connection)
+        made.set()
+        time.sleep(0.5)
+
+    migrate_now = migrate.upgrade
+    monkeypatch.setattr(migrate, "upgrade", slowly)
+    first = threading.Thread(target=lambda: Store.open(url, tmp_path).close())
+    first.start()
+    assert made.wait(30)
+    Store.open(url, tmp_path).close()
+    first.join(30)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from sanityd.alerts.base import Channel
 from sanityd.alerts.mime import MailAddress, address, as_email
@@ -19,7 +19,7 @@ class File(Channel):
 
         trial: {file: ./mails}
 
-    The folder is made when it is missing; a relative one is relative to where sanityd is started. A mail that is
+    The folder is made when it is missing; a relative one is relative to the rules file. A mail that is
     delivered twice has one file, as its name follows from the Message-ID.
     """
 
@@ -27,6 +27,11 @@ class File(Channel):
 
     file: Path
     sender: MailAddress = Field("sanityd <sanityd@localhost>", alias="from")
+
+    @field_validator("file")
+    @classmethod
+    def _beside_the_rules_file(cls, value: Path, info: ValidationInfo) -> Path:
+        return Path((info.context or {}).get("folder", "")) / value
 
     def recipients(self) -> list[str]:
         """One, who stands for the folder."""

@@ -1,0 +1,164 @@
+"""What a run changes, row by row and for the incident."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sanityd import lifecycle
+from sanityd.model import Change, Fate, Incident, Outcome, Run, Severity, Tracked, Transition, Violation, fingerprint
+
+AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def mark(number: int) -> str:
+    """The fingerprint of a row."""
+    return fingerprint("r", "app", {"id": number})
+
+
+def run(
+    *rows: int,
+    outcome: Outcome = Outcome.COMPLETE,
+    at: datetime = AT,
+    fates: dict[int, Fate] | None = None,
+    severity: Severity | None = Severity.ERROR,
+) -> Run:
+    """A run that found these rows."""
+    return Run(
+        "r", "unique", "app", at, outcome, violations=len(rows), rows=len(rows), checked=10,
+        tracked=tuple(Violation({"id": row}) for row in rows), severity=severity if rows else None,
+        fates={mark(row): fate for row, fate in (fates or {}).items()},
+    )  # fmt: skip
+
+
+def known(*rows: int, resolved: datetime | None = None) -> dict[str, Tracked]:
+    """Rows that were violations a day ago."""
+    return {
+        mark(row): Tracked(mark(row), {"id": row}, resolved is None, AT - DAY, AT - DAY, resolved_at=resolved)
+        for row in rows
+    }
+
+
+def changes(found: Iterable[Transition]) -> dict[int, Change]:
+    """What changed, by row."""
+    return {int(str(transition.key["id"])): transition.change for transition in found}
+
+
+def test_rows_are_new_go_on_and_end() -> None:
+    found = lifecycle.transitions(known(1, 2), run(2, 3, fates={1: Fate.ROW_GONE}))
+    assert changes(found) == {1: Change.RESOLVED, 2: Change.ONGOING, 3: Change.NEW}
+    assert {transition.fate for transition in found} == {None, Fate.ROW_GONE}
+
+
+def test_a_row_that_goes_on_keeps_its_beginning() -> None:
+    [found] = lifecycle.transitions(known(1), run(1))
+    assert found.since == AT - DAY
+
+
+@pytest.mark.parametrize(("ago", "change"), [(7 * DAY, Change.REGRESSED), (7 * DAY + timedelta(seconds=1), Change.NEW)])
+def test_a_row_that_is_back_within_a_week_is_the_same_trouble(ago: timedelta, change: Change) -> None:
+    assert changes(lifecycle.transitions(known(1, resolved=AT - ago), run(1))) == {1: change}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.SKIPPED])
+def test_a_fault_changes_nothing(outcome: Outcome) -> None:
+    before = Incident("one", "r", "app", AT - DAY, Severity.ERROR, 2)
+    blind = run(outcome=outcome, fates={1: Fate.FIXED})
+    assert lifecycle.transitions(known(1, 2), blind) == ()
+    assert lifecycle.incident_after(before, blind, ()) is before
+    assert lifecycle.incident_after(None, blind, ()) is None
+
+
+def test_beyond_the_cap_only_rows_that_were_looked_at_again_end() -> None:
+    found = lifecycle.transitions(known(1, 2, 3), run(1, outcome=Outcome.TRUNCATED, fates={2: Fate.FIXED}))
+    assert changes(found) == {1: Change.ONGOING, 2: Change.RESOLVED}
+
+
+def test_a_row_that_nothing_is_known_of_is_not_called_fixed() -> None:
+    [found] = lifecycle.transitions(known(1), run())
+    assert found.fate is Fate.NOT_RETURNED
+
+
+def test_an_incident_opens_grows_and_ends() -> None:
+    first = lifecycle.incident_after(None, run(1, 2), (), meaning="m")
+    assert first is not None
+    assert (first.open, first.violations, first.checked, first.meaning) == (True, 2, 10, "m")
+    worse = lifecycle.incident_after(first, run(1, 2, 3, severity=Severity.CRITICAL), ())
+    assert worse is not None
+    assert (worse.id, worse.opened_at, worse.violations, worse.severity) == (first.id, AT, 3, Severity.CRITICAL)
+    over = lifecycle.incident_after(worse, run(at=AT + DAY), ())
+    assert over is not None
+    assert (over.open, over.resolved_at, over.violations, over.severity) == (False, AT + DAY, 0, Severity.CRITICAL)
+
+
+def test_an_incident_ends_below_the_first_step() -> None:
+    """Rows may be left: what the rule tolerates is no incident."""
+    first = lifecycle.incident_after(None, run(1, 2), ())
+    tolerated = lifecycle.incident_after(first, run(1, severity=None), ())
+    assert tolerated is not None
+    assert (tolerated.open, tolerated.violations) == (False, 1)
+
+
+def test_the_same_look_opens_the_same_incident() -> None:
+    first, again = (lifecycle.incident_after(None, run(1), ()) for _ in range(2))
+    other = lifecycle.incident_after(None, run(1, at=AT + DAY), ())
+    assert first == again
+    assert first is not None
+    assert other is not None
+    assert first.id != other.id
+
+
+def test_an_incident_counts_what_became_of_its_rows() -> None:
+    incident = lifecycle.incident_after(None, run(1, 2, 3), ())
+    for look in (run(2, 3, fates={1: Fate.FIXED}), run(fates={2: Fate.FIXED, 3: Fate.ROW_GONE})):
+        before = known(1, 2, 3) if look.tracked else known(2, 3)
+        incident = lifecycle.incident_after(incident, look, lifecycle.transitions(before, look))
+    assert incident is not None
+    assert incident.fates == {Fate.FIXED: 2, Fate.ROW_GONE: 1}
+
+
+@pytest.mark.parametrize(
+    ("closing", "fate"),
+    [(lifecycle.close_removed, Fate.RULE_REMOVED), (lifecycle.close_changed, Fate.RULE_CHANGED)],
+)
+def test_what_ends_with_its_rule_is_never_called_fixed(closing: lifecycle.Closing, fate: Fate) -> None:
+    incident = Incident("one", "r", "app", AT - DAY, Severity.ERROR, 2)
+    found, closed = closing({**known(1, 2), **known(3, resolved=AT)}, incident, AT)
+    assert {(transition.change, transition.fate) for transition in found} == {(Change.RESOLVED, fate)}
+    assert len(found) == 2
+    assert closed == replace(incident, resolved_at=AT, fates={fate: 2})
+    assert closing({}, None, AT) == ((), None)
+
+
+LOOKS = st.lists(st.tuples(st.sampled_from(Outcome), st.frozensets(st.integers(1, 5))), max_size=20)
+
+
+@given(LOOKS)
+def test_no_history_of_looks_loses_a_row_or_ends_one_by_a_fault(looks: list[tuple[Outcome, frozenset[int]]]) -> None:
+    """After each answer what is open is what was seen; a fault leaves all as it was; one incident at most."""
+    rows: dict[str, Tracked] = {}
+    incident: Incident | None = None
+    for step, (outcome, seen) in enumerate(looks):
+        look = run(*sorted(seen), outcome=outcome, at=AT + step * timedelta(hours=1))
+        found = lifecycle.transitions(rows, look)
+        was_open = {key for key, row in rows.items() if row.open}
+        for transition in found:
+            still = transition.change is not Change.RESOLVED
+            rows[transition.fingerprint] = Tracked(
+                transition.fingerprint, transition.key, still, transition.since or look.at, look.at,
+                resolved_at=None if still else look.at,
+            )  # fmt: skip
+        now_open = {key for key, row in rows.items() if row.open}
+        before, incident = incident, lifecycle.incident_after(incident, look, found)
+        if outcome is Outcome.COMPLETE:
+            assert now_open == {mark(row) for row in seen}
+            assert (incident is not None and incident.open) == bool(seen)
+        elif outcome is Outcome.TRUNCATED:
+            assert now_open == was_open | {mark(row) for row in seen}
+        else:
+            assert (now_open, incident) == (was_open, before)
+        incident = incident if incident is not None and incident.open else None

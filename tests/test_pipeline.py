@@ -1,0 +1,393 @@
+"""One batch, end to end: a real database, a real store and a real mail server, in a time of the test's own."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from sanityd import pipeline
+from sanityd.alerts.dispatcher import DispatchSummary
+from sanityd.errors import StoreError
+from sanityd.model import Change, Fate, Incident, Outcome, Reason, Severity
+from sanityd.rules.load import load
+from sanityd.store import incidents, outbox, runs, violations
+from sanityd.store.open import Store
+from tests.smtp_server import DROP, Mailbox, scripted, working
+
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+ADULTS = {"table": "app.people", "key": "id", "between": {"age": [18, 150]}}
+
+
+@dataclass
+class Scene:
+    """An application, its rules, sanityd's memory, and a clock."""
+
+    folder: Path
+    store: Store
+    clock: time_machine.Traveller
+    rules: dict[str, Any] = field(default_factory=lambda: {"adults": dict(ADULTS)})
+    team: list[str] = field(default_factory=lambda: ["ada@x.io"])
+    port: int = 1
+    limits: dict[str, int] = field(default_factory=dict)
+    name: str = "rules.yaml"
+    statement_timeout: str = "30s"
+
+    def sql(self, text: str) -> None:
+        """Do something to the application's data."""
+        connection = sqlite3.connect(self.folder / "app.db")
+        connection.executescript(text)
+        connection.close()
+
+    def children(self, *numbers: int) -> None:
+        """These people are too young, the others are not."""
+        self.sql(
+            f"UPDATE people SET age = CASE WHEN id IN ({', '.join(map(str, numbers)) or 'NULL'}) THEN 5 ELSE 30 END"
+        )
+
+    def load(self) -> Any:
+        """The rules file as it is now."""
+        mail = {"email": self.team, "server": f"smtp://127.0.0.1:{self.port}", "from": "sanity@x.io"}
+        content = {
+            "sources": {"app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout}},
+            "channels": {"team": mail},
+            "alerts": {"limits": self.limits},
+            "defaults": {"notify": ["team"]},
+            "rules": self.rules,
+        }
+        path = self.folder / self.name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return load(path, {})
+
+    def look(self, minutes: float = 5) -> list[pipeline.Result]:
+        """A pass without its mails, some minutes later."""
+        self.clock.shift(timedelta(minutes=minutes))
+        return self.look_at(datetime.now(UTC))
+
+    def look_at(self, at: datetime) -> list[pipeline.Result]:
+        """A pass that began then."""
+        rules = self.load()
+        return pipeline.run_batch(rules, list(rules.enabled()), self.store, at)
+
+    def mail(self) -> DispatchSummary:
+        """Deliver what is due."""
+        return pipeline.deliver(self.load(), self.store)
+
+    def tick(self, minutes: float = 5) -> pipeline.Result:
+        """A whole pass of one rule."""
+        [result] = self.look(minutes)
+        self.mail()
+        return result
+
+    def incident(self, rule: str = "adults") -> Incident | None:
+        """What is open."""
+        with self.store.read() as memory:
+            return incidents.open_for(memory, rule)
+
+    def rows(self, rule: str = "adults") -> list[Any]:
+        """The ids that are open."""
+        with self.store.read() as memory:
+            return sorted(row.key["id"] for row in violations.open_rows(memory, rule))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state(request: pytest.FixtureRequest) -> str:
+    """Where the store is."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture
+def scene(state: str, tmp_path: Path) -> Iterator[Scene]:
+    """Ten adults, one rule, one recipient, and a mail server that is down."""
+    store = Store.open(state, tmp_path)
+    with time_machine.travel(START, tick=False) as clock:
+        made = Scene(tmp_path, store, clock)
+        made.sql("CREATE TABLE people (id INTEGER PRIMARY KEY, age INTEGER)")
+        made.sql("INSERT INTO people VALUES " + ", ".join(f"({n}, 30)" for n in range(1, 11)))
+        yield made
+    store.close()
+
+
+@pytest.fixture
+def box(scene: Scene) -> Iterator[Mailbox]:
+    """A mail server that works."""
+    with working() as box:
+        scene.port = box.port
+        yield box
+
+
+def events(box: Mailbox) -> list[tuple[str, str]]:
+    """Who got what."""
+    return [(address.split("@")[0], mail["X-Sanityd-Event"]) for address, mail in box.mails]
+
+
+def test_a_finding_is_mailed_once_however_often_it_is_seen(scene: Scene, box: Mailbox) -> None:
+    scene.children(1, 2)
+    for _ in range(10):
+        scene.tick()
+    assert events(box) == [("ada", "opened")]
+    scene.children()
+    for _ in range(3):
+        scene.tick()
+    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
+    assert scene.incident() is None
+
+
+def test_each_pass_says_what_changed(scene: Scene) -> None:
+    scene.children(1, 2)
+    first = scene.tick()
+    scene.children(2, 3)
+    second = scene.tick()
+    scene.sql("DELETE FROM people WHERE id = 3")
+    scene.children(1)
+    third = scene.tick()
+    assert first.changes == {Change.NEW: 2}
+    assert second.changes == {Change.ONGOING: 1, Change.NEW: 1, Change.RESOLVED: 1}
+    assert third.changes == {Change.REGRESSED: 1, Change.RESOLVED: 2}
+    assert third.incident is not None
+    assert third.incident.fates == {Fate.FIXED: 2, Fate.ROW_GONE: 1}
+
+
+def test_twice_as_many_or_a_higher_severity_is_news(scene: Scene, box: Mailbox) -> None:
+    scene.rules["adults"]["severity"] = {"error": 1, "critical": 5}
+    for last in (2, 3, 4, 5, 6):
+        scene.children(*range(1, last + 1))
+        scene.tick()
+    assert [mail["Subject"].split()[0] for _, mail in box.mails] == ["[ERROR]", "[ERROR]", "[CRITICAL]"]
+    assert [event for _, event in events(box)] == ["opened", "escalated", "escalated"]
+
+
+def test_warnings_are_listed_and_never_mailed(scene: Scene, box: Mailbox) -> None:
+    scene.rules["adults"]["severity"] = "warning"
+    scene.children(1)
+    assert scene.tick().reasons == (Reason.MILD,)
+    scene.children()
+    assert scene.tick().reasons == (Reason.NEVER_TOLD,)
+    assert box.mails == []
+
+
+def test_one_refused_recipient_does_not_cost_the_others_their_mail(scene: Scene, box: Mailbox) -> None:
+    scene.team = ["ada@x.io", "bo@x.io", "cy@x.io"]
+    box.refuse["bo@x.io"] = "550 5.1.1 unknown"
+    scene.children(1)
+    scene.tick()
+    scene.children()
+    scene.tick()
+    assert sorted(events(box)) == [("ada", "opened"), ("ada", "resolved"), ("cy", "opened"), ("cy", "resolved")]
+    with scene.store.read() as memory:
+        assert outbox.summary(memory).dead == 1
+
+
+def test_who_joins_the_team_hears_of_what_is_open_and_who_leaves_of_nothing(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.team = ["bo@x.io"]
+    scene.tick()
+    scene.children()
+    scene.tick()
+    assert events(box) == [("ada", "opened"), ("bo", "opened"), ("bo", "resolved")]
+
+
+def test_a_server_that_was_down_gets_each_mail_once_and_in_order(scene: Scene) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.children(1, 2, 3)
+    scene.tick()
+    with working() as box:
+        scene.port = box.port
+        for _ in range(4):
+            scene.clock.shift(timedelta(hours=1))
+            scene.mail()
+    assert events(box) == [("ada", "opened")]
+    assert "1 of 10" in box.mails[0][1]["Subject"] + box.mails[0][1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_what_was_over_before_the_server_came_back_is_never_told(scene: Scene) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.children()
+    scene.tick()
+    with working() as box:
+        scene.port = box.port
+        scene.clock.shift(timedelta(hours=1))
+        scene.mail()
+    assert box.mails == []
+
+
+def test_a_lost_answer_is_tried_once_more_under_the_same_name(scene: Scene) -> None:
+    """The server took the mail and died before it said so."""
+    scene.children(1)
+    with scripted(dot=DROP) as server:
+        scene.port = server.port
+        scene.tick()
+        first = server.body
+    with working() as box:
+        scene.port = box.port
+        for _ in range(3):
+            scene.tick(60)
+        scene.children()
+        scene.tick()
+    [(_, again), (_, end)] = box.mails
+    assert again["Message-ID"].encode() in first
+    assert (again["X-Sanityd-Event"], end["X-Sanityd-Event"]) == ("opened", "resolved")
+
+
+def test_two_lost_answers_are_enough(scene: Scene) -> None:
+    scene.children(1)
+    with scripted(dot=DROP) as server:
+        scene.port = server.port
+        for _ in range(6):
+            scene.tick(60)
+        assert server.verbs.count("data") == 2
+
+
+def hang(scene: Scene) -> None:
+    """The table becomes one without an end."""
+    scene.statement_timeout = "1s"
+    endless = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id, 30 AS age FROM n"
+    scene.sql(f"ALTER TABLE people RENAME TO few; CREATE VIEW people AS {endless}")
+
+
+FAULTS: dict[str, Callable[[Scene], Any]] = {
+    "the file is gone": lambda scene: (scene.folder / "app.db").rename(scene.folder / "away.db"),
+    "the file is no database": lambda scene: (scene.folder / "app.db").write_text("x" * 5000),
+    "the table is gone": lambda scene: scene.sql("DROP TABLE people"),
+    "the column is gone": lambda scene: scene.sql("ALTER TABLE people RENAME COLUMN age TO years"),
+    "the table is empty": lambda scene: scene.sql("DELETE FROM people"),
+    "the statement takes too long": hang,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_looks_like_resolved(scene: Scene, box: Mailbox, fault: str) -> None:
+    scene.children(1, 2)
+    scene.tick()
+    before = scene.incident()
+    FAULTS[fault](scene)
+    for _ in range(2):
+        result = scene.tick()
+    assert result.run.outcome in (Outcome.ERRORED, Outcome.SKIPPED)
+    assert result.run.error
+    assert (scene.incident(), scene.rows()) == (before, [1, 2])
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_store_that_can_not_be_written_changes_nothing(scene: Scene, box: Mailbox, monkeypatch: Any) -> None:
+    scene.children(1)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "record", full)
+        with pytest.raises(StoreError):
+            scene.look()
+    assert (scene.incident(), scene.rows(), box.mails) == (None, [], [])
+    scene.tick()
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_pass_that_looked_earlier_and_ends_later_is_history_not_news(scene: Scene, box: Mailbox) -> None:
+    scene.children()
+    early = datetime.now(UTC) + timedelta(minutes=1)
+    scene.children(1)
+    scene.tick()
+    scene.children()
+    [late] = scene.look_at(early)
+    assert late.reasons == (Reason.KNOWN,)
+    scene.mail()
+    assert scene.rows() == [1]
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_pass_that_is_recorded_twice_tells_once(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    rules = scene.load()
+    batch = list(rules.enabled())
+    for _ in range(2):
+        pipeline.run_batch(rules, batch, scene.store, START)
+    scene.mail()
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_rule_that_leaves_the_file_is_closed_and_not_called_fixed(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    opened = scene.tick().incident
+    scene.rules = {"other": dict(ADULTS)}
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == ["adults"]
+    assert (scene.incident(), scene.rows()) == (None, [])
+    assert opened is not None
+    with scene.store.read() as memory:
+        closed = incidents.get(memory, opened.id)
+    assert closed is not None
+    assert closed.fates == {Fate.RULE_REMOVED: 1}
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_rule_that_means_something_else_begins_anew(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.rules["adults"]["between"] = {"age": [40, 150]}
+    scene.tick()
+    incident = scene.incident()
+    assert incident is not None
+    assert (incident.violations, incident.fates) == (10, {})
+    assert events(box) == [("ada", "opened"), ("ada", "opened")]
+
+
+def test_another_description_changes_nothing(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.tick()
+    before = scene.incident()
+    scene.rules["adults"] |= {"why": "The law says so.", "owner": "legal"}
+    scene.tick()
+    assert scene.incident() == before
+    assert len(box.mails) == 1
+
+
+def test_a_rule_that_is_switched_off_keeps_what_is_open(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.rules["adults"]["enabled"] = False
+    assert scene.look() == []
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
+    assert scene.rows() == [1]
+
+
+def test_files_that_share_a_store_leave_each_other_alone(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.name, scene.rules = "others.yaml", {"other-adults": dict(ADULTS)}
+    scene.tick()
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
+    assert (scene.rows(), scene.rows("other-adults")) == ([1], [1])
+    assert len(box.mails) == 2
+
+
+def test_rows_beyond_the_cap_are_counted_and_not_called_resolved(scene: Scene, box: Mailbox) -> None:
+    scene.limits = {"tracked_rows": 3}
+    scene.children(7, 8, 9)
+    scene.tick()
+    scene.children(*range(1, 9))
+    result = scene.tick()
+    assert result.run.outcome is Outcome.TRUNCATED
+    assert result.run.violations == 8
+    assert scene.rows() == [1, 2, 3, 7, 8]
+    scene.children()
+    scene.tick()
+    assert scene.rows() == []
+    assert [event for _, event in events(box)] == ["opened", "escalated", "resolved"]
+
+
+def test_a_ladder_of_shares_is_of_the_rows_in_scope(scene: Scene) -> None:
+    scene.rules["adults"] |= {"where": "id <= 5", "severity": {"warning": "20%", "error": "40%"}}
+    scene.children(1, 9)
+    assert scene.tick().run.severity is Severity.WARNING
+    scene.children(1, 2, 9)
+    assert scene.tick().run.severity is Severity.ERROR

@@ -136,3 +136,10 @@ def test_mutated_files_give_problems_with_lines_and_nothing_else() -> None:
         refused += bool(found)
         assert all(problem.line >= 1 and problem.column >= 1 for problem in found)
     assert refused > 500
+
+
+def test_huge_numbers_stay_whole(tmp_path: Path) -> None:
+    """A float would have changed the last digits, and with them what a rule says."""
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: {a: [9223372036854775807, 123456789012345678901234567890]}")
+    assert rulefile.parse(path).data == {"rules": {"a": [9223372036854775807, 123456789012345678901234567890]}}

@@ -31,7 +31,7 @@ def told(text: str) -> list[tuple[int, int, str]]:
         ("no", "no"), ("on", "on"), ("12:30", "12:30"), ("2026-01-01", "2026-01-01"), ("1_000", "1_000"), ("0777", 777),
         ("0o17", 15), ("0xFF", 255), ("-3", -3), ("1e3", 1000.0), (".5", 0.5), ("true", True), ("False", False),
         ("~", None), ("null", None), ("'1'", "1"), ('"true"', "true"), ("1.2.3", "1.2.3"), ("=", "="),
-        ("9" * 40, float("9" * 40)),
+        ("9" * 40, 10**40 - 1),
     ],
 )  # fmt: skip
 def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
@@ -142,4 +142,4 @@ def test_huge_numbers_stay_whole(tmp_path: Path) -> None:
     """A float would have changed the last digits, and with them what a rule says."""
     path = tmp_path / "rules.yaml"
     path.write_text("rules: {a: [9223372036854775807, 123456789012345678901234567890]}")
-    assert rulefile.parse(path).data == {"rules": {"a": [9223372036854775807, 123456789012345678901234567890]}}
+    assert parse(path).data == {"rules": {"a": [9223372036854775807, 123456789012345678901234567890]}}

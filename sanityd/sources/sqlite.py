@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, func, text
+from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, event, func, text
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
@@ -83,6 +83,7 @@ class SqliteSource(EngineSource):
             raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
         self.path = Path(url.database)
         super().__init__(settings, url)
+        event.listen(self.engine, "before_cursor_execute", _fit, retval=True)
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """Connections are made here, as SQLAlchemy's way of writing a URI is not strict about the mode."""
@@ -201,6 +202,12 @@ class _Watched(sqlite3.Connection):
     def is_late(self) -> bool:
         """For the progress handler: whether SQLite must stop."""
         return clock.stopwatch() > self._deadline
+
+
+def _fit(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    """SQLite's integers have 64 bits; a larger one is compared as a fraction."""
+    large = (isinstance(value, int) and not -(2**63) <= value < 2**63 for value in parameters)
+    return statement, tuple(float(value) if big else value for value, big in zip(parameters, large, strict=True))
 
 
 def _driver(connection: Connection) -> _Watched:

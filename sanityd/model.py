@@ -6,7 +6,7 @@ Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where 
 import enum
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,6 +15,8 @@ from uuid import UUID
 
 Value = None | bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
 Key = Mapping[str, Value]
+#: What a rule measured in earlier runs that had an answer, oldest first.
+Past = Sequence[tuple[datetime, float]]
 
 
 class Severity(enum.IntEnum):

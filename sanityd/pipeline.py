@@ -20,7 +20,7 @@ from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.alerts.render import render
 from sanityd.checks import executor, planner
 from sanityd.errors import SourceError
-from sanityd.model import Alert, Change, Incident, Key, Outcome, Reason, Run, Tracked, Transition
+from sanityd.model import Alert, Change, Incident, Key, Outcome, Past, Reason, Run, Tracked, Transition
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.open import open_source
 from sanityd.store import audit, incidents, outbox, rules_seen, runs, violations
@@ -51,12 +51,16 @@ class Result:
 
 
 def evaluate(
-    rules: RuleSet, batch: Sequence[Rule], at: datetime, open_keys: Mapping[str, Mapping[str, Key]] | None = None
+    rules: RuleSet,
+    batch: Sequence[Rule],
+    at: datetime,
+    open_keys: Mapping[str, Mapping[str, Key]] | None = None,
+    past: Mapping[str, Past] | None = None,
 ) -> Iterator[Run]:
     """Look at rules of one source, in one snapshot; yields a Run per rule. Records nothing.
 
-    Parameters: `open_keys` are the open violations per rule, whose fate is looked up. When the source doesn't answer,
-    every run is `skipped`.
+    Parameters: `open_keys` are the open violations per rule, whose fate is looked up; `past` is what rules that learn
+    have measured before. When the source doesn't answer, every run is `skipped`.
     """
     invariants = [rule.invariant for rule in batch]
     if not invariants:
@@ -65,7 +69,7 @@ def evaluate(
         source = open_source(rules.sources[batch[0].source])
         try:
             with source.snapshot() as snapshot:
-                plan = planner.plan(invariants, snapshot)
+                plan = planner.plan(invariants, snapshot, past or {})
                 yield from executor.evaluate(plan, snapshot, open_keys or {}, at)
         finally:
             source.close()
@@ -82,8 +86,9 @@ def run_batch(
     """
     with store.read() as memory:
         open_keys = {rule.id: violations.open_keys(memory, rule.id) for rule in batch}
+        past = {rule.id: runs.measured(memory, rule.id) for rule in batch if rule.learns}
     found = []
-    for run in evaluate(rules, batch, at, open_keys):
+    for run in evaluate(rules, batch, at, open_keys, past):
         seen(run)
         found.append(run)
     by_id = {rule.id: rule for rule in batch}

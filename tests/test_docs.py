@@ -40,7 +40,8 @@ def test_the_example_rules_file_is_right() -> None:
 
 
 @pytest.mark.parametrize("kind", plugins.names("checks"))
-def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path) -> None:
+def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_TRUSTED", [])
     examples = re.search(r"```yaml\n(.*?)```", manual.text(kind), re.DOTALL)
     assert examples is not None
     lines = [line for line in examples[1].splitlines() if line.startswith(f"{kind}:")]
@@ -48,7 +49,9 @@ def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path) -> None:
     key = "" if plugins.lookup("checks", kind).needs_table else "    key: account_id\n"
     about = "table: app.t" if plugins.lookup("checks", kind).needs_table else "source: app"
     rules = "".join(f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines))
-    (tmp_path / "rules.yaml").write_text(f"sources: {{app: sqlite:///x.db}}\nrules:\n{rules}", encoding="utf-8")
+    (tmp_path / "rules.yaml").write_text(
+        f"allow: {{python: true}}\nsources: {{app: sqlite:///x.db}}\nrules:\n{rules}", encoding="utf-8"
+    )
     assert len(load(tmp_path / "rules.yaml", {}).rules) == len(lines)
 
 

@@ -4,14 +4,16 @@
     ├── RowCheck          is_bad(scope) -> condition on one row
     │   └── ColumnCheck   is_bad_value(scope, column, expected) -> condition on one value
     ├── QueryCheck        violations(scope) -> SELECT of the keys that violate
-    └── AggregateCheck    measures(scope) -> values of the whole scope; judge(...) -> violations
+    ├── AggregateCheck    measures(scope) -> values of the whole scope; judge(...) -> violations
+    ├── CatalogCheck      judge(table) -> violations, from what the catalog says of the table
+    └── FunctionCheck     find(read) -> violations, by the user's own code
 
 A check builds SQLAlchemy expressions from a `Scope`, which knows the table, the rows in question and how the database's
 SQL differs. It does no I/O.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -20,8 +22,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.scope import Scope
-from sanityd.model import Value, Violation
+from sanityd.model import Past, Value, Violation
 from sanityd.sources.base import AnySelect
+from sanityd.sources.catalog import TableInfo
 
 
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
@@ -47,6 +50,8 @@ class Check(BaseModel, ABC):
     empty_fails: ClassVar[bool] = False
     #: Whether the rule names a `table` (else a `source`).
     needs_table: ClassVar[bool] = True
+    #: Whether `where`, `within`, `window` and `when_empty` have a meaning.
+    about_rows: ClassVar[bool] = True
     #: Whether the rows it finds are identified by the key of the table.
     needs_key: ClassVar[bool] = False
 
@@ -153,9 +158,16 @@ class QueryCheck(Check):
         """All keys that exist, violating or not, and whether each is `IN_SCOPE`; None when that can't be told."""
         return None
 
+    def measure(self, scope: Scope) -> ColumnElement[Any] | None:
+        """The one value of the rows in scope that the rule is about, to be kept in the record; None for none."""
+        return None
+
 
 class AggregateCheck(Check):
     """Values of the whole scope, judged outside the database."""
+
+    #: Whether it compares with the values of earlier runs.
+    learns: ClassVar[bool] = False
 
     @abstractmethod
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
@@ -171,8 +183,26 @@ class AggregateCheck(Check):
         return f"{table} {self.says(violations)}{found}"
 
     @abstractmethod
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime) -> "Judgement":
-        """What the values say; `now` is the database's clock."""
+    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> "Judgement":
+        """What the values say; `now` is the database's clock, `past` what was measured before, if it `learns`."""
+
+
+class CatalogCheck(Check):
+    """What the catalog says of the table; no row is read."""
+
+    about_rows: ClassVar[bool] = False
+
+    @abstractmethod
+    def judge(self, table: TableInfo) -> list[Violation]:
+        """What is wrong with the table."""
+
+
+class FunctionCheck(Check):
+    """Violations that the user's own code finds, with sanityd's own rights: the rules file must allow it."""
+
+    @abstractmethod
+    def find(self, read: Callable[[str], list[dict[str, Any]]]) -> Iterable[Mapping[str, Any]]:
+        """The violations, as mappings with the rule's key. `read` runs one SELECT in the snapshot."""
 
 
 class Judgement:
@@ -192,8 +222,10 @@ __all__ = [
     "IN_SCOPE",
     "ROWS",
     "AggregateCheck",
+    "CatalogCheck",
     "Check",
     "ColumnCheck",
+    "FunctionCheck",
     "Judgement",
     "QueryCheck",
     "RowCheck",

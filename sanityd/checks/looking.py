@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from sanityd.checks.base import IN_SCOPE, ROWS, AggregateCheck, QueryCheck, RowCheck
+from sanityd.checks.base import IN_SCOPE, ROWS, AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
 from sanityd.checks.planner import Look
 from sanityd.checks.scope import bind
-from sanityd.errors import CheckError
+from sanityd.errors import CheckError, SourceError
 from sanityd.model import Fate, Key, Value, Violation, fingerprint
 from sanityd.sources.base import AnySelect
 
@@ -88,15 +88,26 @@ def _see_query(look: Look) -> Seen:
         found_all = statement.subquery("found")
         total = func.sum(found_all.c[ROWS]) if ROWS in names else func.count()
         [(violations, rows)] = scope.snapshot.rows(select(func.count(), total).select_from(found_all))
-    return Seen(violations, int(rows), _checked(look), tuple(tracked[: look.invariant.cap]))
+    checked, measured = _measured(look)
+    return Seen(violations, int(rows), checked, tuple(tracked[: look.invariant.cap]), measured)
 
 
-def _checked(look: Look) -> int | None:
-    if not look.invariant.check.needs_table:
-        return None
-    scope = look.scope
-    [(checked,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(scope.rows))
-    return int(checked)
+def _measured(look: Look) -> tuple[int | None, float | None]:
+    """How many rows are in scope, and the value that the rule is about, if there is one."""
+    scope, check = look.scope, look.invariant.check
+    if not check.needs_table:
+        return None, None
+    assert isinstance(check, QueryCheck)
+    value = check.measure(scope)
+    values = () if value is None else (value,)
+    [(checked, *measured)] = scope.snapshot.rows(
+        select(func.count(), *values).select_from(scope.table).where(scope.rows)
+    )
+    return int(checked), _number(measured[0]) if measured else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | Decimal) else None
 
 
 def _from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violation:
@@ -114,12 +125,52 @@ def _see_aggregate(look: Look) -> Seen:
     [(checked, *values)] = scope.snapshot.rows(statement)
     if checked == 0 and look.invariant.subject.empty_fails is False:
         return Seen(0, 0, 0, (), measured=0.0)
-    judgement = check.judge(dict(zip(measures, values, strict=True)), checked, scope.now)
+    judgement = check.judge(dict(zip(measures, values, strict=True)), checked, scope.now, look.past)
     rows = sum(violation.rows for violation in judgement.violations)
     return Seen(len(judgement.violations), rows, checked, judgement.violations, measured=judgement.measured)
 
 
-_FORMS = {"row scan": _see_rows, "query": _see_query, "aggregate": _see_aggregate}
+def _see_catalog(look: Look) -> Seen:
+    check = look.invariant.check
+    assert isinstance(check, CatalogCheck)
+    found = check.judge(look.scope.info)
+    return Seen(len(found), len(found), None, tuple(found[: look.invariant.cap]))
+
+
+def _see_function(look: Look) -> Seen:
+    check, snapshot = look.invariant.check, look.scope.snapshot
+    assert isinstance(check, FunctionCheck)
+
+    def read(sql: str) -> list[dict[str, Any]]:
+        rows = snapshot.query(sql)
+        return [dict(zip(rows.c.keys(), row, strict=True)) for row in snapshot.rows(select(*rows.c))]
+
+    try:
+        found = [_from_function(look, row) for row in check.find(read)]
+    except (CheckError, SourceError):
+        raise
+    except Exception as error:
+        hint = "Run it by hand, or with `sanityd --log debug try RULE`."
+        raise CheckError(f"the function failed ({type(error).__name__})", hint) from error
+    distinct = list({_fingerprint(look, violation.key): violation for violation in found}.values())
+    return Seen(len(distinct), len(distinct), None, tuple(distinct[: look.invariant.cap]))
+
+
+def _from_function(look: Look, row: Mapping[str, Any]) -> Violation:
+    if missing := [name for name in look.key if name not in row]:
+        hint = f"Each needs the rule's key: {', '.join(look.key)}."
+        raise CheckError(f"the function returned a violation without `{missing[0]}`", hint)
+    shown = {name: _value(row[name]) for name in look.invariant.subject.show if name in row and name not in look.key}
+    return Violation({name: _value(row[name]) for name in look.key}, shown=shown)
+
+
+_FORMS = {
+    "row scan": _see_rows,
+    "query": _see_query,
+    "aggregate": _see_aggregate,
+    "catalog": _see_catalog,
+    "function": _see_function,
+}
 
 
 def _empty_fails(look: Look) -> bool:
@@ -157,7 +208,8 @@ def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:
 def _fates_of(look: Look, absent: Mapping[str, Key]) -> dict[str, Fate]:
     population = _population(look)
     if population is None:
-        gone = Fate.FIXED if isinstance(look.invariant.check, AggregateCheck) else Fate.NOT_RETURNED
+        told_by_itself = isinstance(look.invariant.check, AggregateCheck | CatalogCheck)
+        gone = Fate.FIXED if told_by_itself else Fate.NOT_RETURNED
         return dict.fromkeys(absent, gone)
     all_keys = population.subquery("population")
     columns = [all_keys.c[name] for name in look.key]

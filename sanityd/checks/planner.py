@@ -4,15 +4,17 @@ no rows.
 A rule that can't be planned (a missing column, no key) is refused on its own; the others keep their plan.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from sanityd.checks.base import AggregateCheck, QueryCheck, RowCheck
+from sanityd.checks.base import AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
+from sanityd.model import Past
 from sanityd.sources.base import Snapshot
 
 
@@ -23,8 +25,10 @@ class Look:
     invariant: Invariant
     scope: Scope
     key: tuple[str, ...]
-    #: One word for how: `row scan`, `query` or `aggregate`.
+    #: A word for how: `row scan`, `query`, `aggregate`, `catalog` or `function`.
     form: str
+    #: What was measured before, for rules that learn from it.
+    past: Past = ()
 
     @property
     def bad(self) -> ColumnElement[bool]:
@@ -48,13 +52,16 @@ class Plan:
     refused: dict[str, CheckError] = field(default_factory=dict)
 
 
-def plan(invariants: Iterable[Invariant], snapshot: Snapshot) -> Plan:
-    """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost."""
+def plan(invariants: Iterable[Invariant], snapshot: Snapshot, past: Mapping[str, Past] = MappingProxyType({})) -> Plan:
+    """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost.
+
+    Parameters: `past` is what rules that learn have measured before.
+    """
     looks: list[Look] = []
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
-            looks.append(look(invariant, snapshot))
+            looks.append(replace(look(invariant, snapshot), past=past.get(invariant.id, ())))
         except CheckError as error:
             refused[invariant.id] = error
     return Plan(tuple(looks), refused)
@@ -70,6 +77,10 @@ def look(invariant: Invariant, snapshot: Snapshot) -> Look:
             form, key = "query", check.key(scope)
         case AggregateCheck():
             form, key = "aggregate", ("fault",)
+        case CatalogCheck():
+            form, key = "catalog", ("column",)
+        case FunctionCheck():
+            form, key = "function", scope.key
         case _:
             raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
     for name in invariant.subject.show if isinstance(invariant.check, RowCheck) else ():

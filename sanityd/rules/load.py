@@ -12,19 +12,19 @@ from pydantic import ValidationError
 
 from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
-from sanityd.checks.base import Check
+from sanityd.checks.base import Check, FunctionCheck
 from sanityd.checks.invariant import Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
 from sanityd.rulefile import Document, texts
-from sanityd.rules import mistakes
+from sanityd.rules import foreach, mistakes
 from sanityd.rules.connections import Connections
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.rules.spec import AlertsSpec, Defaults, RuleSpec, Spec
+from sanityd.rules.spec import AlertsSpec, AllowSpec, Defaults, RuleSpec, Spec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
-SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state")
+SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow")
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=Spec)
 Place = tuple[str | int, ...]
@@ -50,6 +50,10 @@ class _Reader:
         self.found: list[Problem] = []
         folder = path if path.is_dir() else path.parent
         self.connections = Connections(document, folder.resolve(), environment, need_secrets)
+        allowed = self._spec(AllowSpec, ("allow",), self._section("allow"), "`allow`")
+        self.runs_python = allowed is not None and allowed.python
+        if self.runs_python:
+            plugins.trust(folder.resolve())
         self.kinds = plugins.names("checks")
 
     def read(self) -> RuleSet:
@@ -63,9 +67,10 @@ class _Reader:
         alerts = self._spec(AlertsSpec, ("alerts",), self._section("alerts"), "`alerts`") or AlertsSpec()
         self._check_notify(("defaults", "notify"), defaults.notify or ())
         rules = {
-            str(name): rule
+            rule.id: rule
             for name, raw in self._section("rules").items()
-            if (rule := self._rule(str(name), raw, defaults, alerts)) is not None
+            for suffix, one in foreach.expand(raw)
+            if (rule := self._rule(str(name), suffix, one, defaults, alerts)) is not None
         }
         if not self._section("rules") and not self.found:
             self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
@@ -108,7 +113,7 @@ class _Reader:
             self.found += mistakes.problems(self.document, place, error, list(model.model_fields), where)
             return None
 
-    def _rule(self, name: str, raw: Any, defaults: Defaults, alerts: AlertsSpec) -> Rule | None:
+    def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: AlertsSpec) -> Rule | None:
         place: Place = ("rules", name)
         before = len(self.found)
         if not _ID.fullmatch(name):
@@ -135,9 +140,9 @@ class _Reader:
         if len(self.found) > before:
             return None
         return Rule(
-            id=name,
+            id=name + suffix,
             invariant=Invariant(
-                id=name,
+                id=name + suffix,
                 kind=kind,
                 check=check,
                 subject=subject,
@@ -238,6 +243,15 @@ class _Reader:
         elif spec.source is not None:
             advice = "take it out: the table's name says it"
             self.found.append(say((*place, "source"), "`source` has no meaning beside `table`", advice, key=True))
+        if not check.about_rows:
+            for key in ("where", "within", "window", "when_empty"):
+                if getattr(spec, key) is not None:
+                    message = f"`{key}` has no meaning for `{check.kind}`, which reads no rows"
+                    self.found.append(say((*place, key), message, "take it out", key=True))
+        if isinstance(check, FunctionCheck) and not self.runs_python:
+            advice = "add `allow: {python: true}` at the top of the file if you trust it"
+            message = f"`{check.kind}` runs code with sanityd's own rights"
+            self.found.append(say((*place, check.kind), message, advice, key=True))
         if spec.nulls == "fail" and not check.judges_nulls:
             advice = "NULLs are this kind's own business" if check.kind == "not_null" else "add a `not_null` rule"
             self.found.append(say((*place, "nulls"), f"`nulls` has no meaning for `{check.kind}`", advice, key=True))

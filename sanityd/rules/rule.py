@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sanityd.alerts.base import Channel
+from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
@@ -40,6 +41,12 @@ class Rule:
     def severity(self) -> Severity:
         """The severity as declared: the lowest step of its ladder."""
         return self.invariant.ladder.declared
+
+    @property
+    def learns(self) -> bool:
+        """Whether it compares with what it measured before."""
+        check = self.invariant.check
+        return isinstance(check, AggregateCheck) and check.learns
 
     @property
     def title(self) -> str:

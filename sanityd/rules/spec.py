@@ -21,10 +21,8 @@ NOT_YET = {
     "scan": "incremental scans",
     "depends_on": "inhibition by other rules",
     "noise": "overrides of the noise policy",
-    "for_each": "one rule for many values",
     "tests": "rule tests",
     "executor": "workers on other machines",
-    "allow": "custom Python checks and commands",
 }
 
 
@@ -159,6 +157,15 @@ class RuleSpec(Defaults):
     why: str = ""
     fix: str = ""
     enabled: bool = True
+    for_each: dict[str, Annotated[list[str | int], Field(min_length=1)]] | None = Field(
+        None, min_length=1, max_length=1
+    )
+
+
+class AllowSpec(Spec):
+    """What may run with sanityd's own rights."""
+
+    python: bool = Field(False, description="Python functions and check kinds beside the rules file.")
 
 
 class LimitsSpec(Spec):

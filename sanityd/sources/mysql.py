@@ -114,8 +114,10 @@ class MysqlSource(EngineSource):
         timeout = (
             f"max_statement_time = {limit:g}" if is_mariadb else f"max_execution_time = {max(1, round(limit * 1000))}"
         )
+        # A hierarchy may be deeper than MariaDB's thousand steps, after which it would stop without a word.
+        depth = "max_recursive_iterations = 4294967295" if is_mariadb else "cte_max_recursion_depth = 4294967295"
         for statement in (
-            f"SET SESSION {timeout}, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}",
+            f"SET SESSION {timeout}, {depth}, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}",
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "SET SESSION TRANSACTION READ ONLY",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",

@@ -244,9 +244,42 @@ def _add_functions(connection: sqlite3.Connection, zone: tzinfo) -> None:
     def instant(value: object) -> int | None:
         return read_instant(value, zone)
 
+    for name, spread in _SPREADS.items():
+        connection.create_aggregate(name, 1, spread)
     connection.create_function("sanityd_matches", 3, matches, deterministic=True)
     connection.create_function("sanityd_lower", 1, lower, deterministic=True)
     connection.create_function("sanityd_instant", 1, instant, deterministic=True)
+
+
+class _Spread:
+    """Variances, which SQLite lacks; in one pass, by Welford's method (Technometrics 4, 1962, page 419)."""
+
+    sample, root = 0, False
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def step(self, value: object) -> None:
+        """One more value; what is no number doesn't count."""
+        if isinstance(value, int | float):
+            self.count += 1
+            off = value - self.mean
+            self.mean += off / self.count
+            self.squares += off * (value - self.mean)
+
+    def finalize(self) -> float | None:
+        """NULL of too few values, as elsewhere."""
+        if self.count <= self.sample:
+            return None
+        variance = self.squares / (self.count - self.sample)
+        return math.sqrt(variance) if self.root else variance
+
+
+_SPREADS = {
+    f"{word}_{of}": type(word, (_Spread,), {"sample": sample, "root": root})
+    for word, root in (("var", False), ("stddev", True))
+    for of, sample in (("pop", 0), ("samp", 1))
+}
 
 
 def _decoded(data: bytes) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
 from sanityd.model import Outcome, PastRun, Run, Severity
 from sanityd.store.tables import runs
@@ -59,6 +59,13 @@ def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]
     newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
     found = connection.execute(newest).mappings().all()
     return tuple(PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found))
+
+
+def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[datetime, float]]:
+    """What the rule measured in its last runs that had an answer, oldest first."""
+    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.measured.is_not(None))
+    newest = select(runs.c.at, runs.c.measured).where(answered).order_by(runs.c.at.desc()).limit(most)
+    return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
 
 
 def never_empty(connection: Connection, rule: str) -> bool:

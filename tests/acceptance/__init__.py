@@ -39,6 +39,7 @@ from sanityd.problems import format_problems
 from sanityd.rules.load import load
 
 HERE = Path(__file__).parent
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DATABASES = ("sqlite", "postgresql", "mariadb")
 
 #: What a column's type is called: where a word isn't listed, it is the databases' own.

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, func
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
 from sanityd.durations import duration
+from sanityd.model import Past
 
 
 class Fresh(AggregateCheck):
@@ -51,7 +52,7 @@ class Fresh(AggregateCheck):
             expressions[f"future{place}"] = func.count(case((from_future, 1)))
         return expressions
 
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime) -> Judgement:
+    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> Judgement:
         """Stale when no row is young enough; rows from the future are told apart."""
         faults: list[tuple[str, int]] = []
         for place, name in enumerate(self.columns):

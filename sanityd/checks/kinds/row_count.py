@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
 from sanityd.checks.ranges import Range
+from sanityd.model import Past
 
 
 class RowCount(AggregateCheck):
@@ -55,7 +56,7 @@ class RowCount(AggregateCheck):
         other = scope.other(self.equals)
         return {"other": select(func.count()).select_from(other.table).scalar_subquery()}
 
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime) -> Judgement:
+    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> Judgement:
         """Compare the number of rows in scope with what is expected."""
         wanted = measured.get("other", self.equals)
         right = checked == wanted if wanted is not None else Range(min=self.min, max=self.max).allows(checked)

@@ -1,0 +1,98 @@
+"""`no_overlap`: intervals of one group that never overlap."""
+
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
+
+from sanityd.checks.base import QueryCheck, Scope, plural
+from sanityd.checks.sequence import listed
+from sanityd.sources.base import AnySelect
+
+
+class NoOverlap(QueryCheck):
+    """Intervals of one group never overlap. A violation is the pair: the later one, and the earlier one it runs into.
+
+    ```yaml
+    no_overlap: {from: starts_on, to: ends_on, per: room_id}
+    ```
+
+    An interval begins at `from` and ends just before `to`, so that one may begin where another ends. Without an end
+    (NULL) it goes on for ever; without a beginning, or with an end that isn't after it, it is passed over. A row whose
+    group has a NULL belongs to no group.
+    """
+
+    kind: ClassVar[str] = "no_overlap"
+    needs_key: ClassVar[bool] = True
+
+    from_: str = Field(alias="from", min_length=1, description="The column with the beginning.")
+    to: str = Field(min_length=1, description="The column with the end, which is not part of the interval.")
+    per: list[str] = Field([], description="The columns that make a group; none: all rows are one.")
+
+    @field_validator("per", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return listed(value)
+
+    def key(self, scope: Scope) -> tuple[str, ...]:
+        """The later row's key, then the earlier one's, as `other_…`."""
+        return (*scope.key, *(f"other_{name}" for name in scope.key))
+
+    def violations(self, scope: Scope) -> AnySelect:
+        """Pairs. A sort finds the rows that run into an earlier one; only they are joined: good data is quick."""
+        later, earlier = self._running_into(scope), self._intervals(scope).subquery("earlier")
+        same_group = [later.c[f"per{n}"] == earlier.c[f"per{n}"] for n in range(len(self.per))]
+        overlaps = or_(earlier.c.ends.is_(None), earlier.c.ends > later.c.begins)
+        first = or_(
+            earlier.c.begins < later.c.begins,
+            and_(earlier.c.begins == later.c.begins, _comes_before(earlier, later, len(scope.key))),
+        )
+        keys = [later.c[f"key{n}"].label(name) for n, name in enumerate(scope.key)]
+        keys += [earlier.c[f"key{n}"].label(f"other_{name}") for n, name in enumerate(scope.key)]
+        return select(*keys).select_from(later.join(earlier, and_(*same_group, first, overlaps)))
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        return f"{plural(count, 'overlaps', 'overlap')} another of the same {' and '.join(self.per) or 'table'}"
+
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """Counts pairs."""
+        return f"{violations:,} {plural(violations, 'pair', 'pairs')} of {table}"
+
+    def _intervals(self, scope: Scope) -> AnySelect:
+        begins, ends = scope.column(self.from_), scope.column(self.to)
+        columns: list[ColumnElement[Any]] = [scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)]
+        columns += [scope.exact(name).label(f"per{n}") for n, name in enumerate(self.per)]
+        known = [scope.column(name).is_not(None) for name in (self.from_, *self.per)]
+        return (
+            select(
+                *columns,
+                begins.label("begins"),
+                ends.label("ends"),
+                case((ends.is_(None), 1), else_=0).label("endless"),
+            )
+            .select_from(scope.table)
+            .where(scope.rows, *known, or_(ends.is_(None), ends > begins))
+        )
+
+    def _running_into(self, scope: Scope) -> FromClause:
+        """The intervals that begin before all earlier ones have ended."""
+        rows = self._intervals(scope).subquery("intervals")
+        group = [rows.c[f"per{n}"] for n in range(len(self.per))] or None
+        order = [rows.c.begins, *(rows.c[f"key{n}"] for n in range(len(scope.key)))]
+        before = {"partition_by": group, "order_by": order, "rows": (None, -1)}
+        seen = select(
+            *rows.c,
+            func.max(rows.c.ends).over(**before).label("latest"),  # type: ignore[arg-type]
+            func.max(rows.c.endless).over(**before).label("any_endless"),  # type: ignore[arg-type]
+        ).subquery("seen")
+        return select(*seen.c).where(or_(seen.c.latest > seen.c.begins, seen.c.any_endless == 1)).subquery("later")
+
+
+def _comes_before(left: FromClause, right: FromClause, keys: int) -> ColumnElement[bool]:
+    """Whether the left key is smaller, part by part."""
+    smaller = [
+        and_(*(left.c[f"key{m}"] == right.c[f"key{m}"] for m in range(n)), left.c[f"key{n}"] < right.c[f"key{n}"])
+        for n in range(keys)
+    ]
+    return or_(*smaller)

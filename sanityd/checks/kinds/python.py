@@ -1,0 +1,62 @@
+"""`python`: a function of yours that finds what SQL can't say."""
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from sanityd.checks.base import FunctionCheck, fault, plural
+from sanityd.errors import CheckError
+
+
+class Python(FunctionCheck):
+    """A Python function finds the violations, for what SQL can't say. The rule names a `source` and a `key`.
+
+    ```yaml
+    python: checks.invoices:without_a_pdf
+    ```
+
+    It is called with `read`, which runs one SELECT in the rule's snapshot and gives its rows as dictionaries; it
+    returns or yields a dictionary per violation, with at least the columns of the rule's `key`. The module is
+    looked for beside the rules file, then among what is installed. The rules file must allow it, as it runs with
+    sanityd's own rights: `allow: {python: true}`.
+
+        def without_a_pdf(read):
+            for row in read("select id, checksum from invoices where sent"):
+                if not Path("/archive", f"{row['checksum']}.pdf").exists():
+                    yield {"id": row["id"]}
+    """
+
+    kind: ClassVar[str] = "python"
+    short: ClassVar[str | None] = "function"
+    needs_table: ClassVar[bool] = False
+
+    function: str = Field(description="`package.module:function`.")
+
+    @field_validator("function")
+    @classmethod
+    def _names_a_function(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
+            raise fault(f"`{value}` does not name a function", "write `package.module:function`")
+        return value
+
+    def find(self, read: Callable[[str], list[dict[str, Any]]]) -> Iterable[Mapping[str, Any]]:
+        """Call the function. Raises CheckError when it isn't there."""
+        module, _, name = self.function.partition(":")
+        try:
+            function = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            hint = "Install its package, or put the module beside the rules file."
+            raise CheckError(f"`{self.function}` can't be imported ({type(error).__name__})", hint) from None
+        found: Iterable[Mapping[str, Any]] = function(read)
+        return found
+
+    def says(self, count: int) -> str:
+        """The end of the sentence."""
+        return f"{plural(count, 'is', 'are')} found by {self.function}"
+
+    def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """Counts what it found; of how many can't be known."""
+        return f"{violations:,} {plural(violations, 'row', 'rows')}"

@@ -1,0 +1,74 @@
+"""Rows in an order: each with the value before it in its group. What sequences, histories and intervals stand on."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, and_, case, func, select, true
+
+from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope
+from sanityd.sources.base import AnySelect
+
+VALUE, PREVIOUS, RECENT = "sanityd_value", "sanityd_previous", "sanityd_recent"
+
+
+def listed(value: Any) -> Any:
+    """One name or several, as rules write them."""
+    return [value] if isinstance(value, str) else value
+
+
+def partition(scope: Scope, per: Iterable[str]) -> list[ColumnElement[Any]] | None:
+    """What makes a group, compared to the letter; None for one group of all rows."""
+    return [scope.exact(name) for name in per] or None
+
+
+class RowsOfTable(QueryCheck):
+    """A SELECT that finds rows of the rule's own table, so that it can be told what became of one."""
+
+    def key(self, scope: Scope) -> tuple[str, ...]:
+        """The table's key, as for a condition on one row."""
+        return scope.key
+
+    def population(self, scope: Scope) -> AnySelect | None:
+        """All rows."""
+        keys = (scope.column(name).label(name) for name in scope.key)
+        return select(*keys, case((scope.rows, 1), else_=0).label(IN_SCOPE)).select_from(scope.table)
+
+
+class SequenceCheck(RowsOfTable):
+    """Each row's value is judged by the one before it. A row without a value or without a place in the order is passed
+    over, as if it weren't there."""
+
+    column: str = Field(min_length=1, description="The column whose values are followed.")
+    per: list[str] = Field([], description="The columns that make a group; each has a sequence of its own.")
+    order_by: list[str] = Field(min_length=1, description="The columns that say which row comes first.")
+
+    def value(self, scope: Scope) -> ColumnElement[Any]:
+        """What is compared."""
+        return scope.exact(self.column)
+
+    @abstractmethod
+    def is_wrong(self, value: ColumnElement[Any], previous: ColumnElement[Any]) -> ColumnElement[bool]:
+        """True for a value that may not come after the previous one, which is NULL for the first of a group."""
+
+    def violations(self, scope: Scope) -> AnySelect:
+        """The rows that are wrong after the one before them. Rows before a window count as what came before."""
+        order: Sequence[ColumnElement[Any]] = [scope.column(name) for name in (*self.order_by, *scope.key)]
+        value = self.value(scope)
+        before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
+        names = dict.fromkeys((*scope.key, *scope.subject.show))
+        placed = and_(true(), *(scope.column(name).is_not(None) for name in (self.column, *self.order_by)))
+        rows = (
+            select(
+                *(scope.column(name).label(name) for name in names),
+                value.label(VALUE),
+                before.label(PREVIOUS),
+                case((scope.in_window, 1), else_=0).label(RECENT),
+            )
+            .select_from(scope.table)
+            .where(scope.judged, placed)
+            .subquery("in_order")
+        )
+        wrong = self.is_wrong(rows.c[VALUE], rows.c[PREVIOUS])
+        return select(*(rows.c[name] for name in names)).where(wrong, rows.c[RECENT] == 1)

@@ -337,9 +337,15 @@ def _encode(value: Value) -> object:
         case time():
             return {"time": value.isoformat()}
         case Decimal():
-            return {"decimal": format(value.normalize(), "f") if value.is_finite() else str(value)}
+            return {"decimal": _plain_digits(value)}
         case UUID():
             return {"uuid": str(value)}
+
+
+def _plain_digits(value: Decimal) -> str:
+    """The same text for the same number, however many digits it has; `normalize()` would round to 28."""
+    text = format(value, "f") if value.is_finite() else str(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _decode(value: object) -> Value:

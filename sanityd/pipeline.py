@@ -41,13 +41,10 @@ class Result:
     run: Run
     changes: Mapping[Change, int] = field(default_factory=dict)
     incident: Incident | None = None
-    #: Why each recipient was told, or wasn't.
+    #: Why each recipient is told, or isn't.
     reasons: tuple[Reason, ...] = ()
-
-    @property
-    def queued(self) -> int:
-        """How many messages it put into the outbox."""
-        return sum(reason.mails for reason in self.reasons)
+    #: How many messages it put into the outbox.
+    queued: int = 0
 
 
 def evaluate(
@@ -102,7 +99,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     _close_if_changed(memory, rules, rule, run.at)
     before = incidents.open_for(memory, rule.id)
     known = violations.known(memory, rule.id, run.at)
-    late = runs.newest_at(memory, [rule.id]).get(rule.id)
+    late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
     if late is not None and run.at < late:
         # Two passes overlapped and this one looked earlier: what it saw is history, not news.
         runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
@@ -114,8 +111,9 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
         incidents.save(memory, incident)
     runs.record(memory, run, revision=rules.revision, incident=incident.id if incident else None)
     changes = count_changes(transitions)
-    reasons = _tell(memory, rules, rule, run, incident, changes) if incident is not None else ()
-    return Result(rule, run, changes, incident, tuple(reasons))
+    decided = list(_tell(memory, rules, rule, run, incident, changes)) if incident is not None else []
+    queued = sum(was_queued for _, was_queued in decided)
+    return Result(rule, run, changes, incident, tuple(reason for reason, _ in decided), queued)
 
 
 def forget_removed(rules: RuleSet, store: Store, at: datetime) -> list[str]:
@@ -180,9 +178,13 @@ def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: dateti
 
 def _tell(
     memory: Connection, rules: RuleSet, rule: Rule, run: Run, incident: Incident, changes: Mapping[Change, int]
-) -> Iterator[Reason]:
-    """Decide for each recipient whether there is news, and put it into the outbox. Every decision is kept."""
+) -> Iterator[tuple[Reason, bool]]:
+    """Decide for each recipient whether there is news, and put it into the outbox. Every decision is kept.
+
+    Yields each reason, and whether it led to a message that wasn't in the outbox yet.
+    """
     told = outbox.told(memory, incident.id)
+    given_up = outbox.given_up(memory, incident.id, run.at)
     if not incident.open:
         outbox.cancel_pending(memory, incident.id, run.at)
     rows: tuple[Tracked, ...] | None = None
@@ -190,8 +192,8 @@ def _tell(
         for recipient in rules.channels[name].recipients():
             knows = told.get((name, recipient))
             reason = policy.decide(incident, knows, run)
-            yield reason
             if not reason.mails:
+                yield reason, False
                 continue
             rows = tuple(violations.open_rows(memory, rule.id)) if rows is None else rows
             alert = Alert(
@@ -218,9 +220,12 @@ def _tell(
                 reason=reason,
                 severity=incident.severity,
                 violations=incident.violations,
-                dedup_key=policy.dedup_key(incident, reason, knows, name, recipient),
+                dedup_key=policy.dedup_key(
+                    incident, reason, knows, name, recipient, given_up.get((name, recipient), 0)
+                ),
                 at=run.at,
                 expires_at=run.at + EXPIRES,
             )
             if queued:
                 audit.append(memory, run.at, "sanityd", "told", reason, rule=rule.id, incident=incident.id)
+            yield reason, queued

@@ -1,6 +1,7 @@
 """Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,10 +52,16 @@ def _place(path: Path | None, line: int, column: int) -> str:
     return f"{name}:{line}:{column}" if line else name
 
 
+#: A password in a URL, or after a word that announces one. Stars keep the line as long as it was, for the caret.
+_SECRET = re.compile(
+    r"(?<=://)[^\s\"'/@]*:[^\s\"']*(?=@)|(?i:(?<=password=)|(?<=passwd=)|(?<=token=)|(?<=secret=))[^\s&\"']+"
+)
+
+
 def _around(problem: Problem) -> tuple[str, str, str]:
     """The line in three parts, cut to a bearable width, with nothing in it that moves the cursor."""
     start, end = problem.column - 1, problem.column - 1 + problem.length
-    line = problem.source_line
+    line = _SECRET.sub(lambda found: "*" * len(found[0]), problem.source_line)
     before, at, after = line[:start], line[start:end][:WIDTH], line[end:]
     if len(before) > WIDTH // 2:
         before = "…" + before[-WIDTH // 2 :]

@@ -82,6 +82,8 @@ class Timetable:
     def __init__(self, work: Work) -> None:
         self.work = work
         self._stop = threading.Event()
+        #: Whether a check went on for longer than the patience at the end; its thread may never end by itself.
+        self.abandoned = False
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={"checks": ThreadPoolExecutor(4), "delivery": ThreadPoolExecutor(1)},
@@ -148,6 +150,7 @@ class Timetable:
         ended.start()
         ended.join(GRACE.total_seconds())
         if ended.is_alive():
+            self.abandoned = True
             log.warning("a check did not end in time; what it saw is not recorded, and will be looked at again")
 
 

@@ -36,6 +36,7 @@ class Scene:
     port: int = 1
     limits: dict[str, int] = field(default_factory=dict)
     name: str = "rules.yaml"
+    title: str | None = None
     statement_timeout: str = "30s"
 
     def sql(self, text: str) -> None:
@@ -53,13 +54,15 @@ class Scene:
     def load(self) -> Any:
         """The rules file as it is now."""
         mail = {"email": self.team, "server": f"smtp://127.0.0.1:{self.port}", "from": "sanity@x.io"}
-        content = {
+        content: dict[str, Any] = {
             "sources": {"app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout}},
             "channels": {"team": mail},
             "alerts": {"limits": self.limits},
             "defaults": {"notify": ["team"]},
             "rules": self.rules,
         }
+        if self.title:
+            content["name"] = self.title
         path = self.folder / self.name
         path.write_text(json.dumps(content), encoding="utf-8")
         return load(path, {})
@@ -391,3 +394,50 @@ def test_a_ladder_of_shares_is_of_the_rows_in_scope(scene: Scene) -> None:
     assert scene.tick().run.severity is Severity.WARNING
     scene.children(1, 2, 9)
     assert scene.tick().run.severity is Severity.ERROR
+
+
+def test_a_mail_that_was_refused_for_good_is_tried_again_while_its_incident_goes_on(scene: Scene, box: Mailbox) -> None:
+    """Ever more rarely; and until it is heard, somebody must know that it isn't."""
+    box.refuse["ada@x.io"] = "550 5.1.1 unknown"
+    scene.children(1)
+    scene.tick()
+    for _ in range(10):
+        assert scene.tick().queued == 0
+    with scene.store.read() as memory:
+        assert (outbox.summary(memory).dead, outbox.unheard(memory)) == (1, 1)
+    box.refuse.clear()
+    assert scene.tick(60).queued == 1
+    with scene.store.read() as memory:
+        assert outbox.unheard(memory) == 0
+    scene.tick()
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_run_of_the_future_does_not_silence_a_rule(scene: Scene, box: Mailbox) -> None:
+    """The clock was wrong once."""
+    scene.look_at(START + timedelta(days=1000))
+    scene.children(1)
+    scene.tick()
+    assert events(box) == [("ada", "opened")]
+
+
+def test_a_rule_of_the_same_id_in_another_file_is_refused_aloud(scene: Scene) -> None:
+    """Else each would call the other's rows resolved."""
+    scene.tick()
+    scene.name = "others.yaml"
+    with pytest.raises(StoreError, match="another rules file"):
+        scene.tick()
+
+
+def test_a_file_that_moves_can_keep_its_name(scene: Scene, box: Mailbox) -> None:
+    scene.children(1)
+    scene.title = "people"
+    scene.tick()
+    scene.name = "moved.yaml"
+    scene.tick()
+    assert len(box.mails) == 1
+
+
+def test_what_waits_is_counted_as_queued_once(scene: Scene) -> None:
+    scene.children(1)
+    assert [scene.tick().queued for _ in range(3)] == [1, 0, 0]

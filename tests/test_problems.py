@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from sanityd.errors import Problem
 from sanityd.problems import format_problems
 
@@ -49,3 +51,17 @@ def test_colours_come_only_when_asked_for() -> None:
     problem = Problem("m", "a", Path("r"), 1, 1, 1, "x")
     assert "\x1b[31m" in format_problems([problem], colour=True)
     assert "\x1b" not in format_problems([problem])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "app: {url: 'postgresql://u:hunter2@h/db', bogus: 1}",
+        "app: postgresql://u:p@hunter2@h/db",
+        "app: postgresql://h/db?user=u&password=hunter2&bogus=1",
+    ],
+)
+def test_a_password_in_the_line_is_not_quoted(line: str) -> None:
+    text = format_problems([Problem("something is wrong", line=1, column=6, source_line=line)])
+    assert "hunter2" not in text
+    assert "***" in text

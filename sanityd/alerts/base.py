@@ -15,7 +15,7 @@ from sanityd.model import Message
 
 def fault(message: str, advice: str) -> PydanticCustomError:
     """A mistake in a channel's options: what is wrong, and what to write instead. Never quotes a secret."""
-    return PydanticCustomError("sanityd", "{message}; {advice}", {"message": message, "advice": advice})
+    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": None})
 
 
 class Channel(BaseModel, ABC):

@@ -48,11 +48,14 @@ def _is_worse(incident: Incident, told: Told) -> bool:
     return incident.severity > told.severity or incident.violations >= GROWTH * max(told.violations, 1)
 
 
-def dedup_key(incident: Incident, reason: Reason, told: Told | None, channel: str, recipient: str) -> str:
+def dedup_key(
+    incident: Incident, reason: Reason, told: Told | None, channel: str, recipient: str, given_up: int = 0
+) -> str:
     """The identity of a message: the same news for the same recipient has the same key, so it is queued once.
 
+    Parameters: `given_up` is how often news of the incident was given up for this recipient: then it is new again.
     The present number is not in it: while a message waits in the outbox, later runs that find more add no second one.
     """
     known = None if told is None else [told.reason.value, told.violations, told.severity.label, told.sequence]
-    identity = ["incident", incident.id, reason.value, known, channel, recipient]
+    identity = ["incident", incident.id, reason.value, known, channel, recipient, given_up]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

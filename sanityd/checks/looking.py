@@ -16,6 +16,7 @@ from sanityd.checks.scope import bind
 from sanityd.errors import CheckError, SourceError
 from sanityd.model import Fate, Key, Value, Violation, fingerprint
 from sanityd.sources.base import AnySelect
+from sanityd.sources.catalog import Family
 
 Item = TypeVar("Item")
 
@@ -183,12 +184,28 @@ def _fates(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> dict[str, Fa
     found = {_fingerprint(look, violation.key) for violation in seen.tracked}
     absent = {mark: key for mark, key in open_keys.items() if mark not in found and set(key) == set(look.key)}
     fates = dict.fromkeys(open_keys.keys() - found - absent.keys(), Fate.NOT_RETURNED)
+    if not _finds_keys_again(look):
+        gone = {} if seen.violations > len(seen.tracked) else dict.fromkeys(absent, Fate.NOT_RETURNED)
+        return fates | gone
     if seen.violations > len(seen.tracked):
         still = set().union(*(_still_bad(look, chunk) for chunk in _chunks(absent.values())))
         absent = {mark: key for mark, key in absent.items() if mark not in still}
     for chunk in _chunks(absent.items()):
         fates |= _fates_of(look, dict(chunk))
     return fates
+
+
+#: Families whose values, bound again as they came, are found again. A `real` isn't, nor is an array or an interval.
+_FOUND_AGAIN = frozenset(Family) - {Family.NUMBER, Family.OTHER, Family.BYTES}
+
+
+def _finds_keys_again(look: Look) -> bool:
+    """Whether a row can be looked for by its key; if not, nothing can be said of one that was not found."""
+    columns = [look.scope.info.columns[name] for name in look.key if name in look.scope.info.columns]
+    return all(column.family in _FOUND_AGAIN or column.type.lower().split("(")[0] in _EXACT for column in columns)
+
+
+_EXACT = ("bytea", "blob", "numeric", "decimal")
 
 
 def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:

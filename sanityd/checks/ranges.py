@@ -30,7 +30,7 @@ class Range(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
-        bounds = [bound for bound in (self.min, self.max, self.above, self.below) if bound is not None]
+        bounds = self.bounds
         if not bounds:
             raise fault("has no bound", "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`")
         if len({isinstance(bound, str) for bound in bounds}) > 1:
@@ -42,6 +42,11 @@ class Range(BaseModel):
             if low > high or (strict and low == high):  # type: ignore[operator]
                 raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
         return self
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """Those that are set."""
+        return [bound for bound in (self.min, self.max, self.above, self.below) if bound is not None]
 
     def allows(self, value: float) -> bool:
         """Whether a number lies within."""

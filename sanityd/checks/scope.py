@@ -73,12 +73,19 @@ class Scope:
         """Whether a column and one of another table hold the same value, of whatever types they are."""
         left, right = self.column_info(mine), other.column_info(theirs)
         if _is_words(left) != _is_words(right):
-            # `1` and `'1'` are the same value; a UUID is the same in either case.
-            if Family.UUID in (left.family, right.family):
-                return self.folded(mine) == other.folded(theirs)
-            return self.text(mine) == other.text(theirs)
+            as_text, as_text_there = self.comparable(mine, other, theirs)
+            return as_text == as_text_there
         dialect = self.snapshot.source.dialect
         return dialect.same(self.column(mine), left, other.column(theirs), right)
+
+    def comparable(self, mine: str, other: "Scope", theirs: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """Both columns in a form in which equal values are equal: `1` and `'1'`, and a UUID in either case."""
+        left, right = self.column_info(mine), other.column_info(theirs)
+        if _is_words(left) == _is_words(right):
+            return self.exact(mine), other.exact(theirs)
+        if Family.UUID in (left.family, right.family):
+            return self.folded(mine), other.folded(theirs)
+        return self.text(mine), other.text(theirs)
 
     def text(self, name: str) -> ColumnElement[Any]:
         """The column as exact text."""
@@ -110,18 +117,24 @@ class Scope:
         aware = at if at.tzinfo else at.replace(tzinfo=zone)
         return self.snapshot.source.dialect.moment(aware, self.column_info(name), zone)
 
+    def number(self, name: str, value: object) -> ColumnElement[Any]:
+        """A value of a rule, to be compared with the column."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.snapshot.source.dialect.number(value, self.column_info(name))
+        return bind(value)
+
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """A user's SQL condition."""
         return self.snapshot.predicate(sql)
 
     @property
     def judged(self) -> ColumnElement[bool]:
-        """The rows old enough and picked by `where`. A row without an age gets no grace: hiding it would be a lie."""
+        """The rows old enough and picked by `where`. A row whose age can't be read gets no grace: it would hide."""
         conditions: list[ColumnElement[bool]] = []
         if self.subject.where is not None:
             conditions.append(self.predicate(self.subject.where))
         if (age := self.subject.within) is not None:
-            conditions.append(or_(self._is_older(age), self.column(age.column).is_(None)))
+            conditions.append(or_(self._is_older(age), self.instant(age.column).is_(None)))
         return and_(true(), *conditions)
 
     @property

@@ -1,6 +1,7 @@
 """The command line. Imports nothing but click until a command is chosen, so that `--help` answers at once."""
 
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -59,6 +60,7 @@ def root(ctx: click.Context, log: str) -> None:
 
 def main() -> NoReturn:
     """Run a command and exit with its code; an error becomes a sentence, never a traceback."""
+    _take_any_output()
     try:
         # A command that ends by `ctx.exit(code)` makes click return the code.
         code = root.main(prog_name="sanityd", standalone_mode=False) or 0
@@ -75,6 +77,15 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 (the edge of the program: what is left becomes a sentence and a code)
         code = _explain(error)
     sys.exit(code)
+
+
+def _take_any_output() -> None:
+    """A terminal that knows ASCII only gets question marks; where there is no output at all, it is not missed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    sys.stderr = sys.stderr or sys.stdout
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _explain(error: Exception) -> int:

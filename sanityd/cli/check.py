@@ -102,7 +102,7 @@ def _due(chosen: Iterable["Rule"], store: "Store", at: datetime) -> list["Rule"]
     from sanityd.store import runs
 
     with store.read() as memory:
-        last = runs.newest_at(memory, [rule.id for rule in chosen])
+        last = runs.newest_at(memory, [rule.id for rule in chosen], at)
     return [
         rule
         for rule in chosen
@@ -135,4 +135,4 @@ def _undelivered(store: "Store", at: datetime) -> int:
     from sanityd.store import outbox
 
     with store.read() as memory:
-        return outbox.summary(memory).waiting
+        return outbox.summary(memory).waiting + outbox.unheard(memory)

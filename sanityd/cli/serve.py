@@ -1,6 +1,7 @@
 """`sanityd serve`: the daemon. Puts rules, pipeline and scheduler together; knows the time of nothing itself."""
 
 import logging
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +40,10 @@ def command(ctx: click.Context, path: Path) -> None:
     finally:
         store.close()
     log.info("stopped")
+    if daemon.timetable.abandoned:
+        # Python would wait for the thread of the check that hangs, and it would record into a closed store.
+        logging.shutdown()
+        os._exit(0)
 
 
 class Daemon:
@@ -64,10 +69,11 @@ class Daemon:
 
     def last(self, rule: str) -> datetime | None:
         """When a rule was last looked at."""
+        from sanityd import clock
         from sanityd.store import runs
 
         with self.store.read() as memory:
-            return runs.newest_at(memory, [rule]).get(rule)
+            return runs.newest_at(memory, [rule], clock.now()).get(rule)
 
     def evaluate(self, batch: "Batch") -> None:
         """One batch; what broke it is said, and the next slot comes all the same."""
@@ -107,11 +113,14 @@ class Daemon:
 
         try:
             rules = load(self.rules.path)
+            gone = pipeline.forget_removed(rules, self.store, clock.now())
         except RuleError as error:
             log.error("the rules file is wrong; the old rules keep running\n%s", format_problems(error.problems))
             return self.batches()
+        except Exception as error:  # noqa: BLE001 (whatever a reload runs into, the old rules must go on)
+            log.error("the rules could not be read again (%s); the old rules keep running", error)
+            return self.batches()
         self.rules = rules
-        gone = pipeline.forget_removed(rules, self.store, clock.now())
         log.info("rules read again: %d rules, revision %s, %d removed", len(rules.enabled()), rules.revision, len(gone))
         return self.batches()
 

@@ -24,7 +24,7 @@ from sanityd.rules.spec import AlertsSpec, AllowSpec, Defaults, RuleSpec, Spec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
-SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow")
+SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow", "name")
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=Spec)
 Place = tuple[str | int, ...]
@@ -48,6 +48,7 @@ class _Reader:
         self.document = document
         self.path = path
         self.found: list[Problem] = []
+        self.environment = environment
         folder = path if path.is_dir() else path.parent
         self.connections = Connections(document, folder.resolve(), environment, need_secrets)
         allowed = self._spec(AllowSpec, ("allow",), self._section("allow"), "`allow`")
@@ -63,6 +64,7 @@ class _Reader:
         sources = self.connections.sources(self._section("sources"))
         channels = self.connections.channels(self._section("channels"))
         state = self.connections.state(data.get("state"))
+        named = self._name(state)
         defaults = self._spec(Defaults, ("defaults",), self._section("defaults"), "`defaults`") or Defaults()
         alerts = self._spec(AlertsSpec, ("alerts",), self._section("alerts"), "`alerts`") or AlertsSpec()
         self._check_notify(("defaults", "notify"), defaults.notify or ())
@@ -83,10 +85,22 @@ class _Reader:
             channels=channels,
             rules=rules,
             state=state,
+            named=named,
             zone=alerts.zone.key,
             rows_in_mail=alerts.limits.rows_in_mail,
             warnings=tuple(self.connections.warnings),
         )
+
+    def _name(self, state: str | None) -> str | None:
+        """What the file is called in the store: as it says; else by its name in a store beside it, which moves with it;
+        else by its whole path, which the caller knows."""
+        name = self.document.data.get("name")
+        if name is not None and not (isinstance(name, str) and name.strip()):
+            self.found.append(self.document.problem(("name",), "`name` must be text", "write one or two words"))
+        if isinstance(name, str):
+            return name
+        beside = state is None and not self.environment.get("SANITYD_STATE")
+        return (self.path.name if self.path.is_file() else ".") if beside else None
 
     def _all_problems(self) -> list[Problem]:
         """What is wrong as YAML and as rules. A line that is wrong as YAML is told once."""

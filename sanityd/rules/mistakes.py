@@ -48,7 +48,7 @@ def _problem(document: Document, path: Path, details: ErrorDetails, known: Colle
     name = str(place[-1])
     match kind:
         case "sanityd":
-            return document.problem(place, context["message"], context["advice"], word=context["word"])
+            return document.problem(place, context["message"], context["advice"], word=context.get("word"))
         case "extra_forbidden":
             return unknown_key(document, place, known, where)
         case "missing":

@@ -97,6 +97,8 @@ class RuleSet:
     rules: Mapping[str, Rule]
     #: URL of the store, None for the default beside the rules file.
     state: str | None = None
+    #: What the file calls itself, for those that move from folder to folder.
+    named: str | None = None
     zone: str = "UTC"
     rows_in_mail: int = 15
     #: Not wrong, but worth a look.
@@ -105,8 +107,8 @@ class RuleSet:
 
     @property
     def name(self) -> str:
-        """Which file this is, for the store: the same wherever a command is run from."""
-        return str(self.path.resolve())
+        """Which file this is, for the store: as it says itself, else its path, wherever a command is run from."""
+        return self.named or str(self.path.resolve())
 
     @property
     def folder(self) -> Path:

@@ -38,8 +38,10 @@ def _duration(value: Any) -> Any:
 
 
 def _age(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, Age):
         return value
+    if not isinstance(value, str):
+        raise fault("this is no age", "write `10m of created_at`")
     length, of, column = value.partition(" of ")
     try:
         read = duration(length.strip())
@@ -51,8 +53,10 @@ def _age(value: Any) -> Any:
 
 
 def _schedule(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, Schedule):
         return value
+    if not isinstance(value, str):
+        raise fault("this is no schedule", "write `every 5m`, `daily at 07:30 Europe/Berlin` or a cron line")
     try:
         return parse_schedule(value)
     except ValueError as error:

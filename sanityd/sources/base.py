@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Executable, Row, Select
+from sqlalchemy import ColumnElement, Executable, Row, Select, literal
+from sqlalchemy.types import NullType
 
 from sanityd.sources.catalog import ColumnInfo, TableInfo
 
@@ -57,6 +58,10 @@ class Dialect(ABC):
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The value as text (an enum's word, a UUID's usual form, a number's digits), compared exactly."""
+
+    def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
+        """A number of a rule, to be compared with that column."""
+        return literal(value, NullType())
 
     @abstractmethod
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -12,7 +12,7 @@ from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
-from sanityd.sources.values import bound, epoch_seconds, wall_clock
+from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 #: Double quotes are text, backslashes escape, `||` is OR: what the gate and SQLAlchemy take for granted.
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -68,7 +68,7 @@ class MysqlDialect(Dialect):
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""
-        return element
+        return seconds_since_1970(element) if info.family in (Family.INTEGER, Family.NUMBER) else element
 
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """TIMESTAMP is shown in the session's zone, which is UTC; DATETIME is what somebody's wall clock showed."""

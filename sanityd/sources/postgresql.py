@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Text, cast, collate, event, func, text
+from sqlalchemy import REAL, URL, ColumnElement, Connection, Engine, Text, cast, collate, event, func, text
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
-from sanityd.sources.values import bound, epoch_seconds, wall_clock
+from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 #: Options inside a pattern work only at its very beginning.
 _OPTIONS = re.compile(r"\(\?[a-z]+\)")
@@ -57,9 +57,13 @@ class PostgresqlDialect(Dialect):
         whole = pattern if part else f"{pattern[:start]}^(?:{pattern[start:]})$"
         return element.op("~", is_comparison=True)(bound(whole))
 
+    def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
+        """A `real` has fewer digits than the number it was made of; so must what it is compared with."""
+        return cast(bound(value), REAL) if info.type == "real" else bound(value)
+
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""
-        return element
+        return seconds_since_1970(element) if info.family in (Family.INTEGER, Family.NUMBER) else element
 
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """As the column keeps time: with a zone, without one, or as seconds since 1970."""
@@ -85,6 +89,7 @@ class PostgresqlSource(EngineSource):
     def __init__(self, settings: SourceSettings, url: URL) -> None:
         super().__init__(settings, url)
         _force_extended_protocol(self.engine)
+        event.listen(self.engine, "connect", _take_any_time)
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """Read-only from the first packet on; nothing is prepared that would outlive its planner settings."""
@@ -193,6 +198,29 @@ def _force_extended_protocol(engine: Engine) -> None:
         return f"/* sanityd %(sanityd)s */ {statement}", {**parameters, "sanityd": 1}
 
     event.listen(engine, "before_cursor_execute", add_parameter, retval=True)
+
+
+def _take_any_time(connection: Any, _record: Any) -> None:
+    """PostgreSQL has times that Python has not (`infinity`, 24:00, before Christ): these come as text."""
+    from psycopg import DataError
+    from psycopg.types import datetime as times
+
+    def tolerant(loader: type[Any]) -> type[Any]:
+        def load(self: Any, data: Any) -> Any:
+            try:
+                return loader.load(self, data)
+            except (DataError, ValueError, OverflowError):
+                return bytes(data).decode()
+
+        return type(loader.__name__, (loader,), {"load": load})
+
+    for name, loader in (
+        ("date", times.DateLoader),
+        ("time", times.TimeLoader),
+        ("timestamp", times.TimestampLoader),
+        ("timestamptz", times.TimestamptzLoader),
+    ):
+        connection.adapters.register_loader(name, tolerant(loader))
 
 
 def _milliseconds(limit: timedelta) -> int:

@@ -282,9 +282,13 @@ _SPREADS = {
 }
 
 
-def _decoded(data: bytes) -> str:
-    """The driver's own complaint about bytes that are no UTF-8 would quote them."""
-    return data.decode(errors="replace")
+def _decoded(data: bytes) -> str | bytes:
+    """Text that is no UTF-8 stays bytes: the driver would quote it in its complaint, and a repair could make two keys
+    one."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _unique_keys(connection: Connection, name: str, columns: Mapping[str, ColumnInfo]) -> Iterator[tuple[str, ...]]:

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal
+from sqlalchemy import ColumnElement, case, func, literal
 from sqlalchemy.types import NullType
 
+#: Below which size a number means seconds, milliseconds, microseconds; each in microseconds. Seconds end in 5138.
+UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,20 +27,30 @@ def epoch_microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+def seconds_since_1970(element: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column of numbers that mean seconds, milliseconds or microseconds since 1970, as seconds."""
+    size = func.abs(element)
+    units = [(size < limit, element * Decimal(factor) / 1_000_000) for limit, factor in UNITS]
+    return case(*((condition, seconds) for condition, seconds in units))
+
+
 def wall_clock(at: datetime, zone: tzinfo) -> datetime:
     """What a clock on the wall of that zone shows at an aware time."""
     return at.astimezone(zone).replace(tzinfo=None)
 
 
 def read_instant(value: object, zone: tzinfo) -> int | None:
-    """Microseconds since 1970 of a stored time: a number is seconds since 1970, a text is ISO 8601.
+    """Microseconds since 1970 of a stored time: a number is seconds, milliseconds or microseconds since 1970, which its
+    size tells; a text is ISO 8601.
 
     A text without an offset is meant in `zone`. None for what is no time.
     """
     match value:
         case int() | float():
-            # Infinity and dates beyond all calendars are no times.
-            return round(value * 1_000_000) if abs(value) < 1e12 else None
+            for limit, factor in UNITS:
+                if abs(value) < limit:
+                    return round(value * factor)
+            return None
         case str():
             return _read_text(value.strip(), zone)
         case _:
@@ -46,7 +58,7 @@ def read_instant(value: object, zone: tzinfo) -> int | None:
 
 
 def _read_text(value: str, zone: tzinfo) -> int | None:
-    if value.isdecimal() and len(value) > 8:
+    if value.isdecimal() and 8 < len(value) < 18:
         return read_instant(int(value), zone)
     try:
         at = datetime.fromisoformat(value)

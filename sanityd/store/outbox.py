@@ -27,12 +27,14 @@ from sqlalchemy import (
 from sanityd.errors import DeliveryError
 from sanityd.model import Claimed, Message, Reason, Severity, Told
 from sanityd.store.open import Store
-from sanityd.store.tables import insert_into, outbox
+from sanityd.store.tables import incidents, insert_into, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
 #: How long a worker may take for one message before others may try it.
 LEASE = timedelta(seconds=90)
+#: How long after a message was given up the same news may be tried again: at first, and at last.
+FIRST_REVIVAL, LAST_REVIVAL = timedelta(hours=1), timedelta(days=1)
 #: Losing one of these would hide something; when the answer to it was lost it is tried once more.
 _MUST_ARRIVE = (Reason.OPENED.value, Reason.ESCALATED.value)
 _WAITING = ("pending", "leased")
@@ -114,6 +116,33 @@ def told(connection: Connection, incident: str) -> dict[tuple[str, str], Told]:
         sequence = known[who].sequence + 1 if who in known else 1
         known[who] = Told(Reason(row["reason"]), row["violations"], Severity(row["severity"]), sequence)
     return known
+
+
+def given_up(connection: Connection, incident: str, at: datetime) -> dict[tuple[str, str], int]:
+    """How often each (channel, recipient) was given up, as it counts now: the last time does after a growing while.
+
+    It is part of what makes a message the same as another, so that news that was refused is tried again, ever more
+    rarely, as long as its incident goes on.
+    """
+    dead = and_(outbox.c.incident == incident, outbox.c.state == "dead")
+    found = select(outbox.c.channel, outbox.c.recipient, outbox.c.ended_at).where(dead).order_by(outbox.c.seq)
+    counts: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], datetime] = {}
+    for row in connection.execute(found):
+        who = (row.channel, row.recipient)
+        counts[who], last[who] = counts.get(who, 0) + 1, row.ended_at
+    pauses = {who: min(FIRST_REVIVAL * 2 ** min(count - 1, 10), LAST_REVIVAL) for who, count in counts.items()}
+    return {who: count - (at - last[who] < pauses[who]) for who, count in counts.items()}
+
+
+def unheard(connection: Connection) -> int:
+    """How many recipients of open incidents were last sent a message that was given up."""
+    later = outbox.alias("later")
+    same = [later.c[name] == outbox.c[name] for name in ("incident", "channel", "recipient")]
+    newest = ~exists().where(and_(*same, later.c.seq > outbox.c.seq))
+    goes_on = exists().where(incidents.c.id == outbox.c.incident, incidents.c.resolved_at.is_(None))
+    lost = select(func.count()).select_from(outbox).where(outbox.c.state == "dead", newest, goes_on)
+    return int(connection.execute(lost).scalar_one())
 
 
 def summary(connection: Connection) -> Summary:

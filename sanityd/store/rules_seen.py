@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
+from sanityd.errors import StoreError
 from sanityd.store.tables import rules_seen
 
 
@@ -15,10 +16,19 @@ def meaning(connection: Connection, file: str, rule: str) -> str | None:
 
 
 def remember(connection: Connection, file: str, rule: str, now_means: str, revision: str, at: datetime) -> None:
-    """Keep what the rule means from now on; nothing is written when that is known already."""
+    """Keep what the rule means from now on; nothing is written when that is known already.
+
+    Raises StoreError when the rule is remembered for another file: what is known of one would be told of the other.
+    """
     values = {"meaning": now_means, "revision": revision, "since": at, "removed_at": None}
     known = connection.execute(select(rules_seen.c.meaning, rules_seen.c.removed_at).where(_is(file, rule))).first()
     if known is None:
+        other = and_(rules_seen.c.rule == rule, rules_seen.c.file != file, rules_seen.c.removed_at.is_(None))
+        if connection.execute(select(rules_seen.c.file).where(other)).first() is not None:
+            raise StoreError(
+                f"rule `{rule}` is remembered in this store for another rules file",
+                "Give each file its own `state:` or rule ids; or the same `name:`, if it is one file in two places.",
+            )
         connection.execute(insert(rules_seen).values(file=file, rule=rule, **values))
     elif (known.meaning, known.removed_at) != (now_means, None):
         connection.execute(update(rules_seen).where(_is(file, rule)).values(**values))

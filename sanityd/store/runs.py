@@ -1,13 +1,15 @@
 """Every run of every rule: the historical record that "since when" and the bar pictures are read from."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
 from sanityd.model import Outcome, PastRun, Run, Severity
 from sanityd.store.tables import runs
 
+#: By how much a run may be of the future: another pass began later and ended earlier.
+OVERLAP = timedelta(hours=1)
 _LOOKED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
 
 
@@ -35,9 +37,15 @@ def record(connection: Connection, run: Run, *, revision: str, incident: str | N
     )
 
 
-def newest_at(connection: Connection, rules: Sequence[str]) -> dict[str, datetime]:
-    """When each rule was last looked at, or was tried to be."""
-    newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type).label("at")).where(runs.c.rule.in_(rules))
+def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dict[str, datetime]:
+    """When each rule was last looked at, or was tried to be, as seen at `at`.
+
+    What lies further ahead than passes overlap was written when the clock was wrong, and must not silence the rule
+    until then.
+    """
+    newest = select(runs.c.rule, func.max(runs.c.at, type_=runs.c.at.type).label("at")).where(
+        runs.c.rule.in_(rules), runs.c.at <= at + OVERLAP
+    )
     return {row.rule: row.at for row in connection.execute(newest.group_by(runs.c.rule))}
 
 

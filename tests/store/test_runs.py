@@ -64,8 +64,8 @@ def test_the_newest_runs_are_asked_for_per_rule(store: Store) -> None:
     keep(store, 2, rule="second")
     keep(store, 3, rule="not asked for")
     with store.read() as memory:
-        assert runs.newest_at(memory, ["r", "second"]) == {"r": AT + MINUTE, "second": AT + 2 * MINUTE}
-        assert runs.newest_at(memory, []) == {}
+        assert runs.newest_at(memory, ["r", "second"], AT) == {"r": AT + MINUTE, "second": AT + 2 * MINUTE}
+        assert runs.newest_at(memory, [], AT) == {}
 
 
 def test_a_fault_is_a_try_but_no_answer(store: Store) -> None:
@@ -73,7 +73,7 @@ def test_a_fault_is_a_try_but_no_answer(store: Store) -> None:
     keep(store, 5, Outcome.ERRORED)
     keep(store, 6, Outcome.SKIPPED)
     with store.read() as memory:
-        assert runs.newest_at(memory, ["r", "other"]) == {"r": AT + 6 * MINUTE}
+        assert runs.newest_at(memory, ["r", "other"], AT) == {"r": AT + 6 * MINUTE}
         assert runs.last_verified(memory, "r") == AT
         assert runs.last_verified(memory, "other") is None
 

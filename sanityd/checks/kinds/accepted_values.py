@@ -16,7 +16,7 @@ def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
     """Whether the column is exactly one of the values. In a text column numbers are meant as their digits."""
     if scope.is_text(name):
         return scope.text(name).in_([bind(value if isinstance(value, str) else str(value)) for value in values])
-    return scope.column(name).in_([bind(value) for value in values])
+    return scope.column(name).in_([scope.number(name, value) for value in values])
 
 
 class AcceptedValues(ColumnCheck):

@@ -36,9 +36,15 @@ class Between(ColumnCheck):
         if scope.column_info(name).family in _TIMES:
             outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound)))
         elif scope.is_text(name):
+            if any(isinstance(bound, int | float) for bound in expected.bounds):
+                raise CheckError(
+                    f"`{name}` is text, and its bounds are numbers",
+                    f"Quote the bounds to compare as text, or cast in SQL: `always: cast({name} as integer) >= 0`.",
+                    word=name,
+                )
             outside = expected.excludes(scope.text(name), lambda bound: bind(str(bound)))
         else:
-            outside = expected.excludes(scope.column(name), bind)
+            outside = expected.excludes(scope.column(name), lambda bound: scope.number(name, bound))
         return or_(*outside)
 
     def says(self, count: int) -> str:

@@ -117,11 +117,12 @@ class Has(RowCheck):
 
     def _some_group(self, scope: Scope, other: Scope, having: ColumnElement[bool]) -> ColumnElement[bool]:
         # Counted once per key and then joined; a correlated count would read the other table once per row.
-        keys = [other.column(theirs).label(f"key{place}") for place, theirs in enumerate(self.on.values())]
+        pairs = [scope.comparable(mine, other, theirs) for mine, theirs in self.on.items()]
+        keys = [theirs.label(f"key{place}") for place, (_, theirs) in enumerate(pairs)]
         known = and_(*(other.column(theirs).is_not(None) for theirs in self.on.values()))
-        grouped = select(*keys).where(other.rows, known).group_by(*(key.element for key in keys)).having(having)
+        grouped = select(*keys).where(other.rows, known).group_by(*(theirs for _, theirs in pairs)).having(having)
         counted = grouped.subquery("counted")
-        same = and_(*(scope.column(mine) == counted.c[f"key{place}"] for place, mine in enumerate(self.on)))
+        same = and_(*(mine == counted.c[f"key{place}"] for place, (mine, _) in enumerate(pairs)))
         return exists(select(1).select_from(counted).where(same).correlate(scope.table))
 
 

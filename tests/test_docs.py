@@ -91,7 +91,7 @@ def test_the_commands_of_the_readme_run_in_their_order(project: Project, tmp_pat
         for line in block.splitlines()
         if line.startswith("sanityd ") and "RULE" in block
     ]
-    assert [words[0] for words in commands] == ["init", "lint", "try", "check", "serve", "status", "show"]
+    assert [words[0] for words in commands] == ["init", "lint", "try", "check", "check", "serve", "status", "show"]
     for words in commands:
         if words[0] != "serve":
             named = ["no-duplicate-emails" if word == "RULE" else word for word in words]

@@ -1,8 +1,10 @@
 """One batch, end to end: a real database, a real store and a real mail server, in a time of the test's own."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,13 +12,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import text
 
 from sanityd import pipeline
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.errors import StoreError
 from sanityd.model import Change, Fate, Incident, Outcome, Reason, Severity
 from sanityd.rules.load import load
-from sanityd.store import incidents, outbox, runs, violations
+from sanityd.store import incidents, outbox, violations
 from sanityd.store.open import Store
 from tests.smtp_server import DROP, Mailbox, scripted, working
 
@@ -55,7 +58,9 @@ class Scene:
         """The rules file as it is now."""
         mail = {"email": self.team, "server": f"smtp://127.0.0.1:{self.port}", "from": "sanity@x.io"}
         content: dict[str, Any] = {
-            "sources": {"app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout}},
+            "sources": {
+                "app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout, "lock_timeout": "1s"}
+            },
             "channels": {"team": mail},
             "alerts": {"limits": self.limits},
             "defaults": {"notify": ["team"]},
@@ -91,6 +96,14 @@ class Scene:
         """What is open."""
         with self.store.read() as memory:
             return incidents.open_for(memory, rule)
+
+    def closed(self, name: str) -> Incident:
+        """An incident that must be over."""
+        with self.store.read() as memory:
+            incident = incidents.get(memory, name)
+        assert incident is not None
+        assert not incident.open
+        return incident
 
     def rows(self, rule: str = "adults") -> list[Any]:
         """The ids that are open."""
@@ -166,13 +179,25 @@ def test_twice_as_many_or_a_higher_severity_is_news(scene: Scene, box: Mailbox) 
     assert [event for _, event in events(box)] == ["opened", "escalated", "escalated"]
 
 
-def test_warnings_are_listed_and_never_mailed(scene: Scene, box: Mailbox) -> None:
-    scene.rules["adults"]["severity"] = "warning"
+@pytest.mark.parametrize("severity", ["info", "warning"])
+def test_what_is_less_than_an_error_is_listed_and_never_mailed(scene: Scene, box: Mailbox, severity: str) -> None:
+    scene.rules["adults"]["severity"] = severity
     scene.children(1)
+    assert scene.tick().reasons == (Reason.MILD,)
+    assert scene.rows() == [1]
+    scene.children(*range(1, 10))
     assert scene.tick().reasons == (Reason.MILD,)
     scene.children()
     assert scene.tick().reasons == (Reason.NEVER_TOLD,)
     assert box.mails == []
+
+
+def test_a_finding_that_comes_back_is_mailed_again(scene: Scene, box: Mailbox) -> None:
+    for troubled in ([1], [], [1], []):
+        scene.children(*troubled)
+        scene.tick()
+    assert [event for _, event in events(box)] == ["opened", "resolved"] * 2
+    assert len({mail["Message-ID"] for _, mail in box.mails}) == 4
 
 
 def test_one_refused_recipient_does_not_cost_the_others_their_mail(scene: Scene, box: Mailbox) -> None:
@@ -211,6 +236,22 @@ def test_a_server_that_was_down_gets_each_mail_once_and_in_order(scene: Scene) -
     assert "1 of 10" in box.mails[0][1]["Subject"] + box.mails[0][1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
+def test_what_waits_for_one_recipient_goes_out_in_order(scene: Scene) -> None:
+    """The answer to the first was lost, so that a second could be asked for while the first still waits."""
+    scene.children(1)
+    with scripted(dot=DROP) as server:
+        scene.port = server.port
+        scene.tick()
+    scene.children(1, 2, 3)
+    scene.look(0)
+    with working() as box:
+        scene.port = box.port
+        for _ in range(3):
+            scene.clock.shift(timedelta(hours=1))
+            scene.mail()
+    assert [event for _, event in events(box)] == ["opened", "escalated"]
+
+
 def test_what_was_over_before_the_server_came_back_is_never_told(scene: Scene) -> None:
     scene.children(1)
     scene.tick()
@@ -239,6 +280,20 @@ def test_a_lost_answer_is_tried_once_more_under_the_same_name(scene: Scene) -> N
     [(_, again), (_, end)] = box.mails
     assert again["Message-ID"].encode() in first
     assert (again["X-Sanityd-Event"], end["X-Sanityd-Event"]) == ("opened", "resolved")
+
+
+def test_the_end_is_told_to_whom_the_beginning_may_have_reached(scene: Scene) -> None:
+    """Whose first mail may have arrived must hear that it is over, and not that it begins."""
+    scene.children(1)
+    with scripted(dot=DROP) as server:
+        scene.port = server.port
+        scene.tick()
+    scene.children()
+    with working() as box:
+        scene.port = box.port
+        for _ in range(3):
+            scene.tick(60)
+    assert events(box) == [("ada", "resolved")]
 
 
 def test_two_lost_answers_are_enough(scene: Scene) -> None:
@@ -281,19 +336,56 @@ def test_no_fault_looks_like_resolved(scene: Scene, box: Mailbox, fault: str) ->
     assert events(box) == [("ada", "opened")]
 
 
-def test_a_store_that_can_not_be_written_changes_nothing(scene: Scene, box: Mailbox, monkeypatch: Any) -> None:
-    scene.children(1)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise StoreError("the disk is full")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(runs, "record", full)
-        with pytest.raises(StoreError):
-            scene.look()
-    assert (scene.incident(), scene.rows(), box.mails) == (None, [], [])
+def test_a_locked_application_resolves_nothing(scene: Scene, box: Mailbox) -> None:
+    scene.children(1, 2)
     scene.tick()
-    assert events(box) == [("ada", "opened")]
+    before = scene.incident()
+    scene.children()
+    with closing(sqlite3.connect(scene.folder / "app.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        result = scene.tick()
+    assert result.run.outcome in (Outcome.ERRORED, Outcome.SKIPPED)
+    assert (scene.incident(), scene.rows()) == (before, [1, 2])
+    scene.tick()
+    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
+
+
+BREAK = {
+    "sqlite": "CREATE TRIGGER broken BEFORE INSERT ON {0} BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    "postgresql": "ALTER TABLE {0} ADD CONSTRAINT broken CHECK (false) NOT VALID",
+}
+MEND = {"sqlite": "DROP TRIGGER broken", "postgresql": "ALTER TABLE {0} DROP CONSTRAINT broken"}
+
+
+@pytest.mark.parametrize("table", ["rules_seen", "violations", "incidents", "runs", "outbox", "audit"])
+def test_a_store_that_breaks_half_way_keeps_nothing_and_loses_nothing(scene: Scene, box: Mailbox, table: str) -> None:
+    """All that follows from a look is one transaction: whichever part fails, it is as if nobody had looked."""
+    scene.children(1)
+    kind = scene.store.engine.dialect.name
+    with scene.store.write() as memory:
+        memory.execute(text(BREAK[kind].format(table)))
+    with pytest.raises(StoreError):
+        scene.look()
+    scene.mail()
+    assert (scene.incident(), scene.rows(), box.mails) == (None, [], [])
+    with scene.store.write() as memory:
+        memory.execute(text(MEND[kind].format(table)))
+    scene.tick()
+    assert (scene.rows(), events(box)) == ([1], [("ada", "opened")])
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+def test_a_locked_store_loses_nothing(scene: Scene, box: Mailbox, state: str) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.children()
+    with closing(sqlite3.connect(state.removeprefix("sqlite:///"), isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            scene.look()
+    assert scene.rows() == [1]
+    scene.tick()
+    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
 
 
 def test_a_pass_that_looked_earlier_and_ends_later_is_history_not_news(scene: Scene, box: Mailbox) -> None:
@@ -307,6 +399,20 @@ def test_a_pass_that_looked_earlier_and_ends_later_is_history_not_news(scene: Sc
     scene.mail()
     assert scene.rows() == [1]
     assert events(box) == [("ada", "opened")]
+
+
+def test_a_late_pass_with_yesterdays_rules_closes_nothing(scene: Scene, box: Mailbox) -> None:
+    """A pass began, the rule was changed and looked at, and then the first pass ended."""
+    scene.children(1)
+    scene.tick()
+    old, early = scene.load(), datetime.now(UTC) + timedelta(minutes=1)
+    scene.rules["adults"]["between"] = {"age": [10, 150]}
+    scene.tick()
+    before = scene.incident()
+    pipeline.run_batch(old, list(old.enabled()), scene.store, early)
+    assert scene.incident() == before
+    scene.tick()
+    assert [event for _, event in events(box)] == ["opened", "opened"]
 
 
 def test_a_pass_that_is_recorded_twice_tells_once(scene: Scene, box: Mailbox) -> None:
@@ -324,21 +430,33 @@ def test_a_rule_that_leaves_the_file_is_closed_and_not_called_fixed(scene: Scene
     opened = scene.tick().incident
     scene.rules = {"other": dict(ADULTS)}
     assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == ["adults"]
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
     assert (scene.incident(), scene.rows()) == (None, [])
     assert opened is not None
-    with scene.store.read() as memory:
-        closed = incidents.get(memory, opened.id)
-    assert closed is not None
-    assert closed.fates == {Fate.RULE_REMOVED: 1}
+    assert scene.closed(opened.id).fates == {Fate.RULE_REMOVED: 1}
+    scene.mail()
     assert events(box) == [("ada", "opened")]
+
+
+def test_mail_of_a_rule_that_left_the_file_is_not_sent_any_more(scene: Scene) -> None:
+    scene.children(1)
+    scene.tick()
+    scene.rules = {"other": {**ADULTS, "between": {"age": [1, 150]}}}
+    pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC))
+    with working() as box:
+        scene.port = box.port
+        scene.tick(60)
+    assert box.mails == []
 
 
 def test_a_rule_that_means_something_else_begins_anew(scene: Scene, box: Mailbox) -> None:
     scene.children(1)
-    scene.tick()
+    opened = scene.tick().incident
     scene.rules["adults"]["between"] = {"age": [40, 150]}
     scene.tick()
     incident = scene.incident()
+    assert opened is not None
+    assert scene.closed(opened.id).fates == {Fate.RULE_CHANGED: 1}
     assert incident is not None
     assert (incident.violations, incident.fates) == (10, {})
     assert events(box) == [("ada", "opened"), ("ada", "opened")]
@@ -361,6 +479,11 @@ def test_a_rule_that_is_switched_off_keeps_what_is_open(scene: Scene, box: Mailb
     assert scene.look() == []
     assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
     assert scene.rows() == [1]
+    scene.rules["adults"]["enabled"] = True
+    scene.tick()
+    scene.children()
+    scene.tick()
+    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
 
 
 def test_files_that_share_a_store_leave_each_other_alone(scene: Scene, box: Mailbox) -> None:
@@ -386,6 +509,23 @@ def test_rows_beyond_the_cap_are_counted_and_not_called_resolved(scene: Scene, b
     scene.tick()
     assert scene.rows() == []
     assert [event for _, event in events(box)] == ["opened", "escalated", "resolved"]
+
+
+def test_a_thousand_rows_are_followed_and_all_are_counted(scene: Scene, box: Mailbox) -> None:
+    scene.sql("INSERT INTO people VALUES " + ", ".join(f"({n}, 30)" for n in range(11, 1501)))
+    scene.children(*range(1, 1201))
+    first = scene.tick()
+    assert (first.run.outcome, first.run.violations, len(scene.rows())) == (Outcome.TRUNCATED, 1200, 1000)
+    scene.children(*range(101, 1201))
+    second = scene.tick()
+    assert second.run.violations == 1100
+    assert second.changes[Change.RESOLVED] == 100
+    assert scene.rows() == list(range(101, 1101))
+    scene.children(*range(1100, 1201))
+    assert scene.tick().run.outcome is Outcome.COMPLETE
+    assert scene.rows() == list(range(1100, 1201))
+    assert [event for _, event in events(box)] == ["opened"]
+    assert "1,200" in box.raw[0].decode()
 
 
 def test_a_ladder_of_shares_is_of_the_rows_in_scope(scene: Scene) -> None:
@@ -427,6 +567,24 @@ def test_a_rule_of_the_same_id_in_another_file_is_refused_aloud(scene: Scene) ->
     scene.name = "others.yaml"
     with pytest.raises(StoreError, match="another rules file"):
         scene.tick()
+
+
+def test_files_of_one_name_in_two_folders_are_two_in_a_shared_store(scene: Scene, box: Mailbox, state: str) -> None:
+    """A healthy application must not end what is open in another one."""
+    scene.children(1)
+    scene.load()
+    other = scene.folder / "other"
+    other.mkdir()
+    (other / "rules.yaml").write_text((scene.folder / "rules.yaml").read_text())
+    shutil.copy(scene.folder / "app.db", other)
+    with closing(sqlite3.connect(other / "app.db")) as healthy, healthy:
+        healthy.execute("UPDATE people SET age = 30")
+    ours, theirs = (load(folder / "rules.yaml", {"SANITYD_STATE": state}) for folder in (scene.folder, other))
+    pipeline.run_batch(ours, list(ours.enabled()), scene.store, START)
+    with pytest.raises(StoreError, match="another rules file"):
+        pipeline.run_batch(theirs, list(theirs.enabled()), scene.store, START + timedelta(minutes=5))
+    assert pipeline.forget_removed(theirs, scene.store, START) == []
+    assert scene.rows() == [1]
 
 
 def test_a_file_that_moves_can_keep_its_name(scene: Scene, box: Mailbox) -> None:

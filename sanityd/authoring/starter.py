@@ -36,7 +36,7 @@ _EXAMPLE = """\
 """
 
 #: Columns that are meant to be unique in most databases that have them.
-_UNIQUE = re.compile(r"(e?mail|email_address|uuid|slug|username|login|sku|iban)")
+_UNIQUE = re.compile(r"(e?mail|email_address|uuid|slug|username|login)")
 #: Columns whose text has a form that is known by its name.
 _FORMATS = {"email": "email", "email_address": "email", "uuid": "uuid", "slug": "slug", "currency": "currency"}
 

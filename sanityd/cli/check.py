@@ -67,6 +67,9 @@ def command(
         if store is not None:
             store.close()
     code = exit_code(results, delivered, waiting)
+    if due and form == "text" and not results and code == 0:
+        # cron mails whatever is printed.
+        ctx.exit(code)
     report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code)
     reports.FORMS[form](report, sys.stdout)
     ctx.exit(code)

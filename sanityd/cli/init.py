@@ -13,12 +13,15 @@ from sanityd.cli.options import rules_option
 def command(url: str | None, path: Path) -> None:
     """Write a first rules.yaml; with the URL of a database, with rules that its tables suggest.
 
-    The URL itself is not written anywhere: export it as APP_DATABASE_URL.
+    A file of SQLite may be named as it is: `sanityd init shop.db`. The URL itself is not written anywhere: export it as
+    APP_DATABASE_URL.
     """
     from sanityd.authoring import starter
 
     if path.exists():
         raise click.UsageError(f"`{path}` is there already; nothing was written")
+    if url is not None and "://" not in url and Path(url).is_file():
+        url = f"sqlite:///{Path(url).resolve()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = starter.example() if url is None else _proposed(url, path)
     # Exclusive: what somebody else wrote meanwhile is not overwritten.
@@ -26,7 +29,10 @@ def command(url: str | None, path: Path) -> None:
         file.write(text)
     click.echo(f"Wrote {path}.")
     click.echo("Next:")
-    click.echo("  export APP_DATABASE_URL=…      the database, with a login that can only SELECT")
+    if url is not None and url.startswith("sqlite:"):
+        click.echo(f"  export APP_DATABASE_URL={url}")
+    else:
+        click.echo("  export APP_DATABASE_URL=…      the database, with a login that can only SELECT")
     click.echo("  export SMTP_URL=…              smtp://user:password@host:587")
     click.echo("  sanityd lint --connect         what the database says about the rules")
     click.echo("  sanityd check --dry-run        look, without recording or mailing")

@@ -134,4 +134,4 @@ def _log(result: "Result") -> None:
         log.warning("%s: not checked: %s", run.rule, run.error)
     elif result.queued or set(result.changes) - {Change.ONGOING}:
         counts = ", ".join(f"{count} {change.value}" for change, count in result.changes.items())
-        log.info("%s: %d violations (%s), %d messages queued", run.rule, run.violations, counts, result.queued)
+        log.info("%s: violations: %d (%s); messages queued: %d", run.rule, run.violations, counts, result.queued)

@@ -117,5 +117,9 @@ def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None
     grid = screen.table("", "", "")
     grid.show_header = False
     for run in reversed(history):
-        grid.add_row(screen.since(run.at, at), run.outcome.value, f"{run.violations:,} violations")
+        grid.add_row(
+            screen.since(run.at, at),
+            run.outcome.value,
+            f"{run.violations:,} {'violation' if run.violations == 1 else 'violations'}",
+        )
     console.print(screen.indented(grid))

@@ -98,4 +98,5 @@ def _holding(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime
     holding = [run for run in last if run.verdict == "passed"]
     if holding:
         newest = max(run.at for run in holding)
-        console.print(f"\n{len(holding)} rules hold, last looked at {screen.since(newest, at)}.")
+        hold = "rule holds" if len(holding) == 1 else "rules hold"
+        console.print(f"\n{len(holding)} {hold}, last looked at {screen.since(newest, at)}.")

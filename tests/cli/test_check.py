@@ -182,3 +182,15 @@ def test_a_table_that_empties_is_an_error_not_green(project: Project) -> None:
     answer = project.run("check")
     assert answer.code == 3
     assert "when_empty: pass" in answer.out
+
+
+def test_nothing_due_prints_nothing(project: Project) -> None:
+    """cron mails whatever is printed."""
+    assert project.run("check", "--due").out
+    assert project.run("check", "--due") == type(project.run("check"))(0, "", "")
+
+
+def test_an_output_that_knows_ascii_only_is_no_fault(project: Project) -> None:
+    answer = project.run("check", PYTHONIOENCODING="ascii")
+    assert answer.code == 0
+    assert "every-person-has-a-welcome-mail" in answer.out

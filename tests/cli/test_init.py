@@ -32,3 +32,12 @@ def test_rules_are_proposed_from_the_tables(project: Project, tmp_path: Path) ->
     answer = project.run("check", "--dry-run", APP_DATABASE_URL=url)
     assert answer.code == 0
     assert "!  odd-name-is-not-empty" in answer.out
+
+
+def test_a_file_of_sqlite_may_be_named_as_it_is(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").unlink()
+    answer = project.run("init", "app.db")
+    assert answer.code == 0, answer.err
+    url = f"sqlite:///{tmp_path / 'app.db'}"
+    assert f"export APP_DATABASE_URL={url}" in answer.out
+    assert project.run("lint", "--connect", APP_DATABASE_URL=url, SMTP_URL="smtp://127.0.0.1:1").code == 0

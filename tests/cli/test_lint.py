@@ -69,3 +69,11 @@ def test_without_connect_a_missing_variable_is_only_a_warning(project: Project) 
     connected = project.run("lint", "--connect")
     assert connected.code == 2
     assert "`APP_URL` is not set" in connected.err
+
+
+def test_a_mistake_in_a_channel_is_a_mistake_and_no_fault(project: Project) -> None:
+    project.rules(RULES.replace("${SMTP_URL:-smtp://127.0.0.1:1}", "smtp://user:hunter2@host:notaport"))
+    answer = project.run("lint")
+    assert answer.code == 2
+    assert "rules.yaml:5:" in answer.err + answer.out
+    assert "hunter2" not in answer.err + answer.out

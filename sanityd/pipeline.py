@@ -96,14 +96,15 @@ def run_batch(
 def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     """Remember one run and what follows from it: transitions, incident, decisions, messages."""
     run = _not_suddenly_empty(memory, rule, run)
+    late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
+    if late is not None and run.at < late:
+        # Two passes overlapped and this one looked earlier, maybe by older rules: what it saw is history, not news.
+        before = incidents.open_for(memory, rule.id)
+        runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
+        return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
     _close_if_changed(memory, rules, rule, run.at)
     before = incidents.open_for(memory, rule.id)
     known = violations.known(memory, rule.id, run.at)
-    late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
-    if late is not None and run.at < late:
-        # Two passes overlapped and this one looked earlier: what it saw is history, not news.
-        runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
-        return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
     transitions = lifecycle.transitions(known, run)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)

@@ -1,7 +1,7 @@
 """The sentences of a mail: numbers first, singular and plural right, and never more than a run saw. Pure."""
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 
 from sanityd.alerts.safe import escaped
 from sanityd.alerts.times import brief, length, moment
@@ -68,7 +68,8 @@ def _counted(fates: Mapping[Fate, int], words: Mapping[Fate, str], one: str, man
 def _duration(incident: Incident, alert: Alert, zone: tzinfo) -> list[str]:
     end = incident.resolved_at or alert.at
     span = f"from {moment(incident.opened_at, alert.at, zone)} to {brief(end, alert.at, zone)}"
-    return [f"It lasted {length(end - incident.opened_at)}, {span}."]
+    lasted = end - incident.opened_at
+    return [f"It lasted {length(lasted) if lasted >= timedelta(seconds=1) else 'less than a second'}, {span}."]
 
 
 def _last_look(alert: Alert, zone: tzinfo) -> list[str]:

@@ -1,12 +1,14 @@
 """The rows that break rules, each followed from its first sight to its end. Only differences are written."""
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
 
-from sanityd.model import Change, Fate, Key, Tracked, Transition, decode_values, encode_values
+from sanityd.model import Change, Fate, Key, Tracked, Transition, Value, decode_values, encode_values
 from sanityd.store.tables import insert_into, violations
 
 #: How long a resolved row is known, so that it can be told when it comes back.
@@ -27,10 +29,21 @@ def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
 
 
 def open_rows(connection: Connection, rule: str) -> list[Tracked]:
-    """A rule's open violations, oldest first."""
+    """A rule's open violations, oldest first, and in the order of their keys."""
     found = select(violations).where(violations.c.rule == rule, violations.c.open)
-    ordered = found.order_by(violations.c.first_seen, violations.c.fingerprint)
-    return [_tracked(row) for row in connection.execute(ordered).mappings()]
+    rows = (_tracked(row) for row in connection.execute(found).mappings())
+    return sorted(rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()]))
+
+
+def _rank(value: Value) -> tuple[int, Any]:
+    """Where a value stands among others of any type: numbers by size, all else by its text, nothing last."""
+    match value:
+        case None:
+            return 2, ""
+        case int() | float() | Decimal() if math.isfinite(value):
+            return 0, value
+        case _:
+            return 1, str(value)
 
 
 def apply(connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime) -> None:

@@ -163,3 +163,11 @@ def test_a_hundred_thousand_changes_take_two_statements(store: Store) -> None:
     with store.read() as memory:
         ended = memory.execute(text("SELECT count(*) FROM violations WHERE NOT open AND fate = 'row_gone'"))
         assert ended.scalar() == 100_000
+
+
+def test_open_rows_stand_in_the_order_of_their_keys(store: Store) -> None:
+    keys: list[Key] = [{"id": value} for value in (10, 9, None, "b", Decimal("9.5"), "a", 100)]
+    apply(store, [change(key) for key in keys])
+    with store.read() as memory:
+        found = [row.key["id"] for row in violations.open_rows(memory, "r")]
+    assert found == [9, Decimal("9.5"), 10, 100, "a", "b", None]

@@ -98,8 +98,13 @@ class Has(RowCheck):
             return f"{plural(count, 'has', 'have')} no row in {self.in_}{where}"
         if self.count == Count(0, 0):
             return f"{plural(count, 'has', 'have')} a row in {self.in_}{where}"
-        rows = plural(self.count.high if self.count.high is not None else self.count.low, "row", "rows")
-        return f"{plural(count, 'does', 'do')} not have {self.count} {rows} in {self.in_}{where}"
+        low, high = self.count.low, self.count.high
+        if high is None:
+            return f"{plural(count, 'has', 'have')} fewer than {low} rows in {self.in_}{where}"
+        rows = f"{high} {plural(high, 'row', 'rows')} in {self.in_}{where}"
+        if low == 0:
+            return f"{plural(count, 'has', 'have')} more than {rows}"
+        return f"{plural(count, 'does', 'do')} not have exactly {rows}"
 
     def _is_wrong(self, scope: Scope, other: Scope) -> ColumnElement[bool]:
         low, high = self.count.low, self.count.high

@@ -145,11 +145,13 @@ class _Reader:
         table = self._table((*place, "table"), raw["table"], None) if isinstance(raw.get("table"), str) else None
         self._check_notify((*place, "notify"), (text for _, text in texts(raw.get("notify"))))
         subject = None if spec is None else self._subject(name, spec, check, table, defaults)
+        if check is not None:
+            where = raw["where"] if isinstance(raw.get("where"), str) else None
+            source = table.source if table else str(raw.get("source"))
+            dialect = self.connections.dialect(source)
+            self.found += gate_problems(self.document, place, check.kind, where, check, dialect)
         if spec is None or check is None or subject is None or kind is None:
             return None
-        self.found += gate_problems(
-            self.document, place, kind, spec.where, check, self.connections.dialect(subject.source)
-        )
         notify = spec.notify if spec.notify is not None else defaults.notify or []
         if len(self.found) > before:
             return None

@@ -174,3 +174,8 @@ def test_a_folder_of_files_is_one_rules_file(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("rules:\n  b:\n    table: app.t\n    unique: x\n")
     rules = load(tmp_path, {})
     assert [(rule.id, rule.location) for rule in rules.rules.values()] == [("a", "a.yaml:3"), ("b", "b.yaml:2")]
+
+
+def test_a_mistake_in_one_key_hides_none_in_the_sql(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, '  r: {table: app.t, within: soon, always: "a = = 1", where: "b ((", key: [id]}\n')
+    assert len(found) == 3, found

@@ -12,3 +12,8 @@ def now() -> datetime:
 def stopwatch() -> float:
     """Seconds on a clock that never jumps; only differences mean something."""
     return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)

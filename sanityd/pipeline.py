@@ -18,11 +18,11 @@ from sanityd import __version__, clock, lifecycle
 from sanityd.alerts import dispatcher, policy
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.alerts.render import render
-from sanityd.checks import executor, planner
+from sanityd.checks import confirm, executor, planner
 from sanityd.errors import SourceError
 from sanityd.model import Alert, Change, Incident, Key, Outcome, Past, Reason, Run, Tracked, Transition
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.sources.open import open_source
+from sanityd.sources.views import Views
 from sanityd.store import audit, incidents, outbox, rules_seen, runs, violations
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
@@ -59,19 +59,60 @@ def evaluate(
     Parameters: `open_keys` are the open violations per rule, whose fate is looked up; `past` is what rules that learn
     have measured before. When the source doesn't answer, every run is `skipped`.
     """
-    invariants = [rule.invariant for rule in batch]
-    if not invariants:
+    if not batch:
         return
+    known, source = open_keys or {}, batch[0].source
+    suspects: list[tuple[Rule, Run]] = []
+    by_id = {rule.id: rule for rule in batch}
+    for run in _look(rules, source, batch, at, known, past or {}):
+        if confirm.is_suspect(by_id[run.rule].invariant, run, known.get(run.rule, {})):
+            suspects.append((by_id[run.rule], run))
+        else:
+            yield run
+    yield from _confirm(rules, source, suspects, at, known)
+
+
+def _look(
+    rules: RuleSet,
+    source: str,
+    batch: Sequence[Rule],
+    at: datetime,
+    open_keys: Mapping[str, Mapping[str, Key]],
+    past: Mapping[str, Past],
+) -> Iterator[Run]:
+    """One look at each rule, in one snapshot per source, all given back at the end."""
+    invariants = [rule.invariant for rule in batch]
     try:
-        source = open_source(rules.sources[batch[0].source])
-        try:
-            with source.snapshot() as snapshot:
-                plan = planner.plan(invariants, snapshot, past or {})
-                yield from executor.evaluate(plan, snapshot, open_keys or {}, at)
-        finally:
-            source.close()
+        with Views(rules.sources) as views:
+            snapshot = views.snapshot(source)
+            plan = planner.plan(invariants, snapshot, past, views.snapshot)
+            yield from executor.evaluate(plan, snapshot, open_keys, at)
     except SourceError as error:
         yield from (executor.skipped(invariant, at, error) for invariant in invariants)
+
+
+def _confirm(
+    rules: RuleSet,
+    source: str,
+    suspects: Sequence[tuple[Rule, Run]],
+    at: datetime,
+    open_keys: Mapping[str, Mapping[str, Key]],
+) -> Iterator[Run]:
+    """Look again at what two databases seem to disagree about: at once, and after a while, holding no snapshot."""
+    for wait in (False, True):
+        if wait and suspects:
+            clock.pause(max(rule.invariant.confirm.after for rule, _ in suspects).total_seconds())
+        seen = {run.rule: run for run in _look(rules, source, [rule for rule, _ in suspects], at, open_keys, {})}
+        left = []
+        for rule, first in suspects:
+            known = open_keys.get(rule.id, {})
+            run = confirm.confirmed(rule.invariant, first, seen[rule.id], known)
+            if confirm.is_suspect(rule.invariant, run, known):
+                left.append((rule, run))
+            else:
+                yield run
+        suspects = left
+    yield from (run for _, run in suspects)
 
 
 def run_batch(

@@ -13,6 +13,7 @@ from sanityd.rulefile import Document
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
+from sanityd.sources.views import Views
 
 
 def connected(rules: RuleSet) -> list[Problem]:
@@ -23,9 +24,9 @@ def connected(rules: RuleSet) -> list[Problem]:
         try:
             source = open_source(rules.sources[name])
             try:
-                with source.snapshot() as snapshot:
+                with source.snapshot() as snapshot, Views(rules.sources) as views:
                     for rule in batch:
-                        found += _of_rule(document, rule, snapshot)
+                        found += _of_rule(document, rule, snapshot, views)
                     found += _of_rights(document, name, source.can_write())
             finally:
                 source.close()
@@ -35,14 +36,16 @@ def connected(rules: RuleSet) -> list[Problem]:
     return sorted(found, key=lambda problem: (str(problem.path), problem.line, problem.column))
 
 
-def _of_rule(document: Document, rule: Rule, snapshot: Snapshot) -> Iterator[Problem]:
+def _of_rule(document: Document, rule: Rule, snapshot: Snapshot, views: Views) -> Iterator[Problem]:
+    # A rule that `for_each` made stands where it was written once.
+    place = ("rules", rule.id.partition("[")[0])
     try:
-        _try_statements(planner.look(rule.invariant, snapshot))
+        _try_statements(planner.look(rule.invariant, snapshot, views.snapshot))
     except CheckError as error:
         if error.word is not None:
-            yield document.problem(("rules", rule.id), error.message, error.hint, word=error.word)
+            yield document.problem(place, error.message, error.hint, word=error.word)
         else:
-            yield document.problem(("rules", rule.id, rule.invariant.kind), error.message, error.hint, key=True)
+            yield document.problem((*place, rule.invariant.kind), error.message, error.hint, key=True)
 
 
 def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Problem]:
@@ -56,6 +59,11 @@ def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Pro
 def _try_statements(look: Look) -> None:
     """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
     scope, check = look.scope, look.invariant.check
+    if look.other is not None:
+        # Each source reads its own half.
+        look.other.snapshot.rows(select(1).select_from(look.other.table).where(look.other.rows).limit(0))
+        scope.snapshot.rows(select(1).select_from(scope.table).where(scope.rows).limit(0))
+        return
     if isinstance(check, QueryCheck):
         statement = check.violations(scope)
     elif isinstance(check, AggregateCheck):

@@ -13,7 +13,7 @@ from sanityd.errors import SourceError
 from sanityd.model import Alert, Message, Outcome, PastRun, Run, Tracked, fingerprint
 from sanityd.pipeline import count_changes
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.sources.open import open_source
+from sanityd.sources.views import Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,13 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
     """Look at one rule. A source that doesn't answer gives a skipped run."""
     invariant: Invariant = rule.invariant
     try:
-        source = open_source(rules.sources[rule.source])
-        try:
-            with source.snapshot() as snapshot:
-                plan = planner.plan([invariant], snapshot)
-                [run] = executor.evaluate(plan, snapshot, {}, at)
-                form = plan.looks[0].form if plan.looks else "nothing"
-                return Trial(run, form, tuple(snapshot.sql(statement) for statement in snapshot.looked))
-        finally:
-            source.close()
+        with Views(rules.sources) as views:
+            snapshot = views.snapshot(rule.source)
+            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot)
+            [run] = executor.evaluate(plan, snapshot, {}, at)
+            form = plan.looks[0].form if plan.looks else "nothing"
+            looked = [one.sql(statement) for one in views.all() for statement in one.looked]
+            return Trial(run, form, tuple(looked))
     except SourceError as error:
         return Trial(executor.skipped(invariant, at, error), "nothing", ())
 

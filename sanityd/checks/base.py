@@ -13,7 +13,8 @@ SQL differs. It does no I/O.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,22 @@ from sanityd.checks.scope import Scope
 from sanityd.model import Past, Value, Violation
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a row wants of another table: from `low` to `high` counterparts (None: without end), found by `on`."""
+
+    on: Mapping[str, str]
+    table: str
+    where: str | None = None
+    low: int = 1
+    high: int | None = None
+
+    @property
+    def forbids(self) -> bool:
+        """Whether the evidence is of what must not be."""
+        return self.low == 0
 
 
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
@@ -104,6 +121,10 @@ class RowCheck(Check):
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row of which the rule can't tell, because a value is NULL."""
         return self.is_bad(scope).is_(None)
+
+    def claims(self) -> Sequence[Claim]:
+        """What it wants of other tables, for when they are in another source."""
+        return ()
 
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
         """Words for what may be wrong with a row, with the condition of each. Nothing when there is only one."""
@@ -224,6 +245,7 @@ __all__ = [
     "AggregateCheck",
     "CatalogCheck",
     "Check",
+    "Claim",
     "ColumnCheck",
     "FunctionCheck",
     "Judgement",

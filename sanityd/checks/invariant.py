@@ -108,6 +108,15 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm:
+    """How a suspect becomes a violation when two databases can't be seen at one instant: it is looked at again in fresh
+    snapshots, at once and `after` a while; with `again` False the first look counts."""
+
+    again: bool = True
+    after: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Invariant:
     """One promise about the data of one source."""
 
@@ -118,3 +127,11 @@ class Invariant:
     ladder: Ladder = Ladder()
     #: How many violating rows are followed one by one.
     cap: int = 1000
+    #: How a suspect becomes a violation, where evidence is in another source.
+    confirm: Confirm = Confirm()
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The other source that it looks into; None when all of it is in one."""
+        names = [TableName.parse(text, self.subject.sources, self.subject.source) for text in self.check.tables()]
+        return next((name.source for name in names if name.source != self.subject.source), None)

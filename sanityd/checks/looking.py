@@ -10,7 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
+from sanityd.checks import crosscheck
 from sanityd.checks.base import IN_SCOPE, ROWS, AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
+from sanityd.checks.crosscheck import Sides
 from sanityd.checks.planner import Look
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError, SourceError
@@ -121,14 +123,44 @@ def _from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violati
 def _see_aggregate(look: Look) -> Seen:
     scope, check = look.scope, look.invariant.check
     assert isinstance(check, AggregateCheck)
-    measures = check.measures(scope)
+    # A number that another source tells is asked from there.
+    measures = {} if look.other is not None else check.measures(scope)
     statement = select(func.count(), *measures.values()).select_from(scope.table).where(scope.rows)
     [(checked, *values)] = scope.snapshot.rows(statement)
+    measured = dict(zip(measures, values, strict=True))
+    if look.other is not None:
+        everything = select(func.count()).select_from(look.other.table)
+        [(measured["other"],)] = look.other.snapshot.rows(everything)
     if checked == 0 and look.invariant.subject.empty_fails is False:
         return Seen(0, 0, 0, (), measured=0.0)
-    judgement = check.judge(dict(zip(measures, values, strict=True)), checked, scope.now, look.past)
+    judgement = check.judge(measured, checked, scope.now, look.past)
     rows = sum(violation.rows for violation in judgement.violations)
     return Seen(len(judgement.violations), rows, checked, judgement.violations, measured=judgement.measured)
+
+
+def _see_across(look: Look) -> Seen:
+    scope, check = look.scope, look.invariant.check
+    assert look.other is not None
+    assert isinstance(check, RowCheck)
+    [claim] = check.claims()
+    sides = Sides(claim, scope, look.other)
+    [(checked,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(scope.rows))
+    cap = look.invariant.cap
+    found = crosscheck.compare(sides, cap)
+    shown = [name for name in look.invariant.subject.show if name not in look.key]
+    tracked = list(crosscheck.rows_of(sides, look.key, shown, found, cap)) if found.rows else []
+    rows = found.rows
+    if look.invariant.subject.nulls_fail:
+        unknown = and_(scope.rows, check.is_unknown(scope))
+        [(nulls,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(unknown))
+        columns = [scope.column(name) for name in (*look.key, *shown)]
+        missing = select(*columns).where(unknown).order_by(*columns[: len(look.key)]).limit(cap - len(tracked))
+        for row in scope.snapshot.rows(missing) if nulls and len(tracked) < cap else ():
+            end = len(look.key)
+            tracked.append(Violation(_values(look.key, row), shown=_values(shown, row[end:])))
+        rows += nulls
+    tracked = [replace(violation, key=_values(violation.key, tuple(violation.key.values()))) for violation in tracked]
+    return Seen(rows, rows, checked, tuple(tracked))
 
 
 def _see_catalog(look: Look) -> Seen:
@@ -167,6 +199,7 @@ def _from_function(look: Look, row: Mapping[str, Any]) -> Violation:
 
 _FORMS = {
     "row scan": _see_rows,
+    "across": _see_across,
     "query": _see_query,
     "aggregate": _see_aggregate,
     "catalog": _see_catalog,
@@ -210,6 +243,9 @@ _EXACT = ("bytea", "blob", "numeric", "decimal")
 
 def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:
     check = look.invariant.check
+    if look.other is not None:
+        # A comparison of two sources isn't made for single keys; beyond the cap nothing ends.
+        return {_fingerprint(look, key) for key in keys}
     if isinstance(check, RowCheck):
         columns = [look.scope.column(name) for name in look.key]
         statement = select(*columns).where(look.violating, _any_of(columns, look.key, keys))

@@ -4,7 +4,7 @@ no rows.
 A rule that can't be planned (a missing column, no key) is refused on its own; the others keep their plan.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -13,9 +13,12 @@ from sqlalchemy import ColumnElement, and_, or_
 from sanityd.checks.base import AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
-from sanityd.errors import CheckError
+from sanityd.errors import CheckError, SourceError
 from sanityd.model import Past
 from sanityd.sources.base import Snapshot
+
+#: Gives the snapshot of another source by its name. Raises SourceError when it doesn't answer.
+Elsewhere = Callable[[str], Snapshot]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Look:
     key: tuple[str, ...]
     #: A word for how: `row scan`, `query`, `aggregate`, `catalog` or `function`.
     form: str
+    #: The other table's scope, where that is in another source.
+    other: Scope | None = None
     #: What was measured before, for rules that learn from it.
     past: Past = ()
 
@@ -52,24 +57,31 @@ class Plan:
     refused: dict[str, CheckError] = field(default_factory=dict)
 
 
-def plan(invariants: Iterable[Invariant], snapshot: Snapshot, past: Mapping[str, Past] = MappingProxyType({})) -> Plan:
+def plan(
+    invariants: Iterable[Invariant],
+    snapshot: Snapshot,
+    past: Mapping[str, Past] = MappingProxyType({}),
+    elsewhere: Elsewhere | None = None,
+) -> Plan:
     """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost.
 
-    Parameters: `past` is what rules that learn have measured before.
+    Parameters: `past` is what rules that learn have measured before; `elsewhere` gives the snapshots of other sources.
     """
     looks: list[Look] = []
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
-            looks.append(replace(look(invariant, snapshot), past=past.get(invariant.id, ())))
+            looks.append(replace(look(invariant, snapshot, elsewhere), past=past.get(invariant.id, ())))
         except CheckError as error:
             refused[invariant.id] = error
     return Plan(tuple(looks), refused)
 
 
-def look(invariant: Invariant, snapshot: Snapshot) -> Look:
+def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None = None) -> Look:
     """How one invariant will be looked at. Raises CheckError when it can't be."""
     scope = Scope(snapshot, invariant.subject)
+    if invariant.elsewhere is not None:
+        return _look_across(invariant, scope, elsewhere)
     match invariant.check:
         case RowCheck():
             form, key = "row scan", scope.key
@@ -86,3 +98,23 @@ def look(invariant: Invariant, snapshot: Snapshot) -> Look:
     for name in invariant.subject.show if isinstance(invariant.check, RowCheck) else ():
         scope.column(name)
     return Look(invariant, scope, key, form)
+
+
+def _look_across(invariant: Invariant, scope: Scope, elsewhere: Elsewhere | None) -> Look:
+    assert invariant.elsewhere is not None
+    if elsewhere is None:
+        raise CheckError(f"`{invariant.elsewhere}` is another source, which is not looked into here")
+    try:
+        theirs = elsewhere(invariant.elsewhere)
+    except SourceError as error:
+        raise CheckError(f"its evidence can't be read: {error.message}", error.hint) from None
+    check = invariant.check
+    if isinstance(check, RowCheck):
+        [claim] = check.claims()
+        other = scope.other(claim.table, claim.where, theirs)
+        for mine, there in claim.on.items():
+            scope.column(mine)
+            other.column(there)
+        return Look(invariant, scope, scope.key, "across", other)
+    [text] = check.tables()
+    return Look(invariant, scope, ("fault",), "aggregate", scope.other(text, None, theirs))

@@ -150,17 +150,15 @@ class Scope:
         """All rows that the rule is about."""
         return and_(self.judged, self.in_window)
 
-    def other(self, text: str, where: str | None = None) -> "Scope":
-        """Another table of the same source, as the rule names it; all of its rows, or those picked by `where`."""
+    def other(self, text: str, where: str | None = None, snapshot: Snapshot | None = None) -> "Scope":
+        """Another table, as the rule names it; all of its rows, or those picked by `where`.
+
+        Parameters: `snapshot` is the one of its source, where that is another.
+        """
         name = TableName.parse(text, self.subject.sources, self.subject.source)
-        if name.source != self.subject.source:
-            raise CheckError(
-                f"`{text}` is in another source than `{self.name}`",
-                "This version compares tables of one source; put both into the same source.",
-            )
         subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
         # A table that is compared with itself needs a second name, or its columns would mean the outer row.
-        return Scope(self.snapshot, subject, alias="other" if name == self.subject.table else None)
+        return Scope(snapshot or self.snapshot, subject, alias="other" if name == self.subject.table else None)
 
     def _is_older(self, age: Age) -> ColumnElement[bool]:
         return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
 from sanityd.checks.base import Check, FunctionCheck
-from sanityd.checks.invariant import Invariant, Ladder, Subject, TableName
+from sanityd.checks.invariant import Confirm, Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
 from sanityd.rulefile import Document, texts
@@ -148,8 +148,7 @@ class _Reader:
         if check is not None:
             where = raw["where"] if isinstance(raw.get("where"), str) else None
             source = table.source if table else str(raw.get("source"))
-            dialect = self.connections.dialect(source)
-            self.found += gate_problems(self.document, place, check.kind, where, check, dialect)
+            self.found += gate_problems(self.document, place, check, where, self._dialects(source, check))
         if spec is None or check is None or subject is None or kind is None:
             return None
         notify = spec.notify if spec.notify is not None else defaults.notify or []
@@ -164,6 +163,7 @@ class _Reader:
                 subject=subject,
                 ladder=spec.severity or defaults.severity or Ladder(),
                 cap=alerts.limits.tracked_rows,
+                confirm=spec.confirm or Confirm(),
             ),
             schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
             notify=tuple(notify),
@@ -175,6 +175,13 @@ class _Reader:
             location=self.document.location(place),
             meaning=_meaning(kind, check, subject),
         )
+
+    def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
+        """The dialect of the rule's own SQL, and that of what its check says of another table."""
+        own = self.connections.dialect(source)
+        there = [text.split(".", maxsplit=1)[0] for text in check.tables()]
+        other = next((name for name in there if name in self.connections.source_names), source)
+        return own, self.connections.dialect(other)
 
     def _kind(self, name: str, raw: Mapping[str, Any]) -> str | None:
         kinds = [key for key in raw if key in self.kinds]
@@ -224,8 +231,11 @@ class _Reader:
         if spec.source is not None and source not in names:
             self.found.append(self._no_such_source((*place, "source"), spec.source))
             return None
-        for other in check.tables() if check else ():
-            self._other_table(place, other, source)
+        others = [self._other_table(place, other, source) for other in (check.tables() if check else ())]
+        if len(others) > 1 and check and any(other is not None and other.source != source for other in others):
+            advice = "make one rule of each"
+            message = f"`{check.kind}` of several tables can't be compared with another source"
+            self.found.append(self.document.problem((*place, check.kind), message, advice, key=True))
         return Subject(
             source=source,
             table=table,
@@ -285,14 +295,8 @@ class _Reader:
                 self.found.append(self.document.problem(place, str(error), advice))
             return None
 
-    def _other_table(self, place: Place, text: str, source: str) -> None:
-        where = self.document.find(place, text) or place
-        table = self._table(where, text, source)
-        if table is not None and table.source != source:
-            message = f"`{text}` is in another source than the rule's table"
-            self.found.append(
-                self.document.problem(where, message, "this version compares tables of one source with each other")
-            )
+    def _other_table(self, place: Place, text: str, source: str) -> TableName | None:
+        return self._table(self.document.find(place, text) or place, text, source)
 
     def _no_such_source(self, place: Place, name: str) -> Problem:
         names = self.connections.source_names

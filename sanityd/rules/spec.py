@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sanityd.checks.base import fault
-from sanityd.checks.invariant import Age, Ladder, Step
+from sanityd.checks.invariant import Age, Confirm, Ladder, Step
 from sanityd.durations import duration
 from sanityd.model import Severity
 from sanityd.schedule import Schedule, parse_schedule
@@ -61,6 +61,18 @@ def _schedule(value: Any) -> Any:
         return parse_schedule(value)
     except ValueError as error:
         raise fault(f"`{value}` is not a schedule", str(error)) from None
+
+
+def _confirm(value: Any) -> Any:
+    if isinstance(value, Confirm) or value is None:
+        return value
+    if value == "no":
+        return Confirm(again=False)
+    words = str(value).removeprefix("again after ")
+    try:
+        return Confirm(after=duration(words))
+    except ValueError:
+        raise fault(f"`{value}` is no way to confirm", "write `no`, or `again after 30s`") from None
 
 
 def _zone(value: Any) -> Any:
@@ -116,6 +128,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AgeOf = Annotated[Age, BeforeValidator(_age)]
 When = Annotated[Schedule, BeforeValidator(_schedule)]
 Severities = Annotated[Ladder, BeforeValidator(_ladder)]
+HowSure = Annotated[Confirm, BeforeValidator(_confirm)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
@@ -157,7 +170,7 @@ class RuleSpec(Defaults):
     window: AgeOf | None = None
     key: Names | None = None
     show: Names | None = None
-    confirm: Literal["no"] | None = None
+    confirm: HowSure | None = None
     why: str = ""
     fix: str = ""
     enabled: bool = True

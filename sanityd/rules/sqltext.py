@@ -9,15 +9,20 @@ Place = tuple[str | int, ...]
 
 
 def gate_problems(
-    document: Document, place: Place, kind: str, where: str | None, check: Check, dialect: str | None
+    document: Document, place: Place, check: Check, where: str | None, dialects: tuple[str | None, str | None]
 ) -> list[Problem]:
-    """What the gate refuses in a rule, at its place inside the YAML value. Without a dialect, common SQL counts."""
-    texts = [(gate_predicate, (*place, "where"), where)] if where is not None else []
-    texts += [(gate_predicate, document.find((*place, kind), sql) or (*place, kind), sql) for sql in check.sql()]
+    """What the gate refuses in a rule, at its place inside the YAML value.
+
+    Parameters: `dialects` are those of the rule's source and of what its check says; without one, common SQL counts.
+    """
+    own, others = dialects
+    inside = (*place, check.kind)
+    texts = [(gate_predicate, (*place, "where"), where, own)] if where is not None else []
+    texts += [(gate_predicate, document.find(inside, sql) or inside, sql, others) for sql in check.sql()]
     if (query := check.query_sql()) is not None:
-        texts.append((gate_query, document.find((*place, kind), query) or (*place, kind), query))
+        texts.append((gate_query, document.find(inside, query) or inside, query, own))
     found = []
-    for gate, path, sql in texts:
+    for gate, path, sql, dialect in texts:
         try:
             gate(sql, dialect or "")
         except GateRefusal as refusal:

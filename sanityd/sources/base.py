@@ -116,6 +116,10 @@ class Snapshot(ABC):
         when the connection is lost."""
 
     @abstractmethod
+    def stream(self, statement: AnySelect) -> Iterator[AnyRow]:
+        """Run one SELECT and give its rows one after the other, in bounded memory. Raises as `rows` does."""
+
+    @abstractmethod
     def query(self, sql: str) -> "ColumnElement[Any] | Any":
         """A user's SELECT, gated, as a subquery that `rows` can select from."""
 

@@ -23,6 +23,8 @@ from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, S
 from sanityd.sources.catalog import TableInfo
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
+#: How many rows of a stream are fetched at once.
+STREAM = 5_000
 #: How long a database may take to answer at all, in seconds.
 CONNECT_TIMEOUT = 10
 
@@ -193,6 +195,13 @@ class EngineSnapshot(Snapshot):
         self.looked.append(statement)
         with self._in_our_words():
             return self._connection.execute(statement).all()
+
+    def stream(self, statement: AnySelect) -> Iterator[AnyRow]:
+        """Run one SELECT with a cursor in the database, where the driver would else fetch everything."""
+        self.looked.append(statement)
+        streaming = {"yield_per": STREAM}
+        with self._in_our_words(), self._connection.execute(statement, execution_options=streaming) as result:
+            yield from result
 
     def query(self, sql: str) -> Subquery:
         """A user's SELECT, gated, as a subquery; its columns are asked from the database, without reading a row."""

@@ -1,14 +1,14 @@
 """`has`: every row has its counterpart in another table."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
-from sanityd.checks.base import Check, RowCheck, Scope, fault, plural
+from sanityd.checks.base import Check, Claim, RowCheck, Scope, fault, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,10 @@ class Has(RowCheck):
     def sql(self) -> Iterable[str]:
         """The condition on the counterparts."""
         return () if self.where is None else (self.where,)
+
+    def claims(self) -> Sequence[Claim]:
+        """So many counterparts."""
+        return (Claim(self.on, self.in_, self.where, self.count.low, self.count.high),)
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row with too few or too many counterparts."""

@@ -1,12 +1,12 @@
 """`references`: every value exists in another table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
-from sanityd.checks.base import RowCheck, Scope, fault, plural
+from sanityd.checks.base import Claim, RowCheck, Scope, fault, plural
 from sanityd.checks.kinds.has import same_row
 
 
@@ -47,6 +47,10 @@ class References(RowCheck):
     def sql(self) -> Iterable[str]:
         """The condition on the rows pointed at."""
         return () if self.where is None else (self.where,)
+
+    def claims(self) -> Sequence[Claim]:
+        """At least one row, in each table pointed at."""
+        return [Claim(on, table, self.where) for table, on in self._by_table().items()]
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row that points at nothing."""

@@ -1,0 +1,92 @@
+"""Values of two databases, compared as values: pure, and the same for whatever a driver makes of them.
+
+`1`, `1.0` and `'1'` are one value where one side is a number, a UUID is the same in every form, a time is an instant.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from sanityd.sources.catalog import Family
+from sanityd.sources.values import epoch_microseconds, read_instant
+
+Canonical = Callable[[Any], str]
+
+#: Bytes of a digest: of a trillion keys, two share one with a chance of one in 10^15.
+SIZE = 16
+_NUMBERS = (Family.INTEGER, Family.NUMBER, Family.BOOLEAN)
+_TIMES = (Family.TIMESTAMP, Family.TIMESTAMPTZ)
+
+
+def canonicals(mine: Family, my_zone: tzinfo, theirs: Family, their_zone: tzinfo) -> tuple[Canonical, Canonical]:
+    """How to write a value of each side, so that equal values are equal texts.
+
+    Parameters: the families of the two columns, and the zones in which times without one are meant.
+    """
+    both = (mine, theirs)
+    if Family.UUID in both:
+        return _uuid, _uuid
+    if any(family in _TIMES for family in both):
+        return _instant(mine, my_zone), _instant(theirs, their_zone)
+    if Family.DATE in both:
+        return _date, _date
+    if any(family in _NUMBERS for family in both):
+        return _number, _number
+    return _text, _text
+
+
+def digest(values: Sequence[Any], canonical: Sequence[Canonical]) -> bytes:
+    """The identity of a key, in `SIZE` bytes."""
+    parts = [write(value) for write, value in zip(canonical, values, strict=True)]
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=SIZE).digest()
+
+
+def _text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    try:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value).strip())
+    except InvalidOperation:
+        return f"text {value}"
+    if not number.is_finite():
+        return str(number)
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
+
+
+def _uuid(value: Any) -> str:
+    if isinstance(value, UUID):
+        return value.hex
+    try:
+        raw = bytes(value) if isinstance(value, bytes | bytearray | memoryview) else None
+        return (UUID(str(value)) if raw is None else UUID(bytes=raw)).hex
+    except ValueError:
+        return f"text {_text(value)}"
+
+
+def _date(value: Any) -> str:
+    return value.date().isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _instant(family: Family, zone: tzinfo) -> Canonical:
+    # MariaDB gives the instants of TIMESTAMP bare, in the session's zone, which is UTC.
+    meant = UTC if family is Family.TIMESTAMPTZ else zone
+
+    def write(value: Any) -> str:
+        if isinstance(value, datetime):
+            return str(epoch_microseconds(value if value.tzinfo else value.replace(tzinfo=meant)))
+        if isinstance(value, date):
+            return str(epoch_microseconds(datetime(value.year, value.month, value.day, tzinfo=meant)))
+        found = read_instant(value, meant)
+        return f"text {value}" if found is None else str(found)
+
+    return write

@@ -1,0 +1,174 @@
+"""Rows of one database and their evidence in another: each pair of databases, every way to count, values as values."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from sanityd import clock, pipeline
+from sanityd.model import Outcome, Run
+from sanityd.rules.load import load
+
+DATABASES = ("sqlite", "postgres", "mariadb")
+PAIRS = [pair for pair in product(DATABASES, DATABASES) if pair[0] != pair[1]]
+
+
+@dataclass
+class Two:
+    """Two databases, and rules that look from one into the other."""
+
+    folder: Path
+    urls: dict[str, str]
+    engines: dict[str, Engine] = field(default_factory=dict)
+
+    def sql(self, name: str, *statements: str) -> None:
+        """Do something in one of them."""
+        engine = self.engines.setdefault(name, create_engine(self.urls[name]))
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def look(self, rule: dict[str, Any]) -> Run:
+        """What one rule finds."""
+        path = self.folder / "rules.yaml"
+        sources = {"app": "${APP}", "mail": "${MAIL}"}
+        path.write_text(json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}}))
+        rules = load(path, {name.upper(): url for name, url in self.urls.items()})
+        [run] = pipeline.evaluate(rules, list(rules.rules.values()), datetime.now(UTC))
+        return run
+
+
+@pytest.fixture
+def two(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
+    """The databases named by the test, and no time to lose."""
+    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
+    app, mail = request.param
+    urls = {"app": request.getfixturevalue(app), "mail": request.getfixturevalue(mail)}
+    made = Two(tmp_path, urls)
+    yield made
+    for engine in made.engines.values():
+        engine.dispose()
+
+
+@pytest.fixture
+def people(two: Two) -> Two:
+    """Five people here; there two mails of the first, one of the second, one of nobody, and one of somebody unknown."""
+    two.sql("app", "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), age INTEGER)")
+    two.sql("app", "INSERT INTO people VALUES (1,'a',1),(2,'b',2),(3,'A',3),(4,NULL,4),(5,'a ',5)")
+    two.sql("mail", "CREATE TABLE mails (id INTEGER PRIMARY KEY, person_id INTEGER, address VARCHAR(80), sent INTEGER)")
+    two.sql("mail", "INSERT INTO mails VALUES (1,1,'a',1),(2,1,'a',0),(3,2,'b',1),(4,NULL,NULL,1),(5,99,'z',1)")
+    return two
+
+
+def ids(run: Run) -> list[Any]:
+    """What violates."""
+    assert run.error is None, run.error
+    return [violation.key["id"] for violation in run.tracked]
+
+
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+@pytest.mark.parametrize(
+    ("has", "expected"),
+    [
+        ({"on": {"id": "person_id"}}, [3, 4, 5]),
+        ({"on": {"id": "person_id"}, "where": "sent = 0"}, [2, 3, 4, 5]),
+        ({"on": {"id": "person_id"}, "count": "at most 1"}, [1]),
+        ({"on": {"id": "person_id"}, "count": "exactly 1"}, [1, 3, 4, 5]),
+        ({"on": {"id": "person_id"}, "count": "at least 2"}, [2, 3, 4, 5]),
+        ({"on": {"id": "person_id"}, "count": "none"}, [1, 2]),
+        ({"on": {"email": "address"}}, [3, 5]),
+        ({"on": {"id": "person_id", "email": "address"}}, [3, 5]),
+    ],
+)
+def test_counterparts_in_another_database_are_counted(people: Two, has: dict[str, Any], expected: list[int]) -> None:
+    run = people.look({"table": "app.people", "has": {"in": "mail.mails", **has}})
+    assert ids(run) == expected
+    assert (run.violations, run.checked, run.outcome) == (len(expected), 5, Outcome.COMPLETE)
+
+
+@pytest.mark.parametrize("two", [("sqlite", "postgres")], indirect=True, ids="-".join)
+def test_the_rest_of_a_rule_means_what_it_means_within_one_database(people: Two) -> None:
+    unknown = people.look(
+        {
+            "table": "app.people",
+            "has": {"in": "mail.mails", "on": {"email": "address"}},
+            "nulls": "fail",
+            "show": ["age"],
+        }
+    )
+    assert sorted((v.key["id"], v.shown["age"]) for v in unknown.tracked) == [(3, 3), (4, 4), (5, 5)]
+    narrowed = people.look({"table": "mail.mails", "references": {"person_id": "app.people.id"}, "where": "id <> 5"})
+    assert ids(narrowed) == []
+    dangling = people.look({"table": "mail.mails", "references": {"person_id": "app.people.id"}})
+    assert ids(dangling) == [5]
+    count = people.look({"table": "app.people", "row_count": {"equals": "mail.mails"}})
+    assert (count.violations, count.measured) == (0, 5)
+    fewer = people.look({"table": "app.people", "where": "id > 1", "row_count": {"equals": "mail.mails"}})
+    assert fewer.violations == 1
+
+
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
+    pg = {name: url.startswith("postgresql") for name, url in two.urls.items()}
+    ref = {name: "uuid" if pg[name] else "varchar(40)" for name in pg}
+    moment = {name: "timestamp" if pg[name] else "datetime" for name in pg}
+    two.sql(
+        "app",
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, ref {ref['app']}, at {moment['app']}, price DECIMAL(9,3))",
+        "INSERT INTO a VALUES (1, 1, '0f5c3f6e-1111-4222-8333-44445555666a', '2026-01-01 10:00:00', 1.5),"
+        " (2, 2, '0f5c3f6e-1111-4222-8333-44445555666b', '2026-01-01 11:00:00', 2)",
+    )
+    two.sql(
+        "mail",
+        f"CREATE TABLE b (id INTEGER PRIMARY KEY, n VARCHAR(9), ref {ref['mail']}, at {moment['mail']}, price FLOAT)",
+        "INSERT INTO b VALUES (1, '1.0', '0F5C3F6E-1111-4222-8333-44445555666A', '2026-01-01 10:00:00', 1.50)",
+    )
+    columns = ["n", "at", "price"] + (["ref"] if any(pg.values()) else [])
+    for column in columns:
+        run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}})
+        assert ids(run) == [2], column
+
+
+@pytest.mark.parametrize("two", [("postgres", "mariadb")], indirect=True, ids="-".join)
+def test_more_than_the_cap_is_counted_exactly(two: Two) -> None:
+    two.sql("app", "CREATE TABLE a (id INTEGER PRIMARY KEY)", "INSERT INTO a SELECT * FROM generate_series(1, 3000)")
+    two.sql("mail", "CREATE TABLE b (id INTEGER PRIMARY KEY)", "INSERT INTO b VALUES (1500)")
+    run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {"id": "id"}}})
+    assert (run.violations, len(run.tracked), run.outcome) == (2999, 1000, Outcome.TRUNCATED)
+
+
+@pytest.mark.parametrize("two", [("sqlite", "mariadb"), ("mariadb", "postgres")], indirect=True, ids="-".join)
+def test_a_source_that_is_down_makes_the_rule_unknown_and_not_green(people: Two) -> None:
+    people.urls["mail"] = "postgresql://u:pa55word@127.0.0.1:1/x"
+    run = people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})
+    assert run.outcome is Outcome.ERRORED
+    assert "pa55word" not in f"{run.error} {run.hint}"
+
+
+@pytest.mark.parametrize("two", [("sqlite", "postgres"), ("postgres", "mariadb")], indirect=True, ids="-".join)
+def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
+    people: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail was on its way between the two databases."""
+
+    def arrive(_seconds: float) -> None:
+        people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
+
+    monkeypatch.setattr(clock, "pause", arrive)
+    run = people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})
+    assert (ids(run), run.violations, run.rows) == ([5], 1, 1)
+
+
+@pytest.mark.parametrize("two", [("sqlite", "postgres")], indirect=True, ids="-".join)
+def test_nothing_suspicious_is_not_waited_for(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "pause", lambda seconds: pytest.fail(f"waited for {seconds} s"))
+    people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1), (8, 5, NULL, 1)")
+    assert ids(people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})) == []
+    rule = {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "id"}, "count": "none"}, "confirm": "no"}
+    assert len(ids(people.look(rule))) == 5

@@ -76,6 +76,11 @@ class Work:
     reload: Callable[[], Sequence[Batch]]
 
 
+def hold_signals() -> None:
+    """Keep the signals until `Timetable.run` fetches them; before any thread starts, and before a SIGHUP could kill."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 class Timetable:
     """Runs batches at their times, in threads, until stopped."""
 
@@ -108,8 +113,8 @@ class Timetable:
         self._scheduler.add_job(
             self.work.deliver, "interval", seconds=DELIVER_EVERY.total_seconds(), executor="delivery", id="delivery"
         )
-        # Blocked before any thread starts, and fetched by the main thread: no handler can interrupt a lock.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        # Fetched by the main thread, so that no handler can interrupt a lock.
+        hold_signals()
         self._scheduler.start()
         try:
             self._wait()

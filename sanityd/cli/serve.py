@@ -27,8 +27,9 @@ def command(ctx: click.Context, path: Path) -> None:
     """Check the rules on their schedules and mail what changes, until SIGTERM. SIGHUP reads the rules again."""
     from sanityd import telemetry
     from sanityd.rules.load import load
-    from sanityd.scheduler import Timetable, Work
+    from sanityd.scheduler import Timetable, Work, hold_signals
 
+    hold_signals()
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     store = open_store(rules)

@@ -16,9 +16,11 @@ from sanityd.errors import StoreError
 HEAD = "0001"
 _WAIT_SECONDS = 10
 
-#: What SQLite says, in words for the operator. Its texts hold no data.
-_SQLITE_FAULTS = {
-    "locked": ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again."),
+_LOCKED = ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again.")
+#: What the databases say, in words for the operator. Their texts hold no data.
+_FAULTS = {
+    "locked": _LOCKED,
+    "lock timeout": _LOCKED,
     "readonly": ("can't be written", "Give the user that runs sanityd the right to write the file and its folder."),
     "full": ("can't grow: the disk is full", "Free some space; nothing was recorded or mailed meanwhile."),
     "not a database": ("is not a SQLite database", "Move the file away, or name another in `state:`."),
@@ -75,6 +77,7 @@ class Store:
         with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 # The same for PostgreSQL: one writer at a time. The lock ends with the transaction.
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
             yield connection
 
@@ -171,7 +174,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _fault(name: str, error: SQLAlchemyError) -> StoreError:
     cause = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
-    for sign, (what, hint) in _SQLITE_FAULTS.items():
+    for sign, (what, hint) in _FAULTS.items():
         if sign in cause:
             return StoreError(f"the store ({name}) {what}", hint)
     kind = type(error.orig if isinstance(error, DBAPIError) and error.orig else error).__name__

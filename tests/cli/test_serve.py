@@ -43,7 +43,7 @@ def daemon(project: Project, catcher: Catcher, tmp_path: Path) -> Iterator[subpr
         running.wait()
 
 
-def wait_until(true: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
     """Fails the test when something does not come to be."""
     end = time.monotonic() + seconds
     while not true():

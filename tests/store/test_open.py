@@ -243,3 +243,14 @@ def test_who_comes_while_a_store_is_being_made_waits_for_it(
     assert made.wait(30)
     Store.open(url, tmp_path).close()
     first.join(30)
+
+
+def test_a_server_whose_store_is_locked_is_not_waited_for_without_end(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sanityd.store.open._WAIT_SECONDS", 1)
+    first, second = Store.open(postgres, tmp_path), Store.open(postgres, tmp_path)
+    with first.write(), pytest.raises(StoreError, match="locked by somebody else"), second.write():
+        pass
+    first.close()
+    second.close()

@@ -33,7 +33,9 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
         for violation in second.tracked
         if first.truncated or _mark(second, violation) in before or _mark(second, violation) in known
     )
-    violations = min(first.violations, second.violations - (len(second.tracked) - len(kept)))
+    violations = second.violations - (len(second.tracked) - len(kept))
+    if first.truncated or second.truncated:
+        violations = min(violations, first.violations)
     rows = second.rows - (second.violations - violations)
     return replace(
         second,

@@ -118,7 +118,11 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ("  r:\n    table: app.t\n    unique: a\n    schedule: sometimes\n", "4:15 `sometimes` is not a schedule | "),
         ("  r:\n    table: app.t\n    unique: a\n    within: 10m\n", "4:13 `10m` does not say which column"),
         ("  r:\n    table: app.t\n    unique: a\n    remedy: x\n", "4:5 `remedy` (repairs) is not in this version"),
-        ("  r:\n    table: app.t\n    has: {in: other.x, on: {a: b}}\n", "3:15 `other.x` is in another source"),
+        (
+            "  r:\n    table: app.t\n    references: {a: other.x.id, b: y.id}\n",
+            "3:5 `references` of several tables can't be compared with another source | make one rule of each",
+        ),
+        ("  r:\n    table: app.t\n    not_null: a\n    confirm: maybe\n", "4:14 `maybe` is no way to confirm"),
         (
             "  r:\n    table: app.t\n    has: {in: x, on: {a: b}, count: at most some}\n",
             "3:37 `at most some` is not a count",

@@ -55,9 +55,10 @@ class Has(RowCheck):
     has: {in: app.mails, on: {id: person_id}, count: at most 1}
     ```
 
-    `on` maps columns of the rule's table to columns of the other; several make a composite key. `where` picks among the
-    counterparts. `count` is `at least 1` (the default), `at most N`, `exactly N` or `none`. A row whose own column is
-    NULL passes unless the rule says `nulls: fail`; a NULL on the other side never hides anything.
+    The other table may be in another source. `on` maps columns of the rule's table to columns of the other; several
+    make a composite key. `where` picks among the counterparts. `count` is `at least 1` (the default), `at most N`,
+    `exactly N` or `none`. A row whose own column is NULL passes unless the rule says `nulls: fail`; a NULL on the
+    other side never hides anything.
     """
 
     kind: ClassVar[str] = "has"

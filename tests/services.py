@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, NullPool, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, NullPool, create_engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 PATIENCE = 60.0
 
@@ -57,8 +57,11 @@ class Server(ABC):
             return server._url.read_text()
 
     def stop(self) -> None:
-        """Stop it, if it was started."""
-        if self.folder.exists():
+        """Stop it, if it runs.
+
+        It is asked first: after the machine's restart the number in a file is another process's, or nobody's.
+        """
+        if self._url.exists() and self._answers(make_url(self._url.read_text())):
             self._stop()
 
     def _start(self) -> None:
@@ -69,7 +72,12 @@ class Server(ABC):
             shutil.chown(self.folder, self.account)
             shutil.chown(self.log, self.account)
         url = self._launch(program, _free_port(), secrets.token_hex(12))
-        self._wait(url)
+        until = time.monotonic() + PATIENCE
+        while not self._answers(url):
+            if time.monotonic() > until:
+                self._stop()
+                raise RuntimeError(f"{self.name} does not answer:\n{self._last_words()}")
+            time.sleep(0.1)
         self._url.write_text(url.render_as_string(hide_password=False))
 
     @abstractmethod
@@ -119,18 +127,12 @@ class Server(ABC):
             raise Missing(f"{self.name}: it refuses to run as root, and there is no account `{self.account}`") from None
         return {"user": self.account, "group": group, "extra_groups": []}
 
-    def _wait(self, url: URL) -> None:
-        engine = create_engine(url, poolclass=NullPool)
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with engine.connect() as connection:
-                    connection.execute(text("SELECT 1"))
-                return
-            except OperationalError:
-                if time.monotonic() > until:
-                    raise RuntimeError(f"{self.name} does not answer:\n{self._last_words()}") from None
-                time.sleep(0.1)
+    def _answers(self, url: URL) -> bool:
+        try:
+            with create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 10}).connect():
+                return True
+        except SQLAlchemyError:
+            return False
 
 
 class PostgreSQL(Server):
@@ -152,8 +154,7 @@ class PostgreSQL(Server):
         return URL.create("postgresql+psycopg", "owner", password, "127.0.0.1", port, "postgres")
 
     def _stop(self) -> None:
-        if (self.data / "postmaster.pid").exists():
-            self._run(self._program(self.program), "stop", "-w", "-m", "immediate", f"--pgdata={self.data}")
+        self._run(self._program(self.program), "stop", "-w", "-m", "immediate", f"--pgdata={self.data}")
 
 
 class MariaDB(Server):
@@ -184,10 +185,8 @@ class MariaDB(Server):
         return URL.create("mysql+pymysql", "owner", password, "127.0.0.1", port, "mysql")
 
     def _stop(self) -> None:
-        number = self.folder / "pid.shell"
-        if number.exists():
-            with suppress(ProcessLookupError):
-                os.kill(int(number.read_text()), signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(int((self.folder / "pid.shell").read_text()), signal.SIGKILL)
 
 
 class Run:

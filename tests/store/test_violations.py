@@ -43,7 +43,7 @@ def counted(store: Store) -> Iterator[list[int]]:
     sent: list[int] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, many: bool) -> None:
-        if not statement.startswith(("BEGIN", "SELECT pg_")):
+        if not statement.startswith(("BEGIN", "SET LOCAL", "SELECT pg_")):
             sent.append(len(rows) if many else 1)
 
     event.listen(store.engine, "before_cursor_execute", note)

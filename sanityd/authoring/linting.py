@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from sanityd import rulefile
 from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, QueryCheck
+from sanityd.checks.base import AggregateCheck, QueryCheck, RowCheck
 from sanityd.checks.planner import Look
 from sanityd.errors import CheckError, Problem, SourceError
 from sanityd.rulefile import Document
@@ -64,10 +64,13 @@ def _try_statements(look: Look) -> None:
         look.other.snapshot.rows(select(1).select_from(look.other.table).where(look.other.rows).limit(0))
         scope.snapshot.rows(select(1).select_from(scope.table).where(scope.rows).limit(0))
         return
-    if isinstance(check, QueryCheck):
-        statement = check.violations(scope)
-    elif isinstance(check, AggregateCheck):
-        statement = select(1, *check.measures(scope).values()).select_from(scope.table).where(scope.rows)
-    else:
-        statement = select(1).select_from(scope.table).where(look.violating)
+    match check:
+        case RowCheck():
+            statement = select(1).select_from(scope.table).where(look.violating)
+        case QueryCheck():
+            statement = check.violations(scope)
+        case AggregateCheck():
+            statement = select(1, *check.measures(scope).values()).select_from(scope.table).where(scope.rows)
+        case _:
+            return
     scope.snapshot.rows(statement.limit(0))

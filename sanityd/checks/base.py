@@ -5,6 +5,7 @@
     │   └── ColumnCheck   is_bad_value(scope, column, expected) -> condition on one value
     ├── QueryCheck        violations(scope) -> SELECT of the keys that violate
     ├── AggregateCheck    measures(scope) -> values of the whole scope; judge(...) -> violations
+    ├── PairCheck      agreement() -> two tables that agree row for row
     ├── CatalogCheck      judge(table) -> violations, from what the catalog says of the table
     └── FunctionCheck     find(read) -> violations, by the user's own code
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement, or_
 
@@ -44,6 +45,45 @@ class Claim:
         return self.low == 0
 
 
+class There(BaseModel):
+    """Another table, or a SELECT in a source in place of one. The bare name of a table is the short form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    table: str | None = Field(None, description="The table: `source.table`.")
+    source: str | None = Field(None, description="The source that the query runs in.")
+    query: str | None = Field(None, description="A SELECT whose columns are what the rule names.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"table": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.table is None) == (self.source is None or self.query is None):
+            raise fault("needs a table, or a source and a query", "write `source.table`, or `{source: …, query: …}`")
+        return self
+
+    def __str__(self) -> str:
+        """How it is called in sentences."""
+        return self.table or f"the query in {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What two tables have in common: rows with the same `on` have the same values in `compare`.
+
+    `there` is the other table or query, narrowed by `where`; `extra_fails` says whether it may have rows of its own.
+    """
+
+    there: There
+    on: Mapping[str, str]
+    compare: Mapping[str, str]
+    where: str | None = None
+    extra_fails: bool = True
+
+
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
     """A mistake in a rule's options: what is wrong, what to write instead, and the word of it that is to blame."""
     return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": word})
@@ -65,7 +105,7 @@ class Check(BaseModel, ABC):
     judges_nulls: ClassVar[bool] = False
     #: Whether a scope without rows is a violation when the rule doesn't say (`when_empty`).
     empty_fails: ClassVar[bool] = False
-    #: Whether the rule names a `table` (else a `source`).
+    #: Whether the rule names a `table` (else a `source`), where that doesn't depend on its options.
     needs_table: ClassVar[bool] = True
     #: Whether `where`, `within`, `window` and `when_empty` have a meaning.
     about_rows: ClassVar[bool] = True
@@ -92,8 +132,17 @@ class Check(BaseModel, ABC):
         return ()
 
     def query_sql(self) -> str | None:
-        """The user's whole SELECT, for the gate."""
+        """The user's whole SELECT in the rule's own source, for the gate."""
         return None
+
+    def query_there(self) -> There | None:
+        """The user's whole SELECT in another source, for the gate."""
+        return None
+
+    @property
+    def reads_table(self) -> bool:
+        """Whether this rule names a `table` (else a `source`)."""
+        return self.needs_table
 
     @abstractmethod
     def says(self, count: int) -> str:
@@ -208,6 +257,14 @@ class AggregateCheck(Check):
         """What the values say; `now` is the database's clock, `past` what was measured before, if it `learns`."""
 
 
+class PairCheck(Check):
+    """Two tables that agree row for row; each violation is a key, by the columns that rows belong together by."""
+
+    @abstractmethod
+    def agreement(self) -> Agreement:
+        """What must agree with what."""
+
+
 class CatalogCheck(Check):
     """What the catalog says of the table; no row is read."""
 
@@ -243,15 +300,18 @@ __all__ = [
     "IN_SCOPE",
     "ROWS",
     "AggregateCheck",
+    "Agreement",
     "CatalogCheck",
     "Check",
     "Claim",
     "ColumnCheck",
     "FunctionCheck",
     "Judgement",
+    "PairCheck",
     "QueryCheck",
     "RowCheck",
     "Scope",
+    "There",
     "Value",
     "fault",
     "plural",

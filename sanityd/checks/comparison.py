@@ -17,6 +17,8 @@ Canonical = Callable[[Any], str]
 
 #: Bytes of a digest: of a trillion keys, two share one with a chance of one in 10^15.
 SIZE = 16
+#: Bytes of the digest of one value, which is compared with one other only.
+SHORT = 8
 _NUMBERS = (Family.INTEGER, Family.NUMBER, Family.BOOLEAN)
 _TIMES = (Family.TIMESTAMP, Family.TIMESTAMPTZ)
 
@@ -26,7 +28,12 @@ def canonicals(mine: Family, my_zone: tzinfo, theirs: Family, their_zone: tzinfo
 
     Parameters: the families of the two columns, and the zones in which times without one are meant.
     """
+    if mine is Family.OTHER or theirs is Family.OTHER:
+        # A query doesn't say what it returns: then the other side does, or each value by itself.
+        mine, theirs = (theirs, theirs) if mine is Family.OTHER else (mine, mine)
     both = (mine, theirs)
+    if mine is Family.OTHER:
+        return _by_itself(my_zone), _by_itself(their_zone)
     if Family.UUID in both:
         return _uuid, _uuid
     if any(family in _TIMES for family in both):
@@ -43,6 +50,12 @@ def digest(values: Sequence[Any], canonical: Sequence[Canonical]) -> bytes:
     parts = [write(value) for write, value in zip(canonical, values, strict=True)]
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=SIZE).digest()
+
+
+def short_digest(value: Any, canonical: Canonical) -> bytes:
+    """The identity of one value of a row whose key is known, in `SHORT` bytes. NULL is a value, too."""
+    text = "" if value is None else f"={canonical(value)}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=SHORT).digest()
 
 
 def _text(value: Any) -> str:
@@ -71,6 +84,19 @@ def _uuid(value: Any) -> str:
         return (UUID(str(value)) if raw is None else UUID(bytes=raw)).hex
     except ValueError:
         return f"text {_text(value)}"
+
+
+def _by_itself(zone: tzinfo) -> Canonical:
+    instant = _instant(Family.TIMESTAMP, zone)
+
+    def write(value: Any) -> str:
+        if isinstance(value, int | float | Decimal):
+            return _number(value)
+        if isinstance(value, UUID):
+            return value.hex
+        return instant(value) if isinstance(value, datetime) else _text(value)
+
+    return write
 
 
 def _date(value: Any) -> str:

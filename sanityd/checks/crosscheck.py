@@ -1,26 +1,17 @@
-"""Rows of one source and their counterparts in another, compared in bounded memory.
+"""Rows of one source and their counterparts in another, counted in bounded memory."""
 
-Keys of both sides are read as streams and put as digests into partitions on disk, by their first bits; two partitions
-of the same bits are then compared in memory, one pair at a time. Only digests touch the disk, in files without a name.
-A merge of two sorted streams would need both databases to sort alike, and a doubt about that is a false alarm.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import IO, Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
 from sanityd.checks.base import Claim
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
+from sanityd.checks.partitions import Partitions
 from sanityd.checks.scope import Scope
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
-
-#: Into how many parts the keys are put. With 64, ten million keys make parts of 2.5 MB a side.
-PARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +33,7 @@ class Sides:
     @property
     def canonical(self) -> tuple[list[Canonical], list[Canonical]]:
         """How to write each column's values, mine and theirs."""
-        zones = (self.scope.snapshot.source.settings.zone, self.other.snapshot.source.settings.zone)
-        pairs = [
-            canonicals(self.scope.column_info(mine).family, zones[0], self.other.column_info(theirs).family, zones[1])
-            for mine, theirs in self.claim.on.items()
-        ]
-        return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+        return written(self.scope, self.other, self.claim.on)
 
     @property
     def known(self) -> ColumnElement[bool]:
@@ -68,6 +54,16 @@ class Sides:
         return plain.group_by(*keys).having(count >= low if high is None else count == high)
 
 
+def written(scope: Scope, other: Scope, columns: Mapping[str, str]) -> tuple[list[Canonical], list[Canonical]]:
+    """How to write the values of each column of `scope` and of its counterpart in `other`, to compare them."""
+    zones = (scope.snapshot.source.settings.zone, other.snapshot.source.settings.zone)
+    pairs = [
+        canonicals(scope.column_info(mine).family, zones[0], other.column_info(theirs).family, zones[1])
+        for mine, theirs in columns.items()
+    ]
+    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+
+
 def compare(sides: Sides, most: int) -> Found:
     """Which of my rows have a wrong number of counterparts.
 
@@ -76,12 +72,13 @@ def compare(sides: Sides, most: int) -> Found:
     mine, theirs = sides.canonical
     mine_keys = select(*(sides.scope.exact(name) for name in sides.claim.on)).select_from(sides.scope.table)
     with ExitStack() as files:
-        left = _partition(sides.scope.snapshot.stream(mine_keys.where(sides.known)), mine, files)
-        right = _partition(sides.other.snapshot.stream(sides.evidence()), theirs, files)
+        left, right = Partitions(SIZE, files), Partitions(SIZE, files)
+        left.fill(digest(row, mine) for row in sides.scope.snapshot.stream(mine_keys.where(sides.known)))
+        right.fill(digest(row, theirs) for row in sides.other.snapshot.stream(sides.evidence()))
         rows, wrong = 0, set[bytes]()
         for here, there in zip(left, right, strict=True):
-            listed = set(_digests(there))
-            for one in _digests(here):
+            listed = set(there)
+            for one in here:
                 if (one in listed) is sides.claim.forbids:
                     rows += 1
                     if len(wrong) < most:
@@ -103,18 +100,3 @@ def rows_of(sides: Sides, key: Sequence[str], shown: Sequence[str], found: Found
             yield Violation(dict(zip(key, row, strict=False)), shown=dict(zip(shown, row[len(key) : end], strict=True)))
         if not left:
             break
-
-
-def _partition(rows: Iterator[Sequence[Any]], canonical: Sequence[Canonical], files: ExitStack) -> list[IO[bytes]]:
-    parts: list[IO[bytes]] = [files.enter_context(TemporaryFile(prefix="sanityd-")) for _ in range(PARTS)]  # noqa: SIM115
-    for row in rows:
-        one = digest(row, canonical)
-        parts[one[0] % PARTS].write(one)
-    return parts
-
-
-def _digests(part: IO[bytes]) -> Iterator[bytes]:
-    part.seek(0)
-    while block := part.read(SIZE * 4096):
-        for start in range(0, len(block), SIZE):
-            yield block[start : start + SIZE]

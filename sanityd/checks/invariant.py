@@ -133,5 +133,8 @@ class Invariant:
     @property
     def elsewhere(self) -> str | None:
         """The other source that it looks into; None when all of it is in one."""
-        names = [TableName.parse(text, self.subject.sources, self.subject.source) for text in self.check.tables()]
-        return next((name.source for name in names if name.source != self.subject.source), None)
+        own = self.subject.source
+        names = [TableName.parse(text, self.subject.sources, own).source for text in self.check.tables()]
+        if (query := self.check.query_there()) is not None:
+            names.append(str(query.source))
+        return next((name for name in names if name != own), None)

@@ -10,8 +10,18 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from sanityd.checks import crosscheck
-from sanityd.checks.base import IN_SCOPE, ROWS, AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
+from sanityd.checks import agreement, crosscheck
+from sanityd.checks.agreement import Tables
+from sanityd.checks.base import (
+    IN_SCOPE,
+    ROWS,
+    AggregateCheck,
+    CatalogCheck,
+    FunctionCheck,
+    PairCheck,
+    QueryCheck,
+    RowCheck,
+)
 from sanityd.checks.crosscheck import Sides
 from sanityd.checks.planner import Look
 from sanityd.checks.scope import bind
@@ -159,8 +169,24 @@ def _see_across(look: Look) -> Seen:
             end = len(look.key)
             tracked.append(Violation(_values(look.key, row), shown=_values(shown, row[end:])))
         rows += nulls
-    tracked = [replace(violation, key=_values(violation.key, tuple(violation.key.values()))) for violation in tracked]
-    return Seen(rows, rows, checked, tuple(tracked))
+    return Seen(rows, rows, checked, tuple(_in_our_types(violation) for violation in tracked))
+
+
+def _see_pair(look: Look) -> Seen:
+    scope, check = look.scope, look.invariant.check
+    assert look.other is not None
+    assert isinstance(check, PairCheck)
+    tables = Tables(check.agreement(), scope, look.other)
+    [(checked,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(scope.rows))
+    found = agreement.compare(tables, look.invariant.cap)
+    shown = [name for name in look.invariant.subject.show if name not in look.key]
+    tracked = [_in_our_types(violation) for violation in agreement.violations_of(tables, shown, found)]
+    return Seen(found.violations, found.rows, checked, tuple(tracked))
+
+
+def _in_our_types(violation: Violation) -> Violation:
+    key, shown = violation.key, violation.shown
+    return replace(violation, key=_values(key, tuple(key.values())), shown=_values(shown, tuple(shown.values())))
 
 
 def _see_catalog(look: Look) -> Seen:
@@ -200,6 +226,7 @@ def _from_function(look: Look, row: Mapping[str, Any]) -> Violation:
 _FORMS = {
     "row scan": _see_rows,
     "across": _see_across,
+    "pair": _see_pair,
     "query": _see_query,
     "aggregate": _see_aggregate,
     "catalog": _see_catalog,
@@ -267,7 +294,9 @@ def _fates_of(look: Look, absent: Mapping[str, Key]) -> dict[str, Fate]:
     all_keys = population.subquery("population")
     columns = [all_keys.c[name] for name in look.key]
     statement = select(*columns, all_keys.c[IN_SCOPE]).where(_any_of(columns, look.key, list(absent.values())))
-    fates = dict.fromkeys(absent, Fate.ROW_GONE)
+    # A key that only the other table had is not looked for there.
+    is_pair = isinstance(look.invariant.check, PairCheck)
+    fates = dict.fromkeys(absent, Fate.NOT_RETURNED if is_pair else Fate.ROW_GONE)
     for *key, in_scope in look.scope.snapshot.rows(statement):
         mark = _fingerprint(look, _values(look.key, key))
         if mark in fates:
@@ -279,7 +308,7 @@ def _population(look: Look) -> AnySelect | None:
     check, scope = look.invariant.check, look.scope
     if isinstance(check, QueryCheck):
         return check.population(scope)
-    if isinstance(check, RowCheck):
+    if isinstance(check, RowCheck | PairCheck):
         return select(*(scope.column(name) for name in look.key), case((scope.rows, 1), else_=0).label(IN_SCOPE))
     return None
 

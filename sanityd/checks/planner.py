@@ -10,7 +10,15 @@ from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from sanityd.checks.base import AggregateCheck, CatalogCheck, FunctionCheck, QueryCheck, RowCheck
+from sanityd.checks.base import (
+    AggregateCheck,
+    Agreement,
+    CatalogCheck,
+    FunctionCheck,
+    PairCheck,
+    QueryCheck,
+    RowCheck,
+)
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, SourceError
@@ -28,9 +36,9 @@ class Look:
     invariant: Invariant
     scope: Scope
     key: tuple[str, ...]
-    #: A word for how: `row scan`, `query`, `aggregate`, `catalog` or `function`.
+    #: A word for how: `row scan` (of two sources: `across`), `query`, `aggregate`, `pair`, `catalog` or `function`.
     form: str
-    #: The other table's scope, where that is in another source.
+    #: The other table's scope, where there is one that is read on its own.
     other: Scope | None = None
     #: What was measured before, for rules that learn from it.
     past: Past = ()
@@ -79,13 +87,16 @@ def plan(
 
 def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None = None) -> Look:
     """How one invariant will be looked at. Raises CheckError when it can't be."""
+    check = invariant.check
+    if isinstance(check, PairCheck):
+        return _look_at_pair(invariant, check.agreement(), snapshot, elsewhere)
     scope = Scope(snapshot, invariant.subject)
     if invariant.elsewhere is not None:
-        return _look_across(invariant, scope, elsewhere)
-    match invariant.check:
+        return _look_across(invariant, scope, _evidence(invariant, snapshot, elsewhere))
+    match check:
         case RowCheck():
             form, key = "row scan", scope.key
-        case QueryCheck() as check:
+        case QueryCheck():
             form, key = "query", check.key(scope)
         case AggregateCheck():
             form, key = "aggregate", ("fault",)
@@ -95,19 +106,24 @@ def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None =
             form, key = "function", scope.key
         case _:
             raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
-    for name in invariant.subject.show if isinstance(invariant.check, RowCheck) else ():
+    for name in invariant.subject.show if isinstance(check, RowCheck) else ():
         scope.column(name)
     return Look(invariant, scope, key, form)
 
 
-def _look_across(invariant: Invariant, scope: Scope, elsewhere: Elsewhere | None) -> Look:
-    assert invariant.elsewhere is not None
+def _evidence(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None) -> Snapshot:
+    """The snapshot that the evidence is in: this one, unless the rule looks into another source."""
+    if invariant.elsewhere is None:
+        return snapshot
     if elsewhere is None:
         raise CheckError(f"`{invariant.elsewhere}` is another source, which is not looked into here")
     try:
-        theirs = elsewhere(invariant.elsewhere)
+        return elsewhere(invariant.elsewhere)
     except SourceError as error:
         raise CheckError(f"its evidence can't be read: {error.message}", error.hint) from None
+
+
+def _look_across(invariant: Invariant, scope: Scope, theirs: Snapshot) -> Look:
     check = invariant.check
     if isinstance(check, RowCheck):
         [claim] = check.claims()
@@ -118,3 +134,19 @@ def _look_across(invariant: Invariant, scope: Scope, elsewhere: Elsewhere | None
         return Look(invariant, scope, scope.key, "across", other)
     [text] = check.tables()
     return Look(invariant, scope, ("fault",), "aggregate", scope.other(text, None, theirs))
+
+
+def _look_at_pair(invariant: Invariant, agreement: Agreement, snapshot: Snapshot, elsewhere: Elsewhere | None) -> Look:
+    scope = Scope(snapshot, invariant.subject, query=invariant.check.query_sql())
+    theirs = _evidence(invariant, snapshot, elsewhere)
+    there, where = agreement.there, agreement.where
+    if there.table is not None:
+        other = scope.other(there.table, where, theirs)
+    else:
+        other = scope.other_query(str(there.query), str(there.source), where, theirs)
+    for mine, name in (*agreement.on.items(), *agreement.compare.items()):
+        scope.column(mine)
+        other.column(name)
+    for name in invariant.subject.show:
+        scope.column(name)
+    return Look(invariant, scope, tuple(agreement.on), "pair", other)

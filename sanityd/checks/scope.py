@@ -17,18 +17,27 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 class Scope:
     """One table in one snapshot, narrowed to the rows that a rule is about.
 
-    Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows.
-    Raises CheckError when the table isn't there.
+    Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows; `query`
+    is a SELECT in place of a table. Raises CheckError when the table isn't there.
     """
 
-    def __init__(self, snapshot: Snapshot, subject: Subject, *, alias: str | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, subject: Subject, *, alias: str | None = None, query: str | None = None
+    ) -> None:
         self.snapshot = snapshot
         self.subject = subject
+        self.table: FromClause
+        self.info: TableInfo
+        if query is not None:
+            self.table = snapshot.query(query)
+            names = self.table.c.keys()
+            self.info = TableInfo("", None, {name: ColumnInfo(name, "", Family.OTHER) for name in names})
+            return
         # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
         name = subject.table
-        self.info: TableInfo = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
+        self.info = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
         clause = self.info.clause()
-        self.table: FromClause = clause.alias(alias) if alias else clause
+        self.table = clause.alias(alias) if alias else clause
 
     @property
     def name(self) -> str:
@@ -58,7 +67,8 @@ class Scope:
         except KeyError:
             close = difflib.get_close_matches(name, self.info.columns, n=1)
             hint = f"Did you mean `{close[0]}`?" if close else f"It has {_listed(list(self.info.columns))}."
-            raise CheckError(f"table `{self.name}` has no column `{name}`", hint, word=name) from None
+            what = f"table `{self.name}`" if self.info.name else f"the query in `{self.subject.source}`"
+            raise CheckError(f"{what} has no column `{name}`", hint, word=name) from None
 
     def column(self, name: str) -> ColumnElement[Any]:
         """The column as it is."""
@@ -128,11 +138,14 @@ class Scope:
         return self.snapshot.predicate(sql)
 
     @property
+    def picked(self) -> ColumnElement[bool]:
+        """The rows picked by `where`, of any age."""
+        return true() if self.subject.where is None else and_(true(), self.predicate(self.subject.where))
+
+    @property
     def judged(self) -> ColumnElement[bool]:
         """The rows old enough and picked by `where`. A row whose age can't be read gets no grace: it would hide."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.subject.where is not None:
-            conditions.append(self.predicate(self.subject.where))
+        conditions: list[ColumnElement[bool]] = [self.picked]
         if (age := self.subject.within) is not None:
             conditions.append(or_(self._is_older(age), self.instant(age.column).is_(None)))
         return and_(true(), *conditions)
@@ -159,6 +172,11 @@ class Scope:
         subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
         # A table that is compared with itself needs a second name, or its columns would mean the outer row.
         return Scope(snapshot or self.snapshot, subject, alias="other" if name == self.subject.table else None)
+
+    def other_query(self, sql: str, source: str, where: str | None, snapshot: Snapshot) -> "Scope":
+        """A user's SELECT in a source, in place of another table."""
+        subject = Subject(source=source, sources=self.subject.sources, where=where)
+        return Scope(snapshot, subject, query=sql)
 
     def _is_older(self, age: Age) -> ColumnElement[bool]:
         return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
-from sanityd.checks.base import Check, FunctionCheck
+from sanityd.checks.base import Check, FunctionCheck, PairCheck
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
@@ -179,7 +179,8 @@ class _Reader:
     def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
         """The dialect of the rule's own SQL, and that of what its check says of another table."""
         own = self.connections.dialect(source)
-        there = [text.split(".", maxsplit=1)[0] for text in check.tables()]
+        query = check.query_there()
+        there = [str(query.source)] if query else [text.split(".", maxsplit=1)[0] for text in check.tables()]
         other = next((name for name in there if name in self.connections.source_names), source)
         return own, self.connections.dialect(other)
 
@@ -231,6 +232,9 @@ class _Reader:
         if spec.source is not None and source not in names:
             self.found.append(self._no_such_source((*place, "source"), spec.source))
             return None
+        if check is not None and (query := check.query_there()) is not None and str(query.source) not in names:
+            at = self.document.find((*place, check.kind), str(query.source)) or (*place, check.kind)
+            self.found.append(self._no_such_source(at, str(query.source)))
         others = [self._other_table(place, other, source) for other in (check.tables() if check else ())]
         if len(others) > 1 and check and any(other is not None and other.source != source for other in others):
             advice = "make one rule of each"
@@ -252,12 +256,12 @@ class _Reader:
     def _check_fits(self, place: Place, name: str, spec: RuleSpec, check: Check) -> None:
         """The keys of a rule that its kind can't do without, or can't have."""
         say = self.document.problem
-        if check.needs_table and spec.table is None:
+        if check.reads_table and spec.table is None:
             self.found.append(say(place, f"rule `{name}` names no table", "add `table: source.table`", key=True))
-        if not check.needs_table:
+        if not check.reads_table:
             if spec.source is None:
                 self.found.append(say(place, f"rule `{name}` names no source", "add `source: NAME`", key=True))
-            if spec.key is None:
+            if spec.key is None and not isinstance(check, PairCheck):
                 advice = "add `key:` with the columns that identify a row of the query"
                 self.found.append(say((*place, check.kind), f"`{check.kind}` needs a key", advice, key=True))
             for key in ("table", "where", "within", "window"):
@@ -269,6 +273,13 @@ class _Reader:
         elif spec.source is not None:
             advice = "take it out: the table's name says it"
             self.found.append(say((*place, "source"), "`source` has no meaning beside `table`", advice, key=True))
+        self._check_kind_fits(place, spec, check)
+
+    def _check_kind_fits(self, place: Place, spec: RuleSpec, check: Check) -> None:
+        say = self.document.problem
+        if isinstance(check, PairCheck) and spec.key is not None:
+            message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
+            self.found.append(say((*place, "key"), message, "take it out", key=True))
         if not check.about_rows:
             for key in ("where", "within", "window", "when_empty"):
                 if getattr(spec, key) is not None:

@@ -21,6 +21,9 @@ def gate_problems(
     texts += [(gate_predicate, document.find(inside, sql) or inside, sql, others) for sql in check.sql()]
     if (query := check.query_sql()) is not None:
         texts.append((gate_query, document.find(inside, query) or inside, query, own))
+    if (there := check.query_there()) is not None:
+        sql = str(there.query)
+        texts.append((gate_query, document.find(inside, sql) or inside, sql, others))
     found = []
     for gate, path, sql, dialect in texts:
         try:

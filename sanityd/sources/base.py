@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, literal
+from sqlalchemy import ColumnElement, Executable, Row, Select, Subquery, literal
 from sqlalchemy.types import NullType
 
 from sanityd.sources.catalog import ColumnInfo, TableInfo
@@ -120,7 +120,7 @@ class Snapshot(ABC):
         """Run one SELECT and give its rows one after the other, in bounded memory. Raises as `rows` does."""
 
     @abstractmethod
-    def query(self, sql: str) -> "ColumnElement[Any] | Any":
+    def query(self, sql: str) -> Subquery:
         """A user's SELECT, gated, as a subquery that `rows` can select from."""
 
     @abstractmethod

@@ -135,6 +135,40 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
         assert ids(run) == [2], column
 
 
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+def test_two_tables_of_two_databases_agree_row_for_row_or_it_is_said_where_they_do_not(two: Two) -> None:
+    two.sql("app", "CREATE TABLE pay (id INTEGER PRIMARY KEY, amount DECIMAL(9,2), currency VARCHAR(9))")
+    two.sql("app", "INSERT INTO pay VALUES (1, 1.5, 'EUR'), (2, 2, 'EUR'), (3, 3, NULL), (4, 4, 'EUR')")
+    two.sql("mail", "CREATE TABLE led (ref VARCHAR(9), amount VARCHAR(9), ccy VARCHAR(9), cents INTEGER)")
+    two.sql(
+        "mail",
+        "INSERT INTO led VALUES ('1', '1.50', 'EUR', 150), ('2', '2.0', 'eur', 200), ('3', '3', NULL, 300),"
+        " ('5', '5', 'EUR', 500)",
+    )
+    same = {"in": "mail.led", "on": {"id": "ref"}, "compare": {"amount": "amount", "currency": "ccy"}}
+    run = two.look({"table": "app.pay", "same_as": same, "show": ["currency"]})
+    assert run.error is None
+    found = [(str(one.key["id"]), one.detail, dict(one.shown)) for one in run.tracked]
+    assert found == [
+        ("2", "currency differs", {"currency": "EUR", "currency there": "eur"}),
+        ("4", "not in mail.led", {"currency": "EUR"}),
+        ("5", "not in app.pay", {"currency there": "EUR"}),
+    ]
+    query = "select ref, cents / 100.0 as amount from led where ref <> '5'"
+    same = {"in": {"source": "mail", "query": query}, "on": {"id": "ref"}, "compare": "amount"}
+    assert ids(two.look({"table": "app.pay", "same_as": same})) == [4]
+
+
+@pytest.mark.parametrize("two", [("sqlite", "postgres"), ("mariadb", "sqlite")], indirect=True, ids="-".join)
+def test_a_row_that_arrives_between_the_looks_is_no_difference(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    def arrive(_seconds: float) -> None:
+        people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
+
+    monkeypatch.setattr(clock, "pause", arrive)
+    same = {"in": "mail.mails", "on": {"id": "person_id"}, "where": "sent = 1 and person_id < 90"}
+    assert ids(people.look({"table": "app.people", "same_as": same})) == [5]
+
+
 @pytest.mark.parametrize("two", [("postgres", "mariadb")], indirect=True, ids="-".join)
 def test_more_than_the_cap_is_counted_exactly(two: Two) -> None:
     two.sql("app", "CREATE TABLE a (id INTEGER PRIMARY KEY)", "INSERT INTO a SELECT * FROM generate_series(1, 3000)")

@@ -50,7 +50,8 @@ def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path, monkeypat
     about = "table: app.t" if plugins.lookup("checks", kind).needs_table else "source: app"
     rules = "".join(f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines))
     (tmp_path / "rules.yaml").write_text(
-        f"allow: {{python: true}}\nsources: {{app: sqlite:///x.db}}\nrules:\n{rules}", encoding="utf-8"
+        f"allow: {{python: true}}\nsources: {{app: sqlite:///x.db, ledger: sqlite:///y.db}}\nrules:\n{rules}",
+        encoding="utf-8",
     )
     assert len(load(tmp_path / "rules.yaml", {}).rules) == len(lines)
 

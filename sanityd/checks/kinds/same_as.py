@@ -26,8 +26,7 @@ class SameAs(PairCheck):
     ```yaml
     same_as: {in: ledger.entries, on: {id: payment_id}, compare: {amount: amount, currency: ccy}}
     same_as: {in: app.people_copy, on: id, compare: [name, email]}
-    same_as: {in: {source: ledger, query: "select ref, sum(cents) as cents from entries group by ref"},
-              on: {id: ref}, compare: cents}
+    same_as: {in: {source: ledger, query: select ref from entries group by ref}, on: {id: ref}}
     ```
 
     `on` says by which columns rows belong together, `compare` which columns must agree; `[a, b]` are columns of the

@@ -1,25 +1,34 @@
 """Rows of one source and their counterparts in another, counted in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
 from sanityd.checks.base import Claim
+from sanityd.checks.bitmaps import NotWhole, Numbers, differing
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
 from sanityd.checks.partitions import Partitions
-from sanityd.checks.scope import Scope
+from sanityd.checks.scope import Scope, bind, chunks
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
+from sanityd.sources.catalog import Family
+
+#: Of up to so many wrong numbers it is asked how many rows each has.
+_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a comparison found. `digests` are the keys that are wrong, at most as many as are followed."""
+    """What a comparison found: how many rows are wrong, and their keys, at most as many as are followed: as `numbers`
+    where keys are whole numbers, else as `digests`."""
 
     rows: int
-    digests: frozenset[bytes]
+    digests: frozenset[bytes] = frozenset()
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,20 @@ class Sides:
     def known(self) -> ColumnElement[bool]:
         """My rows in scope whose key is not NULL in any part."""
         return and_(self.scope.rows, *(self.scope.column(name).is_not(None) for name in self.claim.on))
+
+    @property
+    def my_keys(self) -> AnySelect:
+        """The keys of my rows in scope."""
+        keys = (self.scope.exact(name) for name in self.claim.on)
+        return select(*keys).select_from(self.scope.table).where(self.known)
+
+    @property
+    def are_whole_numbers(self) -> bool:
+        """Whether the key is one whole number on both sides."""
+        columns = [
+            (self.scope.column_info(mine), self.other.column_info(there)) for mine, there in self.claim.on.items()
+        ]
+        return len(columns) == 1 and all(column.family is Family.INTEGER for column in columns[0])
 
     def evidence(self) -> AnySelect:
         """The keys there: those that suffice, or those that are too many."""
@@ -69,11 +92,40 @@ def compare(sides: Sides, most: int) -> Found:
 
     Parameters: `most` is how many wrong keys are told; all are counted.
     """
+    if sides.are_whole_numbers:
+        with suppress(NotWhole, _TooManyToCount):
+            return _compare_numbers(sides, most)
+    return _compare_digests(sides, most)
+
+
+class _TooManyToCount(Exception):
+    """There are too many wrong keys to ask how many rows each has."""
+
+
+def _compare_numbers(sides: Sides, most: int) -> Found:
+    [(mine, theirs)] = sides.claim.on.items()
+    here = Numbers(sides.scope.snapshot, sides.scope.column_info(mine), sides.my_keys)
+    there = Numbers(sides.other.snapshot, sides.other.column_info(theirs), sides.evidence())
+    found = differing(here, there, common=sides.claim.forbids)
+    # One more than fits, to know whether these are all.
+    wrong = list(islice(found, max(most, _COUNTED) + 1))
+    if (mine,) in sides.scope.info.keys:
+        return Found(len(wrong) + sum(1 for _ in found), numbers=tuple(wrong[:most]))
+    if len(wrong) > _COUNTED:
+        raise _TooManyToCount
+    rows = 0
+    for keys in chunks(wrong):
+        listed = select(func.count()).select_from(sides.scope.table)
+        [(count,)] = sides.scope.snapshot.rows(listed.where(sides.known, sides.scope.column(mine).in_(map(bind, keys))))
+        rows += count
+    return Found(rows, numbers=tuple(wrong[:most]))
+
+
+def _compare_digests(sides: Sides, most: int) -> Found:
     mine, theirs = sides.canonical
-    mine_keys = select(*(sides.scope.exact(name) for name in sides.claim.on)).select_from(sides.scope.table)
     with ExitStack() as files:
         left, right = Partitions(SIZE, files), Partitions(SIZE, files)
-        left.fill(digest(row, mine) for row in sides.scope.snapshot.stream(mine_keys.where(sides.known)))
+        left.fill(digest(row, mine) for row in sides.scope.snapshot.stream(sides.my_keys))
         right.fill(digest(row, theirs) for row in sides.other.snapshot.stream(sides.evidence()))
         rows, wrong = 0, set[bytes]()
         for here, there in zip(left, right, strict=True):
@@ -88,15 +140,31 @@ def compare(sides: Sides, most: int) -> Found:
 
 def rows_of(sides: Sides, key: Sequence[str], shown: Sequence[str], found: Found, most: int) -> Iterator[Violation]:
     """My rows with those keys, at most so many."""
-    scope, canonical = sides.scope, sides.canonical[0]
+    scope, end = sides.scope, len(key) + len(shown)
     columns = [scope.column(name) for name in (*key, *shown)]
-    on = [scope.exact(name) for name in sides.claim.on]
-    statement = select(*columns, *on).select_from(scope.table).where(sides.known)
-    left = most
-    for row in scope.snapshot.stream(statement.order_by(*columns[: len(key)])):
-        end = len(key) + len(shown)
-        if left and digest(row[end:], canonical) in found.digests:
-            left -= 1
-            yield Violation(dict(zip(key, row, strict=False)), shown=dict(zip(shown, row[len(key) : end], strict=True)))
-        if not left:
-            break
+    rows = (
+        _of_numbers(sides, columns, len(key), found) if found.numbers else _of_digests(sides, columns, len(key), found)
+    )
+    for row in islice(rows, most):
+        yield Violation(dict(zip(key, row, strict=False)), shown=dict(zip(shown, row[len(key) : end], strict=True)))
+
+
+def _of_numbers(
+    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: Found
+) -> Iterator[Sequence[Any]]:
+    [mine] = sides.claim.on
+    for numbers in chunks(found.numbers):
+        wanted = sides.scope.column(mine).in_(map(bind, numbers))
+        statement = select(*columns).select_from(sides.scope.table).where(sides.known, wanted)
+        yield from sides.scope.snapshot.rows(statement.order_by(*columns[:ordered]))
+
+
+def _of_digests(
+    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: Found
+) -> Iterator[Sequence[Any]]:
+    canonical, end = sides.canonical[0], len(columns)
+    on = [sides.scope.exact(name) for name in sides.claim.on]
+    statement = select(*columns, *on).select_from(sides.scope.table).where(sides.known)
+    for row in sides.scope.snapshot.stream(statement.order_by(*columns[:ordered])):
+        if digest(row[end:], canonical) in found.digests:
+            yield row

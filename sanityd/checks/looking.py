@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
@@ -24,16 +23,11 @@ from sanityd.checks.base import (
 )
 from sanityd.checks.crosscheck import Sides
 from sanityd.checks.planner import Look
-from sanityd.checks.scope import bind
+from sanityd.checks.scope import bind, chunks
 from sanityd.errors import CheckError, SourceError
 from sanityd.model import Fate, Key, Value, Violation, fingerprint
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family
-
-Item = TypeVar("Item")
-
-#: How many keys one statement asks for.
-CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +242,9 @@ def _fates(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> dict[str, Fa
         gone = {} if seen.violations > len(seen.tracked) else dict.fromkeys(absent, Fate.NOT_RETURNED)
         return fates | gone
     if seen.violations > len(seen.tracked):
-        still = set().union(*(_still_bad(look, chunk) for chunk in _chunks(absent.values())))
+        still = set().union(*(_still_bad(look, chunk) for chunk in chunks(absent.values())))
         absent = {mark: key for mark, key in absent.items() if mark not in still}
-    for chunk in _chunks(absent.items()):
+    for chunk in chunks(absent.items()):
         fates |= _fates_of(look, dict(chunk))
     return fates
 
@@ -349,9 +343,3 @@ def _value(value: Any) -> Value:
     if value is None or isinstance(value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID):
         return value
     return str(value)
-
-
-def _chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
-    rest = iter(items)
-    while chunk := tuple(islice(rest, CHUNK)):
-        yield chunk

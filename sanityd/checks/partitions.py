@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from tempfile import TemporaryFile
 from typing import IO
 
-#: Into how many parts the records are put. Ten million keys of 16 bytes make parts of 2.5 MB.
-PARTS = 64
+#: Into how many parts the records are put. Ten million keys of 16 bytes make parts of 1.3 MB.
+PARTS = 128
 #: How many records are read at once.
 BLOCK = 4096
 

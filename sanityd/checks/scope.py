@@ -1,9 +1,10 @@
 """The rows a rule is about, in one snapshot, as SQL expressions. Checks ask a Scope for columns, never a database."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, and_, literal, null, or_, true
 from sqlalchemy.types import NullType
@@ -12,6 +13,11 @@ from sanityd.checks.invariant import Age, Subject, TableName
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+
+Item = TypeVar("Item")
+
+#: How many keys one statement asks for.
+CHUNK = 200
 
 
 class Scope:
@@ -189,6 +195,13 @@ def _is_words(info: ColumnInfo) -> bool:
 def bind(value: object) -> ColumnElement[Any]:
     """A value as a bound parameter whose type the database infers from what it is compared with."""
     return null() if value is None else literal(value, NullType())
+
+
+def chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
+    """The items, as many at a time as one statement asks for."""
+    rest = iter(items)
+    while chunk := tuple(islice(rest, CHUNK)):
+        yield chunk
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

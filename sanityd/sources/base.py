@@ -20,6 +20,8 @@ from sanityd.sources.catalog import ColumnInfo, TableInfo
 #: A SELECT, and a row of its result, of any columns.
 AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
+#: A bucket of whole numbers, and the bits of those in it.
+Bitmap = tuple[ColumnElement[Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Dialect(ABC):
     def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
         """A number of a rule, to be compared with that column."""
         return literal(value, NullType())
+
+    def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> "Bitmap | None":
+        """Whole numbers, 64 to a row: what to group by, `number // 64`, in the order of numbers; and per group the bits
+        of those that occur, 1 << number % 64. None where the database can't, or has other things in such columns."""
+        return None
 
     @abstractmethod
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -50,9 +50,14 @@ class TableInfo:
     unique_keys: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def keys(self) -> tuple[tuple[str, ...], ...]:
+        """All that identify a row, the primary key first."""
+        return (*((self.primary_key,) if self.primary_key else ()), *self.unique_keys)
+
+    @property
     def key(self) -> tuple[str, ...]:
         """The columns that identify a row: the primary key, else the first non-null unique index, else nothing."""
-        return self.primary_key or (self.unique_keys[0] if self.unique_keys else ())
+        return self.keys[0] if self.keys else ()
 
     def clause(self) -> TableClause:
         """The table for SQL expressions. Columns are untyped, so that values come as the driver gives them."""

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, ColumnElement, Connection, collate, func, literal_column, text
+from sqlalchemy import BIGINT, URL, ColumnElement, Connection, cast, collate, func, literal_column, text
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect
+from sanityd.sources.base import Bitmap, Dialect
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
@@ -65,6 +65,14 @@ class MysqlDialect(Dialect):
         """PCRE (ICU in MySQL); `(?s)` lets a dot stand for a line break, as in PostgreSQL."""
         whole = f"(?s){pattern}" if part else rf"(?s)\A(?:{pattern})\z"
         return element.op("REGEXP", is_comparison=True)(bound(whole))
+
+    def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
+        """Shifts know no sign: numbers with one are moved up by 2^63 first, and their buckets down by 2^57."""
+        bits = func.bit_or(literal_column("1").op("<<")(element.op("&")(literal_column("63"))))
+        if "unsigned" in info.type:
+            return element.op(">>")(literal_column("6")), bits
+        moved = element.op("^")(literal_column(str(1 << 63))).op(">>")(literal_column("6"))
+        return cast(moved, BIGINT) - literal_column(str(1 << 57)), bits
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""

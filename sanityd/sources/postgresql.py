@@ -6,10 +6,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import REAL, URL, ColumnElement, Connection, Engine, Text, cast, collate, event, func, text
+from sqlalchemy import (
+    REAL,
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Text,
+    cast,
+    collate,
+    event,
+    func,
+    literal_column,
+    text,
+)
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect, SourceSettings
+from sanityd.sources.base import Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
@@ -60,6 +75,12 @@ class PostgresqlDialect(Dialect):
     def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
         """A `real` has fewer digits than the number it was made of; so must what it is compared with."""
         return cast(bound(value), REAL) if info.type == "real" else bound(value)
+
+    def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
+        """Both shifts keep the sign."""
+        number = cast(element, BigInteger)
+        bit = cast(literal_column("1"), BigInteger).op("<<")(cast(number.op("&")(literal_column("63")), Integer))
+        return number.op(">>")(literal_column("6")), func.bit_or(bit)
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""

@@ -137,6 +137,8 @@ class Run:
     tracked: tuple[Violation, ...] = ()
     fates: Mapping[str, Fate] = field(default_factory=dict)
     severity: Severity | None = None
+    #: How many rows were found that do not count before a later run confirms them.
+    suspects: int = 0
     key: tuple[str, ...] = ()
     seconds: float = 0.0
     statements: int = 0

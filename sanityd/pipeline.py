@@ -19,11 +19,12 @@ from sanityd.alerts import dispatcher, policy
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.alerts.render import render
 from sanityd.checks import confirm, executor, planner
+from sanityd.checks.confirm import Suspicion
 from sanityd.errors import SourceError
 from sanityd.model import Alert, Change, Incident, Key, Outcome, Past, Reason, Run, Tracked, Transition
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.views import Views
-from sanityd.store import audit, incidents, outbox, rules_seen, runs, violations
+from sanityd.store import audit, incidents, outbox, rules_seen, runs, suspects, violations
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
 
@@ -146,6 +147,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     _close_if_changed(memory, rules, rule, run.at)
     before = incidents.open_for(memory, rule.id)
     known = violations.known(memory, rule.id, run.at)
+    run = _without_suspects(memory, rule, run, known)
     transitions = lifecycle.transitions(known, run)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)
@@ -201,6 +203,16 @@ def _not_suddenly_empty(memory: Connection, rule: Rule, run: Run) -> Run:
     )
 
 
+def _without_suspects(memory: Connection, rule: Rule, run: Run, known: Mapping[str, Tracked]) -> Run:
+    """Rows that a later run must see, too, before they count, are remembered for it."""
+    if rule.invariant.confirm.runs == 1 or run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
+        return run
+    before = Suspicion(*suspects.of_rule(memory, rule.id))
+    run, left = confirm.held_back(rule.invariant, run, before, {mark for mark, row in known.items() if row.open})
+    suspects.remember(memory, rule.id, left.times, left.beyond, run.at)
+    return run
+
+
 def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> None:
     """A rule that means something else now starts anew: what was open under the old meaning is closed as such."""
     if rules_seen.meaning(memory, rules.name, rule.id) not in (None, rule.meaning):
@@ -212,6 +224,7 @@ def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: dateti
     incident = incidents.open_for(memory, rule)
     transitions, closed = closing(violations.known(memory, rule, at), incident, at)
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
+    suspects.forget(memory, rule)
     if closed is not None:
         incidents.save(memory, closed)
         outbox.cancel_pending(memory, closed.id, at)

@@ -601,3 +601,41 @@ def test_a_file_that_moves_can_keep_its_name(scene: Scene, box: Mailbox) -> None
 def test_what_waits_is_counted_as_queued_once(scene: Scene) -> None:
     scene.children(1)
     assert [scene.tick().queued for _ in range(3)] == [1, 0, 0]
+
+
+def test_with_two_runs_nobody_hears_of_what_the_next_run_does_not_see(scene: Scene) -> None:
+    scene.rules = {"adults": {**ADULTS, "confirm": "2 runs"}}
+    scene.children(1)
+    [first] = scene.look()
+    assert (first.run.verdict, first.run.suspects, first.queued, first.incident) == ("passed", 1, 0, None)
+    scene.children(2)
+    [second] = scene.look()
+    assert (second.run.verdict, second.run.suspects) == ("passed", 1)
+    scene.children(2, 3)
+    [third] = scene.look()
+    assert (third.run.violations, third.run.suspects, third.queued) == (1, 1, 1)
+    assert [found.key for found in third.run.tracked] == [{"id": 2}]
+    scene.children()
+    [fourth] = scene.look()
+    assert fourth.incident is not None
+    assert not fourth.incident.open
+
+
+def test_a_run_that_failed_neither_confirms_nor_forgets(scene: Scene) -> None:
+    scene.rules = {"adults": {**ADULTS, "confirm": "2 runs"}}
+    scene.children(1)
+    scene.look()
+    scene.sql("ALTER TABLE people RENAME TO persons")
+    [broken] = scene.look()
+    assert broken.run.outcome is Outcome.ERRORED
+    scene.sql("ALTER TABLE persons RENAME TO people")
+    assert scene.look()[0].run.violations == 1
+
+
+def test_a_rule_that_means_something_else_has_no_suspects_yet(scene: Scene) -> None:
+    scene.rules = {"adults": {**ADULTS, "confirm": "2 runs"}}
+    scene.children(1)
+    scene.look()
+    scene.rules = {"adults": {**ADULTS, "between": {"age": [17, 150]}, "confirm": "2 runs"}}
+    assert scene.look()[0].run.violations == 0
+    assert scene.look()[0].run.violations == 1

@@ -1,11 +1,12 @@
-"""Suspects become violations only when they are still there at a second look. Pure: two runs in, one run out.
+"""Suspects become violations only when they are still there at a second look. Pure: two looks in, one run out.
 
 Two databases can't be seen at one instant. What a first look finds may be a row that was changed between the two
-snapshots; a row that is really wrong is wrong in any pair of snapshots.
+snapshots; a row that is really wrong is wrong in any pair of snapshots. Where more time must pass than a look can wait
+(`confirm: 2 runs`), the suspects of a run are remembered for the next one.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from sanityd.checks.invariant import Invariant
 from sanityd.model import Outcome, Run, Violation, fingerprint
@@ -39,7 +40,6 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
     rows = second.rows - (second.violations - violations)
     return replace(
         second,
-        outcome=Outcome.TRUNCATED if violations > len(kept) else Outcome.COMPLETE,
         violations=violations,
         rows=rows,
         tracked=kept,
@@ -47,6 +47,39 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
         seconds=first.seconds + second.seconds,
         statements=first.statements + second.statements,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What earlier runs found and did not count yet: how many in a row have seen each row, by fingerprint, and how many
+    rows there were beyond the cap."""
+
+    times: Mapping[str, int] = field(default_factory=dict)
+    beyond: int = 0
+
+
+def held_back(invariant: Invariant, run: Run, before: Suspicion, known: Collection[str]) -> tuple[Run, Suspicion]:
+    """The run without those rows that too few runs in a row have seen, and what to remember of them.
+
+    Parameters: `known` are the fingerprints that are open, which need no confirmation.
+    """
+    new = {mark: violation for violation in run.tracked if (mark := _mark(run, violation)) not in known}
+    times = {mark: before.times.get(mark, 0) + 1 for mark in new}
+    waiting = {mark: seen for mark, seen in times.items() if seen < invariant.confirm.runs}
+    kept = tuple(violation for violation in run.tracked if _mark(run, violation) not in waiting)
+    beyond = run.violations - len(run.tracked)
+    # Rows beyond the cap aren't told apart: as many count as there were before.
+    violations = len(kept) + min(beyond, before.beyond)
+    rows = run.rows - sum(new[mark].rows for mark in waiting) - max(0, beyond - before.beyond)
+    counted = replace(
+        run,
+        violations=violations,
+        rows=rows,
+        tracked=kept,
+        severity=invariant.ladder.severity(violations, rows, run.checked),
+        suspects=run.violations - violations,
+    )
+    return counted, Suspicion(waiting, beyond)
 
 
 def _mark(run: Run, violation: Violation) -> str:

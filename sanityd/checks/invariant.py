@@ -109,11 +109,16 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """How a suspect becomes a violation when two databases can't be seen at one instant: it is looked at again in fresh
-    snapshots, at once and `after` a while; with `again` False the first look counts."""
+    """How a suspect becomes a violation.
+
+    When two databases can't be seen at one instant it is looked at again in fresh snapshots, at once and `after` a
+    while; with `again` False the first look counts. With `runs` above 1 it counts, in any rule, once so many runs in a
+    row have seen it.
+    """
 
     again: bool = True
     after: timedelta = timedelta(seconds=30)
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,6 @@ class Invariant:
     ladder: Ladder = Ladder()
     #: How many violating rows are followed one by one.
     cap: int = 1000
-    #: How a suspect becomes a violation, where evidence is in another source.
     confirm: Confirm = Confirm()
 
     @property

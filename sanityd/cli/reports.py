@@ -14,7 +14,7 @@ from rich.text import Text
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.alerts.safe import visible
 from sanityd.cli import screen
-from sanityd.model import Change, Key, Severity, Value
+from sanityd.model import Change, Key, Run, Severity, Value
 from sanityd.pipeline import Result
 from sanityd.rules.rule import RuleSet
 
@@ -128,7 +128,7 @@ def as_text(report: Report, out: IO[str]) -> None:
     head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
     console.print()
-    quiet = [result for result in report.results if result.run.verdict == "passed" and not result.run.violations]
+    quiet = [result for result in report.results if _is_quiet(result.run)]
     lines = [line for result in report.results if result not in quiet for line in _lines(result, report.at)]
     if len(quiet) <= 3:
         lines += [_line(result, Text(_looked_at([result]))) for result in quiet]
@@ -144,6 +144,10 @@ def as_text(report: Report, out: IO[str]) -> None:
 
 
 _EXITS = {1: "exit 1: a rule is violated", 3: "exit 3: something could not be checked, recorded or mailed"}
+
+
+def _is_quiet(run: Run) -> bool:
+    return run.verdict == "passed" and not run.violations and not run.suspects
 
 
 def _sign(result: Result) -> Text:
@@ -168,6 +172,8 @@ def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
     if run.verdict in ("errored", "skipped"):
         told = _line(result, Text(f"not checked: {visible(run.error or '', limit=400)}"))
         return [told, Text(f"   {run.hint or ''}", style="dim")]
+    if run.suspects and not run.violations:
+        return [_line(result, Text(_suspected(run)))]
     severity = run.severity
     word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
     amount = Text(visible(rule.amount(run), limit=200))
@@ -188,7 +194,11 @@ def _what_changed(result: Result, at: datetime) -> str:
     words = " · ".join(f"{count:,} {word}" for count, word in counts if count)
     if result.incident and result.incident.opened_at < at:
         words += f" since {screen.since(result.incident.opened_at, at)}"
-    return words
+    return words + (f" · {_suspected(result.run)}" if result.run.suspects else "")
+
+
+def _suspected(run: Run) -> str:
+    return f"{run.suspects:,} {_s(run.suspects, 'suspect')}, to be confirmed by a later run"
 
 
 def _looked_at(results: list[Result]) -> str:

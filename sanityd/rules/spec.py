@@ -1,5 +1,6 @@
 """What a rules file may say outside of check kinds, as models: field names are the keys, types are what they take."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -68,11 +69,13 @@ def _confirm(value: Any) -> Any:
         return value
     if value == "no":
         return Confirm(again=False)
+    if found := re.fullmatch(r"([2-9]) runs", str(value)):
+        return Confirm(again=False, runs=int(found[1]))
     words = str(value).removeprefix("again after ")
     try:
         return Confirm(after=duration(words))
     except ValueError:
-        raise fault(f"`{value}` is no way to confirm", "write `no`, or `again after 30s`") from None
+        raise fault(f"`{value}` is no way to confirm", "write `no`, `again after 30s` or `2 runs`") from None
 
 
 def _zone(value: Any) -> Any:

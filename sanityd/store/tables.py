@@ -103,6 +103,17 @@ violations = Table(
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
+#: Rows that a rule found and that don't count before a later run has seen them, too; one row per rule that has any.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    #: How many runs in a row have seen each row, by fingerprint.
+    Column("times", JSON, nullable=False),
+    Column("beyond", BigInteger, nullable=False),
+)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from sanityd.checks.base import Check
-from sanityd.checks.confirm import confirmed, is_suspect
+from sanityd.checks.confirm import Suspicion, confirmed, held_back, is_suspect
 from sanityd.checks.invariant import Confirm, Invariant, Subject
 from sanityd.checks.kinds.has import Has
 from sanityd.model import Outcome, Run, Severity, Violation, fingerprint
@@ -67,3 +67,37 @@ def test_rules_of_one_source_need_no_second_look() -> None:
     within = replace(ACROSS, check=cast(Check, Has.model_validate({"in": "app.mails", "on": {"id": "person_id"}})))
     assert not is_suspect(within, run(1), ())
     assert not is_suspect(replace(ACROSS, confirm=Confirm(again=False)), run(1), ())
+
+
+TWICE = replace(ACROSS, confirm=Confirm(again=False, runs=2))
+
+
+def test_a_row_counts_once_so_many_runs_in_a_row_have_seen_it() -> None:
+    first, left = held_back(TWICE, run(1, 2), Suspicion(), ())
+    assert (first.violations, first.rows, first.severity, first.suspects, first.tracked) == (0, 0, None, 2, ())
+    second, left = held_back(TWICE, run(2, 3), left, ())
+    assert ([violation.key["id"] for violation in second.tracked], second.violations, second.suspects) == ([2], 1, 1)
+    assert second.severity is Severity.ERROR
+    third, left = held_back(TWICE, run(2), left, {mark(2)})
+    assert (third.violations, third.suspects, left) == (1, 0, Suspicion())
+
+
+def test_three_runs_are_three_in_a_row() -> None:
+    thrice, left = replace(ACROSS, confirm=Confirm(again=False, runs=3)), Suspicion()
+    for found, counted in ((run(1), 0), (run(1), 0), (run(), 0), (run(1), 0), (run(1), 0), (run(1), 1)):
+        seen, left = held_back(thrice, found, left, ())
+        assert seen.violations == counted
+
+
+def test_beyond_the_cap_as_many_count_as_were_there_before() -> None:
+    first, left = held_back(TWICE, run(1, 2, total=50, outcome=Outcome.TRUNCATED), Suspicion(), ())
+    assert (first.violations, first.suspects, left.beyond) == (0, 50, 48)
+    second, _ = held_back(TWICE, run(1, 3, total=60, outcome=Outcome.TRUNCATED), left, ())
+    assert (second.violations, second.rows, second.suspects) == (49, 49, 11)
+    # It is still a run that could not read all rows: nothing may be resolved by absence.
+    assert first.outcome is second.outcome is Outcome.TRUNCATED
+
+
+def test_a_second_look_that_hit_the_cap_resolves_nothing_by_absence() -> None:
+    found = confirmed(ACROSS, run(1), run(1, 2, total=50, outcome=Outcome.TRUNCATED), ())
+    assert (found.violations, found.outcome) == (1, Outcome.TRUNCATED)

@@ -194,3 +194,12 @@ def test_an_output_that_knows_ascii_only_is_no_fault(project: Project) -> None:
     answer = project.run("check", PYTHONIOENCODING="ascii")
     assert answer.code == 0
     assert "every-person-has-a-welcome-mail" in answer.out
+
+
+def test_suspects_are_told_and_do_not_count_yet(project: Project, lose_mails: Callable[[], None]) -> None:
+    project.rules(RULES.replace("    tags: [mail]", "    confirm: 2 runs"))
+    lose_mails()
+    first = project.run("check")
+    assert first.code == 0
+    assert "3 suspects, to be confirmed by a later run" in first.out
+    assert project.run("check").code != 0

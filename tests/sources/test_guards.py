@@ -16,15 +16,16 @@ from sqlalchemy import func, select
 
 from sanityd.errors import CheckError
 from sanityd.sources import snapshot as snapshots
-from sanityd.sources.base import Snapshot, SourceSettings
+from sanityd.sources.base import Snapshot, Source, SourceSettings
+from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 from sanityd.sources.open import open_source
 from tests.sources.stages import STAGES, Stage, stage
 
 Stages = Callable[[str, str], Stage]
 
-#: No statement may take longer than this, in seconds; the limit of the sources here is a third of a second.
+#: No statement may take longer than this, in seconds; the limits of the sources are far below.
 PATIENCE = 5.0
-LIMITS = {"statement_timeout": timedelta(seconds=0.3), "lock_timeout": timedelta(seconds=0.2)}
+REFUSED = "the rule's SQL was refused"
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,24 @@ class Attack:
     harmless: bool = False
     gate_alone: list[str] = field(default_factory=list)
 
-    def forms(self) -> Iterator[tuple[str, str]]:
-        """As a SELECT and as a condition, where it is either."""
-        for form in ("query", "predicate"):
-            if (sql := getattr(self, form)) is not None:
-                yield form, sql
+    def forms(self, stage: Stage) -> Iterator[tuple[str, str]]:
+        """As a SELECT and as a condition, where it is either, with the stage's places in it."""
+        for form, sql in (("query", self.query), ("predicate", self.predicate)):
+            if sql is not None:
+                yield form, stage.filled(sql)
 
 
 ATTACKS = [Attack(**entry) for entry in yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text("utf-8"))]
-#: Each statement by each login of each of its databases.
-CASES = [
-    pytest.param(database, login, attack, id=f"{database}-{login}-{attack.tries}")
-    for database, of in STAGES.items()
-    for login in of.logins
-    for attack in ATTACKS
-    if database in attack.databases
-]
-UNGATED = [case for case in CASES if case.values[1] not in case.values[2].gate_alone]
+#: Each login of each database.
+LOGINS = [(database, login) for database, of in STAGES.items() for login in of.logins]
+CASES = [(database, login, attack) for database, login in LOGINS for attack in ATTACKS if database in attack.databases]
+UNGATED = [case for case in CASES if case[1] not in case[2].gate_alone]
+
+
+def each(cases: list[tuple[str, str, Attack]]) -> pytest.MarkDecorator:
+    """One test for each statement by each login."""
+    names = [f"{database}-{login}-{attack.tries}" for database, login, attack in cases]
+    return pytest.mark.parametrize(("database", "login", "attack"), cases, ids=names)
 
 
 @pytest.fixture(scope="module")
@@ -80,60 +82,91 @@ def no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(snapshots, name, lambda sql, _dialect: sql)
 
 
-def ask(snapshot: Snapshot, form: str, sql: str) -> None:
-    """Run it as rules' SQL is run."""
-    if form == "query":
-        snapshot.rows(select(snapshot.query(sql)))
-    else:
-        people = snapshot.table("people").clause()
-        snapshot.rows(select(func.count()).select_from(people).where(snapshot.predicate(sql)))
+def opened(stage: Stage) -> Source:
+    """The source as sanityd opens it, with short limits."""
+    limit, lock = timedelta(seconds=0.2), timedelta(seconds=0.15)
+    return open_source(SourceSettings("app", stage.url, statement_timeout=limit, lock_timeout=lock))
 
 
-def attempt(stage: Stage, attack: Attack) -> list[CheckError | None]:
-    """What came of each form of it; whatever is no CheckError is an error of the test."""
-    answers: list[CheckError | None] = []
-    source = open_source(SourceSettings("app", stage.url, **LIMITS))
+def is_refused(source: Source, form: str, sql: str) -> bool:
+    """Whether the gate alone says no, so that there is nothing to send."""
+    gate = gate_query if form == "query" else gate_predicate
     try:
-        for form, sql in attack.forms():
-            since = time.monotonic()
-            with source.snapshot() as snapshot:
-                try:
-                    ask(snapshot, form, stage.filled(sql))
-                    answers.append(None)
-                except CheckError as error:
-                    answers.append(error)
-                assert snapshot.rows(select(1)) == [(1,)], "the snapshot is of no use any more"
-            assert time.monotonic() - since < PATIENCE
+        gate(sql, source.dialect.name)
+    except GateRefusal:
+        return True
+    return False
+
+
+def ask(snapshot: Snapshot, form: str, sql: str) -> CheckError | None:
+    """Run it as rules' SQL is run. Whatever else is raised fails the test."""
+    people = snapshot.table("people").clause()
+    since = time.monotonic()
+    try:
+        if form == "query":
+            snapshot.rows(select(snapshot.query(sql)))
+        else:
+            snapshot.rows(select(func.count()).select_from(people).where(snapshot.predicate(sql)))
+    except CheckError as error:
+        return error
     finally:
-        source.close()
+        assert time.monotonic() - since < PATIENCE
+    return None
+
+
+def attempt(stage: Stage, forms: list[tuple[str, str]]) -> list[CheckError | None]:
+    """What came of each form of a statement, in a snapshot of its own that must stay of use."""
+    answers = []
+    source = opened(stage)
+    for form, sql in forms:
+        with source.snapshot() as snapshot:
+            answers.append(ask(snapshot, form, sql))
+            assert snapshot.rows(select(1)) == [(1,)]
+    source.close()
     return answers
 
 
-def discreet(stage: Stage, error: CheckError) -> bool:
-    """Whether the error tells nothing that it may not."""
-    told = f"{error.message} {error.hint} {error.word} {error.__cause__ or ''}"
+def is_discreet(stage: Stage, error: CheckError | None) -> bool:
+    """Whether the error tells nothing that it may not, neither in itself nor by its cause."""
+    told = f"{error and error.message} {error and error.hint} {error and error.word} {error and error.__cause__}"
     return not any(piece in told for piece in stage.unspeakable)
 
 
-@pytest.mark.parametrize(("database", "login", "attack"), CASES)
+@pytest.mark.parametrize(("database", "login"), LOGINS)
+def test_the_gate_refuses_without_asking_the_database(database: str, login: str, stages: Stages) -> None:
+    """And it refuses all that the session could not prevent."""
+    stage = stages(database, login)
+    source = opened(stage)
+    with source.snapshot() as snapshot:
+        for attack in (attack for attack in ATTACKS if database in attack.databases):
+            for form, sql in attack.forms(stage):
+                if login in attack.gate_alone or is_refused(source, form, sql):
+                    refusal = ask(snapshot, form, sql)
+                    assert refusal is not None, attack.tries
+                    assert refusal.message.startswith(REFUSED), attack.tries
+                    assert is_discreet(stage, refusal), attack.tries
+        assert snapshot.statements == 0
+    assert stage.changes() == {}
+
+
+@each(CASES)
 def test_a_hostile_statement_gets_nowhere(database: str, login: str, attack: Attack, stages: Stages) -> None:
     stage = stages(database, login)
-    answers = attempt(stage, attack)
-    assert stage.changes() == {}
+    source = opened(stage)
+    answers = attempt(stage, [form for form in attack.forms(stage) if not is_refused(source, *form)])
+    if answers:
+        assert stage.changes() == {}
     for answer in answers:
         assert answer is not None or attack.passes
-        assert answer is None or discreet(stage, answer), answer
-        if login in attack.gate_alone:
-            assert answer is not None
-            assert "the rule's SQL was refused" in answer.message
+        assert is_discreet(stage, answer), answer
 
 
+@each(UNGATED)
 @pytest.mark.usefixtures("no_gate")
-@pytest.mark.parametrize(("database", "login", "attack"), UNGATED)
 def test_the_session_withstands_it_without_the_gate(database: str, login: str, attack: Attack, stages: Stages) -> None:
     stage = stages(database, login)
-    answers = attempt(stage, attack)
+    answers = attempt(stage, list(attack.forms(stage)))
     assert stage.changes() == {}
     for answer in answers:
         assert answer is not None or attack.harmless
-        assert answer is None or discreet(stage, answer), answer
+        assert is_discreet(stage, answer), answer

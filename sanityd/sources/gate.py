@@ -4,6 +4,7 @@ It is the first guard, not the only one: every session is read-only besides. sql
 """
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ _GAPS = {
     "mysql": re.compile(rf"(?:\s++|--(?:[ \t][^\r\n]*+|(?=[\r\n])|$)|\#[^\r\n]*+|{_BLOCK})*+", re.DOTALL),
     "": re.compile(rf"(?:\s++|--[^\r\n]*+|{_BLOCK})*+", re.DOTALL),
 }
+
+#: More characters than people write, and fewer than take seconds to read.
+_LONGEST = 100_000
+#: sqlglot reads `decimal(decimal(1))` in two ways at each bracket, so that its time doubles with each.
+_DEEPEST = 6
 
 _WRITES = "Rules only look: write a SELECT that returns the rows that are wrong."
 
@@ -93,6 +99,10 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
     from sqlglot import TokenType, tokenize
     from sqlglot.errors import SqlglotError
 
+    if len(sql) > _LONGEST:
+        raise GateRefusal(f"the SQL has more than {_LONGEST:,} characters", "Move long lists into a table, or a view.")
+    if half := re.search("[\ud800-\udfff]", sql):
+        raise GateRefusal("there is half of a letter", "Save the file as UTF-8.", *_place(sql, half.start()))
     try:
         tokens = tokenize(sql, read=dialect)
     except SqlglotError:
@@ -104,6 +114,7 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
         raise GateRefusal("there is no SQL here", "Write a SELECT or a condition.")
     _look_between(sql[:end], tokens, dialect)
     _look_at(sql, tokens)
+    _look_into_brackets(sql, tokens)
     return sql[:end], tokens
 
 
@@ -136,6 +147,19 @@ def _look_at(sql: str, tokens: list["Token"]) -> None:
         called = following is not None and following.token_type is TokenType.L_PAREN
         if called and kind is not TokenType.STRING and _ACTING.match(token.text):
             raise _refusal(sql, token, f"the function `{token.text}` does more than reading tables", _WRITES)
+
+
+def _look_into_brackets(sql: str, tokens: list["Token"]) -> None:
+    from sqlglot import Parser, TokenType
+
+    opened: list[bool] = []
+    for before, token in pairwise(tokens):
+        if token.token_type in (TokenType.L_PAREN, TokenType.L_BRACKET):
+            opened.append(before.token_type in Parser.TYPE_TOKENS)
+            if opened[-1] and sum(opened) > _DEEPEST:
+                raise _refusal(sql, before, "too many types are within each other", "Use a WITH for the inner ones.")
+        elif token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) and opened:
+            opened.pop()
 
 
 def _ends_unicode_name(sql: str, token: "Token") -> bool:

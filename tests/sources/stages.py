@@ -51,6 +51,8 @@ class Stage(ABC):
             "<folder>": str(self.loot),
             "<secret>": str(secret),
             "<deep>": "(" * 5_000 + "1 = 1" + ")" * 5_000,
+            "<long>": "1 + " * 30_000 + "1",
+            "<types>": "decimal(" * 30 + "1" + ")" * 30,
         }
         #: The URL of the login.
         self.url = self._set(server)
@@ -336,6 +338,11 @@ _MARIADB_FUNCTIONS = (
     ("scribble", "INSERT INTO scribbles VALUES (1); RETURN 1;"),
     ("unlock_and_wipe", f"SET SESSION tx_read_only = 0; {_DELETE} RETURN 1;"),
     ("dawdle", "WHILE 1 DO SET @x = 1; END WHILE; RETURN 1;"),
+    (
+        "dawdle_stubbornly",
+        "DECLARE CONTINUE HANDLER FOR SQLEXCEPTION, SQLWARNING BEGIN END; WHILE 1 DO SET @x = SLEEP(9); END WHILE;"
+        " RETURN 1;",
+    ),
     (
         "blab",
         f"DECLARE said text DEFAULT {_BLAB}; SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = said; RETURN 1;",

@@ -28,6 +28,35 @@ PATIENCE = 5.0
 REFUSED = "the rule's SQL was refused"
 
 
+#: What a look must notice, done without any guard; what ends the victim comes last.
+DEEDS = {
+    "sqlite": ("DELETE FROM people", "CREATE TABLE loot (id int)", "VACUUM INTO '<folder>/loot'", "BEGIN EXCLUSIVE"),
+    "postgres": (
+        "SELECT wipe()",
+        "SELECT nextval('numbers')",
+        "SELECT lo_put(4711, 0, 'loot')",
+        "CREATE TABLE loot (id int)",
+        "COMMENT ON TABLE people IS 'loot'",
+        "GRANT ALL ON people TO public",
+        "SELECT pg_stat_reset()",
+        "SELECT pg_reload_conf()",
+        "COPY people TO '<folder>/loot'",
+        "SELECT dblink_connect('loot', '<url>')",
+        "SELECT pg_terminate_backend(<victim>)",
+    ),
+    "mariadb": (
+        "SELECT wipe()",
+        "SELECT NEXTVAL(numbers)",
+        "SELECT scribble()",
+        "CREATE TABLE loot (id int)",
+        "GRANT SELECT ON people TO CURRENT_USER",
+        "SELECT * FROM people INTO OUTFILE '<folder>/loot'",
+        "SELECT GET_LOCK('loot', 0)",
+        "KILL <victim>",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Attack:
     """One statement of hostile.yaml, whose head explains the fields."""
@@ -130,6 +159,27 @@ def is_discreet(stage: Stage, error: CheckError | None) -> bool:
     """Whether the error tells nothing that it may not, neither in itself nor by its cause."""
     told = f"{error and error.message} {error and error.hint} {error and error.word} {error and error.__cause__}"
     return not any(piece in told for piece in stage.unspeakable)
+
+
+@pytest.mark.parametrize("database", STAGES)
+def test_there_are_many_statements_for_each_database(database: str) -> None:
+    tries = [attack.tries for attack in ATTACKS if database in attack.databases]
+    assert len(tries) >= 60
+    assert len(set(tries)) == len(tries)
+
+
+@pytest.mark.parametrize("database", STAGES)
+def test_a_look_at_the_stage_notices_what_was_done(database: str, request: pytest.FixtureRequest) -> None:
+    """Or all the tests below would prove nothing."""
+    server = "" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    with stage(database, STAGES[database].logins[0], server) as it:
+        for deed in DEEDS[database]:
+            it.first = it.look()
+            it.do(it.filled(deed))
+            until = time.monotonic() + PATIENCE
+            while not it.changes(patience=0) and time.monotonic() < until:
+                time.sleep(0.02)
+            assert it.spoilt, deed
 
 
 @pytest.mark.parametrize(("database", "login"), LOGINS)

@@ -4,6 +4,7 @@ It is the first guard, not the only one: every session is read-only besides. sql
 """
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,14 @@ if TYPE_CHECKING:
 #: Functions that do something, or read what is no table: by the start of their names.
 _ACTING = re.compile(
     r"""
-    pg_(sleep|advisory|try_advisory|terminate|cancel|reload|rotate|read|ls_|stat_file|stat_reset|logical|create|drop
-        |copy|replication|promote|switch|start_|stop_|backup|notify|export|log_|current_logfile|wal_replay|import
-        |prewarm|file|restore|set_|clear_|sync|nextoid|extension_config_dump)
+    pg_(sleep|advisory|try_advisory|terminate|cancel|reload|rotate|read|ls_|stat_file|stat_reset|stat_statements_reset
+        |logical|create|drop|copy|replication|promote|switch|start_|stop_|backup|background|notify|export|log_
+        |current_logfile|current_xact_id$|wal_replay|import|prewarm|file|restore|set_|clear_|sync|nextoid
+        |extension_config_dump|truncate|buffercache_evict)
+    | txid_current$ | heap_force | bt_index | run_command_on
     | dblink | lo_ | loread | lowrite | nextval | setval | set_config | cursor_to_xml | query_to_xml | table_to_xml
-    | schema_to_xml | database_to_xml | xpath_table | connectby | crosstab | ts_stat | brin_ | gin_clean | get_raw_page
+    | schema_to_xml | database_to_xml | xpath_table | connectby | crosstab | ts_stat | ts_rewrite | brin_ | gin_clean
+    | get_raw_page
     | sleep$ | benchmark$ | get_lock$ | release_lock | release_all_locks | is_(free|used)_lock$ | load_file$
     | master_(gtid|pos)_wait | source_pos_wait | wait_(for|until) | sys_(exec|eval|get|set) | last_insert_id$
     | load_extension$ | readfile$ | writefile$ | edit$ | fts3_tokenizer$ | fsdir$ | lsmode$ | zipfile$ | sqlar_
@@ -26,11 +30,17 @@ _ACTING = re.compile(
 )
 
 #: What may stand between two words: blanks, and comments that all databases read alike (no hints, none in another).
-_BLOCK = r"/\*(?!M?[!+])(?:(?!\*/|/\*).)*\*/"
+_BLOCK = r"/\*(?!M?[!+])(?:(?!\*/|/\*).)*+\*/"
+#: Some end a line at a carriage return, others don't. Nothing is given back, or long blanks would take forever.
 _GAPS = {
-    "mysql": re.compile(rf"(?:\s+|--(?:\s[^\n]*|$)|\#[^\n]*|{_BLOCK})*", re.DOTALL),
-    "": re.compile(rf"(?:\s+|--[^\n]*|{_BLOCK})*", re.DOTALL),
+    "mysql": re.compile(rf"(?:\s++|--(?:[ \t][^\r\n]*+|(?=[\r\n])|$)|\#[^\r\n]*+|{_BLOCK})*+", re.DOTALL),
+    "": re.compile(rf"(?:\s++|--[^\r\n]*+|{_BLOCK})*+", re.DOTALL),
 }
+
+#: More characters than people write, and fewer than take seconds to read.
+_LONGEST = 100_000
+#: sqlglot reads `decimal(decimal(1))` in two ways at each bracket, so that its time doubles with each.
+_DEEPEST = 6
 
 _WRITES = "Rules only look: write a SELECT that returns the rows that are wrong."
 
@@ -89,6 +99,10 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
     from sqlglot import TokenType, tokenize
     from sqlglot.errors import SqlglotError
 
+    if len(sql) > _LONGEST:
+        raise GateRefusal(f"the SQL has more than {_LONGEST:,} characters", "Move long lists into a table, or a view.")
+    if half := re.search("[\ud800-\udfff]", sql):
+        raise GateRefusal("there is half of a letter", "Save the file as UTF-8.", *_place(sql, half.start()))
     try:
         tokens = tokenize(sql, read=dialect)
     except SqlglotError:
@@ -100,6 +114,7 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
         raise GateRefusal("there is no SQL here", "Write a SELECT or a condition.")
     _look_between(sql[:end], tokens, dialect)
     _look_at(sql, tokens)
+    _look_into_brackets(sql, tokens)
     return sql[:end], tokens
 
 
@@ -126,9 +141,31 @@ def _look_at(sql: str, tokens: list["Token"]) -> None:
             raise _refusal(sql, token, "`:=` sets a variable", "Use a WITH or a window function instead.")
         if kind is TokenType.HINT:
             raise _refusal(sql, token, "optimizer hints are not allowed", "Remove the hint.")
+        if _ends_unicode_name(sql, token):
+            advice = "Write the name itself, without escapes."
+            raise _refusal(sql, token, "a name by the numbers of its letters is not allowed", advice)
         called = following is not None and following.token_type is TokenType.L_PAREN
         if called and kind is not TokenType.STRING and _ACTING.match(token.text):
             raise _refusal(sql, token, f"the function `{token.text}` does more than reading tables", _WRITES)
+
+
+def _look_into_brackets(sql: str, tokens: list["Token"]) -> None:
+    from sqlglot import Parser, TokenType
+
+    opened: list[bool] = []
+    for before, token in pairwise(tokens):
+        if token.token_type in (TokenType.L_PAREN, TokenType.L_BRACKET):
+            opened.append(before.token_type in Parser.TYPE_TOKENS)
+            if opened[-1] and sum(opened) > _DEEPEST:
+                raise _refusal(sql, before, "too many types are within each other", "Use a WITH for the inner ones.")
+        elif token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) and opened:
+            opened.pop()
+
+
+def _ends_unicode_name(sql: str, token: "Token") -> bool:
+    r"""PostgreSQL reads `U&"\0070g"` as the name `pg`; sqlglot takes it for an operation of two columns."""
+    before = sql[max(0, token.start - 3) : token.start]
+    return sql[token.start] == '"' and re.search(r"(?<![\w$])[Uu]&$", before) is not None
 
 
 def _parse(sql: str, dialect: str, into: "type[exp.Condition] | None") -> "exp.Expr":

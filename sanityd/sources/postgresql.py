@@ -189,9 +189,9 @@ class PostgresqlSource(EngineSource):
         return f"PostgreSQL says {words(type(error).__name__)}" + (f" ({state})" if state else "")
 
     def explain(self, error: BaseException) -> SanitydError:
-        """By SQLSTATE; the server's text only in classes where it quotes names and SQL alone."""
+        """By SQLSTATE; the server's text only where it is about the statement's words or the login's rights."""
         state = getattr(error, "sqlstate", None) or ""
-        said = getattr(getattr(error, "diag", None), "message_primary", None) or ""
+        diag = getattr(error, "diag", None)
         match state[:2], state:
             case "57", "57014":
                 return self.too_slow()
@@ -199,12 +199,19 @@ class PostgresqlSource(EngineSource):
                 return self.locked()
             case (("57" | "08"), _):
                 return SourceError(f"`{self.settings.name}` ended the connection ({words(type(error).__name__)})")
-            case ("42", _) | (_, "2201B" | "25006" | "0A000"):
-                hint = getattr(getattr(error, "diag", None), "message_hint", None)
-                return CheckError(f"PostgreSQL refused the statement: {said}", hint)
+            case (("42" | "0A" | "25"), _) if diag is not None and _is_of_the_statement(diag, state):
+                return CheckError(f"PostgreSQL refused the statement: {diag.message_primary}", diag.message_hint)
+            case _, "2201B":
+                return CheckError("the regular expression can't be read by PostgreSQL")
             case _:
                 named = words(type(error).__name__) + (f", SQLSTATE {state}" if state else "")
                 return CheckError(f"PostgreSQL failed at the statement ({named})")
+
+
+def _is_of_the_statement(diag: Any, state: str) -> bool:
+    """Whether an error is the parser's, which has a place in the SQL, or about rights. All others may quote values:
+    `name::regclass` looks for a table of that name, and a function may raise any error with any text."""
+    return diag.context is None and (diag.statement_position is not None or state in ("42501", "25006"))
 
 
 def _force_extended_protocol(engine: Engine) -> None:

@@ -89,6 +89,11 @@ class EngineSource(Source):
     def explain(self, error: BaseException) -> SanitydError:
         """What a failed statement means: a CheckError or SourceError without any value of the data."""
 
+    def quotes_data(self, error: BaseException, statement: str) -> bool:
+        """Whether the error names what isn't in the statement, so that it may be a value."""
+        del error, statement
+        return False
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """A new snapshot on a connection of its own. Waits while `connections` others are open."""
@@ -262,6 +267,8 @@ class EngineSnapshot(Snapshot):
         except SQLAlchemyError:
             self._lost = True
             return self._gone()
+        if self.source.quotes_data(cause, error.statement or ""):
+            return CheckError("the database failed at a value, which its message would tell")
         return self.source.explain(cause)
 
     def _gone(self) -> SourceError:

@@ -32,6 +32,8 @@ _SAFE = re.compile(
     r"|too many |row value misused|string or blob too big|integer overflow|parser stack overflow|circular reference"
 )
 
+_MISSING = re.compile(r"no such [^:]+: (.*)", re.DOTALL)
+
 
 class SqliteDialect(Dialect):
     """SQLite's lower() and times are completed by functions of ours; every connection of ours knows them."""
@@ -173,6 +175,11 @@ class SqliteSource(EngineSource):
             case code:
                 return f"SQLite says {words(code.removeprefix('SQLITE_')) or type(error).__name__}"
 
+    def quotes_data(self, error: BaseException, statement: str) -> bool:
+        """A full-text search reads its words as names of columns when it runs, and complains as a parser would."""
+        missing = _MISSING.match(str(error))
+        return missing is not None and missing[1].rpartition(".")[2].lower() not in statement.lower()
+
     def explain(self, error: BaseException) -> SanitydError:
         """By SQLite's code; its text only where that quotes names and SQL alone."""
         code = getattr(error, "sqlite_errorname", "")
@@ -216,11 +223,15 @@ def _driver(connection: Connection) -> _Watched:
     return driver
 
 
+#: SQLAlchemy brings `regexp`, whose patterns no time limit can stop.
+_FORBIDDEN = frozenset({"load_extension", "fts3_tokenizer", "writefile", "edit", "regexp"})
+
+
 def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _trigger: str | None) -> int:
     """Reading is allowed, and asking for the shape of tables; all else is not."""
     if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE):
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_FUNCTION and second not in ("load_extension", "fts3_tokenizer", "writefile", "edit"):
+    if action == sqlite3.SQLITE_FUNCTION and second not in _FORBIDDEN:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and first in ("table_xinfo", "index_list", "index_xinfo", "data_version"):
         return sqlite3.SQLITE_OK

@@ -22,7 +22,7 @@ TABLES = (
     "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(60) NOT NULL, created_at {moment} NOT NULL)",
     "CREATE TABLE mails (person_id INTEGER PRIMARY KEY, address VARCHAR(60) NOT NULL)",
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER NOT NULL)",
-    "CREATE TABLE lines (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, amount INTEGER NOT NULL)",
+    "CREATE TABLE items (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, amount INTEGER NOT NULL)",
     "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)",
 )
 
@@ -70,7 +70,7 @@ class Writer:
             while not stop.is_set():
                 self._chance.choice(doings)()
                 self.commits += 1
-                time.sleep(0.0005)
+                time.sleep(0.002)
         except Exception as error:  # noqa: BLE001 (the test raises it)
             self.error = error
 
@@ -132,7 +132,7 @@ class Writer:
             run(here, "INSERT INTO orders VALUES (:id, 0)", id=number)
             for place, amount in enumerate(amounts):
                 line = number * 10 + place
-                run(here, "INSERT INTO lines VALUES (:id, :order, :amount)", id=line, order=number, amount=amount)
+                run(here, "INSERT INTO items VALUES (:id, :order, :amount)", id=line, order=number, amount=amount)
             run(here, "UPDATE orders SET total = :total WHERE id = :id", id=number, total=sum(amounts))
         self._orders.append(number)
 
@@ -143,7 +143,7 @@ class Writer:
         number = self._orders.pop(self._chance.randrange(len(self._orders)))
         with self.engine.begin() as here:
             run(here, "DELETE FROM orders WHERE id = :id", id=number)
-            run(here, "DELETE FROM lines WHERE id BETWEEN :low AND :high", low=number * 10, high=number * 10 + 9)
+            run(here, "DELETE FROM items WHERE id BETWEEN :low AND :high", low=number * 10, high=number * 10 + 9)
 
     def transfer(self) -> None:
         """Money moves, and stays as much as it is. The smaller account is locked first, so that nobody waits in a

@@ -53,7 +53,7 @@ class Connections:
             if spec is None or url is None:
                 continue
             if (dialect := dialect_of(url)) is None:
-                advice = "sanityd reads SQLite, PostgreSQL and MariaDB or MySQL"
+                advice = "sanityd reads SQLite, DuckDB, PostgreSQL and MariaDB or MySQL"
                 self.problems.append(self.document.problem(place, f"source `{name}` is of an unknown kind", advice))
                 continue
             self._dialects[name] = dialect
@@ -135,7 +135,7 @@ class Connections:
             advice = "write a SQLAlchemy URL, as in `postgresql://user:${PASSWORD}@host/database`"
             self.problems.append(self.document.problem(place, "this is not a database URL", advice))
             return None
-        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        if url.get_backend_name() in ("sqlite", "duckdb") and url.database and url.database != ":memory:":
             url = url.set(database=str(self.folder / url.database))
         return url.render_as_string(hide_password=False)
 

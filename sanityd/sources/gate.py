@@ -25,6 +25,20 @@ _ACTING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+#: More of these in one database, by names that are harmless in others.
+_ACTING_IN = {
+    "duckdb": re.compile(
+        r"""
+        read_ | parquet_ | sniff_csv$ | glob$ | getenv$ | query(_table)?$ | json_execute_serialized_sql$
+        | from_substrait | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute)
+        | python_map_function$ | (force_)?checkpoint$ | (enable|disable|truncate|verify)_ | (copy|import)_database$
+        | add_parquet_key$ | write_log$ | duckdb_(secrets|logs|variables) | which_secret$ | sleep_ms$ | setseed$
+        | currval$
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    )
+}
+
 #: What may stand between two words: blanks, and comments that all databases read alike (no hints, none in another).
 _BLOCK = r"/\*(?!M?[!+])(?:(?!\*/|/\*).)*\*/"
 _GAPS = {
@@ -99,7 +113,7 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
     if not tokens:
         raise GateRefusal("there is no SQL here", "Write a SELECT or a condition.")
     _look_between(sql[:end], tokens, dialect)
-    _look_at(sql, tokens)
+    _look_at(sql, tokens, dialect)
     return sql[:end], tokens
 
 
@@ -113,9 +127,10 @@ def _look_between(sql: str, tokens: list["Token"], dialect: str) -> None:
             raise GateRefusal("this comment is not allowed", advice, line, column, 2)
 
 
-def _look_at(sql: str, tokens: list["Token"]) -> None:
+def _look_at(sql: str, tokens: list["Token"], dialect: str) -> None:
     from sqlglot import TokenType
 
+    acting = [_ACTING, *([_ACTING_IN[dialect]] if dialect in _ACTING_IN else [])]
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         kind = token.token_type
         if kind is TokenType.SEMICOLON:
@@ -127,7 +142,7 @@ def _look_at(sql: str, tokens: list["Token"]) -> None:
         if kind is TokenType.HINT:
             raise _refusal(sql, token, "optimizer hints are not allowed", "Remove the hint.")
         called = following is not None and following.token_type is TokenType.L_PAREN
-        if called and kind is not TokenType.STRING and _ACTING.match(token.text):
+        if called and kind is not TokenType.STRING and any(names.match(token.text) for names in acting):
             raise _refusal(sql, token, f"the function `{token.text}` does more than reading tables", _WRITES)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
-DIALECTS = ("sqlite", "postgres", "mysql")
+DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
 
 #: Statements that would do something, or that hide what they do.
 HOSTILE = (

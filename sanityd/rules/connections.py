@@ -19,6 +19,8 @@ from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import dialect_of
 
 Place = tuple[str | int, ...]
+#: The URL of files, which have none.
+FILES = "files://"
 _NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
@@ -49,7 +51,7 @@ class Connections:
             self._check_name(place, name)
             filled = self._filled(place, {"url": value} if isinstance(value, str) else value)
             spec = self._source_spec(place, name, filled) if filled is not None else None
-            url = self._url((*place, "url"), spec.url) if spec else None
+            url = self._url((*place, "url"), FILES if spec.url is None else spec.url) if spec else None
             if spec is None or url is None:
                 continue
             if (dialect := dialect_of(url)) is None:
@@ -58,7 +60,14 @@ class Connections:
                 continue
             self._dialects[name] = dialect
             settings[name] = SourceSettings(
-                name, url, spec.statement_timeout, spec.lock_timeout, spec.connections, spec.zone
+                name,
+                url,
+                spec.statement_timeout,
+                spec.lock_timeout,
+                spec.connections,
+                spec.zone,
+                tuple(spec.files or ()),
+                self.folder,
             )
         return settings
 

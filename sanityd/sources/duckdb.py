@@ -36,7 +36,7 @@ from sanityd.sources.values import UNITS, bound, epoch_microseconds, wall_clock
 
 #: Said when the database is opened, so that no moment is unguarded. All connections of a process to one file must say
 #: the same, so nothing here may differ between sources.
-_GUARDS: dict[str, str | bool | int | float | list[str]] = {
+GUARDS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -57,7 +57,7 @@ _PAUSE = 0.05
 
 _BEGIN = "BEGIN TRANSACTION READ ONLY"
 #: The option of a statement that marks it as our own.
-_OURS = "sanityd_ours"
+OURS = "sanityd_ours"
 #: Where a connection keeps the timer of its statement.
 _TIMER = "sanityd_timer"
 
@@ -127,13 +127,19 @@ class DuckdbSource(EngineSource):
     extra: ClassVar[str] = "duckdb"
 
     def __init__(self, settings: SourceSettings, url: URL) -> None:
-        if not url.database or url.database.startswith((":memory:", "md:", "motherduck:")):
-            raise SourceError(f"the URL of `{settings.name}` names no file", "Write `duckdb:///path/to/file.duckdb`.")
-        self.path = Path(url.database)
+        self.path = Path(url.database or ":memory:")
+        self.settings = settings
+        self.check()
         super().__init__(settings, url)
         for name in ("do_execute", "do_execute_no_params"):
             event.listen(self.engine, name, _only_one_select)
         event.listen(self.engine, "before_cursor_execute", self._start_timer)
+
+    def check(self) -> None:
+        """Raises SourceError when the URL names no file."""
+        if str(self.path).startswith((":memory:", "md:", "motherduck:")):
+            advice = "Write `duckdb:///path/to/file.duckdb`."
+            raise SourceError(f"the URL of `{self.settings.name}` names no file", advice)
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """Connections are made here, so that options of the URL undo no guard."""
@@ -142,9 +148,9 @@ class DuckdbSource(EngineSource):
     def _open(self) -> Any:
         from duckdb_sqlalchemy import ConnectionWrapper
 
-        return ConnectionWrapper(self._guarded())
+        return ConnectionWrapper(self.guarded())
 
-    def _guarded(self) -> Any:
+    def guarded(self) -> Any:
         """A connection of the driver, guarded; waits for one who writes."""
         import duckdb
 
@@ -153,13 +159,13 @@ class DuckdbSource(EngineSource):
             if not self.path.is_file():
                 raise FileNotFoundError
             try:
-                connection = duckdb.connect(str(self.path.absolute()), read_only=True, config=_GUARDS)
+                connection = duckdb.connect(str(self.path.absolute()), read_only=True, config=GUARDS)
             except duckdb.IOException as error:
                 if "lock" not in str(error) or clock.stopwatch() > until:
                     raise
                 clock.pause(_PAUSE)
             else:
-                _seal(connection)
+                seal(connection)
                 return connection
 
     def begin(self, connection: Connection) -> datetime:
@@ -222,7 +228,7 @@ class DuckdbSource(EngineSource):
                 return self.too_slow()
             case "out of memory":
                 advice = "Narrow the rule by `where` or `window`."
-                return CheckError(f"the statement needs more memory than {_GUARDS['memory_limit']}", advice)
+                return CheckError(f"the statement needs more memory than {GUARDS['memory_limit']}", advice)
             case "parser" | "binder" | "catalog" | "syntax" | "permission" | "not implemented" | "not supported":
                 return CheckError(f"DuckDB refused the statement: {_first_line(said)}")
             case "io" | "fatal" | "internal" | "connection":
@@ -231,10 +237,15 @@ class DuckdbSource(EngineSource):
             return CheckError(f"the regular expression can't be read: {found[1]}")
         return CheckError(f"DuckDB failed at the statement ({name} error)")
 
+    def timer(self, driver: Any) -> Timer:
+        """Interrupts what runs at the statement timeout, once it is started."""
+        timer = Timer(self.settings.statement_timeout.total_seconds(), _interrupt, [driver])
+        timer.daemon = True
+        return timer
+
     def _start_timer(self, connection: Connection, *_: Any) -> None:
         """One timer per connection: as statements begin, the one before is over."""
-        timer = Timer(self.settings.statement_timeout.total_seconds(), _interrupt, [_driver(connection)])
-        timer.daemon = True
+        timer = self.timer(_driver(connection))
         if before := connection.info.pop(_TIMER, None):
             before.cancel()
         connection.info[_TIMER] = timer
@@ -253,7 +264,7 @@ def _interrupt(driver: Any) -> None:
         driver.interrupt()
 
 
-def _seal(connection: Any) -> None:
+def seal(connection: Any) -> None:
     """Lock the settings, if no other connection to the file has done so already."""
     with _SEALING:
         [is_sealed] = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
@@ -263,7 +274,7 @@ def _seal(connection: Any) -> None:
 
 def _own(connection: Connection, statement: str) -> CursorResult[Any]:
     """Run a statement of ours, which may be no SELECT."""
-    return connection.exec_driver_sql(statement, execution_options={_OURS: True})
+    return connection.exec_driver_sql(statement, execution_options={OURS: True})
 
 
 def _only_one_select(cursor: Any, statement: str, *rest: Any) -> None:
@@ -271,7 +282,7 @@ def _only_one_select(cursor: Any, statement: str, *rest: Any) -> None:
     other settings be made."""
     from duckdb import NotSupportedError, StatementType
 
-    if rest[-1].execution_options.get(_OURS):
+    if rest[-1].execution_options.get(OURS):
         return
     if [part.type for part in cursor.connection.extract_statements(statement)] != [StatementType.SELECT]:
         raise NotSupportedError("Not supported Error: this is not one SELECT")

@@ -121,7 +121,7 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
     moment = {name: "timestamp" if strict[name] else "datetime" for name in strict}
     two.sql(
         "app",
-        f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, ref {ref['app']}, seen {moment['app']}, price DECIMAL(9,3))",
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INT, ref {ref['app']}, seen {moment['app']}, price DECIMAL(9,3))",
         "INSERT INTO a VALUES (1, 1, '0f5c3f6e-1111-4222-8333-44445555666a', '2026-01-01 10:00:00', 1.5),"
         " (2, 2, '0f5c3f6e-1111-4222-8333-44445555666b', '2026-01-01 11:00:00', 2)",
     )

@@ -29,9 +29,10 @@ _ACTING = re.compile(
 _ACTING_IN = {
     "duckdb": re.compile(
         r"""
-        read_ | parquet_ | sniff_csv$ | glob$ | getenv$ | query(_table)?$ | json_execute_serialized_sql$
-        | from_substrait | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute)
-        | python_map_function$ | (force_)?checkpoint$ | (enable|disable|truncate|verify)_ | (copy|import)_database$
+        read_(csv|parquet|json|ndjson|text|blob|duckdb) | parquet_ | sniff_csv$ | glob$ | getenv$ | query(_table)?$
+        | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute) | from_substrait
+        | json_execute_serialized_sql$ | python_map_function$ | (force_)?checkpoint$ | (copy|import)_database$
+        | (enable|disable)_(logging|profil|verif|optimizer|object_cache|checkpoint) | truncate_duckdb_logs$
         | add_parquet_key$ | write_log$ | duckdb_(secrets|logs|variables) | which_secret$ | sleep_ms$ | setseed$
         | currval$
         """,

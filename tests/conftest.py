@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb as duckdb_driver
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
@@ -75,7 +76,15 @@ def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+@pytest.fixture
+def duckdb(tmp_path: Path) -> str:
+    """The URL of an empty DuckDB database."""
+    file = tmp_path / "database.duckdb"
+    duckdb_driver.connect(str(file)).close()
+    return f"duckdb:///{file}"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb", "duckdb"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database, of each kind in turn."""
     url: str = request.getfixturevalue(request.param)

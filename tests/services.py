@@ -20,10 +20,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, NullPool, create_engine, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 PATIENCE = 60.0
+
+
+def owner(url: str) -> Engine:
+    """The engine of a database's owner. A DuckDB file that is open for writing can't be looked at by anybody else, so
+    that its connections are closed after each use."""
+    return create_engine(url, poolclass=NullPool) if url.startswith("duckdb") else create_engine(url)
 
 
 class Missing(Exception):

@@ -57,6 +57,8 @@ LATE_IMPORTS = {
     "cli/": "`--help` answers at once; a command imports what it needs",
     "checks/kinds/python.py": "the user's own function, named in a rule",
     "plugins.py": "one kind is imported, not all of them",
+    "sources/duckdb.py": "duckdb is an extra",
+    "sources/files.py": "duckdb is an extra",
     "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/postgresql.py": "psycopg is an extra",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",

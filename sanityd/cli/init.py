@@ -13,15 +13,16 @@ from sanityd.cli.options import rules_option
 def command(url: str | None, path: Path) -> None:
     """Write a first rules.yaml; with the URL of a database, with rules that its tables suggest.
 
-    A file of SQLite may be named as it is: `sanityd init shop.db`. The URL itself is not written anywhere: export it as
-    APP_DATABASE_URL.
+    A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. The URL itself is not written anywhere:
+    export it as APP_DATABASE_URL.
     """
     from sanityd.authoring import starter
 
     if path.exists():
         raise click.UsageError(f"`{path}` is there already; nothing was written")
     if url is not None and "://" not in url and Path(url).is_file():
-        url = f"sqlite:///{Path(url).resolve()}"
+        scheme = "duckdb" if Path(url).suffix in (".duckdb", ".ddb") else "sqlite"
+        url = f"{scheme}:///{Path(url).resolve()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = starter.example() if url is None else _proposed(url, path)
     # Exclusive: what somebody else wrote meanwhile is not overwritten.
@@ -29,7 +30,7 @@ def command(url: str | None, path: Path) -> None:
         file.write(text)
     click.echo(f"Wrote {path}.")
     click.echo("Next:")
-    if url is not None and url.startswith("sqlite:"):
+    if url is not None and url.startswith(("sqlite:", "duckdb:")):
         click.echo(f"  export APP_DATABASE_URL={url}")
     else:
         click.echo("  export APP_DATABASE_URL=…      the database, with a login that can only SELECT")

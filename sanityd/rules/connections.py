@@ -19,6 +19,8 @@ from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import dialect_of
 
 Place = tuple[str | int, ...]
+#: The URL of files, which have none.
+FILES = "files://"
 _NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
@@ -49,16 +51,23 @@ class Connections:
             self._check_name(place, name)
             filled = self._filled(place, {"url": value} if isinstance(value, str) else value)
             spec = self._source_spec(place, name, filled) if filled is not None else None
-            url = self._url((*place, "url"), spec.url) if spec else None
+            url = self._url((*place, "url"), FILES if spec.url is None else spec.url) if spec else None
             if spec is None or url is None:
                 continue
             if (dialect := dialect_of(url)) is None:
-                advice = "sanityd reads SQLite, PostgreSQL and MariaDB or MySQL"
+                advice = "sanityd reads SQLite, DuckDB, PostgreSQL and MariaDB or MySQL"
                 self.problems.append(self.document.problem(place, f"source `{name}` is of an unknown kind", advice))
                 continue
             self._dialects[name] = dialect
             settings[name] = SourceSettings(
-                name, url, spec.statement_timeout, spec.lock_timeout, spec.connections, spec.zone
+                name,
+                url,
+                spec.statement_timeout,
+                spec.lock_timeout,
+                spec.connections,
+                spec.zone,
+                tuple(spec.files or ()),
+                self.folder,
             )
         return settings
 
@@ -135,7 +144,7 @@ class Connections:
             advice = "write a SQLAlchemy URL, as in `postgresql://user:${PASSWORD}@host/database`"
             self.problems.append(self.document.problem(place, "this is not a database URL", advice))
             return None
-        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        if url.get_backend_name() in ("sqlite", "duckdb") and url.database and url.database != ":memory:":
             url = url.set(database=str(self.folder / url.database))
         return url.render_as_string(hide_password=False)
 

@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sanityd.checks.base import fault
 from sanityd.checks.invariant import Age, Confirm, Ladder, Step
@@ -142,13 +142,22 @@ class Spec(BaseModel):
 
 
 class SourceSpec(Spec):
-    """A source: `url`, and how gently to treat it."""
+    """A source: `url` or `files`, and how gently to treat it."""
 
-    url: str = Field(description="Any SQLAlchemy URL; write passwords as `${NAME}`.")
+    url: str | None = Field(None, description="Any SQLAlchemy URL; write passwords as `${NAME}`.")
+    files: Names | None = Field(
+        None, min_length=1, description="CSV and Parquet files instead; each is a table. `*` stands for any letters."
+    )
     statement_timeout: Duration = Field(timedelta(seconds=60), description="How long one statement may take.")
     lock_timeout: Duration = Field(timedelta(seconds=5), description="How long to wait for a lock.")
     connections: int = Field(2, ge=1, le=100, description="At most so many connections at once.")
     zone: Zone = Field(ZoneInfo("UTC"), description="The zone in which times without a zone are meant.")
+
+    @model_validator(mode="after")
+    def _url_or_files(self) -> Self:
+        if (self.url is None) == (self.files is None):
+            raise fault("a source has either `url` or `files`", "write one of them")
+        return self
 
 
 class Defaults(Spec):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,9 @@ class SourceSettings:
     connections: int = 2
     #: The zone in which columns without one are meant.
     zone: ZoneInfo = ZoneInfo("UTC")
+    #: Patterns of files that are the tables, where the source is no database, and what they are relative to.
+    files: tuple[str, ...] = ()
+    folder: Path = Path()
 
 
 class Dialect(ABC):

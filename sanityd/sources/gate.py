@@ -29,6 +29,21 @@ _ACTING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+#: More of these in one database, by names that are harmless in others.
+_ACTING_IN = {
+    "duckdb": re.compile(
+        r"""
+        read_(csv|parquet|json|ndjson|text|blob|duckdb) | parquet_ | sniff_csv$ | glob$ | getenv$ | query(_table)?$
+        | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute) | from_substrait
+        | json_execute_serialized_sql$ | python_map_function$ | (force_)?checkpoint$ | (copy|import)_database$
+        | (enable|disable)_(logging|profil|verif|optimizer|object_cache|checkpoint) | truncate_duckdb_logs$
+        | add_parquet_key$ | write_log$ | duckdb_(secrets|logs|variables) | which_secret$ | sleep_ms$ | setseed$
+        | currval$
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    )
+}
+
 #: What may stand between two words: blanks, and comments that all databases read alike (no hints, none in another).
 _BLOCK = r"/\*(?!M?[!+])(?:(?!\*/|/\*).)*+\*/"
 #: Some end a line at a carriage return, others don't. Nothing is given back, or long blanks would take forever.
@@ -113,7 +128,7 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
     if not tokens:
         raise GateRefusal("there is no SQL here", "Write a SELECT or a condition.")
     _look_between(sql[:end], tokens, dialect)
-    _look_at(sql, tokens)
+    _look_at(sql, tokens, dialect)
     _look_into_brackets(sql, tokens)
     return sql[:end], tokens
 
@@ -128,9 +143,10 @@ def _look_between(sql: str, tokens: list["Token"], dialect: str) -> None:
             raise GateRefusal("this comment is not allowed", advice, line, column, 2)
 
 
-def _look_at(sql: str, tokens: list["Token"]) -> None:
+def _look_at(sql: str, tokens: list["Token"], dialect: str) -> None:
     from sqlglot import TokenType
 
+    acting = [_ACTING, *([_ACTING_IN[dialect]] if dialect in _ACTING_IN else [])]
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         kind = token.token_type
         if kind is TokenType.SEMICOLON:
@@ -145,7 +161,7 @@ def _look_at(sql: str, tokens: list["Token"]) -> None:
             advice = "Write the name itself, without escapes."
             raise _refusal(sql, token, "a name by the numbers of its letters is not allowed", advice)
         called = following is not None and following.token_type is TokenType.L_PAREN
-        if called and kind is not TokenType.STRING and _ACTING.match(token.text):
+        if called and kind is not TokenType.STRING and any(names.match(token.text) for names in acting):
             raise _refusal(sql, token, f"the function `{token.text}` does more than reading tables", _WRITES)
 
 

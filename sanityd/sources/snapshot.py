@@ -14,7 +14,7 @@ from threading import BoundedSemaphore
 from typing import Any, ClassVar
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Subquery, create_engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
@@ -155,7 +155,7 @@ class EngineSource(Source):
             return create_engine(
                 url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, **self.arguments(url)
             )
-        except ImportError:
+        except (ImportError, NoSuchModuleError):
             raise SourceError(
                 f"`{self.settings.name}` needs a driver that isn't installed", f"pip install 'sanityd[{self.extra}]'"
             ) from None

@@ -40,7 +40,7 @@ from sanityd.rules.load import load
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-DATABASES = ("sqlite", "postgresql", "mariadb")
+DATABASES = ("sqlite", "postgresql", "mariadb", "duckdb")
 
 #: What a column's type is called: where a word isn't listed, it is the databases' own.
 TYPES: Mapping[str, Mapping[str, str]] = {
@@ -50,13 +50,24 @@ TYPES: Mapping[str, Mapping[str, str]] = {
         "sqlite": "text collate nocase",
         "postgresql": "text collate loose",
         "mariadb": "varchar(200) collate utf8mb4_general_ci",
+        "duckdb": "varchar collate nocase.noaccent",
     },
-    "decimal": {"sqlite": "numeric", "postgresql": "numeric(38, 10)", "mariadb": "decimal(38, 10)"},
-    "float": {"sqlite": "real", "postgresql": "double precision", "mariadb": "double"},
+    "decimal": {
+        "sqlite": "numeric",
+        "postgresql": "numeric(38, 10)",
+        "mariadb": "decimal(38, 10)",
+        "duckdb": "decimal(38, 10)",
+    },
+    "float": {"sqlite": "real", "postgresql": "double precision", "mariadb": "double", "duckdb": "double"},
     "timestamp": {"mariadb": "datetime(6)"},
-    "instant": {"sqlite": "timestamptz", "postgresql": "timestamptz", "mariadb": "timestamp(6) null"},
+    "instant": {
+        "sqlite": "timestamptz",
+        "postgresql": "timestamptz",
+        "mariadb": "timestamp(6) null",
+        "duckdb": "timestamptz",
+    },
     "uuid": {"sqlite": "text"},
-    "bytes": {"sqlite": "blob", "postgresql": "bytea", "mariadb": "varbinary(200)"},
+    "bytes": {"sqlite": "blob", "postgresql": "bytea", "mariadb": "varbinary(200)", "duckdb": "blob"},
 }
 LOOSE = "CREATE COLLATION IF NOT EXISTS loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
 
@@ -138,6 +149,9 @@ class Stage:
 
     def run(self, rule: Mapping[str, Any], limits: Mapping[str, Any] | None = None) -> Run:
         """What a look at one rule finds."""
+        if self.name == "duckdb":
+            # Nobody can look at a file that is open for writing.
+            self.engine.dispose()
         place = {} if "query" in rule or "source" in rule else {"table": "app.t"}
         file = {
             "sources": {"app": "${APP}"},
@@ -188,11 +202,11 @@ class Stage:
         self.sql(f"CREATE TABLE {self.quoted(name)} ({', '.join(parts)})")
         places = ", ".join(f":p{place}" for place in range(len(columns)))
         kinds = list(columns.values())
-        for row in rows:
-            assert len(row) == len(columns), row
-            values = {f"p{n}": self._stored(value, kinds[n]) for n, value in enumerate(row)}
-            table = self.quoted(name).replace(":", "\\:")
-            with self.engine.begin() as connection:
+        table = self.quoted(name).replace(":", "\\:")
+        with self.engine.begin() as connection:
+            for row in rows:
+                assert len(row) == len(columns), row
+                values = {f"p{n}": self._stored(value, kinds[n]) for n, value in enumerate(row)}
                 connection.execute(text(f"INSERT INTO {table} VALUES ({places})"), values)
 
     def _type(self, kind: str) -> str:
@@ -238,6 +252,10 @@ def _things(stage: Stage) -> Iterator[tuple[str, str]]:
         "mariadb": (
             "SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END, table_name"
             " FROM information_schema.tables WHERE table_schema = DATABASE()"
+        ),
+        "duckdb": (
+            "SELECT 'TABLE', table_name FROM duckdb_tables() UNION ALL"
+            " SELECT 'VIEW', view_name FROM duckdb_views() WHERE NOT internal"
         ),
     }[stage.name]
     with stage.engine.connect() as connection:

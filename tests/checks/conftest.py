@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
 from sanityd.checks import planner
 from sanityd.checks.planner import Look
 from sanityd.rules.load import load
 from sanityd.sources.open import open_source
+from tests.services import owner
 
 Looks = Callable[..., Any]
 
@@ -20,7 +20,7 @@ Looks = Callable[..., Any]
 @pytest.fixture
 def do(database_url: str) -> Iterator[Callable[..., None]]:
     """Runs statements as the owner."""
-    engine = create_engine(database_url)
+    engine = owner(database_url)
 
     def run(*statements: str) -> None:
         with engine.begin() as connection:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from sanityd import clock, pipeline
 from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
+from tests.services import owner
 
-DATABASES = ("sqlite", "postgres", "mariadb")
+DATABASES = ("sqlite", "postgres", "mariadb", "duckdb")
 PAIRS = [pair for pair in product(DATABASES, DATABASES) if pair[0] != pair[1]]
 
 
@@ -29,7 +30,7 @@ class Two:
 
     def sql(self, name: str, *statements: str) -> None:
         """Do something in one of them."""
-        engine = self.engines.setdefault(name, create_engine(self.urls[name]))
+        engine = self.engines.setdefault(name, owner(self.urls[name]))
         with engine.begin() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
@@ -115,21 +116,21 @@ def test_the_rest_of_a_rule_means_what_it_means_within_one_database(people: Two)
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
 def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
-    pg = {name: url.startswith("postgresql") for name, url in two.urls.items()}
-    ref = {name: "uuid" if pg[name] else "varchar(40)" for name in pg}
-    moment = {name: "timestamp" if pg[name] else "datetime" for name in pg}
+    strict = {name: url.startswith(("postgresql", "duckdb")) for name, url in two.urls.items()}
+    ref = {name: "uuid" if strict[name] else "varchar(40)" for name in strict}
+    moment = {name: "timestamp" if strict[name] else "datetime" for name in strict}
     two.sql(
         "app",
-        f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, ref {ref['app']}, at {moment['app']}, price DECIMAL(9,3))",
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INT, ref {ref['app']}, seen {moment['app']}, price DECIMAL(9,3))",
         "INSERT INTO a VALUES (1, 1, '0f5c3f6e-1111-4222-8333-44445555666a', '2026-01-01 10:00:00', 1.5),"
         " (2, 2, '0f5c3f6e-1111-4222-8333-44445555666b', '2026-01-01 11:00:00', 2)",
     )
     two.sql(
         "mail",
-        f"CREATE TABLE b (id INTEGER PRIMARY KEY, n VARCHAR(9), ref {ref['mail']}, at {moment['mail']}, price FLOAT)",
+        f"CREATE TABLE b (id INTEGER PRIMARY KEY, n VARCHAR(9), ref {ref['mail']}, seen {moment['mail']}, price FLOAT)",
         "INSERT INTO b VALUES (1, '1.0', '0F5C3F6E-1111-4222-8333-44445555666A', '2026-01-01 10:00:00', 1.50)",
     )
-    columns = ["n", "at", "price"] + (["ref"] if any(pg.values()) else [])
+    columns = ["n", "seen", "price"] + (["ref"] if any(strict.values()) else [])
     for column in columns:
         run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}})
         assert ids(run) == [2], column

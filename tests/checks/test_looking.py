@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from sanityd.checks import executor, looking, planner
 from sanityd.checks.planner import Plan
 from sanityd.model import Fate, Key, Outcome, fingerprint
@@ -104,6 +106,8 @@ def test_only_the_key_and_what_the_rule_shows_is_fetched(do: Do, looks: Looks) -
 
 def test_rules_of_a_batch_see_the_same_instant(do: Do, looks: Looks, database_url: str) -> None:
     """A mail committed with its person is never half-seen."""
+    if database_url.startswith("duckdb"):
+        pytest.skip("nobody can write a DuckDB file while it is looked at")
     if database_url.startswith("sqlite"):
         do("PRAGMA journal_mode = WAL")
     people(do, 30)

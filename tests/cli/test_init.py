@@ -1,6 +1,9 @@
 """`sanityd init`: a first rules file that is right as it is."""
 
+from contextlib import closing
 from pathlib import Path
+
+import duckdb
 
 from tests.project import Project
 
@@ -32,6 +35,15 @@ def test_rules_are_proposed_from_the_tables(project: Project, tmp_path: Path) ->
     answer = project.run("check", "--dry-run", APP_DATABASE_URL=url)
     assert answer.code == 0
     assert "!  odd-name-is-not-empty" in answer.out
+
+
+def test_a_file_of_duckdb_may_be_named_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "shop.duckdb"
+    with closing(duckdb.connect(str(file))) as connection:
+        connection.execute("CREATE TABLE orders (id int PRIMARY KEY, person_id int)")
+    made = Project(tmp_path).run("init", "shop.duckdb")
+    assert f"export APP_DATABASE_URL=duckdb:///{file}" in made.out
+    assert "app.orders" in (tmp_path / "rules.yaml").read_text()
 
 
 def test_a_file_of_sqlite_may_be_named_as_it_is(project: Project, tmp_path: Path) -> None:

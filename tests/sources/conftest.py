@@ -5,16 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from sanityd.sources.base import Source, SourceSettings
 from sanityd.sources.open import open_source
+from tests.services import owner
 
 
 @pytest.fixture
 def admin(database_url: str) -> Iterator[Engine]:
     """The owner's engine."""
-    engine = create_engine(database_url)
+    engine = owner(database_url)
     yield engine
     engine.dispose()
 

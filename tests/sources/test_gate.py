@@ -6,7 +6,7 @@ import pytest
 
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
-DIALECTS = ("sqlite", "postgres", "mysql")
+DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
 
 #: Statements that would do something, or that hide what they do.
 HOSTILE = (
@@ -74,6 +74,56 @@ def test_a_hostile_statement_is_refused_in_every_dialect(sql: str, dialect: str)
         pytest.skip("SQLite has no words for locks, and refuses them itself")
     with pytest.raises(GateRefusal):
         gate_query(sql, dialect)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM Read_Parquet ('x')",
+        "SELECT * FROM \"read_text\"('/etc/passwd')",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM sniff_csv('x')",
+        "SELECT * FROM parquet_metadata('x')",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM query('SELECT 1')",
+        "SELECT * FROM query_table('t')",
+        "SELECT * FROM json_execute_serialized_sql('{}')",
+        "SELECT * FROM pandas_scan(1::POINTER)",
+        "SELECT * FROM checkpoint()",
+        "SELECT * FROM enable_logging()",
+        "SELECT write_log('x')",
+        "SELECT sleep_ms(9000)",
+        "FROM people",
+        "FROM people SELECT id",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "EXPORT DATABASE 'x'",
+        "SUMMARIZE people",
+        "SELECT 1 /* a /* b */ */",
+        "SELECT $x",
+    ],
+)
+def test_what_duckdb_could_do_besides_is_refused(sql: str) -> None:
+    with pytest.raises(GateRefusal):
+        gate_query(sql, "duckdb")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * EXCLUDE (name) FROM people QUALIFY row_number() OVER (PARTITION BY id) = 1",
+        "SELECT id // 2, [1, 2], {'a': 1}, $$a;b$$, id::hugeint FROM people ASOF JOIN mails USING (id)",
+        "SELECT list_transform([1], lambda x: x + 1) FROM (FROM people)",
+        "SELECT * FROM range(9), generate_series(1, 2)",
+    ],
+)
+def test_a_select_as_duckdb_has_it_passes(sql: str) -> None:
+    assert gate_query(sql, "duckdb") == sql
+
+
+def test_a_name_that_acts_in_one_database_is_harmless_in_another() -> None:
+    assert gate_query("SELECT glob('a*', name) FROM people", "sqlite")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

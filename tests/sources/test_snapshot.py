@@ -1,4 +1,4 @@
-"""What holds for the snapshots of all three databases alike."""
+"""What holds for the snapshots of all databases alike."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,6 +72,8 @@ def ask(snapshot: Snapshot, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_all_statements_see_the_same_instant(source: Source, do: Do, database_url: str) -> None:
+    if database_url.startswith("duckdb"):
+        pytest.skip("nobody can write a DuckDB file while it is looked at")
     if database_url.startswith("sqlite"):
         do("PRAGMA journal_mode = WAL")
     with source.snapshot() as snapshot:
@@ -182,8 +184,8 @@ def test_a_query_tells_its_columns(source: Source) -> None:
 
 
 def test_two_columns_of_one_name_are_an_error(source: Source) -> None:
-    if source.dialect.name == "sqlite":
-        pytest.skip("SQLite gives the second one another name")
+    if source.dialect.name in ("sqlite", "duckdb"):
+        pytest.skip("this database gives the second one another name")
     with source.snapshot() as snapshot, pytest.raises(CheckError, match=r"`id`|Duplicate column name 'id'"):
         snapshot.query("SELECT id, name, id FROM people")
 
@@ -202,6 +204,7 @@ def test_errors_hold_no_values(source: Source, do: Do) -> None:
         "sqlite": "json(name)",
         "postgres": "CAST(name AS integer)",
         "mysql": "EXTRACTVALUE(name, concat('(', name))",
+        "duckdb": "CAST(name AS integer)",
     }
     with source.snapshot() as snapshot, pytest.raises(CheckError) as error:
         ask(snapshot, f"SELECT {failing[source.dialect.name]} AS x FROM people")
@@ -258,7 +261,7 @@ def test_the_owner_of_a_database_could_write(source: Source) -> None:
     assert source.can_write()
 
 
-# What dialects promise: the same answer on all three.
+# What dialects promise: the same answer on all of them.
 
 WORDS = ("a", "A", "á", "a ", "ab", "É", "straße", "日本", "a\nb", "")
 
@@ -345,25 +348,30 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def test_a_time_without_zone_is_meant_in_the_sources(source: Source, do: Do, open_it: Open, database_url: str) -> None:
     kind = {"mysql": "datetime(6)"}.get(source.dialect.name, "timestamp")
-    do(f"CREATE TABLE seen (id integer PRIMARY KEY, at {kind})", "INSERT INTO seen VALUES (1, '2026-07-01 14:00:00.5')")
+    do(
+        f"CREATE TABLE seen (id integer PRIMARY KEY, moment {kind})",
+        "INSERT INTO seen VALUES (1, '2026-07-01 14:00:00.5')",
+    )
     berlin = open_it(database_url, zone=BERLIN)
     assert compared(berlin, BERLIN) == [False, True, True, True, False]
 
 
 def test_an_instant_is_one_in_every_zone(source: Source, do: Do, open_it: Open, database_url: str) -> None:
-    kind = {"mysql": "timestamp(6)", "postgres": "timestamptz"}.get(source.dialect.name, "timestamp")
+    kind = {"mysql": "timestamp(6)", "postgres": "timestamptz", "duckdb": "timestamptz"}.get(
+        source.dialect.name, "timestamp"
+    )
     stored = "'2026-07-01T12:00:00.5Z'" if source.dialect.name == "sqlite" else "'2026-07-01 12:00:00.5+00:00'"
     if source.dialect.name == "mysql":
         do("SET GLOBAL time_zone = '+00:00'")
         stored = "FROM_UNIXTIME(1782907200.5)"
-    do(f"CREATE TABLE seen (id integer PRIMARY KEY, at {kind} NULL)", f"INSERT INTO seen VALUES (1, {stored})")
+    do(f"CREATE TABLE seen (id integer PRIMARY KEY, moment {kind} NULL)", f"INSERT INTO seen VALUES (1, {stored})")
     assert compared(open_it(database_url, zone=BERLIN), BERLIN) == [False, True, True, True, False]
 
 
 def test_a_date_is_its_first_moment_in_the_sources_zone(
     source: Source, do: Do, open_it: Open, database_url: str
 ) -> None:
-    do("CREATE TABLE seen (id integer PRIMARY KEY, at date)", "INSERT INTO seen VALUES (1, '2026-07-01')")
+    do("CREATE TABLE seen (id integer PRIMARY KEY, moment date)", "INSERT INTO seen VALUES (1, '2026-07-01')")
     midnight = datetime(2026, 6, 30, 22, 0, tzinfo=UTC)
     assert compared(open_it(database_url, zone=BERLIN), BERLIN, midnight) == [False, True, True, True, False]
 
@@ -372,8 +380,8 @@ def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
     """Whether the stored time is: before `at` · at or before · at · at or after · after."""
     with source.snapshot() as snapshot:
         info = snapshot.table("seen")
-        column = info.columns["at"]
-        instant = source.dialect.instant(info.clause().c.at, column)
+        column = info.columns["moment"]
+        instant = source.dialect.instant(info.clause().c.moment, column)
         moment = source.dialect.moment(at, column, zone)
         before = source.dialect.moment(at + timedelta(microseconds=1), column, zone)
         after = source.dialect.moment(at - timedelta(microseconds=1), column, zone)
@@ -384,7 +392,7 @@ def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
 
 def test_a_number_column_holds_seconds_since_1970(source: Source, do: Do) -> None:
     do(
-        "CREATE TABLE seen (id integer PRIMARY KEY, at numeric(20, 6))",
+        "CREATE TABLE seen (id integer PRIMARY KEY, moment numeric(20, 6))",
         f"INSERT INTO seen VALUES (1, {Decimal('1782907200.5')})",
     )
     assert compared(source, BERLIN) == [False, True, True, True, False]

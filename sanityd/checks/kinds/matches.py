@@ -21,7 +21,8 @@ class Matches(ColumnCheck):
 
     Named formats mean the same on every database: `email`, `uuid`, `url`, `ip`, `iso_date`, `e164`, `country`,
     `currency`, `slug`. Any other text is a regular expression in the database's own flavour: POSIX with Perl's classes
-    on PostgreSQL, PCRE on MariaDB, Python's on SQLite. `part: true` searches instead of matching the whole value.
+    on PostgreSQL, PCRE on MariaDB, RE2 on DuckDB, Python's on SQLite. `part: true` searches instead of matching the
+    whole value.
     """
 
     kind: ClassVar[str] = "matches"

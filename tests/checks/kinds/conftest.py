@@ -16,6 +16,11 @@ def _sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def _duckdb(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"duckdb:///{tmp_path_factory.mktemp('stage') / 'stage.duckdb'}"
+
+
+@pytest.fixture(scope="session")
 def _postgresql(postgres_url: str) -> Iterator[str]:
     with fresh_database(postgres_url) as url:
         yield url

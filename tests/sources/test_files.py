@@ -221,7 +221,7 @@ def test_who_may_write_a_file_could_write(tmp_path: Path) -> None:
 )
 def test_a_source_is_a_database_or_files(tmp_path: Path, source: str, message: str) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(f"sources:\n  s: {source}\nrules:\n  r: {{table: s.t, row_count: 1}}\n")
+    path.write_text(f"sources:\n  s: {source}\nrules:\n  r: {{table: s.t, unique: id}}\n")
     with pytest.raises(RuleError, match=message):
         load(path, {})
 

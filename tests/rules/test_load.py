@@ -161,6 +161,15 @@ def test_relative_databases_are_relative_to_the_file(tmp_path: Path) -> None:
     assert rules.sources["app"].url == f"sqlite:///{tmp_path}/app.db"
 
 
+def test_duckdb_files_and_patterns_are_relative_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    text = "sources: {app: 'duckdb:///x.duckdb', exports: {files: [a/*.csv, '${MORE}']}}\n"
+    file.write_text(text + "rules: {r: {table: exports.t, unique: id}}\n")
+    sources = load(file, {"MORE": "/srv/b.csv"}).sources
+    assert sources["app"].url == f"duckdb:///{tmp_path}/x.duckdb"
+    assert (sources["exports"].files, sources["exports"].folder) == (("a/*.csv", "/srv/b.csv"), tmp_path)
+
+
 def test_the_meaning_changes_with_the_promise_and_not_with_its_words(tmp_path: Path) -> None:
     def meaning(text: str) -> str:
         return read(tmp_path, f"  r:\n    table: app.t\n{text}").rules["r"].meaning

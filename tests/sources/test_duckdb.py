@@ -220,12 +220,12 @@ def test_a_slow_stream_is_cut_off_too(path: Path, open_it: Open) -> None:
 
 def test_no_timer_outlives_its_snapshot(path: Path, open_it: Open) -> None:
     write(path, "CREATE TABLE t (a int)")
-    before = threading.active_count()
-    assert ask(open_it(f"duckdb:///{path}"), "SELECT 1 AS one") == [(1,)]
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.join(1)
-    assert threading.active_count() == before
+    source = open_it(f"duckdb:///{path}", statement_timeout=timedelta(seconds=60))
+    assert ask(source, "SELECT 1 AS one") == [(1,)]
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in timers:
+        timer.join(5)
+    assert not any(timer.is_alive() for timer in timers)
 
 
 def test_unique_indexes_over_columns_are_keys(path: Path, open_it: Open) -> None:

@@ -123,6 +123,7 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
         ("id\n12345678901234567890\n12345678901234567891\n", [(12345678901234567890,), (12345678901234567891,)]),
         ("price\n1.5\n\n2\n", [(1.5,), (None,), (2.0,)]),
         ("1,2\n3,4\n", [(1, 2), (3, 4)]),
+        ("My report\nid,x\n1,a\n", [("id,x",), ("1,a",)]),
         ("id,x\n", []),
     ],
 )
@@ -220,7 +221,7 @@ def test_who_may_write_a_file_could_write(tmp_path: Path) -> None:
 )
 def test_a_source_is_a_database_or_files(tmp_path: Path, source: str, message: str) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(f"sources:\n  s: {source}\nrules:\n  r: {{table: s.t, row_count: 1}}\n")
+    path.write_text(f"sources:\n  s: {source}\nrules:\n  r: {{table: s.t, unique: id}}\n")
     with pytest.raises(RuleError, match=message):
         load(path, {})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import NullPool, create_engine, select
 
 from sanityd.checks.bitmaps import NotWhole, Numbers, differing
 from sanityd.sources.base import Snapshot, SourceSettings
@@ -22,7 +22,7 @@ class Lists:
     """Two tables of numbers in one database."""
 
     def __init__(self, url: str, kind: str) -> None:
-        self.engine, self.source = create_engine(url), open_source(SourceSettings("app", url))
+        self.engine, self.source = create_engine(url, poolclass=NullPool), open_source(SourceSettings("app", url))
         self.do(f"CREATE TABLE mine (n {kind})", f"CREATE TABLE theirs (n {kind})")
 
     def do(self, *statements: str) -> None:
@@ -72,11 +72,12 @@ def test_numbers_differ_as_sets_do(lists: Lists, mine: list[int], theirs: list[i
 
 
 def test_many_numbers_are_few_rows_where_a_database_can(lists: Lists) -> None:
-    """A thousand numbers are 16 bitmaps; SQLite gives them one by one, as its columns hold what they like."""
+    """A thousand numbers are 16 bitmaps; SQLite gives them one by one, as its columns hold what they like. So does
+    DuckDB, which fetches as fast as it groups."""
     lists.fill(mine=list(range(-500, 500)), theirs=[])
     with lists.source.snapshot() as snapshot:
         rows = list(numbers(snapshot, "mine").stream(dense=True))
-    assert len(rows) == (1000 if lists.engine.dialect.name == "sqlite" else 16)
+    assert len(rows) == (16 if lists.engine.dialect.name in ("postgresql", "mysql", "mariadb") else 1000)
     assert sum(bits.bit_count() for _, bits in rows) == 1000
 
 

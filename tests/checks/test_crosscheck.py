@@ -26,6 +26,7 @@ class Two:
 
     folder: Path
     urls: dict[str, str]
+    zone_of_mail: str = "UTC"
     engines: dict[str, Engine] = field(default_factory=dict)
 
     def sql(self, name: str, *statements: str) -> None:
@@ -38,7 +39,7 @@ class Two:
     def look(self, rule: dict[str, Any]) -> Run:
         """What one rule finds."""
         path = self.folder / "rules.yaml"
-        sources = {"app": "${APP}", "mail": "${MAIL}"}
+        sources = {"app": "${APP}", "mail": {"url": "${MAIL}", "zone": self.zone_of_mail}}
         path.write_text(json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}}))
         rules = load(path, {name.upper(): url for name, url in self.urls.items()})
         [run] = pipeline.evaluate(rules, list(rules.rules.values()), datetime.now(UTC))
@@ -134,6 +135,31 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
     for column in columns:
         run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}})
         assert ids(run) == [2], column
+
+
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+def test_times_are_instants_whatever_zone_they_are_kept_in(two: Two) -> None:
+    """Here with a zone, there without one, meant in that of the source; and days, which have none."""
+    instant = "TIMESTAMP" if two.urls["app"].startswith("mysql") else "TIMESTAMPTZ"
+    plain = "DATETIME" if two.urls["mail"].startswith(("mysql", "sqlite")) else "TIMESTAMP"
+    offset = "" if two.urls["app"].startswith("mysql") else "+00:00"
+    two.sql(
+        "app",
+        *(["SET time_zone = '+00:00'"] if two.urls["app"].startswith("mysql") else []),
+        f"CREATE TABLE a (id INTEGER PRIMARY KEY, seen {instant}, day DATE)",
+        f"INSERT INTO a VALUES (1, '2026-07-01 10:00:00{offset}', '2026-07-01'),"
+        f" (2, '2026-07-01 12:00:00{offset}', '2026-07-02'), (3, '2026-01-01 10:00:00{offset}', '2026-01-01')",
+    )
+    two.sql(
+        "mail",
+        f"CREATE TABLE b (id INTEGER PRIMARY KEY, seen {plain}, day DATE)",
+        "INSERT INTO b VALUES (1, '2026-07-01 12:00:00', '2026-07-01'), (3, '2026-01-01 11:00:00', '2026-01-01')",
+    )
+    two.zone_of_mail = "Europe/Berlin"
+    for on in ("seen", "day"):
+        assert ids(two.look({"table": "app.a", "has": {"in": "mail.b", "on": {on: on}}})) == [2], on
+    same = {"in": "mail.b", "on": "id", "compare": ["seen", "day"]}
+    assert ids(two.look({"table": "app.a", "same_as": same})) == [2]
 
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)

@@ -17,7 +17,7 @@ from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
-from tests.traffic import RESERVED, TOTAL, Writer, create, engine_of, run, traffic
+from tests.traffic import RESERVED, TOTAL, Biller, Writer, create, engine_of, run, traffic
 
 #: How often all rules of one database are looked at, and how often those of two.
 PASSES, PASSES_ACROSS = 35, 7
@@ -91,6 +91,16 @@ ACROSS: dict[str, dict[str, Any]] = {
         "references": {"person_id": "app.people.id"},
         "confirm": "again after 1s",
     },
+}
+
+
+#: The document is there before its invoice, so neither a grace nor a second look is needed.
+AT_ONCE: dict[str, dict[str, Any]] = {
+    "every-invoice-has-its-document": {
+        "table": "app.invoices",
+        "has": {"in": "mail.documents", "on": {"id": "invoice_id"}},
+        "confirm": "no",
+    }
 }
 
 
@@ -188,5 +198,27 @@ def test_no_false_alarm_between_two_databases_that_lag(
             "addresses-agree": [RESERVED + 1, RESERVED + 2, RESERVED + 3],
             "every-mail-has-its-person": [RESERVED + 3],
         }
+    app.dispose()
+    mail.dispose()
+
+
+@pytest.mark.parametrize(("here", "there"), [("postgres", "mariadb"), ("mariadb", "sqlite"), ("sqlite", "postgres")])
+def test_evidence_that_came_first_needs_no_second_look(
+    here: str, there: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """What is claimed is read before its evidence, in every pass."""
+    urls = {"app": request.getfixturevalue(here), "mail": request.getfixturevalue(there)}
+    app, mail = engine_of(urls["app"]), engine_of(urls["mail"])
+    create(app)
+    create(mail)
+    writers = [Biller(number, app, mail) for number in (1, 2)]
+    with watch(tmp_path, urls, AT_ONCE) as sanityd, traffic(*writers) as commits:
+        while commits() < 100:
+            assert sanityd.look() == {}
+        for _ in range(PASSES):
+            assert sanityd.look() == {}
+        assert len({run.checked for run in sanityd.runs}) > PASSES / 2
+        plant(app, f"INSERT INTO invoices VALUES ({RESERVED + 1})")
+        assert sanityd.look() == {"every-invoice-has-its-document": [RESERVED + 1]}
     app.dispose()
     mail.dispose()

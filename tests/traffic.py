@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 #: How many accounts there are, and what they hold together.
 ACCOUNTS, TOTAL = 20, 2000
+#: So few people and orders a writer always keeps: a table that is suddenly empty is an error, and rightly so.
+FEW = 10
 #: Rows of writers have smaller ids; the tests' own have larger ones.
 RESERVED = 9_000_000
 #: The longest that data takes from one database to the other, in seconds.
@@ -23,6 +25,8 @@ TABLES = (
     "CREATE TABLE mails (person_id INTEGER PRIMARY KEY, address VARCHAR(60) NOT NULL)",
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER NOT NULL)",
     "CREATE TABLE items (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, amount INTEGER NOT NULL)",
+    "CREATE TABLE invoices (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE documents (invoice_id INTEGER PRIMARY KEY)",
     "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)",
 )
 
@@ -65,17 +69,25 @@ class Writer:
 
     def go_on(self, stop: threading.Event) -> None:
         """Until told to stop; what fails is kept for the test."""
-        doings = [self.sign_up, self.leave] if self.elsewhere else self._of_one_database()
+        doings = self.doings()
         try:
             while not stop.is_set():
                 self._chance.choice(doings)()
-                self.commits += 1
                 time.sleep(0.002)
         except Exception as error:  # noqa: BLE001 (the test raises it)
             self.error = error
 
-    def _of_one_database(self) -> list[Callable[[], None]]:
+    def doings(self) -> list[Callable[[], None]]:
+        """What it does, in random order."""
+        if self.elsewhere is not None:
+            return [self.sign_up, self.leave]
         return [self.sign_up, self.leave, self.swap, self.order, self.cancel, self.transfer]
+
+    @contextmanager
+    def _commit(self, engine: Engine) -> Iterator[Connection]:
+        with engine.begin() as connection:
+            yield connection
+        self.commits += 1
 
     def _new_id(self) -> int:
         self._next += 1
@@ -86,28 +98,28 @@ class Writer:
         person, email = self._new_id(), f"{self._next}@example.com"
         if len(self._people) > 100:
             return
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             run(here, "INSERT INTO people VALUES (:id, :email, CURRENT_TIMESTAMP)", id=person, email=email)
             if self.elsewhere is None:
                 run(here, "INSERT INTO mails VALUES (:id, :email)", id=person, email=email)
         if self.elsewhere is not None:
             time.sleep(self._chance.uniform(0, LAG))
-            with self.elsewhere.begin() as there:
+            with self._commit(self.elsewhere) as there:
                 run(there, "INSERT INTO mails VALUES (:id, :email)", id=person, email=email)
         self._people[person] = email
 
     def leave(self) -> None:
         """A person goes, and so does the mail."""
-        if not self._people:
+        if len(self._people) <= FEW:
             return
         person = self._chance.choice(list(self._people))
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             run(here, "DELETE FROM people WHERE id = :id", id=person)
             if self.elsewhere is None:
                 run(here, "DELETE FROM mails WHERE person_id = :id", id=person)
         if self.elsewhere is not None:
             time.sleep(self._chance.uniform(0, LAG))
-            with self.elsewhere.begin() as there:
+            with self._commit(self.elsewhere) as there:
                 run(there, "DELETE FROM mails WHERE person_id = :id", id=person)
         del self._people[person]
 
@@ -117,7 +129,7 @@ class Writer:
             return
         one, other = sorted(self._chance.sample(list(self._people), 2))
         first, second = self._people[one], self._people[other]
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             for person, email in ((one, second), (other, first)):
                 run(here, "UPDATE people SET email = :email WHERE id = :id", id=person, email=email)
                 run(here, "UPDATE mails SET address = :email WHERE person_id = :id", id=person, email=email)
@@ -128,7 +140,7 @@ class Writer:
         if len(self._orders) > 50:
             return
         number, amounts = self._new_id(), [self._chance.randint(1, 9) for _ in range(self._chance.randint(1, 5))]
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             run(here, "INSERT INTO orders VALUES (:id, 0)", id=number)
             for place, amount in enumerate(amounts):
                 line = number * 10 + place
@@ -138,10 +150,10 @@ class Writer:
 
     def cancel(self) -> None:
         """An order goes, with its lines."""
-        if not self._orders:
+        if len(self._orders) <= FEW:
             return
         number = self._orders.pop(self._chance.randrange(len(self._orders)))
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             run(here, "DELETE FROM orders WHERE id = :id", id=number)
             run(here, "DELETE FROM items WHERE id BETWEEN :low AND :high", low=number * 10, high=number * 10 + 9)
 
@@ -150,9 +162,26 @@ class Writer:
         ring."""
         one, other = sorted(self._chance.sample(range(ACCOUNTS), 2))
         amount = self._chance.randint(-9, 9)
-        with self.engine.begin() as here:
+        with self._commit(self.engine) as here:
             run(here, "UPDATE accounts SET balance = balance + :amount WHERE id = :id", id=one, amount=amount)
             run(here, "UPDATE accounts SET balance = balance - :amount WHERE id = :id", id=other, amount=amount)
+
+
+class Biller(Writer):
+    """Writes the document into the second database, and then at once its invoice into the first."""
+
+    def doings(self) -> list[Callable[[], None]]:
+        """One thing only, as often as it can."""
+        return [self.bill]
+
+    def bill(self) -> None:
+        """At no moment there is an invoice without its document."""
+        assert self.elsewhere is not None
+        number = self._new_id()
+        with self._commit(self.elsewhere) as there:
+            run(there, "INSERT INTO documents VALUES (:id)", id=number)
+        with self._commit(self.engine) as here:
+            run(here, "INSERT INTO invoices VALUES (:id)", id=number)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Measurements, run by `scripts/bench`: ratios from interleaved runs, never part of the tests."""

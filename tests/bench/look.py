@@ -1,0 +1,32 @@
+"""One look at the one rule of a file, in a process of its own; prints seconds, MiB at the peak, and statements."""
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sanityd import pipeline
+from sanityd.rules.load import load
+
+
+def main() -> None:
+    """Expects exactly one violation."""
+    read = load(Path(sys.argv[1]))
+    began = time.perf_counter()
+    [run] = pipeline.evaluate(read, list(read.rules.values()), datetime.now(UTC))
+    seconds = time.perf_counter() - began
+    assert (run.error, run.violations) == (None, 1), run
+    sys.stdout.write(json.dumps([seconds, _peak(), run.statements]))
+
+
+def _peak() -> float:
+    """In MiB. Linux hands `ru_maxrss` on from the process that started this one."""
+    found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -17,10 +17,10 @@ from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
-from tests.traffic import RESERVED, TOTAL, Biller, Writer, create, engine_of, run, traffic
+from tests.traffic import RESERVED, TOTAL, Biller, Writer, engine_of, run, traffic
 
 #: How often all rules of one database are looked at, and how often those of two.
-PASSES, PASSES_ACROSS = 35, 7
+PASSES, PASSES_ACROSS = 35, 5
 
 RULES: dict[str, dict[str, Any]] = {
     "everybody-has-one-mail": {
@@ -147,9 +147,8 @@ def test_no_false_alarm_under_load_and_what_is_planted_is_found(
 ) -> None:
     """DuckDB is not among them: nobody can write a file of it while somebody looks."""
     database_url = request.getfixturevalue(database)
-    engine = engine_of(database_url)
-    create(engine)
     with (
+        engine_of(database_url) as engine,
         watch(tmp_path, {"app": database_url}, RULES) as sanityd,
         traffic(Writer(1, engine), Writer(2, engine)) as commits,
     ):
@@ -164,7 +163,6 @@ def test_no_false_alarm_under_load_and_what_is_planted_is_found(
         assert len(seen) > 10
         plant(engine, *PLANTED)
         assert sanityd.look() == FOUND
-    engine.dispose()
 
 
 @pytest.mark.parametrize(("here", "there"), [("postgres", "mariadb"), ("mariadb", "sqlite"), ("sqlite", "postgres")])
@@ -173,11 +171,12 @@ def test_no_false_alarm_between_two_databases_that_lag(
 ) -> None:
     """Suspects there are in nearly every pass, and none of them outlives a second look."""
     urls = {"app": request.getfixturevalue(here), "mail": request.getfixturevalue(there)}
-    app, mail = engine_of(urls["app"]), engine_of(urls["mail"])
-    create(app)
-    create(mail)
-    writers = [Writer(number, app, mail) for number in range(1, 5)]
-    with watch(tmp_path, urls, ACROSS) as sanityd, traffic(*writers) as commits:
+    with (
+        engine_of(urls["app"]) as app,
+        engine_of(urls["mail"]) as mail,
+        watch(tmp_path, urls, ACROSS) as sanityd,
+        traffic(*(Writer(number, app, mail) for number in range(1, 5))) as commits,
+    ):
         while commits() < 40:
             assert sanityd.look() == {}
         for _ in range(PASSES_ACROSS):
@@ -198,8 +197,6 @@ def test_no_false_alarm_between_two_databases_that_lag(
             "addresses-agree": [RESERVED + 1, RESERVED + 2, RESERVED + 3],
             "every-mail-has-its-person": [RESERVED + 3],
         }
-    app.dispose()
-    mail.dispose()
 
 
 @pytest.mark.parametrize(("here", "there"), [("postgres", "mariadb"), ("mariadb", "sqlite"), ("sqlite", "postgres")])
@@ -208,11 +205,12 @@ def test_evidence_that_came_first_needs_no_second_look(
 ) -> None:
     """What is claimed is read before its evidence, in every pass."""
     urls = {"app": request.getfixturevalue(here), "mail": request.getfixturevalue(there)}
-    app, mail = engine_of(urls["app"]), engine_of(urls["mail"])
-    create(app)
-    create(mail)
-    writers = [Biller(number, app, mail) for number in (1, 2)]
-    with watch(tmp_path, urls, AT_ONCE) as sanityd, traffic(*writers) as commits:
+    with (
+        engine_of(urls["app"]) as app,
+        engine_of(urls["mail"]) as mail,
+        watch(tmp_path, urls, AT_ONCE) as sanityd,
+        traffic(*(Biller(number, app, mail) for number in (1, 2))) as commits,
+    ):
         while commits() < 100:
             assert sanityd.look() == {}
         for _ in range(PASSES):
@@ -220,5 +218,3 @@ def test_evidence_that_came_first_needs_no_second_look(
         assert len({run.checked for run in sanityd.runs}) > PASSES / 2
         plant(app, f"INSERT INTO invoices VALUES ({RESERVED + 1})")
         assert sanityd.look() == {"every-invoice-has-its-document": [RESERVED + 1]}
-    app.dispose()
-    mail.dispose()

@@ -31,13 +31,18 @@ TABLES = (
 )
 
 
-def engine_of(url: str) -> Engine:
+@contextmanager
+def engine_of(url: str) -> Iterator[Engine]:
     """An engine whose SQLite lets readers read while somebody writes."""
     engine = create_engine(url, connect_args={"timeout": 60} if url.startswith("sqlite") else {}, pool_size=8)
     if url.startswith("sqlite"):
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-    return engine
+    create(engine)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def create(engine: Engine) -> None:

@@ -143,7 +143,7 @@ RULES: list[tuple[dict[str, Any], Callable[[list[Row]], set[Any]]]] = [
 
 
 @pytest.mark.parametrize(("rule", "expected"), RULES, ids=[next(iter(rule)) for rule, _ in RULES])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=ROWS)
 def test_a_rule_finds_what_plain_python_finds(
     rule: dict[str, Any],

@@ -139,10 +139,15 @@ RULES: list[tuple[dict[str, Any], Callable[[list[Row]], set[Any]]]] = [
         {"aggregate": {"expr": "sum(age)", "equals": 1, "by": "email"}},
         lambda rows: {email for email, total in sums(rows).items() if total != 1},
     ),
+    ({"row_count": {"min": 2, "max": 5}}, lambda rows: set() if 2 <= len(rows) <= 5 else {"wrong number of rows"}),
+    (
+        {"source": "app", "query": "select id, age from people where age > 0 and email is not null", "key": "id"},
+        lambda rows: {n for n, e, age in rows if age is not None and age > 0 and e is not None},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("rule", "expected"), RULES, ids=[next(iter(rule)) for rule, _ in RULES])
+@pytest.mark.parametrize(("rule", "expected"), RULES, ids=[" ".join(rule) for rule, _ in RULES])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=ROWS)
 def test_a_rule_finds_what_plain_python_finds(
@@ -157,7 +162,8 @@ def test_a_rule_finds_what_plain_python_finds(
     do("DELETE FROM people")
     if rows:
         do("INSERT INTO people VALUES " + ", ".join(f"({n}, {email}, {age}, NULL)" for n, email, age in quoted))
-    with looks({"table": "app.people", **rule}) as [look]:
+    about = {} if "source" in rule else {"table": "app.people"}
+    with looks({**about, **rule}) as [look]:
         seen = looking.see(look, {})
     found = {tuple(violation.key.values()) for violation in seen.tracked}
     assert found == {key if isinstance(key, tuple) else (key,) for key in expected(rows)}

@@ -9,10 +9,11 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import duckdb
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -130,6 +131,31 @@ class SqliteStage(Stage):
     def do(self, sql: str) -> None:
         """As the victim."""
         self.victim.execute(sql)
+
+
+class DuckdbStage(Stage):
+    """A file that is open in our own process while it is looked at, so that nobody else can be in it."""
+
+    logins: ClassVar[tuple[str, ...]] = ("file",)
+
+    def _set(self, server: str) -> str:
+        del server
+        self.path = self.folder / "app.duckdb"
+        self.do("CREATE TABLE people (id integer PRIMARY KEY, name varchar, secret bigint, word varchar)")
+        self.do(f"INSERT INTO people VALUES (1, '{NAME}', {NUMBER}, '{WORD}'), (2, 'Grace', 2, 'two')")
+        self.do("CREATE TABLE held (id integer PRIMARY KEY)")
+        self.do("INSERT INTO held VALUES (1)")
+        self.do("CREATE SEQUENCE numbers")
+        return f"duckdb:///{self.path}"
+
+    def look(self) -> Look:
+        """Every byte."""
+        return {"file": self.path.read_bytes(), "files": self._files()}
+
+    def do(self, sql: str) -> None:
+        """As whoever may write."""
+        with closing(duckdb.connect(str(self.path))) as connection:
+            connection.execute(sql).fetchall()
 
 
 class ServerStage(Stage):
@@ -295,12 +321,19 @@ class MariadbStage(ServerStage):
         }
 
 
-STAGES: dict[str, type[Stage]] = {"sqlite": SqliteStage, "postgres": PostgresStage, "mariadb": MariadbStage}
+STAGES: dict[str, type[Stage]] = {
+    "sqlite": SqliteStage,
+    "duckdb": DuckdbStage,
+    "postgres": PostgresStage,
+    "mariadb": MariadbStage,
+}
+#: Those that need no server.
+FILES = ("sqlite", "duckdb")
 
 
 @contextmanager
 def stage(database: str, login: str, server: str) -> Iterator[Stage]:
-    """A stage, and all traces of it removed at the end. `server` is an administrator's URL, empty for SQLite."""
+    """A stage, and all traces of it removed at the end. `server` is an administrator's URL, empty for files."""
     with ExitStack() as opened:
         yield STAGES[database](opened, login, server)
 

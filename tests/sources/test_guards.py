@@ -20,7 +20,7 @@ from sanityd.sources import snapshot as snapshots
 from sanityd.sources.base import Snapshot, Source, SourceSettings
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 from sanityd.sources.open import open_source
-from tests.sources.stages import STAGES, Stage, stage
+from tests.sources.stages import FILES, STAGES, Stage, stage
 
 Stages = Callable[[str, str], Stage]
 
@@ -32,6 +32,12 @@ REFUSED = "the rule's SQL was refused"
 #: What a look must notice, done without any guard; what ends the victim comes last.
 DEEDS = {
     "sqlite": ("DELETE FROM people", "CREATE TABLE loot (id int)", "VACUUM INTO '<folder>/loot'", "BEGIN EXCLUSIVE"),
+    "duckdb": (
+        "DELETE FROM people",
+        "CREATE TABLE loot (id int)",
+        "SELECT nextval('numbers')",
+        "COPY people TO '<folder>/loot'",
+    ),
     "postgres": (
         "SELECT wipe()",
         "SELECT nextval('numbers')",
@@ -98,7 +104,7 @@ def stages(request: pytest.FixtureRequest) -> Iterator[Stages]:
 
         def get(database: str, login: str) -> Stage:
             if (database, login) not in standing or standing[database, login].spoilt:
-                server = "" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+                server = "" if database in FILES else request.getfixturevalue(f"{database}_url")
                 standing[database, login] = opened.enter_context(stage(database, login, server))
             return standing[database, login]
 
@@ -177,7 +183,7 @@ def test_the_promise_tells_how_many_there_are() -> None:
 @pytest.mark.parametrize("database", STAGES)
 def test_a_look_at_the_stage_notices_what_was_done(database: str, request: pytest.FixtureRequest) -> None:
     """Or all the tests below would prove nothing."""
-    server = "" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    server = "" if database in FILES else request.getfixturevalue(f"{database}_url")
     with stage(database, STAGES[database].logins[0], server) as it:
         for deed in DEEDS[database]:
             it.first = it.look()

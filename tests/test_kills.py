@@ -10,33 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.dying import Death, check
 from tests.project import Project
 from tests.smtp_server import HANG, Script, scripted, working
-
-#: Dies by its own hand, without any clean-up, when the function is entered (`before`) or left (`after`) the n-th time.
-SUICIDE = """
-import importlib, os, signal, sys
-module, name, when, times = sys.argv[1:5]
-calls = 0
-owner = importlib.import_module(module)
-*path, last = name.split(".")
-for part in path:
-    owner = getattr(owner, part)
-real = getattr(owner, last)
-def deadly(*arguments, **options):
-    global calls
-    calls += 1
-    if when == "before" and calls == int(times):
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = real(*arguments, **options)
-    if calls == int(times):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-setattr(owner, last, deadly)
-from sanityd.cli import main
-sys.argv = ["sanityd", "check"]
-main()
-"""
 
 STEPS = [
     ("sanityd.pipeline", "evaluate"),
@@ -63,18 +39,14 @@ QUESTIONS = [
 
 def die(project: Project, url: str, module: str, name: str, when: str, times: int = 1) -> None:
     """A pass that kills itself there."""
-    dead = subprocess.run(
-        [sys.executable, "-c", SUICIDE, module, name, when, str(times)],
-        cwd=project.folder, env={**os.environ, "SMTP_URL": url}, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    assert check(project.folder, url, Death(module, name, when, times)) == -signal.SIGKILL
 
 
 def revive(project: Project, url: str) -> None:
     """Passes of a healthy process, after the dead one's leases have ended."""
     project.state("UPDATE outbox SET leased_until = '2020-01-01 00:00:00', not_before = '2020-01-01 00:00:00'")
     for _ in range(2):
-        project.run("check", SMTP_URL=url)
+        assert check(project.folder, url) in (0, 1, 3)
 
 
 def whole(project: Project, incidents: int = 1, rows: int = 3) -> bool:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import forked
+from tests.forked import Death, Ended
+
 RULES = """\
 sources:
   app: sqlite:///app.db
@@ -31,15 +34,6 @@ rules:
     table: app.people
     unique: {columns: email, ignore: [case, spaces]}
 """
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,16 @@ class Project:
             time.sleep(0.05)
         raise TimeoutError(question)
 
-    def run(self, *words: str, **environment: str) -> Answer:
+    def run(self, *words: str, **environment: str) -> Ended:
         """Run `sanityd` in the folder, as its own process."""
+        return forked.run(self.folder, words, {**os.environ, "COLUMNS": "120", **environment})
+
+    def die(self, death: Death, **environment: str) -> Ended:
+        """A pass that kills itself on the way."""
+        return forked.run(self.folder, ["check"], {**os.environ, **environment}, death)
+
+    def run_anew(self, *words: str, **environment: str) -> Ended:
+        """The same, with an interpreter of its own, which reads its environment when it starts."""
         done = subprocess.run(
             [sys.executable, "-m", "sanityd", *words],
             cwd=self.folder,
@@ -91,4 +93,4 @@ class Project:
             timeout=60,
             check=False,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return Ended(done.returncode, done.stdout, done.stderr)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.dying import Death, check
+from tests.forked import Death
 from tests.project import Project
 from tests.smtp_server import HANG, Script, scripted, working
 
@@ -39,14 +39,15 @@ QUESTIONS = [
 
 def die(project: Project, url: str, module: str, name: str, when: str, times: int = 1) -> None:
     """A pass that kills itself there."""
-    assert check(project.folder, url, Death(module, name, when, times)) == -signal.SIGKILL
+    ended = project.die(Death(module, name, when, times), SMTP_URL=url)
+    assert ended.code == -signal.SIGKILL, ended.err
 
 
 def revive(project: Project, url: str) -> None:
     """Passes of a healthy process, after the dead one's leases have ended."""
     project.state("UPDATE outbox SET leased_until = '2020-01-01 00:00:00', not_before = '2020-01-01 00:00:00'")
     for _ in range(2):
-        assert check(project.folder, url) in (0, 1, 3)
+        project.run("check", SMTP_URL=url)
 
 
 def whole(project: Project, incidents: int = 1, rows: int = 3) -> bool:

@@ -229,7 +229,7 @@ class DuckdbSource(EngineSource):
             case "out of memory":
                 advice = "Narrow the rule by `where` or `window`."
                 return CheckError(f"the statement needs more memory than {GUARDS['memory_limit']}", advice)
-            case "parser" | "binder" | "catalog" | "syntax" | "permission" | "not implemented" | "not supported":
+            case "parser" | "binder" | "catalog" | "syntax" | "permission" | "not supported":
                 return CheckError(f"DuckDB refused the statement: {_first_line(said)}")
             case "io" | "fatal" | "internal" | "connection":
                 return SourceError(f"`{self.settings.name}` can't be read on: {name} error")

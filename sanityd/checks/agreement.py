@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, literal_column, select
+from sqlalchemy import case, literal_column, select
 
 from sanityd.checks.base import Agreement
 from sanityd.checks.comparison import SHORT, SIZE, Canonical, digest, short_digest
@@ -45,7 +45,7 @@ class Tables:
         """All rows of ours that can be a counterpart, each with whether it is in scope."""
         columns = [self.scope.column(name) for name in (*self.agreement.on, *self.agreement.compare)]
         in_scope = case((self.scope.rows, literal_column("1")), else_=literal_column("0"))
-        known = _known(self.scope, self.agreement.on)
+        known = self.scope.known(self.agreement.on)
         return select(*columns, in_scope).select_from(self.scope.table).where(self.scope.picked, known)
 
     @property
@@ -53,7 +53,7 @@ class Tables:
         """All rows there."""
         names = (*self.agreement.on.values(), *self.agreement.compare.values())
         columns = [self.other.column(name) for name in names]
-        known = _known(self.other, self.agreement.on.values())
+        known = self.other.known(self.agreement.on.values())
         return select(*columns).select_from(self.other.table).where(self.other.rows, known)
 
 
@@ -99,10 +99,6 @@ def violations_of(tables: Tables, shown: Sequence[str], found: Compared) -> list
         _, values = by_mark.setdefault(mark, (_named(on, row), {}))
         values |= {f"{name} there": value for name, value in zip(of_both, row[len(on) :], strict=True)}
     return [Violation(key, shown=values, detail=found.faults[mark]) for mark, (key, values) in by_mark.items()]
-
-
-def _known(scope: Scope, names: Iterable[str]) -> ColumnElement[bool]:
-    return and_(*(scope.column(name).is_not(None) for name in names))
 
 
 def _records(rows: Iterator[Sequence[Any]], keys: list[Canonical], values: list[Canonical]) -> Iterator[bytes]:

@@ -17,9 +17,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import ColumnElement, or_
 
@@ -87,6 +87,14 @@ class Agreement:
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
     """A mistake in a rule's options: what is wrong, what to write instead, and the word of it that is to blame."""
     return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": word})
+
+
+def listed(value: Any) -> Any:
+    """One name or several, as rules write them."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(listed)]
 
 
 def plural(count: int, one: str, many: str) -> str:
@@ -307,6 +315,7 @@ __all__ = [
     "ColumnCheck",
     "FunctionCheck",
     "Judgement",
+    "Names",
     "PairCheck",
     "QueryCheck",
     "RowCheck",
@@ -314,5 +323,6 @@ __all__ = [
     "There",
     "Value",
     "fault",
+    "listed",
     "plural",
 ]

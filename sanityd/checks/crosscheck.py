@@ -47,7 +47,7 @@ class Sides:
     @property
     def known(self) -> ColumnElement[bool]:
         """My rows in scope whose key is not NULL in any part."""
-        return and_(self.scope.rows, *(self.scope.column(name).is_not(None) for name in self.claim.on))
+        return and_(self.scope.rows, self.scope.known(self.claim.on))
 
     @property
     def my_keys(self) -> AnySelect:
@@ -67,8 +67,9 @@ class Sides:
         """The keys there: those that suffice, or those that are too many."""
         low, high = self.claim.low, self.claim.high
         keys = [self.other.exact(name) for name in self.claim.on.values()]
-        known = (self.other.column(name).is_not(None) for name in self.claim.on.values())
-        plain = select(*keys).select_from(self.other.table).where(self.other.rows, *known)
+        plain = (
+            select(*keys).select_from(self.other.table).where(self.other.rows, self.other.known(self.claim.on.values()))
+        )
         if (low, high) == (1, None) or high == 0:
             return plain
         count = func.count()

@@ -81,6 +81,10 @@ class Scope:
         self.column_info(name)
         return self.table.c[name]
 
+    def known(self, names: Iterable[str]) -> ColumnElement[bool]:
+        """None of the columns is NULL."""
+        return and_(true(), *(self.column(name).is_not(None) for name in names))
+
     def exact(self, name: str) -> ColumnElement[Any]:
         """The column, such that `=` tells apart all that differs, whatever its collation says."""
         return self.snapshot.source.dialect.exact(self.column(name), self.column_info(name))

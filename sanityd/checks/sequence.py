@@ -7,15 +7,10 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
-from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope
+from sanityd.checks.base import IN_SCOPE, Names, QueryCheck, Scope
 from sanityd.sources.base import AnySelect
 
 VALUE, PREVIOUS, RECENT = "sanityd_value", "sanityd_previous", "sanityd_recent"
-
-
-def listed(value: Any) -> Any:
-    """One name or several, as rules write them."""
-    return [value] if isinstance(value, str) else value
 
 
 def partition(scope: Scope, per: Iterable[str]) -> list[ColumnElement[Any]] | None:
@@ -41,8 +36,8 @@ class SequenceCheck(RowsOfTable):
     over, as if it weren't there."""
 
     column: str = Field(min_length=1, description="The column whose values are followed.")
-    per: list[str] = Field([], description="The columns that make a group; each has a sequence of its own.")
-    order_by: list[str] = Field(min_length=1, description="The columns that say which row comes first.")
+    per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")
+    order_by: Names = Field(min_length=1, description="The columns that say which row comes first.")
 
     def value(self, scope: Scope) -> ColumnElement[Any]:
         """What is compared."""
@@ -58,7 +53,7 @@ class SequenceCheck(RowsOfTable):
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
         names = dict.fromkeys((*scope.key, *scope.subject.show))
-        placed = and_(true(), *(scope.column(name).is_not(None) for name in (self.column, *self.order_by)))
+        placed = and_(true(), scope.known((self.column, *self.order_by)))
         rows = (
             select(
                 *(scope.column(name).label(name) for name in names),

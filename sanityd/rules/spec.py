@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sanityd.checks.base import fault
+from sanityd.checks.base import Names, fault
 from sanityd.checks.invariant import Age, Confirm, Ladder, Step
 from sanityd.durations import duration
 from sanityd.model import Severity
@@ -25,10 +25,6 @@ NOT_YET = {
     "tests": "rule tests",
     "executor": "workers on other machines",
 }
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _duration(value: Any) -> Any:
@@ -126,7 +122,6 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
             )
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AgeOf = Annotated[Age, BeforeValidator(_age)]
 When = Annotated[Schedule, BeforeValidator(_schedule)]

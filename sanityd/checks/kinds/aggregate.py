@@ -6,10 +6,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy import ColumnElement, case, func, literal_column, or_, select
 
-from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, fault, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, Names, QueryCheck, Scope, fault, plural
 from sanityd.checks.ranges import Bound, Range
 from sanityd.checks.scope import bind
-from sanityd.checks.sequence import listed
 from sanityd.sources.base import AnySelect
 
 _VALUE = "value"
@@ -38,18 +37,13 @@ class Aggregate(QueryCheck):
     judges_nulls: ClassVar[bool] = True
 
     expr: str = Field(min_length=1, description="An aggregate in SQL, as in `sum(amount)`.")
-    by: list[str] = Field([], description="The columns that make a group; none: the whole table.")
+    by: Names = Field([], description="The columns that make a group; none: the whole table.")
     equals: float | int | None = Field(None, description="What it must be.")
     tolerance: float | int = Field(0, ge=0, description="How far from `equals` it may be.")
     min: Bound | None = Field(None, description="It is at least that.")
     max: Bound | None = Field(None, description="It is at most that.")
     above: Bound | None = Field(None, description="It is above that.")
     below: Bound | None = Field(None, description="It is below that.")
-
-    @field_validator("by", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return listed(value)
 
     @field_validator("expr")
     @classmethod

@@ -89,7 +89,7 @@ class Has(RowCheck):
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row with too few or too many counterparts."""
         other = scope.other(self.in_, self.where)
-        known = and_(*(scope.column(name).is_not(None) for name in self.on))
+        known = scope.known(self.on)
         return and_(known, self._is_wrong(scope, other))
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
@@ -129,7 +129,7 @@ class Has(RowCheck):
         # Counted once per key and then joined; a correlated count would read the other table once per row.
         pairs = [scope.comparable(mine, other, theirs) for mine, theirs in self.on.items()]
         keys = [theirs.label(f"key{place}") for place, (_, theirs) in enumerate(pairs)]
-        known = and_(*(other.column(theirs).is_not(None) for theirs in self.on.values()))
+        known = other.known(self.on.values())
         grouped = select(*keys).where(other.rows, known).group_by(*(theirs for _, theirs in pairs)).having(having)
         counted = grouped.subquery("counted")
         same = and_(*(mine == counted.c[f"key{place}"] for place, (mine, _) in enumerate(pairs)))

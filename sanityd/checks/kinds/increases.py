@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import Scope, plural
-from sanityd.checks.sequence import SequenceCheck, listed
+from sanityd.checks.sequence import SequenceCheck
 
 
 class Increases(SequenceCheck):
@@ -25,11 +25,6 @@ class Increases(SequenceCheck):
     needs_key: ClassVar[bool] = True
 
     strictly: bool = Field(False, description="Whether each value must be greater than the one before.")
-
-    @field_validator("per", "order_by", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return listed(value)
 
     def value(self, scope: Scope) -> ColumnElement[Any]:
         """Numbers and times as such, text by its characters."""

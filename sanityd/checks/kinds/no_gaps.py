@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import ColumnElement, func, select
 
-from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
-from sanityd.checks.sequence import listed, partition
+from sanityd.checks.base import ROWS, Names, QueryCheck, Scope, plural
+from sanityd.checks.sequence import partition
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family
@@ -30,12 +30,7 @@ class NoGaps(QueryCheck):
     short: ClassVar[str | None] = "column"
 
     column: str = Field(min_length=1, description="The column of whole numbers.")
-    per: list[str] = Field([], description="The columns that make a group; each has a sequence of its own.")
-
-    @field_validator("per", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return listed(value)
+    per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The group, and the hole's ends."""

@@ -2,11 +2,10 @@
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
-from sanityd.checks.base import QueryCheck, Scope, plural
-from sanityd.checks.sequence import listed
+from sanityd.checks.base import Names, QueryCheck, Scope, plural
 from sanityd.sources.base import AnySelect
 
 
@@ -27,12 +26,7 @@ class NoOverlap(QueryCheck):
 
     from_: str = Field(alias="from", min_length=1, description="The column with the beginning.")
     to: str = Field(min_length=1, description="The column with the end, which is not part of the interval.")
-    per: list[str] = Field([], description="The columns that make a group; none: all rows are one.")
-
-    @field_validator("per", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return listed(value)
+    per: Names = Field([], description="The columns that make a group; none: all rows are one.")
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The later row's key, then the earlier one's, as `other_…`."""
@@ -63,7 +57,7 @@ class NoOverlap(QueryCheck):
         begins, ends = scope.column(self.from_), scope.column(self.to)
         columns: list[ColumnElement[Any]] = [scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)]
         columns += [scope.exact(name).label(f"per{n}") for n, name in enumerate(self.per)]
-        known = [scope.column(name).is_not(None) for name in (self.from_, *self.per)]
+        known = scope.known((self.from_, *self.per))
         return (
             select(
                 *columns,
@@ -72,7 +66,7 @@ class NoOverlap(QueryCheck):
                 case((ends.is_(None), 1), else_=0).label("endless"),
             )
             .select_from(scope.table)
-            .where(scope.rows, *known, or_(ends.is_(None), ends > begins))
+            .where(scope.rows, known, or_(ends.is_(None), ends > begins))
         )
 
     def _running_into(self, scope: Scope) -> FromClause:

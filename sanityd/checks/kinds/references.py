@@ -81,6 +81,6 @@ class References(RowCheck):
 
     def _dangles(self, scope: Scope, table: str, on: Mapping[str, str]) -> ColumnElement[bool]:
         other = scope.other(table, self.where)
-        known = and_(*(scope.column(mine).is_not(None) for mine in on))
+        known = scope.known(on)
         inner = select(1).select_from(other.table).where(same_row(scope, other, on), other.rows)
         return and_(known, ~exists(inner.correlate(scope.table)))

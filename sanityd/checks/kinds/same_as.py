@@ -5,12 +5,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sanityd.checks.base import Agreement, PairCheck, There, plural
+from sanityd.checks.base import Agreement, PairCheck, There, listed, plural
 
 
 def _columns(value: Any) -> Any:
     """`id` and `[id, line]` are columns of the same name on both sides."""
-    names = [value] if isinstance(value, str) else value
+    names = listed(value)
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return {name: name for name in names}
     return value

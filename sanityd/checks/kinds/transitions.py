@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, or_
 
-from sanityd.checks.base import Scope, fault, plural
+from sanityd.checks.base import Names, Scope, fault, plural
 from sanityd.checks.scope import bind
-from sanityd.checks.sequence import SequenceCheck, listed
+from sanityd.checks.sequence import SequenceCheck
 
 
 class Transitions(SequenceCheck):
@@ -28,12 +28,7 @@ class Transitions(SequenceCheck):
     needs_key: ClassVar[bool] = True
 
     allowed: Mapping[str, list[str]] = Field(min_length=1, description="Each state with those that may follow it.")
-    first: list[str] = Field([], description="The states that a history may begin with; none: any.")
-
-    @field_validator("per", "order_by", "first", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return listed(value)
+    first: Names = Field([], description="The states that a history may begin with; none: any.")
 
     @model_validator(mode="after")
     def _begins_somewhere(self) -> Self:

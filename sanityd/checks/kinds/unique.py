@@ -1,11 +1,11 @@
 """`unique`: no key occurs twice."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
-from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, Names, QueryCheck, Scope, listed, plural
 from sanityd.sources.base import AnySelect
 
 
@@ -26,19 +26,11 @@ class Unique(QueryCheck):
     kind: ClassVar[str] = "unique"
     short: ClassVar[str | None] = "columns"
 
-    columns: list[str] = Field(min_length=1, description="The columns that make the key.")
-    ignore: list[Literal["case", "spaces"]] = Field([], description="Differences that don't count.")
+    columns: Names = Field(min_length=1, description="The columns that make the key.")
+    ignore: Annotated[list[Literal["case", "spaces"]], BeforeValidator(listed)] = Field(
+        [], description="Differences that don't count."
+    )
     nulls: Literal["distinct", "equal"] = Field("distinct", description="Whether NULLs equal each other.")
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
-
-    @field_validator("ignore", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The columns of the key."""
@@ -79,7 +71,7 @@ class Unique(QueryCheck):
     def _counts(self, scope: Scope) -> ColumnElement[bool]:
         if self.nulls == "equal":
             return true()
-        return and_(*(scope.column(name).is_not(None) for name in self.columns))
+        return scope.known(self.columns)
 
     def _compared(self, scope: Scope) -> dict[str, ColumnElement[Any]]:
         return {name: self._as_compared(scope, name) for name in self.columns}

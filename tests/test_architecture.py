@@ -24,6 +24,7 @@ ROOMS = {
     "model": "the nouns, frozen; rooms hand these to each other",
     "clock": "the only reader of the wall clock",
     "durations": "lengths of time as people write and read them",
+    "fields": "what options are made of: names, lengths of time, and how a wrong one is told",
     "problems": "how mistakes in a rules file are shown: place, line, caret, advice",
     "telemetry": "the log, and faults to Sentry",
     "plugins": "one file, one kind: finds check kinds and channels by name",

@@ -8,14 +8,8 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticCustomError
 
 from sanityd.model import Message
-
-
-def fault(message: str, advice: str) -> PydanticCustomError:
-    """A mistake in a channel's options: what is wrong, and what to write instead. Never quotes a secret."""
-    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": None})
 
 
 class Channel(BaseModel, ABC):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from sanityd.alerts.base import fault
+from sanityd.fields import fault
 from sanityd.model import Message
 
 # Longer lines than usual, as the standard library loses a blank where it folds; 7bit, as a relay may know no more.

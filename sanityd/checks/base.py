@@ -17,13 +17,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.scope import Scope
+from sanityd.fields import Names, fault, listed
 from sanityd.model import Past, Value, Violation
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
@@ -82,19 +82,6 @@ class Agreement:
     compare: Mapping[str, str]
     where: str | None = None
     extra_fails: bool = True
-
-
-def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
-    """A mistake in a rule's options: what is wrong, what to write instead, and the word of it that is to blame."""
-    return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": word})
-
-
-def listed(value: Any) -> Any:
-    """One name or several, as rules write them."""
-    return [value] if isinstance(value, str) else value
-
-
-Names = Annotated[list[str], BeforeValidator(listed)]
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from sanityd.checks.base import fault
+from sanityd.fields import fault
 
 Bound = int | float | str
 

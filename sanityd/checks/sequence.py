@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
-from sanityd.checks.base import IN_SCOPE, Names, QueryCheck, Scope
+from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope
+from sanityd.fields import Names
 from sanityd.sources.base import AnySelect
 
 VALUE, PREVIOUS, RECENT = "sanityd_value", "sanityd_previous", "sanityd_recent"

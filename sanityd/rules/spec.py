@@ -5,13 +5,13 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sanityd.checks.base import Names, fault
 from sanityd.checks.invariant import Age, Confirm, Ladder, Step
 from sanityd.durations import duration
+from sanityd.fields import Duration, Names, Zone, fault
 from sanityd.model import Severity
 from sanityd.schedule import Schedule, parse_schedule
 
@@ -25,13 +25,6 @@ NOT_YET = {
     "tests": "rule tests",
     "executor": "workers on other machines",
 }
-
-
-def _duration(value: Any) -> Any:
-    try:
-        return duration(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise fault(f"`{value}` is not a duration", str(error)) from None
 
 
 def _age(value: Any) -> Any:
@@ -72,13 +65,6 @@ def _confirm(value: Any) -> Any:
         return Confirm(after=duration(words))
     except ValueError:
         raise fault(f"`{value}` is no way to confirm", "write `no`, `again after 30s` or `2 runs`") from None
-
-
-def _zone(value: Any) -> Any:
-    try:
-        return ZoneInfo(value) if isinstance(value, str) else value
-    except (ZoneInfoNotFoundError, ValueError):
-        raise fault(f"`{value}` is not a time zone", "write a name such as `Europe/Berlin`, or `UTC`") from None
 
 
 def _ladder(value: Any) -> Any:
@@ -122,12 +108,10 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
             )
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AgeOf = Annotated[Age, BeforeValidator(_age)]
 When = Annotated[Schedule, BeforeValidator(_schedule)]
 Severities = Annotated[Ladder, BeforeValidator(_ladder)]
 HowSure = Annotated[Confirm, BeforeValidator(_confirm)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
 class Spec(BaseModel):

@@ -7,10 +7,11 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from sanityd.alerts.base import Channel, fault
+from sanityd.alerts.base import Channel
 from sanityd.alerts.mime import MailAddress, address, as_email
 from sanityd.alerts.smtp import Server, send
 from sanityd.durations import duration
+from sanityd.fields import fault
 from sanityd.model import Message
 
 Tls = Literal["require", "opportunistic", "none"]

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from sqlalchemy import case, select
 
-from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope, fault, plural
+from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope, plural
+from sanityd.fields import fault
 from sanityd.sources.base import AnySelect
 
 

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy import ColumnElement, case, func, literal_column, or_, select
 
-from sanityd.checks.base import IN_SCOPE, ROWS, Names, QueryCheck, Scope, fault, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
 from sanityd.checks.ranges import Bound, Range
 from sanityd.checks.scope import bind
+from sanityd.fields import Names, fault
 from sanityd.sources.base import AnySelect
 
 _VALUE = "value"

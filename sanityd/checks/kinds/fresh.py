@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, case, func
 
-from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
+from sanityd.checks.base import AggregateCheck, Judgement, Scope
 from sanityd.durations import duration
+from sanityd.fields import fault
 from sanityd.model import Past
 
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
-from sanityd.checks.base import Check, Claim, RowCheck, Scope, fault, plural
+from sanityd.checks.base import Check, Claim, RowCheck, Scope, plural
+from sanityd.fields import fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement, func, select
 
-from sanityd.checks.base import ROWS, Names, QueryCheck, Scope, plural
+from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
 from sanityd.checks.sequence import partition
 from sanityd.errors import CheckError
+from sanityd.fields import Names
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family
 

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
-from sanityd.checks.base import Names, QueryCheck, Scope, plural
+from sanityd.checks.base import QueryCheck, Scope, plural
+from sanityd.fields import Names
 from sanityd.sources.base import AnySelect
 
 

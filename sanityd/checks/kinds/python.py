@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from sanityd.checks.base import FunctionCheck, fault, plural
+from sanityd.checks.base import FunctionCheck, plural
 from sanityd.errors import CheckError
+from sanityd.fields import fault
 
 
 class Python(FunctionCheck):

@@ -6,8 +6,9 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
-from sanityd.checks.base import Claim, RowCheck, Scope, fault, plural
+from sanityd.checks.base import Claim, RowCheck, Scope, plural
 from sanityd.checks.kinds.has import same_row
+from sanityd.fields import fault
 
 
 class References(RowCheck):

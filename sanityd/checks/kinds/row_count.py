@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, func, select
 
-from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
+from sanityd.checks.base import AggregateCheck, Judgement, Scope
 from sanityd.checks.ranges import Range
+from sanityd.fields import fault
 from sanityd.model import Past
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sanityd.checks.base import Agreement, PairCheck, There, listed, plural
+from sanityd.checks.base import Agreement, PairCheck, There, plural
+from sanityd.fields import listed
 
 
 def _columns(value: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement
 
-from sanityd.checks.base import AggregateCheck, Judgement, Scope, fault
+from sanityd.checks.base import AggregateCheck, Judgement, Scope
+from sanityd.fields import fault
 from sanityd.model import Past
 
 #: With fewer earlier values than that nothing is said, unless the rule asks for fewer.

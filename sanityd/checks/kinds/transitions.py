@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, or_
 
-from sanityd.checks.base import Names, Scope, fault, plural
+from sanityd.checks.base import Scope, plural
 from sanityd.checks.scope import bind
 from sanityd.checks.sequence import SequenceCheck
+from sanityd.fields import Names, fault
 
 
 class Transitions(SequenceCheck):

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
-from sanityd.checks.base import IN_SCOPE, ROWS, Names, QueryCheck, Scope, listed, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
+from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
 
 

@@ -77,25 +77,98 @@ class Change(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+class Cause(enum.StrEnum):
+    """What an incident is about."""
+
+    #: A rule's data breaks it.
+    VIOLATED = "violated"
+    #: A rule can't be evaluated; says nothing about the data.
+    ERRORED = "errored"
+    #: A source does not answer; such an incident belongs to no rule.
+    SOURCE_DOWN = "source_down"
+
+
 class Reason(enum.StrEnum):
     """Why the team is told, or why it is not. Every decision has one."""
 
     OPENED = "opened"
     ESCALATED = "escalated"
+    #: Other rows than those that the recipient was told of.
+    UPDATED = "updated"
+    REMINDER = "reminder"
     RESOLVED = "resolved"
+    SOURCE_DOWN = "source_down"
+    ERRORED = "errored"
+    #: A rule that nobody acts on will become a warning.
+    NOTICE = "notice"
+    DOWNGRADED = "downgraded"
+    RESTORED = "restored"
+    #: A rule that comes and goes is quiet from now on, and is calm again.
+    FLAPPING = "flapping"
+    CALM = "calm"
+    #: Many things in one mail: after an outage of the mail server, or beyond the number of mails an hour.
+    SUMMARY = "summary"
+    DIGEST = "digest"
+
     #: Nothing changed that the team was not told already.
     KNOWN = "known"
     #: Warnings and infos are listed, not mailed.
     MILD = "mild"
     #: It was over before anybody was told, so nobody needs to hear that it is over.
     NEVER_TOLD = "never_told"
-    #: The rule could not be evaluated, so there is nothing to say about the data.
+    #: It was not verified of late, so there is nothing new to say about the data.
     UNKNOWN = "unknown"
+    #: A message about it waits in the outbox.
+    WAITING = "waiting"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    ACCEPTED = "accepted"
+    #: A human called it closed, and it has not grown since.
+    CLOSED = "closed"
+    SILENCED = "silenced"
+    #: Another incident explains it: of a source, or of what the rule depends on.
+    INHIBITED = "inhibited"
+    QUIET_HOURS = "quiet_hours"
+    #: The recipient got enough mails this hour; the rest comes as one.
+    STORM = "storm"
+    #: The rule comes and goes; nothing is worse than it was when that was told.
+    UNSTEADY = "unsteady"
+    #: Open for weeks, and reminded of: in the digest only, until it grows.
+    OLD = "old"
 
     @property
     def mails(self) -> bool:
         """Whether this reason tells the team."""
-        return self in (Reason.OPENED, Reason.ESCALATED, Reason.RESOLVED)
+        return self in _TOLD
+
+
+_TOLD = frozenset(
+    {
+        Reason.OPENED,
+        Reason.ESCALATED,
+        Reason.UPDATED,
+        Reason.REMINDER,
+        Reason.RESOLVED,
+        Reason.SOURCE_DOWN,
+        Reason.ERRORED,
+        Reason.NOTICE,
+        Reason.DOWNGRADED,
+        Reason.RESTORED,
+        Reason.FLAPPING,
+        Reason.CALM,
+        Reason.SUMMARY,
+        Reason.DIGEST,
+    }
+)
+
+
+class Stance(enum.StrEnum):
+    """What a human decided about an incident or a row. It ends, and breaks when things get worse."""
+
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    ACCEPTED = "accepted"
+    CLOSED = "closed"
 
 
 def _nothing() -> Mapping[str, Value]:
@@ -189,15 +262,18 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A stretch of time in which a rule was violated; at most one is open per rule.
+    """A stretch of time in which a rule was violated or could not be evaluated, or a source was down.
 
-    `violations` is the exact number at the last run that could tell. `fates` counts what became of its rows.
+    At most one of each cause is open per rule (or source). `violations` is the exact number at the last run that could
+    tell. `fates` counts what became of its rows.
     """
 
     id: str
+    #: Empty for an incident of a source.
     rule: str
     source: str
     opened_at: datetime
+    #: As it counts today: `declared`, less the steps that the rule was downgraded by.
     severity: Severity
     violations: int
     checked: int | None = None
@@ -205,6 +281,14 @@ class Incident:
     fates: Mapping[Fate, int] = field(default_factory=dict)
     #: Hash of what the rule meant when the incident opened.
     meaning: str = ""
+    cause: Cause = Cause.VIOLATED
+    #: The highest step of the rule's ladder that is reached.
+    declared: Severity = Severity.ERROR
+    #: One fault that broke very many rows at once, rather than many cases.
+    systemic: bool = False
+    #: Why it can't be evaluated, or why the source does not answer.
+    error: str = ""
+    hint: str = ""
 
     @property
     def open(self) -> bool:
@@ -221,6 +305,53 @@ class Told:
     severity: Severity
     #: How many messages of the incident reached this recipient: tells apart two times at which the rest was the same.
     sequence: int = 0
+    at: datetime | None = None
+    #: How many reminders were among them since it was last told as news.
+    reminders: int = 0
+    #: The Message-ID of the first of them, which begins the thread.
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What a human decided about an incident (or, with a fingerprint, about one of its rows), and until when."""
+
+    id: int
+    stance: Stance
+    rule: str
+    incident: str
+    author: str
+    reason: str
+    at: datetime
+    until: datetime
+    #: The number and the severity at that time: twice as many, or a higher one, break it.
+    violations: int
+    severity: Severity
+    fingerprint: str | None = None
+    #: How a human closed it: `fixed`, `false_positive`, `wont_fix`, `duplicate`.
+    resolution: str = ""
+    ended_at: datetime | None = None
+    #: `expired`, `broken`, `withdrawn`, `resolved`; empty while it holds.
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody hears of what it matches, for a while. What is still wrong when it ends is told then.
+
+    `rule` is a name with `*` for any letters; `tag` and `source` narrow it further. Empty ones match everything.
+    """
+
+    id: int
+    author: str
+    reason: str
+    at: datetime
+    starts: datetime
+    until: datetime
+    rule: str = ""
+    tag: str = ""
+    source: str = ""
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,31 +386,58 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """All that a message about one incident says; rendering adds nothing but form.
+class News:
+    """What a message says about one incident, or about one rule's noise.
 
     `sentence` says what is wrong (`3 of 1,000 people have no row in mails`). `rows` are the open violations that are
-    tracked, oldest first; `changes` counts this run's transitions. `told` is what this recipient knew before.
+    tracked, oldest first; `changes` counts the last run's transitions. `told` is what this recipient knew before.
+    """
+
+    reason: Reason
+    rule: RuleFacts
+    #: None when the news is about the rule itself, as when it is downgraded.
+    incident: Incident | None = None
+    sentence: str = ""
+    #: When it was last looked at with an answer, and whether all rows were read.
+    looked_at: datetime | None = None
+    complete: bool = True
+    #: Since when it can't be verified; None when the last run had an answer.
+    stale_since: datetime | None = None
+    rows: tuple[Tracked, ...] = ()
+    changes: Mapping[Change, int] = field(default_factory=dict)
+    told: Told | None = None
+    #: The last runs, oldest first.
+    history: tuple[PastRun, ...] = ()
+    #: A decision about noise in one sentence with its numbers, as in `declared error, now warning since 2 Nov: …`.
+    noise: str = ""
+    #: What a human had decided, when this news breaks or ends that.
+    disposition: Disposition | None = None
+    #: When a downgrade that is announced takes place.
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """All that a message to one recipient says; rendering adds nothing but form.
+
+    Several incidents that are told for the same reason at the same time share a message.
     """
 
     reason: Reason
     at: datetime
-    rule: RuleFacts
-    incident: Incident
-    sentence: str
-    complete: bool = True
-    rows: tuple[Tracked, ...] = ()
-    changes: Mapping[Change, int] = field(default_factory=dict)
-    told: Told | None = None
-    #: The last runs, oldest first, this one included.
-    history: tuple[PastRun, ...] = ()
+    news: tuple[News, ...]
     #: The name of the channel, so that a mail can say why it came.
     channel: str = ""
+    #: The identity of the message: the same news for the same recipient has the same one.
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One rendered message for one recipient, frozen before the first attempt to deliver it."""
+    """One rendered message for one recipient, frozen before the first attempt to deliver it.
+
+    `data` says the same in plain JSON, for programs; `key` is the same at each attempt, and differs for other news.
+    """
 
     message_id: str
     channel: str
@@ -288,6 +446,8 @@ class Message:
     text: str
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,6 +414,8 @@ class News:
     disposition: Disposition | None = None
     #: When a downgrade that is announced takes place.
     due: datetime | None = None
+    #: How many rows it tells of; rows that a human accepted are not among them.
+    violations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,212 @@
-"""Who is told what, and why not: pure. Knows an incident, what a recipient was last told and the run; no clock, no I/O.
+"""Who is told what, and why not: pure. Knows an incident and what a recipient knows of it; no clock, no I/O.
 
-The present is compared with the last *delivered* message, not with the previous run: a lost mail heals itself at the
-next run, and a run that is evaluated twice can't mail twice.
+The present is compared with the last *delivered* message, not with the previous run: a lost mail heals itself, and what
+is decided twice can't be mailed twice. `decide` may be asked at any moment, for whatever reason it is quiet now.
 """
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
-from sanityd.model import Incident, Outcome, Reason, Run, Severity, Told
+from sanityd.alerts.settings import WEEKDAYS, QuietHours, Settings
+from sanityd.model import Cause, Disposition, Incident, Reason, RuleFacts, Severity, Silence, Stance, Told
 
 #: From how many times the number that was last told on there is news again.
 GROWTH = 2
+#: Growth within that time of the last message waits until it is over.
+PAUSE = timedelta(minutes=10)
+#: From which share of the number that was told on other rows are worth a mail.
+FRESH = 0.1
+#: How long an incident stays news, when reminders do nothing.
+OLD_AFTER, OLD_REMINDERS = timedelta(days=28), 3
+
+_STANCES = {
+    Stance.ACKNOWLEDGED: Reason.ACKNOWLEDGED,
+    Stance.SNOOZED: Reason.SNOOZED,
+    Stance.ACCEPTED: Reason.ACCEPTED,
+    Stance.CLOSED: Reason.CLOSED,
+}
+_FIRST = {
+    Cause.VIOLATED: Reason.OPENED,
+    Cause.ERRORED: Reason.ERRORED,
+    Cause.SOURCE_DOWN: Reason.SOURCE_DOWN,
+}
 
 
-def decide(incident: Incident, told: Told | None, run: Run) -> Reason:
-    """Why one recipient hears of the incident after this run, or why not.
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that decides whether one recipient hears of one incident now.
 
-    - UNKNOWN: the run was errored or skipped, which says nothing about the data.
-    - RESOLVED: it is over, and the recipient was told that it began. A second time it is KNOWN.
-    - NEVER_TOLD: it is over, and nothing of it was ever delivered to this recipient.
-    - OPENED: it is at least an error, and the recipient knows nothing of it yet.
-    - MILD: it is less than an error and always was, as far as the recipient knows: listed, never mailed at once.
-    - ESCALATED: at least twice as many violations as the recipient was told, or a higher severity.
-    - KNOWN: anything else; also an error that became a warning: better news is not worth a mail before the end.
-
-    Parameters: `told` is what was last delivered to the recipient (or may have been), None for nothing.
+    `violations` are those that count: rows that a human accepted don't. `told` is what was last delivered to the
+    recipient (or may have been), `waiting` what is on its way; None for nothing.
     """
-    if run.outcome in (Outcome.ERRORED, Outcome.SKIPPED):
-        return Reason.UNKNOWN
-    if not incident.open:
-        return _when_over(told)
-    if told is None or told.reason is Reason.RESOLVED:
-        return Reason.OPENED if incident.severity >= Severity.ERROR else Reason.MILD
-    if incident.severity < Severity.ERROR:
+
+    incident: Incident
+    violations: int
+    told: Told | None = None
+    waiting: Told | None = None
+    #: Whether nobody has begun to send what waits.
+    replaceable: bool = False
+    #: How many open rows were first seen since the recipient was told.
+    new_rows: int = 0
+    #: Whether the last run had an answer.
+    verified: bool = True
+    #: What a human decided, if it holds; `broken` if it did until now.
+    disposition: Disposition | None = None
+    broken: bool = False
+    silenced: bool = False
+    inhibited: bool = False
+    #: Most violations that were told of a rule that comes and goes; None when it doesn't.
+    peak: int | None = None
+    quiet_hours: bool = False
+
+
+def decide(now: Situation, settings: Settings, at: datetime) -> Reason:
+    """Why one recipient hears of the incident, or why not. The order of the questions is the order of their weight."""
+    reason = _news(now, settings, at)
+    if not reason.mails:
+        return reason
+    for quiet, why in (
+        (now.inhibited and now.told is None and now.incident.open, Reason.INHIBITED),
+        (now.silenced, Reason.SILENCED),
+        (now.quiet_hours and now.incident.severity < Severity.CRITICAL, Reason.QUIET_HOURS),
+    ):
+        if quiet:
+            return why
+    return reason
+
+
+def _news(now: Situation, settings: Settings, at: datetime) -> Reason:
+    """What there is to tell, were it not for the hour or a silence."""
+    if not now.incident.open:
+        return _when_over(now)
+    if now.incident.severity < Severity.ERROR:
+        return Reason.MILD if now.told is None else Reason.KNOWN
+    if now.violations <= 0 and now.incident.cause is Cause.VIOLATED:
+        return Reason.ACCEPTED
+    if now.broken:
+        return Reason.ESCALATED
+    if now.disposition is not None:
+        return _STANCES[now.disposition.stance]
+    reason = _unquieted(now, settings, at)
+    return Reason.WAITING if reason.mails and _is_on_its_way(now, reason) else reason
+
+
+def _is_on_its_way(now: Situation, reason: Reason) -> bool:
+    """Whether a message that waits says enough; newer chatter takes the place of older chatter."""
+    if now.waiting is None:
+        return False
+    stale = now.waiting.reason is not reason or now.waiting.violations != now.violations
+    return not (now.replaceable and now.waiting.reason in (Reason.UPDATED, Reason.REMINDER) and stale)
+
+
+def _unquieted(now: Situation, settings: Settings, at: datetime) -> Reason:
+    """What there is to tell of what is open and nobody has decided anything about."""
+    told = now.told
+    if now.peak is not None and not _is_above(now, now.peak):
+        return Reason.UNSTEADY
+    if told is None:
+        return _FIRST[now.incident.cause]
+    if now.incident.cause is not Cause.VIOLATED:
+        # Of a fault people hear once, and when it is over.
         return Reason.KNOWN
-    return Reason.ESCALATED if _is_worse(incident, told) else Reason.KNOWN
+    if not now.verified:
+        return Reason.UNKNOWN
+    if at - now.incident.opened_at > OLD_AFTER and told.reminders >= OLD_REMINDERS:
+        return Reason.ESCALATED if now.violations > ratchet(told.violations) else Reason.OLD
+    since = at - told.at if told.at else timedelta.max
+    if now.incident.severity > told.severity or (_has_doubled(now.violations, told.violations) and since >= PAUSE):
+        return Reason.ESCALATED
+    if since >= reminder_after(told.reminders, settings):
+        return Reason.REMINDER
+    is_fresh = now.new_rows and now.new_rows >= FRESH * told.violations and since >= settings.update_every
+    return Reason.UPDATED if is_fresh else Reason.KNOWN
 
 
-def _when_over(told: Told | None) -> Reason:
+def _when_over(now: Situation) -> Reason:
+    told = now.told
     if told is None:
         return Reason.NEVER_TOLD
-    return Reason.KNOWN if told.reason is Reason.RESOLVED else Reason.RESOLVED
+    if told.reason in (Reason.RESOLVED, Reason.CALM):
+        return Reason.KNOWN
+    if now.waiting is not None and now.waiting.reason is Reason.RESOLVED:
+        return Reason.WAITING
+    return Reason.UNSTEADY if now.peak is not None else Reason.RESOLVED
 
 
-def _is_worse(incident: Incident, told: Told) -> bool:
+def _is_above(now: Situation, peak: int) -> bool:
+    """Whether it is worse than it ever was while the rule came and went; that is never kept quiet."""
+    told = now.told
+    known = max(peak, told.violations if told else 0)
+    return _has_doubled(now.violations, known) or (told is not None and now.incident.severity > told.severity)
+
+
+def _has_doubled(violations: int, known: int) -> bool:
     # Twice nothing is nothing: without the floor, a mail that told of none would be followed by one every run.
-    return incident.severity > told.severity or incident.violations >= GROWTH * max(told.violations, 1)
+    return violations >= GROWTH * max(known, 1)
 
 
-def dedup_key(
-    incident: Incident, reason: Reason, told: Told | None, channel: str, recipient: str, given_up: int = 0
-) -> str:
+def ratchet(baseline: int) -> float:
+    """Above how many violations something that is quiet is mailed again."""
+    return max(1.5 * baseline, baseline + 5)
+
+
+def reminder_after(reminders: int, settings: Settings) -> timedelta:
+    """How long after the last message the next reminder is due. The settings count from the news on."""
+    steps = settings.remind
+    if reminders >= len(steps):
+        return steps[-1]
+    before = steps[reminders - 1] if reminders else timedelta(0)
+    # The last step repeats itself, so it is a distance and not a point in time.
+    return steps[reminders] if reminders == len(steps) - 1 else steps[reminders] - before
+
+
+def breaks(disposition: Disposition, violations: int, severity: Severity) -> bool:
+    """Whether things got so much worse that a human's decision is void."""
+    return _has_doubled(violations, disposition.violations) or severity > disposition.severity
+
+
+def is_silenced(rule: RuleFacts, silences: Iterable[Silence], at: datetime) -> bool:
+    """Whether somebody wanted to hear nothing of the rule (or source) at this time."""
+    return any(
+        silence.starts <= at < silence.until
+        and (not silence.rule or fnmatchcase(rule.id, silence.rule))
+        and (not silence.tag or silence.tag in rule.tags)
+        and (not silence.source or silence.source == rule.source)
+        for silence in silences
+    )
+
+
+def in_quiet_hours(quiet: QuietHours, settings: Settings, at: datetime) -> bool:
+    """Whether it is a time at which only critical things are told. Hours past midnight belong to the day before."""
+    local = at.astimezone(quiet.zone or settings.zone)
+    if WEEKDAYS[local.weekday()] in quiet.days:
+        return True
+    if quiet.start is None or quiet.end is None:
+        return False
+    clock = local.time()
+    if quiet.start <= quiet.end:
+        return quiet.start <= clock < quiet.end
+    return clock >= quiet.start or clock < quiet.end
+
+
+def dedup_key(reason: Reason, channel: str, recipient: str, parts: Iterable[object]) -> str:
     """The identity of a message: the same news for the same recipient has the same key, so it is queued once.
 
-    Parameters: `given_up` is how often news of the incident was given up for this recipient: then it is new again.
-    The present number is not in it: while a message waits in the outbox, later runs that find more add no second one.
+    Parameters: `parts` say which incidents it tells of, and what the recipient knew of each. The present number is not
+    in it: while a message waits in the outbox, later runs that find more add no second one.
+    """
+    identity = [reason.value, channel, recipient, sorted(json.dumps(part, default=str) for part in parts)]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def said(incident: Incident, reason: Reason, told: Told | None, lost: int) -> list[object]:
+    """What one incident adds to the identity of a message.
+
+    Parameters: `lost` is how many messages about it came to nothing; then the same news is new again.
     """
     known = None if told is None else [told.reason.value, told.violations, told.severity.label, told.sequence]
-    identity = ["incident", incident.id, reason.value, known, channel, recipient, given_up]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    return [incident.id, reason.value, known, lost]

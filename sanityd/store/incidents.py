@@ -1,16 +1,23 @@
-"""Incidents: at most one is open per rule, which a unique index enforces."""
+"""Incidents: at most one of each cause is open per rule (or source), which a unique index enforces."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from sanityd.model import Fate, Incident, Severity
-from sanityd.store.tables import incidents
+from sanityd.model import Cause, Fate, Incident, Reason, Severity
+from sanityd.store.tables import decisions, incidents, insert_into
+
+#: An incident, and a place that is told of it.
+Ear = tuple[str, str, str]
 
 
-def open_for(connection: Connection, rule: str) -> Incident | None:
-    """The rule's open incident."""
-    return _first(connection, select(incidents).where(incidents.c.rule == rule, incidents.c.resolved_at.is_(None)))
+def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED, source: str = "") -> Incident | None:
+    """The open incident of a rule; or, for one that a source is down for, of a source."""
+    about = incidents.c.source == source if cause is Cause.SOURCE_DOWN else incidents.c.rule == rule
+    is_open = incidents.c.resolved_at.is_(None)
+    return _first(connection, select(incidents).where(incidents.c.cause == cause.value, about, is_open))
 
 
 def get(connection: Connection, name: str) -> Incident | None:
@@ -20,26 +27,74 @@ def get(connection: Connection, name: str) -> Incident | None:
 
 def list_open(connection: Connection) -> list[Incident]:
     """All that is open, oldest first."""
-    found = select(incidents).where(incidents.c.resolved_at.is_(None)).order_by(incidents.c.opened_at)
-    return [_incident(row) for row in connection.execute(found).mappings()]
+    return _all(connection, select(incidents).where(incidents.c.resolved_at.is_(None)))
+
+
+def unsettled(connection: Connection) -> list[Incident]:
+    """All of which there may be something to say: what is open, and what is over and was not told yet."""
+    return _all(connection, select(incidents).where(incidents.c.settled.is_(False)))
+
+
+def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident]:
+    """A rule's incidents that were open at some time since then, oldest first."""
+    late = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
+    return _all(connection, select(incidents).where(incidents.c.rule == rule, late))
+
+
+def resolved_since(connection: Connection, since: datetime) -> list[Incident]:
+    """What ended since then."""
+    return _all(connection, select(incidents).where(incidents.c.resolved_at >= since))
 
 
 def save(connection: Connection, incident: Incident) -> None:
-    """Keep an incident as it is now."""
+    """Keep an incident as it is now. One that is open (again) is not settled."""
     values = {
+        "cause": incident.cause.value,
         "rule": incident.rule,
         "source": incident.source,
         "opened_at": incident.opened_at,
         "resolved_at": incident.resolved_at,
         "severity": int(incident.severity),
+        "declared": int(incident.declared),
         "violations": incident.violations,
         "checked": incident.checked,
+        "systemic": incident.systemic,
         "fates": {fate.value: count for fate, count in incident.fates.items()},
         "meaning": incident.meaning,
+        "error": incident.error,
+        "hint": incident.hint,
     }
     changed = connection.execute(update(incidents).where(incidents.c.id == incident.id).values(**values))
     if not changed.rowcount:
-        connection.execute(insert(incidents).values(id=incident.id, **values))
+        connection.execute(insert(incidents).values(id=incident.id, settled=False, **values))
+
+
+def settle(connection: Connection, name: str) -> None:
+    """There is nothing more to say of an incident that is over."""
+    ours = (incidents.c.id == name) & incidents.c.resolved_at.is_not(None)
+    connection.execute(update(incidents).where(ours).values(settled=True))
+
+
+def decided(connection: Connection, names: list[str]) -> Mapping[Ear, Reason]:
+    """The last decision about each recipient of these incidents."""
+    found = select(decisions).where(decisions.c.incident.in_(names))
+    rows = connection.execute(found)
+    return {(row.incident, row.channel, row.recipient): Reason(row.reason) for row in rows}
+
+
+def decide(connection: Connection, ear: Ear, reason: Reason, at: datetime) -> None:
+    """Keep the newest decision about a recipient."""
+    incident, channel, recipient = ear
+    new = insert_into(connection, decisions).values(
+        incident=incident, channel=channel, recipient=recipient, reason=reason.value, at=at
+    )
+    keys = [decisions.c.incident, decisions.c.channel, decisions.c.recipient]
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_={"reason": reason.value, "at": at}))
+
+
+def _all(connection: Connection, found: Any) -> list[Incident]:
+    ordered = found.order_by(incidents.c.opened_at, incidents.c.id)
+    return [_incident(row) for row in connection.execute(ordered).mappings()]
 
 
 def _first(connection: Connection, found: Any) -> Incident | None:
@@ -50,13 +105,18 @@ def _first(connection: Connection, found: Any) -> Incident | None:
 def _incident(row: RowMapping) -> Incident:
     return Incident(
         id=row["id"],
+        cause=Cause(row["cause"]),
         rule=row["rule"],
         source=row["source"],
         opened_at=row["opened_at"],
         severity=Severity(row["severity"]),
+        declared=Severity(row["declared"]),
         violations=row["violations"],
         checked=row["checked"],
+        systemic=row["systemic"],
         resolved_at=row["resolved_at"],
         fates={Fate(fate): count for fate, count in row["fates"].items()},
         meaning=row["meaning"],
+        error=row["error"],
+        hint=row["hint"],
     )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sanityd.errors import StoreError
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0002"
+HEAD = "0003"
 _WAIT_SECONDS = 10
 
 _LOCKED = ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again.")

@@ -1,12 +1,12 @@
 """The outbox: one row per message and recipient, from the wish to send it to what became of it.
 
-    pending → leased → sent | uncertain | dead          pending → cancelled
+    pending → leased → sent | uncertain | dead          pending → cancelled | superseded
 
 A row is written in the transaction that changes the incident. It is claimed by a conditional UPDATE that is committed
 before anybody talks to a server; the fence tells a worker that lost its lease that the row is no longer its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,29 +15,27 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    TableClause,
     and_,
     exists,
     func,
+    insert,
     or_,
     select,
     update,
 )
 
 from sanityd.errors import DeliveryError
-from sanityd.model import Claimed, Message, Reason, Severity, Told
+from sanityd.model import Alert, Claimed, Message, News, Reason
 from sanityd.store.open import Store
-from sanityd.store.tables import incidents, insert_into, outbox
+from sanityd.store.tables import incidents, insert_into, news, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
 #: How long a worker may take for one message before others may try it.
 LEASE = timedelta(seconds=90)
-#: How long after a message was given up the same news may be tried again: at first, and at last.
-FIRST_REVIVAL, LAST_REVIVAL = timedelta(hours=1), timedelta(days=1)
-#: Losing one of these would hide something; when the answer to it was lost it is tried once more.
-_MUST_ARRIVE = (Reason.OPENED.value, Reason.ESCALATED.value)
-_WAITING = ("pending", "leased")
+#: Chatter: when the answer to such a message was lost it is not tried again. Losing any other would hide something.
+_CHATTER = (Reason.UPDATED.value, Reason.REMINDER.value, Reason.RESOLVED.value, Reason.DIGEST.value)
+WAITING = ("pending", "leased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,110 +49,86 @@ class Summary:
     errors: tuple[str, ...]
 
 
-def enqueue(  # noqa: PLR0913 (each is a column)
-    connection: Connection,
-    message: Message,
-    *,
-    incident: str,
-    rule: str,
-    reason: Reason,
-    severity: Severity,
-    violations: int,
-    dedup_key: str,
-    at: datetime,
-    expires_at: datetime,
+def enqueue(
+    connection: Connection, message: Message, alert: Alert, *, at: datetime, not_before: datetime, expires_at: datetime
 ) -> bool:
     """Ask for a message to be sent; False when the same news for the same recipient was asked for before.
 
-    Parameters: `severity` and `violations` are what the message tells, which is what its recipient will know.
+    Parameters: `alert` is what the message tells, which is what its recipient will know.
     """
     asked = connection.execute(
         insert_into(connection, outbox)
         .on_conflict_do_nothing(index_elements=[outbox.c.dedup_key])
         .values(
-            dedup_key=dedup_key,
-            incident=incident,
-            rule=rule,
-            reason=reason.value,
+            dedup_key=message.key,
+            reason=alert.reason.value,
+            severity=max((int(one.incident.severity) for one in alert.news if one.incident), default=0),
             channel=message.channel,
             recipient=message.recipient,
-            severity=int(severity),
-            violations=violations,
             message_id=message.message_id,
             subject=message.subject,
             text=message.text,
             html=message.html,
             headers=dict(message.headers),
+            data=dict(message.data),
             state="pending",
             created_at=at,
-            not_before=at,
+            not_before=not_before,
             expires_at=expires_at,
             attempts=0,
             fence=0,
         )
         .returning(outbox.c.seq)
-    )
-    return asked.first() is not None
+    ).first()
+    if asked is None:
+        return False
+    if alert.news:
+        connection.execute(insert(news), [_said(asked.seq, place, one) for place, one in enumerate(alert.news)])
+    return True
+
+
+def _said(message: int, place: int, one: News) -> dict[str, Any]:
+    incident = one.incident
+    return {
+        "message": message,
+        "place": place,
+        "incident": incident.id if incident else "",
+        "rule": one.rule.id,
+        "reason": one.reason.value,
+        "severity": int(incident.severity) if incident else 0,
+        "violations": one.violations,
+    }
 
 
 def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
-    """Take back what was not begun to be sent. Returns how many messages that were."""
-    waiting = and_(outbox.c.incident == incident, outbox.c.state == "pending")
+    """Take back what was not begun to be sent and tells only of incidents that are over. Returns how many that were."""
+    tells = exists().where(news.c.message == outbox.c.seq, news.c.incident == incident)
+    goes_on = exists().where(incidents.c.id == news.c.incident, incidents.c.resolved_at.is_(None))
+    other = exists().where(
+        news.c.message == outbox.c.seq,
+        news.c.incident != incident,
+        or_(news.c.incident == "", goes_on),
+    )
+    waiting = and_(outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, tells, ~other)
     return connection.execute(update(outbox).where(waiting).values(state="cancelled", ended_at=at)).rowcount
 
 
-def told(connection: Connection, incident: str) -> dict[tuple[str, str], Told]:
-    """What each (channel, recipient) knows of an incident, by the last message that reached them, or may have.
-
-    A message that is being sent right now counts: it may arrive, and then its end must be told, too.
-    """
-    arrived = or_(outbox.c.state.in_(("sent", "uncertain", "leased")), outbox.c.uncertain_at.is_not(None))
-    found = select(outbox).where(outbox.c.incident == incident, arrived).order_by(outbox.c.seq)
-    known: dict[tuple[str, str], Told] = {}
-    for row in connection.execute(found).mappings():
-        who = (row["channel"], row["recipient"])
-        sequence = known[who].sequence + 1 if who in known else 1
-        known[who] = Told(Reason(row["reason"]), row["violations"], Severity(row["severity"]), sequence)
-    return known
-
-
-def given_up(connection: Connection, incident: str, at: datetime) -> dict[tuple[str, str], int]:
-    """How often each (channel, recipient) was given up, as it counts now: the last time does after a growing while.
-
-    It is part of what makes a message the same as another, so that news that was refused is tried again, ever more
-    rarely, as long as its incident goes on.
-    """
-    dead = and_(outbox.c.incident == incident, outbox.c.state == "dead")
-    found = select(outbox.c.channel, outbox.c.recipient, outbox.c.ended_at).where(dead).order_by(outbox.c.seq)
-    counts: dict[tuple[str, str], int] = {}
-    last: dict[tuple[str, str], datetime] = {}
-    for row in connection.execute(found):
-        who = (row.channel, row.recipient)
-        counts[who], last[who] = counts.get(who, 0) + 1, row.ended_at
-    pauses = {who: min(FIRST_REVIVAL * 2 ** min(count - 1, 10), LAST_REVIVAL) for who, count in counts.items()}
-    return {who: count - (at - last[who] < pauses[who]) for who, count in counts.items()}
-
-
-def unheard(connection: Connection) -> int:
-    """How many recipients of open incidents were last sent a message that was given up."""
-    later = outbox.alias("later")
-    same = [later.c[name] == outbox.c[name] for name in ("incident", "channel", "recipient")]
-    newest = ~exists().where(and_(*same, later.c.seq > outbox.c.seq))
-    goes_on = exists().where(incidents.c.id == outbox.c.incident, incidents.c.resolved_at.is_(None))
-    lost = select(func.count()).select_from(outbox).where(outbox.c.state == "dead", newest, goes_on)
-    return int(connection.execute(lost).scalar_one())
+def supersede(connection: Connection, messages: Collection[int], at: datetime) -> None:
+    """Newer news takes the place of messages that nobody has begun to send."""
+    waiting = and_(outbox.c.state == "pending", outbox.c.seq.in_(messages))
+    connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 
 def summary(connection: Connection) -> Summary:
     """What waits, what was given up, and why."""
     by_state = select(outbox.c.state, func.count().label("messages")).group_by(outbox.c.state)
     counts = {row.state: row.messages for row in connection.execute(by_state)}
-    waiting = outbox.c.state.in_(_WAITING)
+    waiting = outbox.c.state.in_(WAITING)
     oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
     failed = select(outbox.c.error).where(outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead"))
     errors = connection.execute(failed.group_by(outbox.c.error).order_by(func.max(outbox.c.seq).desc()).limit(5))
     return Summary(
-        waiting=sum(counts.get(state, 0) for state in _WAITING),
+        waiting=sum(counts.get(state, 0) for state in WAITING),
         dead=counts.get("dead", 0),
         uncertain=counts.get("uncertain", 0),
         oldest=connection.execute(oldest).scalar(),
@@ -193,7 +167,7 @@ class Outbox:
 
     def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
         """It may have been delivered. What must arrive is tried once more, under the same Message-ID."""
-        first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.in_(_MUST_ARRIVE))
+        first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.not_in(_CHATTER))
         doubt = {"uncertain_at": at, **_why(error)}
         again = {"state": "pending", "not_before": at + PAUSES[0], **doubt}
         if not self._end(claimed, again, first_time):
@@ -216,16 +190,23 @@ def _why(error: DeliveryError) -> dict[str, Any]:
     return {"stage": error.stage, "code": error.code, "error": error.message}
 
 
-def _earlier() -> tuple[TableClause | Any, ColumnElement[bool]]:
-    """The messages of the same incident to the same recipient that were asked for before."""
-    before = outbox.alias("before")
-    same = [before.c[name] == outbox.c[name] for name in ("incident", "channel", "recipient")]
-    return before, and_(*same, before.c.seq < outbox.c.seq)
+def _earlier() -> tuple[Any, ColumnElement[bool]]:
+    """The messages to the same recipient about one of the same incidents that were asked for before."""
+    before, told_before = outbox.alias("before"), news.alias("told_before")
+    return before, and_(
+        before.c.channel == outbox.c.channel,
+        before.c.recipient == outbox.c.recipient,
+        before.c.seq < outbox.c.seq,
+        told_before.c.message == before.c.seq,
+        told_before.c.incident != "",
+        news.c.message == outbox.c.seq,
+        news.c.incident == told_before.c.incident,
+    )
 
 
 def _due(at: datetime) -> ColumnElement[bool]:
     before, earlier = _earlier()
-    blocked = exists().where(earlier, before.c.state.in_(_WAITING))
+    blocked = exists().where(earlier, before.c.state.in_(WAITING))
     waiting = and_(outbox.c.state == "pending", outbox.c.not_before <= at)
     # Whose lease has run out died with it; at which step can't be known, so the message goes out (again).
     abandoned = and_(outbox.c.state == "leased", outbox.c.leased_until < at)
@@ -239,7 +220,7 @@ def _give_up(connection: Connection, at: datetime) -> None:
     too_late = {"state": "dead", "ended_at": at, "stage": "expired", "leased_until": None}
     connection.execute(update(outbox).where(expired).values(**too_late, error=func.coalesce(outbox.c.error, "expired")))
     before, earlier = _earlier()
-    reached = or_(before.c.state.in_((*_WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None))
+    reached = or_(before.c.state.in_((*WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None))
     unheard = and_(
         outbox.c.state == "pending", outbox.c.reason == Reason.RESOLVED.value, ~exists().where(earlier, reached)
     )
@@ -255,5 +236,7 @@ def _claimed(row: RowMapping) -> Claimed:
         text=row["text"],
         html=row["html"],
         headers=row["headers"],
+        data=row["data"],
+        key=row["dedup_key"],
     )
     return Claimed(str(row["seq"]), row["fence"] + 1, message, Reason(row["reason"]), row["attempts"] + 1)

@@ -118,23 +118,90 @@ incidents = Table(
     "incidents",
     metadata,
     Column("id", String, primary_key=True),
+    Column("cause", String, nullable=False),
+    #: Empty for an incident of a source.
     Column("rule", String, nullable=False),
     Column("source", String, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("resolved_at", Instant),
     Column("severity", Integer, nullable=False),
+    Column("declared", Integer, nullable=False),
     Column("violations", BigInteger, nullable=False),
     Column("checked", BigInteger),
+    Column("systemic", Boolean, nullable=False),
     Column("fates", JSON, nullable=False),
     Column("meaning", String, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    #: Whether it is over and all that is to be said of it was asked to be sent.
+    Column("settled", Boolean, nullable=False),
     Index("incidents_by_rule", "rule", "opened_at"),
+    Index("incidents_unsettled", "settled", "opened_at"),
 )
 Index(
-    "one_open_incident_per_rule",
+    "one_open_incident",
+    incidents.c.cause,
     incidents.c.rule,
+    incidents.c.source,
     unique=True,
     sqlite_where=text("resolved_at IS NULL"),
     postgresql_where=text("resolved_at IS NULL"),
+)
+
+#: What humans decided about incidents and rows, and how each decision ended.
+dispositions = Table(
+    "dispositions",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("stance", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("incident", String, nullable=False),
+    Column("fingerprint", String),
+    Column("author", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("resolution", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("violations", BigInteger, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended", String, nullable=False),
+    Index("dispositions_by_rule", "rule", "at"),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("author", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("tag", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("starts", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+
+#: What the policy of noise decided about a rule. A rule without a row was never noisy.
+noise = Table(
+    "noise",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("standing", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+#: The last decision about each recipient of an incident, so that the audit holds each change of it once.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("incident", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("recipient", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("at", Instant, nullable=False),
 )
 
 #: One row per message and recipient. `seq` is the order in which they were asked for.
@@ -143,18 +210,16 @@ outbox = Table(
     metadata,
     Column("seq", Serial, primary_key=True),
     Column("dedup_key", String, nullable=False, unique=True),
-    Column("incident", String, nullable=False),
-    Column("rule", String, nullable=False),
     Column("reason", String, nullable=False),
+    Column("severity", Integer, nullable=False),
     Column("channel", String, nullable=False),
     Column("recipient", String, nullable=False),
-    Column("severity", Integer, nullable=False),
-    Column("violations", BigInteger, nullable=False),
     Column("message_id", String, nullable=False),
     Column("subject", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("headers", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
     Column("state", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("not_before", Instant, nullable=False),
@@ -168,7 +233,22 @@ outbox = Table(
     Column("code", Integer),
     Column("error", Text),
     Index("outbox_due", "state", "not_before"),
-    Index("outbox_of_incident", "incident", "channel", "recipient", "seq"),
+    Index("outbox_of_recipient", "channel", "recipient", "created_at"),
+)
+
+#: What a message tells, incident by incident; the incident is empty for news about a rule.
+news = Table(
+    "news",
+    metadata,
+    Column("message", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("incident", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("violations", BigInteger, nullable=False),
+    Index("news_of_incident", "incident", "message"),
+    Index("news_of_rule", "rule", "message"),
 )
 
 #: Append-only: every decision with its reason.

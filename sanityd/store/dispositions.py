@@ -1,0 +1,55 @@
+"""What humans decided about incidents and rows: until when, and how each decision ended. Knows no policy."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from sanityd.model import Disposition, Severity, Stance
+from sanityd.store.tables import dispositions
+
+
+def add(connection: Connection, disposition: Disposition) -> Disposition:
+    """Keep a decision; it replaces what held for the same incident or row before. Gives it back with its number."""
+    same = dispositions.c.fingerprint == disposition.fingerprint
+    if disposition.fingerprint is None:
+        same = dispositions.c.fingerprint.is_(None)
+    before = same & (dispositions.c.rule == disposition.rule) & (dispositions.c.incident == disposition.incident)
+    _end(connection, before, "replaced", disposition.at)
+    values = {name: value for name, value in asdict(disposition).items() if name != "id"}
+    values |= {"stance": disposition.stance.value, "severity": int(disposition.severity)}
+    number = connection.execute(insert(dispositions).values(**values).returning(dispositions.c.id)).scalar_one()
+    return replace(disposition, id=number)
+
+
+def in_force(connection: Connection, rules: Sequence[str] | None = None) -> list[Disposition]:
+    """What holds, also what has run out and was not ended yet; of these rules, or of all."""
+    found = select(dispositions).where(dispositions.c.ended_at.is_(None))
+    if rules is not None:
+        found = found.where(dispositions.c.rule.in_(rules))
+    return _all(connection, found)
+
+
+def of_rule(connection: Connection, rule: str, since: datetime) -> list[Disposition]:
+    """All that was decided about a rule since then, oldest first."""
+    return _all(connection, select(dispositions).where(dispositions.c.rule == rule, dispositions.c.at >= since))
+
+
+def end(connection: Connection, numbers: Iterable[int], how: str, at: datetime) -> int:
+    """They hold no longer: `expired`, `broken`, `withdrawn`, `resolved`. Returns how many did."""
+    return _end(connection, dispositions.c.id.in_(list(numbers)), how, at)
+
+
+def _end(connection: Connection, which: Any, how: str, at: datetime) -> int:
+    holds = which & dispositions.c.ended_at.is_(None)
+    return connection.execute(update(dispositions).where(holds).values(ended_at=at, ended=how)).rowcount
+
+
+def _all(connection: Connection, found: Any) -> list[Disposition]:
+    return [_disposition(row) for row in connection.execute(found.order_by(dispositions.c.id)).mappings()]
+
+
+def _disposition(row: RowMapping) -> Disposition:
+    return Disposition(**{**row, "stance": Stance(row["stance"]), "severity": Severity(row["severity"])})

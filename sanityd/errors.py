@@ -69,9 +69,16 @@ class CheckError(SanitydError):
 
 
 class SourceError(SanitydError):
-    """A watched database could not be reached or was lost: its rules are skipped, and nothing is resolved."""
+    """A watched database could not be reached or was lost: its rules are skipped, and nothing is resolved.
+
+    Parameters: `source` is its name in the rules file.
+    """
 
     hint = "Check that the database answers and that its URL and rights are right: `sanityd lint --connect`."
+
+    def __init__(self, message: str, hint: str | None = None, *, source: str = "") -> None:
+        super().__init__(message, hint)
+        self.source = source
 
 
 class StoreError(SanitydError):

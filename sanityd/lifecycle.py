@@ -10,10 +10,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sanityd.model import Change, Fate, Incident, Outcome, Run, Tracked, Transition, fingerprint
+from sanityd.model import (
+    Cause,
+    Change,
+    Fate,
+    Incident,
+    Outcome,
+    Run,
+    Severity,
+    Tracked,
+    Transition,
+    about_source,
+    fingerprint,
+)
 
 #: A row that is bad again so soon is the same trouble, come back.
 REGRESSION = timedelta(days=7)
+#: So many rows that break a rule at once, or such a share of the table, have one cause and are not so many cases.
+SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
 
 #: How what is open is closed when a rule goes or changes: (known, incident, at) → (transitions, incident).
 Closing = Callable[[Mapping[str, Tracked], Incident | None, datetime], tuple[tuple[Transition, ...], Incident | None]]
@@ -24,7 +38,7 @@ def transitions(known: Mapping[str, Tracked], run: Run) -> tuple[Transition, ...
 
     Parameters: `known` are the rule's violations by fingerprint, open ones and those resolved of late.
     """
-    if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
+    if not run.answered:
         return ()
     seen = {fingerprint(run.rule, run.source, found.key): found for found in run.tracked}
     changes = []
@@ -62,27 +76,68 @@ def incident_after(
 
     Parameters: `before` is the open incident; `meaning` is the hash of what the rule means now.
     """
-    if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
+    if not run.answered:
         return before
+    changed = list(changes)
+    known = 0 if before is None else before.violations
     if before is None:
         if run.severity is None:
             return None
-        before = Incident(
-            id=_new_id(run),
-            rule=run.rule,
-            source=run.source,
-            opened_at=run.at,
-            severity=run.severity,
-            violations=run.violations,
-            meaning=meaning,
-        )
+        before = _begun(Cause.VIOLATED, run, run.severity, meaning)
+    severity = before.declared if run.severity is None else run.severity
     return replace(
         before,
-        severity=before.severity if run.severity is None else run.severity,
+        severity=severity,
+        declared=severity,
         violations=run.violations,
         checked=run.checked,
+        systemic=before.systemic or _is_systemic(run, run.violations - known),
         resolved_at=run.at if run.severity is None else None,
-        fates=_counted(before.fates, changes),
+        fates=_counted(before.fates, changed),
+    )
+
+
+def _is_systemic(run: Run, more: int) -> bool:
+    share = more > SYSTEMIC_SHARE * run.checked if run.checked else False
+    return more > SYSTEMIC_ROWS or (share and more >= SYSTEMIC_FLOOR)
+
+
+def fault_after(before: Incident | None, run: Run, declared: Severity) -> Incident | None:
+    """The incident of a rule that can't be evaluated: opened or kept by an errored run, resolved by an answer.
+
+    Parameters: `declared` is the rule's own severity; that it can't be checked is never worse than an error.
+    """
+    if run.outcome is Outcome.ERRORED:
+        begun = before or _begun(Cause.ERRORED, run, min(declared, Severity.ERROR))
+        return replace(begun, error=run.error or "", hint=run.hint or "")
+    return replace(before, resolved_at=run.at) if before is not None and run.answered else before
+
+
+def outage_after(before: Incident | None, source: str, skipped: Run | None, at: datetime) -> Incident | None:
+    """The incident of a source after a batch: opened or kept when it did not answer, resolved when it did.
+
+    Parameters: `skipped` is a run that it did not answer; None when it answered all of them.
+    """
+    if skipped is None:
+        return replace(before, resolved_at=at) if before is not None else None
+    # It belongs to no rule, whichever was the first to be skipped.
+    begun = before or _begun(Cause.SOURCE_DOWN, replace(skipped, rule=about_source(source)), Severity.ERROR)
+    return replace(begun, source=source, error=skipped.error or "", hint=skipped.hint or "")
+
+
+def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Incident:
+    # The same look gives the same incident, so that recording it twice can't open two.
+    identity = f"{run.rule} {run.at.isoformat()}" + ("" if cause is Cause.VIOLATED else f" {cause}")
+    return Incident(
+        id=hashlib.sha256(identity.encode()).hexdigest()[:10],
+        cause=cause,
+        rule=run.rule,
+        source=run.source,
+        opened_at=run.at,
+        severity=severity,
+        declared=severity,
+        violations=run.violations,
+        meaning=meaning,
     )
 
 
@@ -115,8 +170,3 @@ def _close(
 
 def _counted(fates: Mapping[Fate, int], changes: Iterable[Transition]) -> Mapping[Fate, int]:
     return dict(Counter(fates) + Counter(change.fate for change in changes if change.fate is not None))
-
-
-def _new_id(run: Run) -> str:
-    """The same look gives the same incident, so that recording it twice can't open two."""
-    return hashlib.sha256(f"{run.rule} {run.at.isoformat()}".encode()).hexdigest()[:10]

@@ -218,6 +218,13 @@ class Run:
     error: str | None = None
     hint: str | None = None
     proved_by: str | None = None
+    #: Of a skipped run: the source that did not answer, which may not be its own.
+    down: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether it says something about the data."""
+        return self.outcome in (Outcome.COMPLETE, Outcome.TRUNCATED)
 
     @property
     def verdict(self) -> str:
@@ -269,7 +276,7 @@ class Incident:
     """
 
     id: str
-    #: Empty for an incident of a source.
+    #: `source:NAME` for an incident of a source.
     rule: str
     source: str
     opened_at: datetime
@@ -333,6 +340,30 @@ class Disposition:
     ended_at: datetime | None = None
     #: `expired`, `broken`, `withdrawn`, `resolved`; empty while it holds.
     ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the policy of noise decided about a rule before, and on what grounds."""
+
+    #: By how many steps its severity is lowered.
+    steps: int = 0
+    #: When it was last lowered.
+    since: datetime | None = None
+    #: When the notice went out that it will be, and when that takes effect.
+    noticed_at: datetime | None = None
+    due: datetime | None = None
+    #: How many violations there were when it was lowered; far more bring it back.
+    baseline: int = 0
+    #: Until when a human's undo forbids the next step.
+    locked_until: datetime | None = None
+    flapping_since: datetime | None = None
+    #: The most violations there were while it came and went.
+    peak: int = 0
+    #: When it was last restored: what was mailed before counts no longer.
+    restored_at: datetime | None = None
+    #: The decision in one sentence with its numbers.
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,8 +445,6 @@ class News:
     disposition: Disposition | None = None
     #: When a downgrade that is announced takes place.
     due: datetime | None = None
-    #: How many rows it tells of; rows that a human accepted are not among them.
-    violations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,6 +493,11 @@ class Claimed:
     message: Message
     reason: Reason
     attempts: int
+
+
+def about_source(name: str) -> str:
+    """What stands in place of a rule's id where something is said of a source; no rule can be called so."""
+    return f"source:{name}"
 
 
 def fingerprint(rule: str, source: str, key: Key) -> str:

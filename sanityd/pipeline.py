@@ -1,7 +1,8 @@
 """One batch, end to end: READ THIS FIRST. The rooms know nothing of each other; here they meet.
 
     evaluate     open keys from the store → one read-only snapshot of the source → plan → a Run per rule
-    record       what we knew + what the run saw → transitions, incident → who is told, and why → all in one transaction
+    record       what we knew + what the run saw → transitions, incidents, noise  ┐ in one transaction
+    tell         incidents + what each recipient knows → messages in the outbox   ┘ of sanityd's own memory
     deliver      outbox → channels
 
 The watched database is closed before the store's transaction opens; mail is only ever sent from the outbox.
@@ -10,28 +11,36 @@ The watched database is closed before the store's transaction opens; mail is onl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from sanityd import __version__, clock, lifecycle
-from sanityd.alerts import dispatcher, policy
+from sanityd import clock, lifecycle
+from sanityd.alerts import dispatcher, noise
 from sanityd.alerts.dispatcher import DispatchSummary
-from sanityd.alerts.render import render
 from sanityd.checks import confirm, executor, planner
 from sanityd.checks.confirm import Suspicion
 from sanityd.errors import SourceError
-from sanityd.model import Alert, Change, Incident, Key, Outcome, Past, Reason, Run, Tracked, Transition
+from sanityd.model import (
+    Cause,
+    Change,
+    Incident,
+    Key,
+    Outcome,
+    Past,
+    Reason,
+    Run,
+    Severity,
+    Tracked,
+    Transition,
+    about_source,
+)
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.views import Views
-from sanityd.store import audit, incidents, outbox, rules_seen, runs, suspects, violations
+from sanityd.store import audit, incidents, outbox, rules_seen, runs, standings, suspects, violations
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
-
-#: How long a message may wait for its mail server before it is given up.
-EXPIRES = timedelta(hours=72)
-#: How many runs the bar picture of a mail shows.
-HISTORY = 14
+from sanityd.telling import noise as quietening
+from sanityd.telling.tell import tell as tell_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,13 @@ class Result:
     reasons: tuple[Reason, ...] = ()
     #: How many messages it put into the outbox.
     queued: int = 0
+
+    @property
+    def severity(self) -> Severity | None:
+        """How severe it is as it counts today: downgraded, and without rows that a human accepted."""
+        if self.run.severity is None or self.incident is None or not self.incident.open:
+            return self.run.severity
+        return self.incident.severity
 
 
 def evaluate(
@@ -117,11 +133,18 @@ def _confirm(
 
 
 def run_batch(
-    rules: RuleSet, batch: Sequence[Rule], store: Store, at: datetime, seen: Callable[[Run], object] = lambda _: None
+    rules: RuleSet,
+    batch: Sequence[Rule],
+    store: Store,
+    at: datetime,
+    seen: Callable[[Run], object] = lambda _: None,
+    *,
+    wait: timedelta = timedelta(0),
 ) -> list[Result]:
-    """Evaluate rules of one source and record what was seen.
+    """Evaluate rules of one source, record what was seen, and ask for what is to be told.
 
-    Parameters: `seen` is called with each run as it ends, for progress. Raises StoreError when it can't be remembered.
+    Parameters: `seen` is called with each run as it ends, for progress; `wait` is how long what opens waits for its
+    like. Raises StoreError when it can't be remembered.
     """
     with store.read() as memory:
         open_keys = {rule.id: violations.open_keys(memory, rule.id) for rule in batch}
@@ -132,32 +155,41 @@ def run_batch(
         found.append(run)
     by_id = {rule.id: rule for rule in batch}
     with store.write() as memory:
-        return [record(memory, rules, by_id[run.rule], run) for run in found]
+        results = [record(memory, rules, by_id[run.rule], run) for run in found]
+        _record_outages(memory, by_id, found, at)
+        return _tell(memory, rules, results, at, wait)
+
+
+def tell(rules: RuleSet, store: Store, at: datetime) -> int:
+    """Say what time alone makes worth saying: reminders, what was held back. Returns how many messages that are."""
+    with store.write() as memory:
+        return sum(one.queued for one in tell_all(memory, rules, at))
 
 
 def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
-    """Remember one run and what follows from it: transitions, incident, decisions, messages."""
+    """Remember one run and what follows from it: transitions, incidents, and whether the rule is noisy."""
     run = _not_suddenly_empty(memory, rule, run)
     late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
+    before = incidents.open_for(memory, rule.id)
     if late is not None and run.at < late:
         # Two passes overlapped and this one looked earlier, maybe by older rules: what it saw is history, not news.
-        before = incidents.open_for(memory, rule.id)
         runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
         return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
-    _close_if_changed(memory, rules, rule, run.at)
-    before = incidents.open_for(memory, rule.id)
+    if _close_if_changed(memory, rules, rule, run.at):
+        before = None
     known = violations.known(memory, rule.id, run.at)
     run = _without_suspects(memory, rule, run, known)
     transitions = lifecycle.transitions(known, run)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)
-    if incident is not None:
-        incidents.save(memory, incident)
+    incident = _save(memory, before, incident)
+    fault = incidents.open_for(memory, rule.id, Cause.ERRORED)
+    _save(memory, fault, lifecycle.fault_after(fault, run, rule.severity))
     runs.record(memory, run, revision=rules.revision, incident=incident.id if incident else None)
-    changes = count_changes(transitions)
-    decided = list(_tell(memory, rules, rule, run, incident, changes)) if incident is not None else []
-    queued = sum(was_queued for _, was_queued in decided)
-    return Result(rule, run, changes, incident, tuple(reason for reason, _ in decided), queued)
+    if run.answered:
+        quietening.judge(memory, rules, rule, run.at)
+        incident = _save(memory, incident, incident)
+    return Result(rule, run, count_changes(transitions), incident)
 
 
 def forget_removed(rules: RuleSet, store: Store, at: datetime) -> list[str]:
@@ -213,11 +245,57 @@ def _without_suspects(memory: Connection, rule: Rule, run: Run, known: Mapping[s
     return run
 
 
-def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> None:
+def _save(memory: Connection, before: Incident | None, after: Incident | None) -> Incident | None:
+    """Keep what became of an incident, at the severity that counts today.
+
+    Of one that is over, nothing is sent that was not begun to be sent.
+    """
+    if after is None:
+        return None
+    if after.open:
+        after = replace(after, severity=noise.effective(after.declared, standings.of_rule(memory, after.rule).steps))
+    if after != before:
+        incidents.save(memory, after)
+        if after.resolved_at is not None:
+            outbox.cancel_pending(memory, after.id, after.resolved_at)
+    return after
+
+
+def _record_outages(memory: Connection, batch: Mapping[str, Rule], found: Sequence[Run], at: datetime) -> None:
+    """A source that does not answer is one incident, not one for each of its rules."""
+    down = {run.down: run for run in found if run.down}
+    answered = (batch[run.rule] for run in found if not run.down)
+    up = {name for rule in answered for name in (rule.source, rule.invariant.elsewhere) if name}
+    for source in sorted(down.keys() | up):
+        before = incidents.open_for(memory, about_source(source), Cause.SOURCE_DOWN)
+        _save(memory, before, lifecycle.outage_after(before, source, down.get(source), at))
+
+
+def _tell(memory: Connection, rules: RuleSet, results: Sequence[Result], at: datetime, wait: timedelta) -> list[Result]:
+    """Let everybody know what there is to know, and each result why."""
+    changes = {result.rule.id: result.changes for result in results}
+    decisions = tell_all(memory, rules, at, wait=wait, changes=changes)
+    told = []
+    for result in results:
+        ours = [one for one in decisions if one.incident.rule == result.rule.id]
+        told.append(
+            replace(
+                result,
+                incident=next((one.incident for one in ours if one.incident.cause is Cause.VIOLATED), result.incident),
+                reasons=tuple(one.reason for one in ours) or result.reasons,
+                queued=sum(one.queued for one in ours),
+            )
+        )
+    return told
+
+
+def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> bool:
     """A rule that means something else now starts anew: what was open under the old meaning is closed as such."""
-    if rules_seen.meaning(memory, rules.name, rule.id) not in (None, rule.meaning):
+    changed = rules_seen.meaning(memory, rules.name, rule.id) not in (None, rule.meaning)
+    if changed:
         _close(memory, rule.id, lifecycle.close_changed, at)
     rules_seen.remember(memory, rules.name, rule.id, rule.meaning, rules.revision, at)
+    return changed
 
 
 def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: datetime) -> None:
@@ -225,62 +303,10 @@ def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: dateti
     transitions, closed = closing(violations.known(memory, rule, at), incident, at)
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
     suspects.forget(memory, rule)
-    if closed is not None:
-        incidents.save(memory, closed)
-        outbox.cancel_pending(memory, closed.id, at)
-        audit.append(memory, at, "sanityd", "closed", "rule changed or removed", rule=rule, incident=closed.id)
-
-
-def _tell(
-    memory: Connection, rules: RuleSet, rule: Rule, run: Run, incident: Incident, changes: Mapping[Change, int]
-) -> Iterator[tuple[Reason, bool]]:
-    """Decide for each recipient whether there is news, and put it into the outbox. Every decision is kept.
-
-    Yields each reason, and whether it led to a message that wasn't in the outbox yet.
-    """
-    told = outbox.told(memory, incident.id)
-    given_up = outbox.given_up(memory, incident.id, run.at)
-    if not incident.open:
-        outbox.cancel_pending(memory, incident.id, run.at)
-    rows: tuple[Tracked, ...] | None = None
-    for name in rule.notify:
-        for recipient in rules.channels[name].recipients():
-            knows = told.get((name, recipient))
-            reason = policy.decide(incident, knows, run)
-            if not reason.mails:
-                yield reason, False
-                continue
-            rows = tuple(violations.open_rows(memory, rule.id)) if rows is None else rows
-            alert = Alert(
-                reason=reason,
-                at=run.at,
-                rule=rule.facts(rules.revision, run.key),
-                incident=incident,
-                sentence=rule.sentence(run),
-                complete=run.outcome is Outcome.COMPLETE,
-                rows=rows,
-                changes=changes,
-                told=knows,
-                history=runs.history(memory, rule.id, HISTORY),
-                channel=name,
-            )
-            message = render(
-                alert, recipient=recipient, zone=ZoneInfo(rules.zone), version=__version__, rows=rules.rows_in_mail
-            )
-            queued = outbox.enqueue(
-                memory,
-                message,
-                incident=incident.id,
-                rule=rule.id,
-                reason=reason,
-                severity=incident.severity,
-                violations=incident.violations,
-                dedup_key=policy.dedup_key(
-                    incident, reason, knows, name, recipient, given_up.get((name, recipient), 0)
-                ),
-                at=run.at,
-                expires_at=run.at + EXPIRES,
-            )
-            if queued:
-                audit.append(memory, run.at, "sanityd", "told", reason, rule=rule.id, incident=incident.id)
-            yield reason, queued
+    fault = incidents.open_for(memory, rule, Cause.ERRORED)
+    for over in (closed, replace(fault, resolved_at=at) if fault else None):
+        if over is not None:
+            _save(memory, None, over)
+            # What nobody looked at is not told to be resolved.
+            incidents.settle(memory, over.id)
+            audit.append(memory, at, "sanityd", "closed", "rule changed or removed", rule=rule, incident=over.id)

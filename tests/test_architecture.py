@@ -37,6 +37,7 @@ ROOMS = {
     "rules": "plain data to rules; all mistakes at once",
     "lifecycle": "pure: what was known and what a run saw, to transitions",
     "store": "sanityd's own memory",
+    "telling": "what is known, compared with what each recipient knows",
     "pipeline": "one batch, end to end; read this first",
     "scheduler": "when: jobs, signals, reload; knows nothing of checks or mail",
     "authoring": "for people who write rules: lint against the database, try, propose",
@@ -50,7 +51,8 @@ STRANGERS = {
     "alerts": {"sources", "checks"},
     "store": {"sources", "checks", "alerts", "rules"},
     "lifecycle": {"sources", "checks", "alerts", "rules"},
-    "scheduler": {"sources", "checks", "alerts", "rules", "store", "pipeline"},
+    "telling": {"sources", "checks", "lifecycle"},
+    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "pipeline"},
 }
 
 #: Where imports may stand inside functions, or be done by name, and why.

@@ -23,6 +23,9 @@ FRESH = 0.1
 #: How long an incident stays news, when reminders do nothing.
 OLD_AFTER, OLD_REMINDERS = timedelta(days=28), 3
 
+#: What newer news takes the place of.
+CHATTER = (Reason.UPDATED, Reason.REMINDER)
+
 _STANCES = {
     Stance.ACKNOWLEDGED: Reason.ACKNOWLEDGED,
     Stance.SNOOZED: Reason.SNOOZED,
@@ -40,12 +43,11 @@ _FIRST = {
 class Situation:
     """All that decides whether one recipient hears of one incident now.
 
-    `violations` are those that count: rows that a human accepted don't. `told` is what was last delivered to the
+    Rows that a human accepted are not among the violations of `incident`. `told` is what was last delivered to the
     recipient (or may have been), `waiting` what is on its way; None for nothing.
     """
 
     incident: Incident
-    violations: int
     told: Told | None = None
     waiting: Told | None = None
     #: Whether nobody has begun to send what waits.
@@ -54,9 +56,10 @@ class Situation:
     new_rows: int = 0
     #: Whether the last run had an answer.
     verified: bool = True
-    #: What a human decided, if it holds; `broken` if it did until now.
+    #: What a human decided, if it holds.
     disposition: Disposition | None = None
-    broken: bool = False
+    #: What a human had decided, if it ended since the recipient was told.
+    lapsed: Disposition | None = None
     silenced: bool = False
     inhibited: bool = False
     #: Most violations that were told of a rule that comes and goes; None when it doesn't.
@@ -85,10 +88,8 @@ def _news(now: Situation, settings: Settings, at: datetime) -> Reason:
         return _when_over(now)
     if now.incident.severity < Severity.ERROR:
         return Reason.MILD if now.told is None else Reason.KNOWN
-    if now.violations <= 0 and now.incident.cause is Cause.VIOLATED:
+    if now.incident.violations <= 0 and now.incident.cause is Cause.VIOLATED:
         return Reason.ACCEPTED
-    if now.broken:
-        return Reason.ESCALATED
     if now.disposition is not None:
         return _STANCES[now.disposition.stance]
     reason = _unquieted(now, settings, at)
@@ -99,8 +100,8 @@ def _is_on_its_way(now: Situation, reason: Reason) -> bool:
     """Whether a message that waits says enough; newer chatter takes the place of older chatter."""
     if now.waiting is None:
         return False
-    stale = now.waiting.reason is not reason or now.waiting.violations != now.violations
-    return not (now.replaceable and now.waiting.reason in (Reason.UPDATED, Reason.REMINDER) and stale)
+    stale = now.waiting.reason is not reason or now.waiting.violations != now.incident.violations
+    return not (now.replaceable and now.waiting.reason in CHATTER and stale)
 
 
 def _unquieted(now: Situation, settings: Settings, at: datetime) -> Reason:
@@ -115,10 +116,17 @@ def _unquieted(now: Situation, settings: Settings, at: datetime) -> Reason:
         return Reason.KNOWN
     if not now.verified:
         return Reason.UNKNOWN
+    if now.lapsed is not None:
+        return Reason.ESCALATED if now.lapsed.ended == "broken" else Reason.REMINDER
     if at - now.incident.opened_at > OLD_AFTER and told.reminders >= OLD_REMINDERS:
-        return Reason.ESCALATED if now.violations > ratchet(told.violations) else Reason.OLD
-    since = at - told.at if told.at else timedelta.max
-    if now.incident.severity > told.severity or (_has_doubled(now.violations, told.violations) and since >= PAUSE):
+        return Reason.ESCALATED if now.incident.violations > ratchet(told.violations) else Reason.OLD
+    return _compared(now, told, settings, at - told.at if told.at else timedelta.max)
+
+
+def _compared(now: Situation, told: Told, settings: Settings, since: timedelta) -> Reason:
+    """What the recipient doesn't know yet. `since` is how long ago they were told."""
+    more = _has_doubled(now.incident.violations, told.violations) and since >= PAUSE
+    if now.incident.severity > told.severity or more:
         return Reason.ESCALATED
     if since >= reminder_after(told.reminders, settings):
         return Reason.REMINDER
@@ -141,7 +149,7 @@ def _is_above(now: Situation, peak: int) -> bool:
     """Whether it is worse than it ever was while the rule came and went; that is never kept quiet."""
     told = now.told
     known = max(peak, told.violations if told else 0)
-    return _has_doubled(now.violations, known) or (told is not None and now.incident.severity > told.severity)
+    return _has_doubled(now.incident.violations, known) or (told is not None and now.incident.severity > told.severity)
 
 
 def _has_doubled(violations: int, known: int) -> bool:

@@ -60,10 +60,13 @@ class Flapping(_Settings):
         return self
 
 
+NoiseMode = Literal["on", "suggest", "off"]
+
+
 class Noise(_Settings):
     """When a rule whose mails nobody acts on becomes a warning."""
 
-    auto: Literal["on", "suggest", "off"] = Field("on", description="Do it, only say so, or do nothing.")
+    auto: NoiseMode = Field("on", description="Do it, only say so, or do nothing.")
     critical: Literal["suggest", "off"] = Field("suggest", description="The same for critical rules.")
     window: Duration = Field(28 * _DAY, description="How far back mails are counted.")
     min_mails: int = Field(8, ge=1, description="Never after fewer mails.")

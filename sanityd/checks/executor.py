@@ -62,6 +62,7 @@ def skipped(invariant: Invariant, at: datetime, error: SourceError) -> Run:
         source=invariant.subject.source,
         at=at,
         outcome=Outcome.SKIPPED,
+        down=error.source or invariant.subject.source,
         error=error.message,
         hint=error.hint,
     )

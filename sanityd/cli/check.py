@@ -61,6 +61,8 @@ def command(
         results = _run(rules, chosen, store, at)
         if store is not None and not (names or tag or source):
             pipeline.forget_removed(rules, store, at)
+        if store is not None:
+            pipeline.tell(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
         waiting = _undelivered(store, at) if store is not None else 0
     finally:
@@ -79,7 +81,7 @@ def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", 
     """What the pass came to: something unknown weighs more than something wrong, as it may hide more of it."""
     from sanityd.model import Severity
 
-    verdicts = [(result.run.verdict, result.run.severity) for result in results]
+    verdicts = [(result.run.verdict, result.severity) for result in results]
     undelivered = waiting or (delivered is not None and (delivered.retried or delivered.dead))
     if undelivered or any(verdict in ("errored", "skipped") for verdict, _ in verdicts):
         return EXIT_UNKNOWN
@@ -135,7 +137,7 @@ def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: 
 
 
 def _undelivered(store: "Store", at: datetime) -> int:
-    from sanityd.store import outbox
+    from sanityd.store import hearing, outbox
 
     with store.read() as memory:
-        return outbox.summary(memory).waiting + outbox.unheard(memory)
+        return outbox.summary(memory).waiting + hearing.unheard(memory)

@@ -65,7 +65,7 @@ def _rule_object(result: Result) -> dict[str, Any]:
         "rows": run.rows,
         "checked": run.checked,
         "severity": declared.label,
-        "effective_severity": (run.severity or declared).label,
+        "effective_severity": (result.severity or declared).label,
         "key": list(run.key),
         "sample": [plain(violation.key) for violation in run.tracked[:SAMPLE]],
         "proved_by": run.proved_by,
@@ -154,9 +154,9 @@ def _sign(result: Result) -> Text:
     run = result.run
     if run.verdict in ("errored", "skipped"):
         mark, style = screen.UNKNOWN
-    elif run.severity is None:
+    elif result.severity is None:
         mark, style = screen.PASSED
-    elif run.severity < Severity.ERROR:
+    elif result.severity < Severity.ERROR:
         mark, style = screen.MILD
     else:
         mark, style = screen.FAILED
@@ -174,7 +174,7 @@ def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
         return [told, Text(f"   {run.hint or ''}", style="dim")]
     if run.suspects and not run.violations:
         return [_line(result, Text(_suspected(run)))]
-    severity = run.severity
+    severity = result.severity
     word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
     amount = Text(visible(rule.amount(run), limit=200))
     return [_line(result, amount, Text(_what_changed(result, at)), word), Text(f"   {_keys(result)}", style="dim")]

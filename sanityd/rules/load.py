@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
+from sanityd.alerts.settings import Settings
 from sanityd.checks.base import Check, FunctionCheck, PairCheck
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Subject, TableName
 from sanityd.errors import Problem, RuleError
@@ -20,13 +21,13 @@ from sanityd.rulefile import Document, texts
 from sanityd.rules import foreach, mistakes
 from sanityd.rules.connections import Connections
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.rules.spec import AlertsSpec, AllowSpec, Defaults, RuleSpec, Spec
+from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
 SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow", "name")
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SpecT = TypeVar("SpecT", bound=Spec)
+SpecT = TypeVar("SpecT", bound=BaseModel)
 Place = tuple[str | int, ...]
 
 
@@ -66,14 +67,18 @@ class _Reader:
         state = self.connections.state(data.get("state"))
         named = self._name(state)
         defaults = self._spec(Defaults, ("defaults",), self._section("defaults"), "`defaults`") or Defaults()
-        alerts = self._spec(AlertsSpec, ("alerts",), self._section("alerts"), "`alerts`") or AlertsSpec()
+        alerts = self._spec(Settings, ("alerts",), self._section("alerts"), "`alerts`") or Settings()
         self._check_notify(("defaults", "notify"), defaults.notify or ())
+        for whose in ("owners", "tags"):
+            for word, names in getattr(alerts, whose).items():
+                self._check_notify(("alerts", whose, word), names)
         rules = {
             rule.id: rule
             for name, raw in self._section("rules").items()
             for suffix, one in foreach.expand(raw)
             if (rule := self._rule(str(name), suffix, one, defaults, alerts)) is not None
         }
+        self._check_depends_on(rules)
         if not self._section("rules") and not self.found:
             self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
         if problems := self._all_problems():
@@ -86,8 +91,7 @@ class _Reader:
             rules=rules,
             state=state,
             named=named,
-            zone=alerts.zone.key,
-            rows_in_mail=alerts.limits.rows_in_mail,
+            alerts=alerts,
             warnings=tuple(self.connections.warnings),
         )
 
@@ -127,7 +131,7 @@ class _Reader:
             self.found += mistakes.problems(self.document, place, error, list(model.model_fields), where)
             return None
 
-    def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: AlertsSpec) -> Rule | None:
+    def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: Settings) -> Rule | None:
         place: Place = ("rules", name)
         before = len(self.found)
         if not _ID.fullmatch(name):
@@ -151,7 +155,11 @@ class _Reader:
             self.found += gate_problems(self.document, place, check, where, self._dialects(source, check))
         if spec is None or check is None or subject is None or kind is None:
             return None
-        notify = spec.notify if spec.notify is not None else defaults.notify or []
+        notify = spec.notify if spec.notify is not None else defaults.notify
+        owner = spec.owner if spec.owner is not None else defaults.owner or ""
+        tags = spec.tags if spec.tags is not None else defaults.tags or []
+        own = alerts.owners.get(owner, [])
+        hear = [*(own if notify is None else notify), *(name for tag in tags for name in alerts.tags.get(tag, []))]
         if len(self.found) > before:
             return None
         return Rule(
@@ -166,9 +174,12 @@ class _Reader:
                 confirm=spec.confirm or Confirm(),
             ),
             schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
-            notify=tuple(notify),
-            owner=spec.owner if spec.owner is not None else defaults.owner or "",
-            tags=tuple(spec.tags if spec.tags is not None else defaults.tags or ()),
+            notify=tuple(dict.fromkeys(hear)),
+            on_error=tuple(own or dict.fromkeys(hear)),
+            owner=owner,
+            tags=tuple(tags),
+            depends_on=tuple(spec.depends_on or ()),
+            noise=spec.noise,
             why=spec.why,
             fix=spec.fix,
             enabled=spec.enabled,
@@ -313,6 +324,19 @@ class _Reader:
         names = self.connections.source_names
         advice = suggest(name, names) or f"the sources are: {', '.join(sorted(names)) or 'none yet'}"
         return self.document.problem(place, f"there is no source `{name}`", advice)
+
+    def _check_depends_on(self, rules: Mapping[str, Rule]) -> None:
+        """What rules depend on are rules of the file (as written, or as expanded) or sources."""
+        known = {*rules, *self._section("rules"), *self.connections.source_names}
+        for name, raw in self._section("rules").items():
+            for path, other in texts(raw.get("depends_on")) if isinstance(raw, dict) else ():
+                place: Place = ("rules", name, "depends_on", *path)
+                if other == name:
+                    advice = "name what explains it, or take this out"
+                    self.found.append(self.document.problem(place, f"rule `{name}` depends on itself", advice))
+                elif other not in known:
+                    advice = suggest(other, known) or "name a rule or a source"
+                    self.found.append(self.document.problem(place, f"there is no rule or source `{other}`", advice))
 
     def _check_notify(self, place: Place, names: Iterable[str]) -> None:
         known = self.connections.channel_names

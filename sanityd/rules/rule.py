@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sanityd.alerts.base import Channel
+from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.errors import Problem
@@ -27,6 +28,12 @@ class Rule:
     why: str = ""
     fix: str = ""
     enabled: bool = True
+    #: Channels that hear when it can't be evaluated: its owner's, if the owner has any.
+    on_error: tuple[str, ...] = ()
+    #: Rules and sources whose incident explains this one.
+    depends_on: tuple[str, ...] = ()
+    #: Its own word on the policy of noise: `on`, `suggest` or `off`.
+    noise: NoiseMode | None = None
     #: Where it stands, as `rules.yaml:21`.
     location: str = ""
     #: Hash of what it means: it changes when the rule asks for something else, not when a word of `why` does.
@@ -99,8 +106,7 @@ class RuleSet:
     state: str | None = None
     #: What the file calls itself, for those that move from folder to folder.
     named: str | None = None
-    zone: str = "UTC"
-    rows_in_mail: int = 15
+    alerts: Settings = field(default_factory=Settings)
     #: Not wrong, but worth a look.
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())
@@ -118,6 +124,11 @@ class RuleSet:
     def enabled(self) -> tuple[Rule, ...]:
         """The rules that are switched on, in the order of the file."""
         return tuple(rule for rule in self.rules.values() if rule.enabled)
+
+    def ears(self, channels: Iterable[str]) -> list[tuple[str, str]]:
+        """Every (channel, recipient) of these channels, each once."""
+        known = (name for name in dict.fromkeys(channels) if name in self.channels)
+        return [(name, recipient) for name in known for recipient in self.channels[name].recipients()]
 
     def by_source(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
         """The rules of each source, in the order of the file."""

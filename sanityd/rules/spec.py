@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sanityd.alerts.settings import NoiseMode
 from sanityd.checks.invariant import Age, Confirm, Ladder, Step
 from sanityd.durations import duration
 from sanityd.fields import Duration, Names, Zone, fault
@@ -20,8 +21,6 @@ NOT_YET = {
     "evidence": "rows' own history in the page and the mail",
     "remedy": "repairs",
     "scan": "incremental scans",
-    "depends_on": "inhibition by other rules",
-    "noise": "overrides of the noise policy",
     "tests": "rule tests",
     "executor": "workers on other machines",
 }
@@ -162,6 +161,8 @@ class RuleSpec(Defaults):
     key: Names | None = None
     show: Names | None = None
     confirm: HowSure | None = None
+    depends_on: Names | None = None
+    noise: NoiseMode | None = None
     why: str = ""
     fix: str = ""
     enabled: bool = True
@@ -174,17 +175,3 @@ class AllowSpec(Spec):
     """What may run with sanityd's own rights."""
 
     python: bool = Field(False, description="Python functions and check kinds beside the rules file.")
-
-
-class LimitsSpec(Spec):
-    """How much of a violation is followed and mailed."""
-
-    tracked_rows: int = Field(1000, ge=1, le=100_000)
-    rows_in_mail: int = Field(15, ge=1, le=100)
-
-
-class AlertsSpec(Spec):
-    """The policy of alerting, as far as this version has one."""
-
-    limits: LimitsSpec = LimitsSpec()
-    zone: Zone = Field(ZoneInfo("UTC"), description="The zone of the times in mails.")

@@ -252,7 +252,10 @@ class EngineSnapshot(Snapshot):
         try:
             yield
         except DBAPIError as error:
-            raise self._failed(error) from None
+            failure = self._failed(error)
+            if isinstance(failure, SourceError):
+                failure.source = self.source.settings.name
+            raise failure from None
         # Values and columns that the driver can't send or read, such as a number beyond 64 bits.
         except (SQLAlchemyError, OverflowError, ValueError) as error:
             raise CheckError(f"the statement or its result can't be handled ({type(error).__name__})") from None
@@ -272,7 +275,8 @@ class EngineSnapshot(Snapshot):
         return self.source.explain(cause)
 
     def _gone(self) -> SourceError:
-        return SourceError(f"the connection to `{self.source.settings.name}` was lost")
+        name = self.source.settings.name
+        return SourceError(f"the connection to `{name}` was lost", source=name)
 
     def _no_such_table(self, name: str, schema: str | None, others: Sequence[str]) -> CheckError:
         near = difflib.get_close_matches(name.lower(), {other.lower(): other for other in others}, n=1)

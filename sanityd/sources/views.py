@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Self
 
+from sanityd.errors import SourceError
 from sanityd.sources.base import Snapshot, SourceSettings
 from sanityd.sources.open import open_source
 
@@ -29,9 +30,13 @@ class Views:
     def snapshot(self, name: str) -> Snapshot:
         """The snapshot of a source. Raises SourceError when the database doesn't answer."""
         if name not in self._open:
-            source = open_source(self._settings[name])
-            self._stack.callback(source.close)
-            self._open[name] = self._stack.enter_context(source.snapshot())
+            try:
+                source = open_source(self._settings[name])
+                self._stack.callback(source.close)
+                self._open[name] = self._stack.enter_context(source.snapshot())
+            except SourceError as error:
+                error.source = name
+                raise
         return self._open[name]
 
     def all(self) -> list[Snapshot]:

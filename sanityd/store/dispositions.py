@@ -5,10 +5,10 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from sanityd.model import Disposition, Severity, Stance
-from sanityd.store.tables import dispositions
+from sanityd.store.tables import dispositions, violations
 
 
 def add(connection: Connection, disposition: Disposition) -> Disposition:
@@ -30,6 +30,28 @@ def in_force(connection: Connection, rules: Sequence[str] | None = None) -> list
     if rules is not None:
         found = found.where(dispositions.c.rule.in_(rules))
     return _all(connection, found)
+
+
+def expire(connection: Connection, at: datetime) -> int:
+    """End what has run out. Returns how many did."""
+    return _end(connection, dispositions.c.until <= at, "expired", at)
+
+
+def accepted(connection: Connection) -> dict[str, int]:
+    """How many open rows of each rule a human accepted."""
+    open_rows = (violations.c.rule == dispositions.c.rule) & (violations.c.fingerprint == dispositions.c.fingerprint)
+    found = (
+        select(dispositions.c.rule, func.count().label("rows"))
+        .join(violations, open_rows)
+        .where(dispositions.c.ended_at.is_(None), violations.c.open)
+    )
+    return {row.rule: row.rows for row in connection.execute(found.group_by(dispositions.c.rule))}
+
+
+def lapsed(connection: Connection, names: Sequence[str]) -> dict[str, Disposition]:
+    """The last decision about each of these incidents that ran out or was broken."""
+    over = dispositions.c.incident.in_(names) & dispositions.c.ended.in_(("expired", "broken"))
+    return {one.incident: one for one in _all(connection, select(dispositions).where(over))}
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[Disposition]:

@@ -1,6 +1,6 @@
 """What the outbox knows of who was told what: questions only; `outbox.py` is where messages are asked for and sent."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -115,6 +115,11 @@ def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
         for who, rows in found.items()
         if len(rows) > 1 and any(row.attempts for row in rows)
     }
+
+
+def told_by(connection: Connection, messages: Collection[int]) -> list[str]:
+    """The incidents that these messages tell of."""
+    return list(connection.execute(select(news.c.incident).distinct().where(news.c.message.in_(messages))).scalars())
 
 
 def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:

@@ -1,6 +1,6 @@
 """Incidents: at most one of each cause is open per rule (or source), which a unique index enforces."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +13,10 @@ from sanityd.store.tables import decisions, incidents, insert_into
 Ear = tuple[str, str, str]
 
 
-def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED, source: str = "") -> Incident | None:
-    """The open incident of a rule; or, for one that a source is down for, of a source."""
-    about = incidents.c.source == source if cause is Cause.SOURCE_DOWN else incidents.c.rule == rule
-    is_open = incidents.c.resolved_at.is_(None)
-    return _first(connection, select(incidents).where(incidents.c.cause == cause.value, about, is_open))
+def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED) -> Incident | None:
+    """The open incident of a rule (or of `source:NAME`), of one cause."""
+    ours = (incidents.c.cause == cause.value) & (incidents.c.rule == rule) & incidents.c.resolved_at.is_(None)
+    return _first(connection, select(incidents).where(ours))
 
 
 def get(connection: Connection, name: str) -> Incident | None:
@@ -75,7 +74,12 @@ def settle(connection: Connection, name: str) -> None:
     connection.execute(update(incidents).where(ours).values(settled=True))
 
 
-def decided(connection: Connection, names: list[str]) -> Mapping[Ear, Reason]:
+def unsettle(connection: Connection, names: Collection[str]) -> None:
+    """What was to be said of them was taken back."""
+    connection.execute(update(incidents).where(incidents.c.id.in_(names)).values(settled=False))
+
+
+def decided(connection: Connection, names: Collection[str]) -> Mapping[Ear, Reason]:
     """The last decision about each recipient of these incidents."""
     found = select(decisions).where(decisions.c.incident.in_(names))
     rows = connection.execute(found)

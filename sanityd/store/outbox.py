@@ -96,7 +96,7 @@ def _said(message: int, place: int, one: News) -> dict[str, Any]:
         "rule": one.rule.id,
         "reason": one.reason.value,
         "severity": int(incident.severity) if incident else 0,
-        "violations": one.violations,
+        "violations": incident.violations if incident else 0,
     }
 
 

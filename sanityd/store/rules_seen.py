@@ -15,6 +15,12 @@ def meaning(connection: Connection, file: str, rule: str) -> str | None:
     return connection.execute(found).scalar()
 
 
+def since(connection: Connection, file: str, rule: str) -> datetime | None:
+    """Since when the rule has meant what it means."""
+    found = select(rules_seen.c.since).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
+    return connection.execute(found).scalar()
+
+
 def remember(connection: Connection, file: str, rule: str, now_means: str, revision: str, at: datetime) -> None:
     """Keep what the rule means from now on; nothing is written when that is known already.
 

@@ -56,6 +56,14 @@ def last(connection: Connection, rule: str) -> Run | None:
     return None if found is None else _run(found)
 
 
+def last_answered(connection: Connection, rule: str) -> Run | None:
+    """The newest run of a rule that says something about the data, without its rows."""
+    answered = select(runs).where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+    newest = answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
+    found = connection.execute(newest).mappings().first()
+    return None if found is None else _run(found)
+
+
 def last_verified(connection: Connection, rule: str) -> datetime | None:
     """When the rule was last looked at with an answer."""
     verified = select(func.max(runs.c.at, type_=runs.c.at.type))
@@ -74,6 +82,16 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
     answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.measured.is_not(None))
     newest = select(runs.c.at, runs.c.measured).where(answered).order_by(runs.c.at.desc()).limit(most)
     return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
+
+
+def looks(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, int, Severity | None]]:
+    """When a rule was looked at with an answer since then, what it found, and how severe that was; oldest first."""
+    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.at >= since)
+    found = select(runs.c.at, runs.c.violations, runs.c.severity).where(answered).order_by(runs.c.at, runs.c.id)
+    return [
+        (row.at, row.violations, None if row.severity is None else Severity(row.severity))
+        for row in connection.execute(found)
+    ]
 
 
 def never_empty(connection: Connection, rule: str) -> bool:

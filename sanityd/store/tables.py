@@ -119,7 +119,7 @@ incidents = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("cause", String, nullable=False),
-    #: Empty for an incident of a source.
+    #: `source:NAME` for an incident of a source.
     Column("rule", String, nullable=False),
     Column("source", String, nullable=False),
     Column("opened_at", Instant, nullable=False),

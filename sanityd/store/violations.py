@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, or_, select, update
 
 from sanityd.model import Change, Fate, Key, Tracked, Transition, Value, decode_values, encode_values
 from sanityd.store.tables import insert_into, violations
@@ -33,6 +33,12 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
     found = select(violations).where(violations.c.rule == rule, violations.c.open)
     rows = (_tracked(row) for row in connection.execute(found).mappings())
     return sorted(rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()]))
+
+
+def new_since(connection: Connection, rule: str, since: datetime) -> int:
+    """How many of a rule's open violations were first seen after that."""
+    late = and_(violations.c.rule == rule, violations.c.open, violations.c.first_seen > since)
+    return int(connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one())
 
 
 def _rank(value: Value) -> tuple[int, Any]:

@@ -1,0 +1,177 @@
+"""Everything that decisions at one moment are made of: the store, read once, as the policy wants to see it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from sanityd.alerts import noise, policy
+from sanityd.alerts.policy import Situation
+from sanityd.model import Cause, Disposition, Incident, PastRun, Reason, RuleFacts, Run, Severity, Tracked
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import dispositions, hearing, incidents, runs, silences, standings, violations
+from sanityd.store.hearing import Heard
+from sanityd.store.incidents import Ear
+
+#: How many runs the bar picture of a mail shows.
+HISTORY = 14
+
+
+class Background:
+    """What is known of a rule besides its incident; each thing is asked when it is first needed."""
+
+    def __init__(self, memory: Connection, rule: str) -> None:
+        self._memory = memory
+        self._rule = rule
+
+    @cached_property
+    def answer(self) -> Run | None:
+        """The last run that had an answer."""
+        return runs.last_answered(self._memory, self._rule)
+
+    @cached_property
+    def last(self) -> Run | None:
+        """The last run."""
+        return runs.last(self._memory, self._rule)
+
+    @cached_property
+    def rows(self) -> tuple[Tracked, ...]:
+        """The open violations."""
+        return tuple(violations.open_rows(self._memory, self._rule))
+
+    @cached_property
+    def history(self) -> tuple[PastRun, ...]:
+        """The last runs, oldest first."""
+        return runs.history(self._memory, self._rule, HISTORY)
+
+    @property
+    def stale_since(self) -> datetime | None:
+        """Since when it can't be verified; None when the last run had an answer."""
+        if self.last is None or self.last.answered:
+            return None
+        return self.answer.at if self.answer else self.last.at
+
+
+class Moment:
+    """The incidents of which there may be something to say, and all that decides whether there is.
+
+    Parameters: `at` is the moment; decisions of humans that have run out or are broken by then are ended.
+    """
+
+    def __init__(self, memory: Connection, rules: RuleSet, at: datetime) -> None:
+        self.memory, self.rules, self.at = memory, rules, at
+        dispositions.expire(memory, at)
+        self._accepted = dispositions.accepted(memory)
+        self.standings = standings.all_of(memory)
+        self.incidents = [self._as_it_counts(incident) for incident in incidents.unsettled(memory)]
+        names = [incident.id for incident in self.incidents]
+        self.heard: Mapping[Ear, Heard] = hearing.heard(memory, names, at)
+        self.decided = incidents.decided(memory, names)
+        self._in_force = self._holding()
+        self._lapsed = dispositions.lapsed(memory, names)
+        self._silences = silences.listed(memory, at)
+        self._backgrounds: dict[str, Background] = {}
+
+    def reason(self, incident: Incident, channel: str, recipient: str) -> Reason:
+        """Why this recipient hears of the incident, or doesn't."""
+        return policy.decide(self._situation(incident, channel, recipient), self.rules.alerts, self.at)
+
+    def background(self, incident: Incident) -> Background:
+        """What else is known of its rule."""
+        if incident.rule not in self._backgrounds:
+            self._backgrounds[incident.rule] = Background(self.memory, incident.rule)
+        return self._backgrounds[incident.rule]
+
+    def facts(self, incident: Incident) -> RuleFacts:
+        """The words of the rules file about it."""
+        rule = self.rules.rules.get(incident.rule)
+        if rule is not None:
+            answer = self.background(incident).answer
+            return rule.facts(self.rules.revision, answer.key if answer else ())
+        title = f"Source {incident.source}" if incident.cause is Cause.SOURCE_DOWN else incident.rule
+        return RuleFacts(incident.rule, "source", incident.source, "", title, revision=self.rules.revision)
+
+    def lapsed(self, incident: Incident, heard: Heard) -> Disposition | None:
+        """What a human had decided, if that ended since the recipient was told."""
+        found = self._lapsed.get(incident.id)
+        if found is None or incident.id in self._in_force or found.ended_at is None:
+            return None
+        unheard = heard.told is None or heard.told.at is None or heard.told.at < found.ended_at
+        return found if unheard else None
+
+    @cached_property
+    def inhibiting(self) -> set[str]:
+        """Rules and sources whose incident explains others; a rule made by `for_each` goes by its first name, too."""
+        bad = [one for one in self.incidents if one.open and one.severity >= Severity.ERROR]
+        names = {one.source if one.cause is Cause.SOURCE_DOWN else one.rule for one in bad}
+        return names | {name.partition("[")[0] for name in names}
+
+    def _situation(self, incident: Incident, channel: str, recipient: str) -> Situation:
+        heard = self.heard.get((incident.id, channel, recipient), Heard())
+        told_at = heard.told.at if heard.told else None
+        settings = self.rules.alerts
+        is_ripe = incident.open and told_at is not None and self.at - told_at >= settings.update_every
+        rule = self.rules.rules.get(incident.rule)
+        standing = self.standings.get(incident.rule)
+        return Situation(
+            incident=incident,
+            told=heard.told,
+            waiting=heard.waiting,
+            replaceable=heard.pending is not None,
+            new_rows=violations.new_since(self.memory, incident.rule, told_at) if is_ripe and told_at else 0,
+            verified=self.background(incident).stale_since is None,
+            disposition=self._in_force.get(incident.id),
+            lapsed=self.lapsed(incident, heard),
+            silenced=policy.is_silenced(self.facts(incident), self._silences, self.at),
+            inhibited=rule is not None and bool(self.inhibiting.intersection(rule.depends_on)),
+            peak=standing.peak if standing and standing.flapping_since else None,
+            quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, self.at),
+        )
+
+    def _as_it_counts(self, incident: Incident) -> Incident:
+        """The incident without the rows that a human accepted, at the severity that counts today."""
+        if incident.cause is not Cause.VIOLATED or not incident.open:
+            return incident
+        standing = self.standings.get(incident.rule)
+        declared = incident.declared
+        rule, accepted = self.rules.rules.get(incident.rule), self._accepted.get(incident.rule, 0)
+        if rule is not None and accepted:
+            left = max(incident.violations - accepted, 0)
+            reached = rule.invariant.ladder.severity(left, left, incident.checked)
+            incident, declared = replace(incident, violations=left), reached or Severity.INFO
+        return replace(incident, severity=noise.effective(declared, standing.steps if standing else 0))
+
+    def _holding(self) -> dict[str, Disposition]:
+        """What humans decided and still holds, by incident; what was broken, or is over, is ended."""
+        by_id = {incident.id: incident for incident in self.incidents}
+        holding = {}
+        for one in dispositions.in_force(self.memory):
+            incident = by_id.get(one.incident)
+            if incident is None:
+                continue
+            if not incident.open:
+                dispositions.end(self.memory, [one.id], "resolved", self.at)
+            elif policy.breaks(one, incident.violations, incident.severity):
+                dispositions.end(self.memory, [one.id], "broken", self.at)
+            else:
+                holding[one.incident] = one
+        return holding
+
+
+def sentence(moment: Moment, incident: Incident) -> str:
+    """What is wrong, in words and numbers, as far as it is known."""
+    match incident.cause:
+        case Cause.ERRORED:
+            return f"this rule can't be checked: {incident.error}"
+        case Cause.SOURCE_DOWN:
+            blind = sum(incident.source in (rule.source, rule.invariant.elsewhere) for rule in moment.rules.enabled())
+            skipped = "1 rule is" if blind == 1 else f"{blind:,} rules are"
+            return f"`{incident.source}` does not answer, so {skipped} not checked: {incident.error}"
+    rule: Rule | None = moment.rules.rules.get(incident.rule)
+    answer = moment.background(incident).answer
+    if rule is None or answer is None:
+        return f"{incident.violations:,} violations"
+    hidden = answer.violations - incident.violations if incident.open else 0
+    return rule.sentence(replace(answer, violations=answer.violations - hidden, rows=max(answer.rows - hidden, 0)))

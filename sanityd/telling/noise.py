@@ -1,0 +1,88 @@
+"""A rule's own history as the policy of noise wants it, what that policy decides, and who is told of it."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from sanityd.alerts import noise, policy
+from sanityd.alerts.noise import Episode, Look, Record, Sent, Verdict
+from sanityd.model import Alert, Cause, Disposition, Incident, News, Reason, Severity, Standing
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import audit, dispositions, hearing, incidents, rules_seen, runs, standings
+from sanityd.telling.moment import Moment, sentence
+from sanityd.telling.tell import enqueue
+
+#: What is needed at least to tell whether a rule is clean, however short the window of the settings is.
+_LEAST = timedelta(days=28)
+
+
+def record_of(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Record:
+    """What the store knows of one rule, as far back as the policy looks."""
+    settings = rules.alerts
+    since = at - max(settings.noise.window, _LEAST)
+    found = [one for one in incidents.of_rule(memory, rule.id, since) if one.cause is Cause.VIOLATED]
+    acts = dispositions.of_rule(memory, rule.id, since - _LEAST)
+    declared = max((one.declared for one in found if one.open), default=rule.severity)
+    return Record(
+        declared=declared,
+        since=rules_seen.since(memory, rules.name, rule.id) or at,
+        interval=rule.schedule.interval,
+        sent=[Sent(when, incident) for when, incident in hearing.sent_of_rule(memory, rule.id, since)],
+        episodes=[_episode(one, rule, acts) for one in found],
+        looks=[Look(when, count, severity) for when, count, severity in runs.looks(memory, rule.id, at - _LEAST)],
+        mode=rule.noise,
+    )
+
+
+def judge(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> tuple[Verdict, ...]:
+    """Let the policy look at a rule after its run; what it decides is kept, and told where it matters."""
+    standing = standings.of_rule(memory, rule.id)
+    if standing == Standing() and not incidents.of_rule(memory, rule.id, at - rules.alerts.noise.window):
+        return ()
+    record = record_of(memory, rules, rule, at)
+    now, verdicts = noise.judge(record, standing, rules.alerts, at)
+    if now != standing:
+        standings.save(memory, rule.id, now, at)
+    for verdict in verdicts:
+        _tell(memory, rules, rule, record, verdict, at)
+    return verdicts
+
+
+def _episode(incident: Incident, rule: Rule, acts: list[Disposition]) -> Episode:
+    ours = [one for one in acts if one.incident == incident.id]
+    closed = [one for one in ours if one.resolution]
+    # Who changes the rule while it is violated has acted, too.
+    edited = not incident.open and bool(incident.meaning) and incident.meaning != rule.meaning
+    return Episode(
+        incident=incident.id,
+        began=incident.opened_at,
+        ended=incident.resolved_at,
+        acted=bool(ours) or edited,
+        false_positive=any(one.resolution == "false_positive" for one in closed),
+        closed=bool(closed),
+    )
+
+
+def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdict: Verdict, at: datetime) -> None:
+    detail = {"sentence": verdict.sentence, "due": verdict.due.isoformat() if verdict.due else None}
+    audit.append(memory, at, "sanityd", "judged", verdict.reason, rule=rule.id, detail=detail)
+    moment = Moment(memory, rules, at)
+    ours = [one for one in moment.incidents if one.rule == rule.id and one.cause is Cause.VIOLATED]
+    if verdict.reason is Reason.CALM:
+        # One mail says how it ended; what came and went meanwhile needs none of its own.
+        for one in ours:
+            incidents.settle(memory, one.id)
+    if record.declared < Severity.ERROR:
+        return
+    incident = next((one for one in ours if one.open), None)
+    for channel, recipient in rules.ears(rule.notify):
+        news = News(
+            reason=verdict.reason,
+            rule=rule.facts(rules.revision),
+            incident=incident,
+            sentence=sentence(moment, incident) if incident else "",
+            noise=verdict.sentence,
+            due=verdict.due,
+        )
+        key = policy.dedup_key(verdict.reason, channel, recipient, [[rule.id, at.isoformat()]])
+        enqueue(moment, Alert(verdict.reason, at, (news,), channel, key), recipient)

@@ -119,7 +119,8 @@ def _unquieted(now: Situation, settings: Settings, at: datetime) -> Reason:
     if now.lapsed is not None:
         return Reason.ESCALATED if now.lapsed.ended == "broken" else Reason.REMINDER
     if at - now.incident.opened_at > OLD_AFTER and told.reminders >= OLD_REMINDERS:
-        return Reason.ESCALATED if now.incident.violations > ratchet(told.violations) else Reason.OLD
+        grew = now.incident.violations > ratchet(told.violations) or now.incident.severity > told.severity
+        return Reason.ESCALATED if grew else Reason.OLD
     return _compared(now, told, settings, at - told.at if told.at else timedelta.max)
 
 

@@ -1,4 +1,4 @@
-"""Incidents: what is kept, and that at most one is open per rule."""
+"""Incidents: what is kept, and that at most one of each cause is open per rule."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sanityd.errors import StoreError
-from sanityd.model import Fate, Incident, Severity
+from sanityd.model import Cause, Fate, Incident, Reason, Severity
 from sanityd.store import incidents
 from sanityd.store.open import Store
 
@@ -52,3 +52,31 @@ def test_what_is_open_is_listed_oldest_first(store: Store) -> None:
     save(store, replace(FIRST, id="three", rule="third", resolved_at=AT))
     with store.read() as memory:
         assert [incident.id for incident in incidents.list_open(memory)] == ["two", "one"]
+
+
+def test_a_rule_that_is_violated_may_also_be_one_that_cant_be_checked(store: Store) -> None:
+    save(store, FIRST)
+    broken = replace(FIRST, id="two", cause=Cause.ERRORED, error="no such column", hint="look", violations=0)
+    save(store, broken)
+    with store.read() as memory:
+        assert incidents.open_for(memory, "r", Cause.ERRORED) == broken
+        assert incidents.open_for(memory, "r") == FIRST
+
+
+def test_what_is_over_is_settled_once_and_what_is_open_never(store: Store) -> None:
+    save(store, FIRST)
+    save(store, replace(FIRST, id="two", rule="other", resolved_at=AT))
+    with store.write() as memory:
+        for name in ("one", "two"):
+            incidents.settle(memory, name)
+        assert [incident.id for incident in incidents.unsettled(memory)] == ["one"]
+        incidents.unsettle(memory, ["two"])
+        assert [incident.id for incident in incidents.unsettled(memory)] == ["one", "two"]
+
+
+def test_the_last_decision_about_each_recipient_is_known(store: Store) -> None:
+    ear = ("one", "team", "ada@x.io")
+    with store.write() as memory:
+        incidents.decide(memory, ear, Reason.OPENED, AT)
+        incidents.decide(memory, ear, Reason.SILENCED, AT)
+        assert incidents.decided(memory, ["one"]) == {ear: Reason.SILENCED}

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from sanityd.errors import DeliveryError, StoreError
-from sanityd.model import Claimed, Message, Reason, Severity, Told
-from sanityd.store import outbox, tables
+from sanityd.model import Alert, Claimed, Incident, Message, News, Reason, RuleFacts, Severity, Told
+from sanityd.store import hearing, incidents, outbox, tables
 from sanityd.store.open import Store
 from sanityd.store.outbox import LEASE, PAUSES, Outbox, Summary
 
@@ -38,11 +38,15 @@ def enqueue(
     n: int = 3,
 ) -> bool:
     """The same, in a transaction that is begun."""
-    message = Message(f"<{name}>", "team", to, name, "text", "<p>html", {"X-A": "b"})
-    return outbox.enqueue(
-        memory, message, incident=incident, rule="r", reason=reason, severity=Severity.ERROR, violations=n,
-        dedup_key=name, at=AT, expires_at=AT + timedelta(hours=72),
-    )  # fmt: skip
+    message = Message(f"<{name}>", "team", to, name, "text", "<p>html", {"X-A": "b"}, {"n": n}, name)
+    alert = Alert(reason, AT, tuple(tells(one, reason, n) for one in incident.split()), "team", name)
+    return outbox.enqueue(memory, message, alert, at=AT, not_before=AT, expires_at=AT + timedelta(hours=72))
+
+
+def tells(incident: str, reason: Reason, n: int) -> News:
+    """What a message says of one incident."""
+    about = Incident(incident, "r", "app", AT, Severity.ERROR, n)
+    return News(reason, RuleFacts("r", "unique", "app", "app.people", "R"), about)
 
 
 def claim(store: Store, after: timedelta = timedelta(0)) -> Claimed:
@@ -66,12 +70,13 @@ def states(store: Store) -> dict[str, str]:
 def told(store: Store, incident: str = "one") -> dict[str, tuple[Reason, int]]:
     """What each recipient knows."""
     with store.read() as memory:
-        return {who: (known.reason, known.violations) for (_, who), known in outbox.told(memory, incident).items()}
+        known = hearing.heard(memory, [incident], AT)
+    return {who: (heard.told.reason, heard.told.violations) for (_, _, who), heard in known.items() if heard.told}
 
 
 def test_the_same_news_is_asked_for_once(store: Store) -> None:
     assert [put(store, "a"), put(store, "a", n=9), put(store, "b")] == [True, False, True]
-    assert [(row["subject"], row["violations"]) for row in rows(store)] == [("a", 3), ("b", 3)]
+    assert [(row["subject"], row["data"]) for row in rows(store)] == [("a", {"n": 3}), ("b", {"n": 3})]
 
 
 def test_news_that_was_sent_is_not_asked_for_again(store: Store) -> None:
@@ -103,7 +108,7 @@ def test_the_same_news_is_asked_for_once_when_two_ask_in_the_same_moment(store: 
 def test_a_message_is_claimed_by_one_and_comes_back_whole(store: Store) -> None:
     put(store, "a")
     claimed = claim(store)
-    assert claimed.message == Message("<a>", "team", "ada@x.io", "a", "text", "<p>html", {"X-A": "b"})
+    assert claimed.message == Message("<a>", "team", "ada@x.io", "a", "text", "<p>html", {"X-A": "b"}, {"n": 3}, "a")
     assert (claimed.reason, claimed.attempts) == (Reason.OPENED, 1)
     assert Outbox(store).claim(AT) is None
 
@@ -243,9 +248,13 @@ def test_each_recipient_knows_what_reached_them_last(store: Store) -> None:
         Outbox(store).sent(claim(store), AT)
     Outbox(store).dead(claim(store), DOWN, AT)
     with store.read() as memory:
-        known = outbox.told(memory, "one")
-    ada, bo = (Told(Reason.OPENED, n, Severity.ERROR, sequence) for n, sequence in ((9, 2), (3, 1)))
-    assert known == {("team", "ada@x.io"): ada, ("team", "bo@x.io"): bo}
+        known = hearing.heard(memory, ["one"], AT)
+    ada, bo = (Told(Reason.OPENED, n, Severity.ERROR, times, AT, 0, root) for n, times, root in FIRSTS)
+    assert {who: heard.told for (_, _, who), heard in known.items() if heard.told} == {"ada@x.io": ada, "bo@x.io": bo}
+
+
+#: What two recipients know after `a`, `b` and `c` were sent.
+FIRSTS = ((9, 2, "<a>"), (3, 1, "<b>"))
 
 
 def test_what_is_being_sent_counts_as_told_until_it_fails(store: Store) -> None:
@@ -274,6 +283,93 @@ def test_what_waits_can_be_taken_back_but_not_what_is_being_sent(store: Store) -
     with store.write() as memory:
         assert outbox.cancel_pending(memory, "one", AT) == 1
     assert states(store) == {"a": "leased", "b": "cancelled", "c": "pending"}
+
+
+def over(store: Store, *names: str, at: datetime | None = AT) -> None:
+    """These incidents are over; with `at=None` they go on."""
+    with store.write() as memory:
+        for name in names:
+            about = Incident(name, f"rule-{name}", "app", AT, Severity.ERROR, 3, resolved_at=at)
+            incidents.save(memory, about)
+
+
+def test_a_message_about_several_incidents_is_taken_back_when_all_are_over(store: Store) -> None:
+    over(store, "one", "two", at=None)
+    put(store, "both", incident="one two")
+    over(store, "one")
+    with store.write() as memory:
+        assert outbox.cancel_pending(memory, "one", AT) == 0
+    over(store, "two")
+    with store.write() as memory:
+        assert outbox.cancel_pending(memory, "two", AT) == 1
+
+
+def test_a_message_about_several_incidents_is_told_of_each_and_in_order_with_each(store: Store) -> None:
+    put(store, "both", incident="one two")
+    put(store, "later", Reason.ESCALATED, incident="two", n=9)
+    first = claim(store)
+    assert Outbox(store).claim(AT) is None
+    Outbox(store).sent(first, AT)
+    Outbox(store).sent(claim(store), AT)
+    assert told(store, "one") == {"ada@x.io": (Reason.OPENED, 3)}
+    assert told(store, "two") == {"ada@x.io": (Reason.ESCALATED, 9)}
+
+
+def heard(store: Store, after: timedelta = timedelta(0)) -> hearing.Heard:
+    """What Ada knows of the first incident."""
+    with store.read() as memory:
+        return hearing.heard(memory, ["one"], AT + after)["one", "team", "ada@x.io"]
+
+
+def test_reminders_are_counted_since_the_last_news(store: Store) -> None:
+    for name, reason in (("a", Reason.OPENED), ("b", Reason.REMINDER), ("c", Reason.REMINDER)):
+        put(store, name, reason)
+        Outbox(store).sent(claim(store), AT)
+    known = heard(store).told
+    assert known is not None
+    assert (known.reminders, known.sequence, known.root) == (2, 3, "<a>")
+    put(store, "d", Reason.ESCALATED)
+    Outbox(store).sent(claim(store), AT)
+    again = heard(store).told
+    assert again is not None
+    assert again.reminders == 0
+
+
+def test_news_that_was_given_up_is_news_again_after_a_while_and_ever_more_rarely(store: Store) -> None:
+    put(store, "a")
+    Outbox(store).dead(claim(store), DOWN, AT)
+    assert [heard(store, timedelta(minutes=n)).lost for n in (0, 59, 60)] == [0, 0, 1]
+    put(store, "b")
+    Outbox(store).dead(claim(store), DOWN, AT)
+    assert [heard(store, timedelta(minutes=n)).lost for n in (60, 119, 120)] == [1, 1, 2]
+
+
+def test_what_piles_up_behind_a_dead_server_is_a_backlog(store: Store) -> None:
+    put(store, "a")
+    put(store, "b", incident="two")
+    put(store, "c", incident="two", to="bo@x.io")
+    with store.read() as memory:
+        assert hearing.backlog(memory) == {}
+    Outbox(store).retry(claim(store), DOWN, AT)
+    with store.write() as memory:
+        piled = hearing.backlog(memory)
+        [messages] = piled.values()
+        assert sorted(hearing.told_by(memory, messages)) == ["one", "two"]
+        outbox.supersede(memory, messages, AT)
+    assert piled.keys() == {("team", "ada@x.io")}
+    assert states(store) == {"a": "superseded", "b": "superseded", "c": "pending"}
+    assert heard(store).lost == 1
+
+
+def test_the_mails_of_the_last_hour_are_counted_for_each_recipient(store: Store) -> None:
+    put(store, "a")
+    put(store, "b", Reason.DIGEST, incident="two")
+    put(store, "c", to="bo@x.io")
+    Outbox(store).dead(claim(store), DOWN, AT)
+    with store.read() as memory:
+        counts = hearing.mailed_since(memory, AT - timedelta(hours=1))
+        assert counts == {("team", "bo@x.io"): [int(Severity.ERROR)]}
+        assert hearing.mailed_since(memory, AT) == {}
 
 
 def test_what_waited_three_days_is_given_up_and_counted(store: Store) -> None:

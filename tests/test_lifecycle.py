@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanityd import lifecycle
-from sanityd.model import Change, Fate, Incident, Outcome, Run, Severity, Tracked, Transition, Violation, fingerprint
+from sanityd.model import (
+    Cause,
+    Change,
+    Fate,
+    Incident,
+    Outcome,
+    Run,
+    Severity,
+    Tracked,
+    Transition,
+    Violation,
+    fingerprint,
+)
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -162,3 +174,50 @@ def test_no_history_of_looks_loses_a_row_or_ends_one_by_a_fault(looks: list[tupl
         else:
             assert (now_open, incident) == (was_open, before)
         incident = incident if incident is not None and incident.open else None
+
+
+def many(count: int, *, before: Incident | None = None, checked: int = 100_000) -> Incident:
+    """The incident after a run that found so many."""
+    found = replace(run(1), violations=count, checked=checked, severity=Severity.ERROR)
+    after = lifecycle.incident_after(before, found, ())
+    assert after is not None
+    return after
+
+
+def test_very_many_rows_at_once_are_one_fault() -> None:
+    assert not many(1000).systemic
+    assert many(1001).systemic
+    assert not many(1400, before=many(500)).systemic
+    assert many(1501, before=many(500)).systemic
+
+
+def test_so_is_a_large_share_of_the_table_but_not_of_a_tiny_one() -> None:
+    assert many(21, checked=100).systemic
+    assert not many(20, checked=100).systemic
+    assert not many(9, checked=9).systemic
+
+
+def test_what_began_as_one_fault_stays_one() -> None:
+    assert many(5, before=many(5000)).systemic
+
+
+def test_a_rule_that_cant_be_checked_is_an_incident_of_its_own_until_it_can() -> None:
+    broken = replace(run(outcome=Outcome.ERRORED), error="no such column", hint="look")
+    fault = lifecycle.fault_after(None, broken, Severity.CRITICAL)
+    assert fault is not None
+    assert (fault.cause, fault.error, fault.severity) == (Cause.ERRORED, "no such column", Severity.ERROR)
+    skipped = run(outcome=Outcome.SKIPPED)
+    assert lifecycle.fault_after(fault, skipped, Severity.CRITICAL) == fault
+    assert lifecycle.fault_after(None, skipped, Severity.CRITICAL) is None
+    over = lifecycle.fault_after(fault, run(1, at=AT + DAY), Severity.CRITICAL)
+    assert over == replace(fault, resolved_at=AT + DAY)
+
+
+def test_a_source_that_does_not_answer_is_one_incident_of_its_own() -> None:
+    first = replace(run(outcome=Outcome.SKIPPED), down="mail", error="it is down")
+    outage = lifecycle.outage_after(None, "mail", first, AT)
+    assert outage is not None
+    assert (outage.rule, outage.source, outage.cause) == ("source:mail", "mail", Cause.SOURCE_DOWN)
+    assert lifecycle.outage_after(outage, "mail", replace(first, rule="other"), AT + DAY) == outage
+    assert lifecycle.outage_after(outage, "mail", None, AT + DAY) == replace(outage, resolved_at=AT + DAY)
+    assert lifecycle.outage_after(None, "mail", None, AT) is None

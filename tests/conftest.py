@@ -18,7 +18,9 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from sanityd.demo import story
 from tests import services
 from tests.project import RULES, Project
+from tests.scene import Scene, staged
 from tests.services import MariaDB, Missing, PostgreSQL, Server
+from tests.smtp_server import Mailbox, working
 
 # So that its assertions say what they compared.
 pytest.register_assert_rewrite("tests.acceptance")
@@ -128,3 +130,25 @@ def project(tmp_path: Path) -> Project:
 def lose_mails(project: Project) -> Callable[[], None]:
     """Loses the welcome mails of three people."""
     return lambda: project.sql("update mails set status = 'queued' where person_id in (7, 77, 777)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state(request: pytest.FixtureRequest) -> str:
+    """Where sanityd's memory is."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture
+def scene(state: str, tmp_path: Path) -> Iterator[Scene]:
+    """Ten adults, one rule, one recipient, and a mail server that is down."""
+    with staged(state, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def box(scene: Scene) -> Iterator[Mailbox]:
+    """A mail server that works."""
+    with working() as box:
+        scene.port = box.port
+        yield box

@@ -1,146 +1,22 @@
 """One batch, end to end: a real database, a real store and a real mail server, in a time of the test's own."""
 
-import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from sqlalchemy import text
 
 from sanityd import pipeline
-from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.errors import StoreError
-from sanityd.model import Change, Fate, Incident, Outcome, Reason, Severity
+from sanityd.model import Change, Fate, Outcome, Reason, Severity
 from sanityd.rules.load import load
-from sanityd.store import incidents, outbox, violations
-from sanityd.store.open import Store
+from sanityd.store import hearing, outbox
+from tests.scene import ADULTS, START, Scene, events
 from tests.smtp_server import DROP, Mailbox, scripted, working
-
-START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-ADULTS = {"table": "app.people", "key": "id", "between": {"age": [18, 150]}}
-
-
-@dataclass
-class Scene:
-    """An application, its rules, sanityd's memory, and a clock."""
-
-    folder: Path
-    store: Store
-    clock: time_machine.Traveller
-    rules: dict[str, Any] = field(default_factory=lambda: {"adults": dict(ADULTS)})
-    team: list[str] = field(default_factory=lambda: ["ada@x.io"])
-    port: int = 1
-    limits: dict[str, int] = field(default_factory=dict)
-    name: str = "rules.yaml"
-    title: str | None = None
-    statement_timeout: str = "30s"
-
-    def sql(self, text: str) -> None:
-        """Do something to the application's data."""
-        connection = sqlite3.connect(self.folder / "app.db")
-        connection.executescript(text)
-        connection.close()
-
-    def children(self, *numbers: int) -> None:
-        """These people are too young, the others are not."""
-        self.sql(
-            f"UPDATE people SET age = CASE WHEN id IN ({', '.join(map(str, numbers)) or 'NULL'}) THEN 5 ELSE 30 END"
-        )
-
-    def load(self) -> Any:
-        """The rules file as it is now."""
-        mail = {"email": self.team, "server": f"smtp://127.0.0.1:{self.port}", "from": "sanity@x.io"}
-        content: dict[str, Any] = {
-            "sources": {
-                "app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout, "lock_timeout": "1s"}
-            },
-            "channels": {"team": mail},
-            "alerts": {"limits": self.limits},
-            "defaults": {"notify": ["team"]},
-            "rules": self.rules,
-        }
-        if self.title:
-            content["name"] = self.title
-        path = self.folder / self.name
-        path.write_text(json.dumps(content), encoding="utf-8")
-        return load(path, {})
-
-    def look(self, minutes: float = 5) -> list[pipeline.Result]:
-        """A pass without its mails, some minutes later."""
-        self.clock.shift(timedelta(minutes=minutes))
-        return self.look_at(datetime.now(UTC))
-
-    def look_at(self, at: datetime) -> list[pipeline.Result]:
-        """A pass that began then."""
-        rules = self.load()
-        return pipeline.run_batch(rules, list(rules.enabled()), self.store, at)
-
-    def mail(self) -> DispatchSummary:
-        """Deliver what is due."""
-        return pipeline.deliver(self.load(), self.store)
-
-    def tick(self, minutes: float = 5) -> pipeline.Result:
-        """A whole pass of one rule."""
-        [result] = self.look(minutes)
-        self.mail()
-        return result
-
-    def incident(self, rule: str = "adults") -> Incident | None:
-        """What is open."""
-        with self.store.read() as memory:
-            return incidents.open_for(memory, rule)
-
-    def closed(self, name: str) -> Incident:
-        """An incident that must be over."""
-        with self.store.read() as memory:
-            incident = incidents.get(memory, name)
-        assert incident is not None
-        assert not incident.open
-        return incident
-
-    def rows(self, rule: str = "adults") -> list[Any]:
-        """The ids that are open."""
-        with self.store.read() as memory:
-            return sorted(row.key["id"] for row in violations.open_rows(memory, rule))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def state(request: pytest.FixtureRequest) -> str:
-    """Where the store is."""
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
-@pytest.fixture
-def scene(state: str, tmp_path: Path) -> Iterator[Scene]:
-    """Ten adults, one rule, one recipient, and a mail server that is down."""
-    store = Store.open(state, tmp_path)
-    with time_machine.travel(START, tick=False) as clock:
-        made = Scene(tmp_path, store, clock)
-        made.sql("CREATE TABLE people (id INTEGER PRIMARY KEY, age INTEGER)")
-        made.sql("INSERT INTO people VALUES " + ", ".join(f"({n}, 30)" for n in range(1, 11)))
-        yield made
-    store.close()
-
-
-@pytest.fixture
-def box(scene: Scene) -> Iterator[Mailbox]:
-    """A mail server that works."""
-    with working() as box:
-        scene.port = box.port
-        yield box
-
-
-def events(box: Mailbox) -> list[tuple[str, str]]:
-    """Who got what."""
-    return [(address.split("@")[0], mail["X-Sanityd-Event"]) for address, mail in box.mails]
 
 
 def test_a_finding_is_mailed_once_however_often_it_is_seen(scene: Scene, box: Mailbox) -> None:
@@ -237,20 +113,18 @@ def test_a_server_that_was_down_gets_each_mail_once_and_in_order(scene: Scene) -
 
 
 def test_what_waits_for_one_recipient_goes_out_in_order(scene: Scene) -> None:
-    """The answer to the first was lost, so that a second could be asked for while the first still waits."""
+    """The answer to the first was lost; it goes out once more before the second is even asked for."""
     scene.children(1)
     with scripted(dot=DROP) as server:
         scene.port = server.port
         scene.tick()
     scene.children(1, 2, 3)
-    scene.look(0.1)
+    [result] = scene.look(11)
+    assert result.reasons == (Reason.WAITING,)
     with working() as box:
         scene.port = box.port
-        # The second is due at once, the first only after its pause.
-        assert scene.mail().sent == 0
-        for _ in range(2):
-            scene.clock.shift(timedelta(hours=1))
-            scene.mail()
+        scene.mail()
+        scene.tick(11)
     assert [event for _, event in events(box)] == ["opened", "escalated"]
 
 
@@ -335,7 +209,9 @@ def test_no_fault_looks_like_resolved(scene: Scene, box: Mailbox, fault: str) ->
     assert result.run.outcome in (Outcome.ERRORED, Outcome.SKIPPED)
     assert result.run.error
     assert (scene.incident(), scene.rows()) == (before, [1, 2])
-    assert events(box) == [("ada", "opened")]
+    # That it can't be seen is told once, and is another incident.
+    told = "source_down" if result.run.outcome is Outcome.SKIPPED else "errored"
+    assert events(box) == [("ada", "opened"), ("ada", told)]
 
 
 def test_a_locked_application_resolves_nothing(scene: Scene, box: Mailbox) -> None:
@@ -349,7 +225,8 @@ def test_a_locked_application_resolves_nothing(scene: Scene, box: Mailbox) -> No
     assert result.run.outcome in (Outcome.ERRORED, Outcome.SKIPPED)
     assert (scene.incident(), scene.rows()) == (before, [1, 2])
     scene.tick()
-    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
+    # The row and the source are good again: one mail says both.
+    assert events(box) == [("ada", "opened"), ("ada", "source_down"), ("ada", "resolved")]
 
 
 BREAK = {
@@ -503,7 +380,7 @@ def test_rows_beyond_the_cap_are_counted_and_not_called_resolved(scene: Scene, b
     scene.children(7, 8, 9)
     scene.tick()
     scene.children(*range(1, 9))
-    result = scene.tick()
+    result = scene.tick(11)
     assert result.run.outcome is Outcome.TRUNCATED
     assert result.run.violations == 8
     assert scene.rows() == [1, 2, 3, 7, 8]
@@ -546,11 +423,11 @@ def test_a_mail_that_was_refused_for_good_is_tried_again_while_its_incident_goes
     for _ in range(10):
         assert scene.tick().queued == 0
     with scene.store.read() as memory:
-        assert (outbox.summary(memory).dead, outbox.unheard(memory)) == (1, 1)
+        assert (outbox.summary(memory).dead, hearing.unheard(memory)) == (1, 1)
     box.refuse.clear()
     assert scene.tick(60).queued == 1
     with scene.store.read() as memory:
-        assert outbox.unheard(memory) == 0
+        assert hearing.unheard(memory) == 0
     scene.tick()
     assert events(box) == [("ada", "opened")]
 

@@ -86,10 +86,10 @@ def _news(now: Situation, settings: Settings, at: datetime) -> Reason:
     """What there is to tell, were it not for the hour or a silence."""
     if not now.incident.open:
         return _when_over(now)
-    if now.incident.severity < Severity.ERROR:
-        return Reason.MILD if now.told is None else Reason.KNOWN
     if now.incident.violations <= 0 and now.incident.cause is Cause.VIOLATED:
         return Reason.ACCEPTED
+    if now.incident.severity < Severity.ERROR:
+        return Reason.MILD if now.told is None else Reason.KNOWN
     if now.disposition is not None:
         return _STANCES[now.disposition.stance]
     reason = _unquieted(now, settings, at)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from email.utils import format_datetime
 
-from sanityd.alerts.policy import dedup_key
 from sanityd.alerts.safe import ascii_line
 from sanityd.model import Alert, Reason
 
@@ -30,10 +29,7 @@ def message_id(alert: Alert, recipient: str, instance: str) -> str:
 
     The first mail of an incident carries the root id, which all later ones refer to.
     """
-    if alert.told is None:
-        return root_id(alert, recipient, instance)
-    key = dedup_key(alert.incident, alert.reason, alert.told, alert.channel, recipient)
-    return f"<{alert.reason.value}.{key[:32]}@{_domain(instance)}>"
+    return f"<{alert.reason.value}.{alert.key[:32]}@{_domain(instance)}>"
 
 
 def root_id(alert: Alert, recipient: str, instance: str) -> str:
@@ -55,7 +51,7 @@ def headers(alert: Alert, recipient: str, zone: tzinfo, instance: str) -> Mappin
         "X-Sanityd-Severity": alert.incident.severity.label,
     }
     if alert.told is not None:
-        root = root_id(alert, recipient, instance)
+        root = alert.told.root
         fields |= {"In-Reply-To": root, "References": root}
     return fields
 

@@ -6,12 +6,12 @@ before they are trusted.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
@@ -36,8 +36,11 @@ class Sent:
     at: datetime
     message: Message
     reason: Reason
-    #: The rules that it tells of.
+    #: What it tells of: the incidents, and the rules of each.
+    incidents: tuple[str, ...]
     rules: tuple[str, ...]
+    #: How many violations it told, by rule.
+    violations: Mapping[str, int]
 
 
 class Rehearsal:
@@ -70,7 +73,7 @@ class Rehearsal:
 
     def see(self, found: Iterable[Run], at: datetime) -> list[Sent]:
         """Runs that ended at the same time. Returns what is mailed then."""
-        changed = []
+        changed: list[Run] = []
         for run in found:
             (changed if self._matters(run) else self._quiet).append(run)
             self._last[run.rule] = run
@@ -116,7 +119,17 @@ class Rehearsal:
         arrived = []
         while claimed := self._outbox.claim(at):
             self._outbox.sent(claimed, at)
-            told = [str(one["rule"]) for one in claimed.message.data.get("incidents", ())]  # type: ignore[attr-defined]
-            arrived.append(Sent(at, claimed.message, claimed.reason, tuple(told)))
+            arrived.append(self._read(claimed.message, claimed.reason, at))
         self.sent += arrived
         return arrived
+
+    def _read(self, message: Message, reason: Reason, at: datetime) -> Sent:
+        told: Any = message.data.get("incidents", ())
+        return Sent(
+            at,
+            message,
+            reason,
+            tuple(one["incident"] for one in told),
+            tuple(one["rule"] for one in told),
+            {one["rule"]: one["violations"] for one in told},
+        )

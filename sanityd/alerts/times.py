@@ -22,8 +22,14 @@ def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
         return f"today {clock}"
     if 0 < days < 7:
         return f"{_DAYS[local.weekday()]} {clock}"
-    year = "" if local.year == present.year else f" {local.year}"
-    return f"{local.day} {_MONTHS[local.month - 1]}{year} {clock}"
+    return f"{day(when, at, zone)} {clock}"
+
+
+def day(when: datetime, at: datetime, zone: tzinfo) -> str:
+    """The date alone, with its year if that is another than that of `at`: `3 Nov`."""
+    local = when.astimezone(zone)
+    year = "" if local.year == at.astimezone(zone).year else f" {local.year}"
+    return f"{local.day} {_MONTHS[local.month - 1]}{year}"
 
 
 def brief(when: datetime, at: datetime, zone: tzinfo) -> str:

@@ -83,9 +83,9 @@ def mode(record: Record, settings: Settings) -> Mode:
 
 
 def declared(record: Record) -> Severity:
-    """As of the last look: a higher step of the ladder counts as soon as it is reached."""
-    last = record.looks[-1].severity if record.looks else None
-    return max(record.declared, last or record.declared)
+    """The declared severity, but what is critical at the last look is critical at once."""
+    critical = bool(record.looks) and record.looks[-1].severity is Severity.CRITICAL
+    return Severity.CRITICAL if critical else record.declared
 
 
 def ratchet(baseline: int) -> float:

@@ -19,12 +19,12 @@ def ago(days: float) -> datetime:
 
 
 def mails(count: int, days: int | None = None, acted: int = 0, last: datetime = AT) -> dict[str, Any]:
-    """So many mails on the last days, each about an incident of its own that lasted an hour."""
+    """So many mails on the last days, each about an incident of its own that lasted five hours."""
     days = days or count
     times = sorted(last - (number % days) * DAY - (number // days) * MINUTE for number in range(count))
     return {
         "sent": [Sent(at, f"i{number}") for number, at in enumerate(times)],
-        "episodes": [Episode(f"i{number}", at, at + HOUR, acted=number < acted) for number, at in enumerate(times)],
+        "episodes": [Episode(f"i{number}", at, at + 5 * HOUR, acted=number < acted) for number, at in enumerate(times)],
     }
 
 

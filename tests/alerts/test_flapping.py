@@ -126,3 +126,17 @@ def test_judging_after_each_run_or_seldom_ends_in_the_same_standing(pattern: str
     assert each == once
     seldom, _ = live(record(looks=seen), sorted({AT, *(look.at for n, look in enumerate(seen) if n in some)}))
     assert (seldom.flapping_since is None) == (each.flapping_since is None)
+
+
+def test_even_a_few_wild_runs_of_the_new_meaning_are_not_the_old_flapping() -> None:
+    known = record(looks=looks(".x" * 40), since=AT - 7 * HOUR)
+    assert flap_score(known.looks[-8:]) > 30
+    assert reasons(judge(known, Standing(flapping_since=ago(1), peak=3), SETTINGS, AT)[1]) == [Reason.CALM]
+
+
+def test_flapping_that_went_on_through_a_change_of_meaning_is_not_told_again() -> None:
+    """Nobody judged it in between, so nobody heard that it was calm."""
+    known = record(looks=looks(".x" * 40), since=AT - 30 * HOUR)
+    standing, verdicts = judge(known, Standing(flapping_since=ago(3), peak=9), SETTINGS, AT)
+    assert verdicts == ()
+    assert standing == Standing(flapping_since=AT - 10 * HOUR, peak=3)

@@ -157,6 +157,16 @@ def test_time_alone_does_not_withdraw_a_notice() -> None:
     assert told(old, NOTICE) == [Reason.DOWNGRADED]
 
 
+def test_a_notice_holds_as_well_for_what_came_since() -> None:
+    """Otherwise it would be withdrawn, and given anew at the next run."""
+    new, old = mails(8), [Episode(f"o{number}", ago(30), ago(29), acted=True) for number in range(3)]
+    both = {
+        "sent": [*(Sent(episode.began, episode.incident) for episode in old), *new["sent"]],
+        "episodes": [*old, *new["episodes"]],
+    }
+    assert told(record(**both), NOTICE) == [Reason.DOWNGRADED]
+
+
 @pytest.mark.parametrize(
     "facts", [{"mode": "off"}, {"mode": "suggest"}, {"declared": CRITICAL}, {"declared": WARNING}, {"since": ago(2)}]
 )

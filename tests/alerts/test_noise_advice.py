@@ -61,6 +61,13 @@ def test_a_rule_that_mailed_nothing_needs_no_suggestion() -> None:
     assert suggestion(record(**episodes(9, 0)), ago(14)) is None
 
 
+def test_a_suggestion_is_about_what_the_rule_means_now_and_what_was_over_by_then() -> None:
+    facts = episodes(5, 0)
+    assert suggestion(record(**facts, since=ago(13) + MINUTE), AT) is None
+    assert suggestion(record(**facts), ago(13) + HOUR + MINUTE) == ("`within: 11m` would have spared you 4 of 5 mails")
+    assert suggestion(record(**facts, since=ago(13)), ago(13) + HOUR + 10 * MINUTE)
+
+
 @pytest.mark.parametrize(
     ("facts", "settings", "expected"),
     [

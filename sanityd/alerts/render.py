@@ -50,16 +50,41 @@ class Letter:
     because: str
 
 
-def render(alert: Alert, *, recipient: str, zone: tzinfo, version: str, instance: str = "", rows: int = 15, templates: object = None) -> Message:
+def render(
+    alert: Alert,
+    *,
+    recipient: str,
+    zone: tzinfo,
+    version: str,
+    instance: str = "",
+    rows: int = 15,
+    templates: object = None,
+) -> Message:
     """The message that one recipient gets of an alert.
 
     Parameters: `zone` is the one in which times are told; `instance` names this sanityd where there are several;
     `rows` is how many are listed at most.
     """
     import types
+
     new, one = alert, alert.news[0]
-    inc = one.incident or __import__("sanityd.model").model.Incident("", one.rule.id, "", alert.at, __import__("sanityd.model").model.Severity.ERROR, 0)
-    alert = types.SimpleNamespace(reason=alert.reason, at=alert.at, rule=one.rule, incident=inc, sentence=one.sentence, complete=one.complete, rows=one.rows, changes=one.changes, told=one.told, history=one.history, channel=alert.channel, key=alert.key)
+    inc = one.incident or __import__("sanityd.model").model.Incident(
+        "", one.rule.id, "", alert.at, __import__("sanityd.model").model.Severity.ERROR, 0
+    )
+    alert = types.SimpleNamespace(
+        reason=alert.reason,
+        at=alert.at,
+        rule=one.rule,
+        incident=inc,
+        sentence=one.sentence,
+        complete=one.complete,
+        rows=one.rows,
+        changes=one.changes,
+        told=one.told,
+        history=one.history,
+        channel=alert.channel,
+        key=alert.key,
+    )
     letter = _letter(alert, zone, version, instance, rows)
     environment = _environment()
     name = alert.reason.value if alert.reason.value in ("opened", "resolved", "escalated") else "opened"
@@ -71,7 +96,18 @@ def render(alert: Alert, *, recipient: str, zone: tzinfo, version: str, instance
         text=environment.get_template(f"{name}.txt").render(letter=letter).strip() + "\n",
         html=_inliner().inline(environment.get_template(f"{name}.html").render(letter=letter)),
         headers=headers(alert, recipient, zone, instance),
-        data={"event": new.reason.value, "incidents": [{"rule": n.rule.id, "incident": n.incident.id if n.incident else "", "event": n.reason.value, "violations": n.incident.violations if n.incident else 0} for n in new.news]},
+        data={
+            "event": new.reason.value,
+            "incidents": [
+                {
+                    "rule": n.rule.id,
+                    "incident": n.incident.id if n.incident else "",
+                    "event": n.reason.value,
+                    "violations": n.incident.violations if n.incident else 0,
+                }
+                for n in new.news
+            ],
+        },
         key=new.key,
     )
 

@@ -26,9 +26,9 @@ def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
 
 
 def day(when: datetime, at: datetime, zone: tzinfo) -> str:
-    """The date of something, `2 Nov`, with the year when it is another one."""
-    local, present = when.astimezone(zone), at.astimezone(zone)
-    year = "" if local.year == present.year else f" {local.year}"
+    """The date alone, with its year if that is another than that of `at`: `3 Nov`."""
+    local = when.astimezone(zone)
+    year = "" if local.year == at.astimezone(zone).year else f" {local.year}"
     return f"{local.day} {_MONTHS[local.month - 1]}{year}"
 
 

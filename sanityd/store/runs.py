@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select, true
 
 from sanityd.model import Outcome, PastRun, Run, Severity
 from sanityd.store.tables import runs
@@ -84,13 +84,18 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
     return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
 
 
-def looks(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, int, Severity | None]]:
-    """When a rule was looked at with an answer since then, what it found, and how severe that was; oldest first."""
-    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.at >= since)
-    found = select(runs.c.at, runs.c.violations, runs.c.severity).where(answered).order_by(runs.c.at, runs.c.id)
+def looks(
+    connection: Connection, rule: str, *, since: datetime | None = None, most: int | None = None
+) -> list[tuple[datetime, int, Severity | None]]:
+    """When a rule was looked at with an answer, what it found, and how severe that was; oldest first.
+
+    Parameters: `since` and `most` limit it to the newest.
+    """
+    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), true() if since is None else runs.c.at >= since)
+    found = select(runs.c.at, runs.c.violations, runs.c.severity).where(answered)
+    rows = connection.execute(found.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)).all()
     return [
-        (row.at, row.violations, None if row.severity is None else Severity(row.severity))
-        for row in connection.execute(found)
+        (row.at, row.violations, None if row.severity is None else Severity(row.severity)) for row in reversed(rows)
     ]
 
 

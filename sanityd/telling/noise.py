@@ -12,24 +12,27 @@ from sanityd.store import audit, dispositions, hearing, incidents, rules_seen, r
 from sanityd.telling.moment import Moment, sentence
 from sanityd.telling.tell import enqueue
 
-#: What is needed at least to tell whether a rule is clean, however short the window of the settings is.
-_LEAST = timedelta(days=28)
+#: How far back it matters whether a downgraded rule was clean.
+_CLEAN = timedelta(days=15)
 
 
-def record_of(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Record:
+def record_of(memory: Connection, rules: RuleSet, rule: Rule, standing: Standing, at: datetime) -> Record:
     """What the store knows of one rule, as far back as the policy looks."""
     settings = rules.alerts
-    since = at - max(settings.noise.window, _LEAST)
+    since = at - settings.noise.window - settings.noise.grace
     found = [one for one in incidents.of_rule(memory, rule.id, since) if one.cause is Cause.VIOLATED]
-    acts = dispositions.of_rule(memory, rule.id, since - _LEAST)
-    declared = max((one.declared for one in found if one.open), default=rule.severity)
+    acts = dispositions.of_rule(memory, rule.id, min((one.opened_at for one in found), default=since))
+    if standing.steps:
+        looks = runs.looks(memory, rule.id, since=at - _CLEAN)
+    else:
+        looks = runs.looks(memory, rule.id, most=settings.flapping.window + 1)
     return Record(
-        declared=declared,
+        declared=max((one.declared for one in found if one.open), default=rule.severity),
         since=rules_seen.since(memory, rules.name, rule.id) or at,
         interval=rule.schedule.interval,
         sent=[Sent(when, incident) for when, incident in hearing.sent_of_rule(memory, rule.id, since)],
         episodes=[_episode(one, rule, acts) for one in found],
-        looks=[Look(when, count, severity) for when, count, severity in runs.looks(memory, rule.id, at - _LEAST)],
+        looks=[Look(when, count, severity) for when, count, severity in looks],
         mode=rule.noise,
     )
 
@@ -39,7 +42,7 @@ def judge(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> tuple
     standing = standings.of_rule(memory, rule.id)
     if standing == Standing() and not incidents.of_rule(memory, rule.id, at - rules.alerts.noise.window):
         return ()
-    record = record_of(memory, rules, rule, at)
+    record = record_of(memory, rules, rule, standing, at)
     now, verdicts = noise.judge(record, standing, rules.alerts, at)
     if now != standing:
         standings.save(memory, rule.id, now, at)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sanityd.alerts.times import brief, length, moment
+from sanityd.alerts.times import brief, day, length, moment
 from tests.alerts.samples import AT, BERLIN
 
 
@@ -40,3 +40,9 @@ def test_a_moment_is_told_in_the_zone_of_the_reader(when: datetime, text: str) -
 )
 def test_a_length_is_no_finer_than_anybody_cares(seconds: float, text: str) -> None:
     assert length(timedelta(seconds=seconds)) == text
+
+
+def test_a_day_has_its_year_only_when_that_is_another() -> None:
+    assert day(AT, AT, BERLIN) == "23 Nov"
+    assert day(datetime(2026, 11, 3, 23, 30, tzinfo=UTC), AT, BERLIN) == "4 Nov"
+    assert day(datetime(2025, 12, 31, 22, 59, tzinfo=UTC), AT, BERLIN) == "31 Dec 2025"

@@ -1,0 +1,18 @@
+"""How large a share may be, seen from a few cases: the upper end of Wilson's score interval."""
+
+from math import sqrt
+
+#: The 97.5 % quantile of the normal distribution: two such tails leave 95 %.
+_Z = 1.959964
+
+
+def wilson_upper(acted: int, sent: int) -> float:
+    """The share of mails that people act on is at most this, at 95 %. Of no mails it may be anything: 1.
+
+    E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927), 209-212.
+    """
+    if not sent:
+        return 1.0
+    share, square = acted / sent, _Z * _Z
+    spread = _Z * sqrt(share * (1 - share) / sent + square / (4 * sent * sent))
+    return min(1.0, (share + square / (2 * sent) + spread) / (1 + square / sent))

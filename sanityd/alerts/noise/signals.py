@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sanityd.alerts.noise.flapping import about_this_meaning
-from sanityd.alerts.noise.nouns import Look, Mode, Record
+from sanityd.alerts.noise.nouns import Look, Record
 from sanityd.alerts.noise.wilson import wilson_upper
-from sanityd.alerts.settings import Settings
+from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.alerts.times import day
 from sanityd.model import Severity, Standing
 
@@ -74,7 +74,7 @@ def noisy(record: Record, standing: Standing, settings: Settings, at: datetime) 
     return None
 
 
-def mode(record: Record, settings: Settings) -> Mode:
+def mode(record: Record, settings: Settings) -> NoiseMode:
     """What may be done about the rule: what is critical is at most talked about."""
     general = record.mode or settings.noise.auto
     if general == "off" or declared(record) < Severity.CRITICAL:

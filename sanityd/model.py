@@ -141,6 +141,11 @@ class Reason(enum.StrEnum):
         """Whether this reason tells the team."""
         return self in _TOLD
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether a mail for this reason asks for attention; that something is over or is due by the clock does not."""
+        return self.mails and self not in (Reason.RESOLVED, Reason.RESTORED, Reason.DOWNGRADED, Reason.DIGEST)
+
 
 _TOLD = frozenset(
     {

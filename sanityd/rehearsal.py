@@ -6,9 +6,10 @@ before they are trusted.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -16,15 +17,20 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from sanityd import pipeline
-from sanityd.model import Message, Reason, Run, Standing
+from sanityd.alerts.settings import Flapping, Noise
+from sanityd.model import Disposition, Message, Outcome, Reason, Run, Standing, Violation
 from sanityd.rules.rule import RuleSet
-from sanityd.store import audit, runs, standings
+from sanityd.store import audit, dispositions, incidents, runs, standings
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
 from sanityd.telling.tell import tell
 
 #: How often time alone may lead to a mail.
 TICK = timedelta(hours=1)
+#: Recorded runs so close to each other are of one batch.
+_TOGETHER = timedelta(seconds=30)
+#: After how many runs progress is told.
+_REPORTED = 500
 #: How many rows stand for the violations of a recorded run; more are counted, not followed.
 ROWS = 50
 
@@ -41,6 +47,83 @@ class Sent:
     rules: tuple[str, ...]
     #: How many violations it told, by rule.
     violations: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a rule's history would have come to: mails with the policies of noise and without, and each decision."""
+
+    rule: str
+    runs: int
+    mails: int
+    without: int
+    verdicts: tuple[tuple[datetime, str, str], ...]
+
+
+#: The policies of noise switched off.
+WITHOUT = {"noise": Noise(auto="off", critical="off"), "flapping": Flapping(start=100, end=100)}
+
+
+def replay(
+    rules: RuleSet, store: Store, since: datetime, seen: Callable[[int], object] = lambda _: None
+) -> list[Replay]:
+    """What would have been mailed and downgraded since then, if the settings had been those of the rules file.
+
+    Runs are taken as they were recorded, whatever the rule meant at that time. Rows are only known by their number, so
+    that of a recorded run the first are taken for the same as those of the run before. What people decided is taken
+    over at its time.
+
+    Parameters: `seen` is called with the number of runs that were gone through, from time to time, for progress.
+    """
+    without = replace(rules, alerts=rules.alerts.model_copy(update=WITHOUT))
+    kept = _gone_through(rules, store, since, seen)
+    plain = _gone_through(without, store, since, seen)
+    return [
+        Replay(rule, kept.runs[rule], kept.mails[rule], plain.mails[rule], tuple(kept.verdicts.get(rule, ())))
+        for rule in rules.rules
+        if kept.runs[rule]
+    ]
+
+
+@dataclass
+class _Gone:
+    runs: Counter[str] = field(default_factory=Counter)
+    mails: Counter[str] = field(default_factory=Counter)
+    verdicts: dict[str, list[tuple[datetime, str, str]]] = field(default_factory=dict)
+
+
+def _gone_through(rules: RuleSet, store: Store, since: datetime, seen: Callable[[int], object]) -> _Gone:
+    gone = _Gone()
+    with store.read() as memory, Rehearsal.of(rules) as rehearsal:
+        acts = deque(dispositions.since(memory, since))
+        together: list[Run] = []
+        for count, run in enumerate(runs.replayed(memory, list(rules.rules), since)):
+            gone.runs[run.rule] += 1
+            if together and run.at > together[-1].at + _TOGETHER:
+                rehearsal.see(together, together[-1].at)
+                together = []
+            while acts and acts[0].at <= run.at:
+                rehearsal.decide(acts.popleft())
+            together.append(_with_rows(run))
+            if count % _REPORTED == 0:
+                seen(_REPORTED)
+        if together:
+            rehearsal.see(together, together[-1].at)
+        for rule in gone.runs:
+            gone.verdicts[rule] = rehearsal.verdicts(rule)
+        for one in rehearsal.sent:
+            gone.mails.update(set(one.rules) if one.reason.interrupts else ())
+    return gone
+
+
+def _with_rows(run: Run) -> Run:
+    """A recorded run with rows of its own number, as far as they are followed."""
+    rows = tuple(Violation({"row": number}) for number in range(min(run.violations, ROWS)))
+    outcome = run.outcome
+    if run.answered:
+        outcome = Outcome.COMPLETE if len(rows) == run.violations else Outcome.TRUNCATED
+    down = run.source if outcome is Outcome.SKIPPED else ""
+    return replace(run, tracked=rows, outcome=outcome, down=down)
 
 
 class Rehearsal:
@@ -91,6 +174,13 @@ class Rehearsal:
             self._next_tick = at + TICK
         return self._deliver(at)
 
+    def decide(self, decision: Disposition) -> None:
+        """Somebody decided about what was open then; it is about what is open here."""
+        with self.store.write() as memory:
+            incident = incidents.open_for(memory, decision.rule)
+            if incident is not None and decision.fingerprint is None:
+                dispositions.add(memory, replace(decision, incident=incident.id, ended_at=None, ended=""))
+
     def standing(self, rule: str) -> Standing:
         """What the policy of noise has decided about a rule."""
         with self.store.read() as memory:
@@ -105,13 +195,13 @@ class Rehearsal:
     def _matters(self, run: Run) -> bool:
         """Whether a run can change anything; most are as good as the one before."""
         before = self._last.get(run.rule)
-        if before is None or not run.answered or run.severity is not None or before.severity is not None:
+        if before is None or run.rule in self._restless:
             return True
-        return before.outcome is not run.outcome or run.rule in self._restless
+        same = (before.outcome, before.severity, before.violations) == (run.outcome, run.severity, run.violations)
+        return not same or before.tracked != run.tracked
 
     def _remember_quiet(self, memory: Connection) -> None:
-        for run in self._quiet:
-            runs.record(memory, run, revision=self.rules.revision, incident=None)
+        runs.record_all(memory, self._quiet, revision=self.rules.revision)
         self._quiet.clear()
 
     def _deliver(self, at: datetime) -> list[Sent]:

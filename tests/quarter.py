@@ -32,7 +32,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ROWS = 20_000
 NEWS = (Reason.OPENED, Reason.ESCALATED, Reason.UPDATED, Reason.REMINDER, Reason.FLAPPING, Reason.CALM, Reason.SUMMARY)
 #: The policies switched off, with the rest as it is.
-WITHOUT = {"noise": {"auto": "off"}, "flapping": {"start": 100, "end": 99}, "remind": ["24h", "72h", "7d"]}
+WITHOUT: dict[str, Any] = {
+    "noise": {"auto": "off"},
+    "flapping": {"start": 100, "end": 99},
+    "remind": ["24h", "72h", "7d"],
+}
 
 
 @dataclass
@@ -50,25 +54,31 @@ class Trouble:
         return self.begin <= at and (self.end is None or at < self.end)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How many rules there are of which temper."""
+
+    noisy: int = 6
+    flapping: int = 4
+    passing: int = 3
+    healthy: int = 27
+
+
 @dataclass
 class World:
     """What happens to the data of each rule, and what people do."""
 
     days: int
+    rules: Rules = field(default_factory=Rules)
     seed: int = 7
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         chance = random.Random(self.seed)
         self.chance = chance
-        for number in range(6):
-            self.troubles[f"noisy-{number}"] = list(self._noisy(chance))
-        for number in range(4):
-            self.troubles[f"flapping-{number}"] = list(self._flapping(chance))
-        for number in range(3):
-            self.troubles[f"passing-{number}"] = list(self._passing(chance))
-        for number in range(27):
-            self.troubles[f"healthy-{number}"] = list(self._healthy(chance))
+        for temper in ("noisy", "flapping", "passing", "healthy"):
+            for number in range(getattr(self.rules, temper)):
+                self.troubles[f"{temper}-{number}"] = list(getattr(self, f"_{temper}")(chance))
         #: Late in the quarter what was harmless is harmless no more.
         late = START + timedelta(days=self.days * 0.8)
         self.worse = {"noisy-0": Trouble(late, None, 400, real=True), "flapping-0": Trouble(late, None, 300, real=True)}
@@ -145,12 +155,11 @@ def rules_of(folder: Path, world: World, policies: dict[str, Any]) -> RuleSet:
     return load(path, {})
 
 
-def live(days: int, policies: dict[str, Any]) -> Quarter:
+def live(days: int, policies: dict[str, Any], rules: Rules | None = None) -> Quarter:
     """Let the time go by."""
-    world = World(days)
+    world = World(days, rules or Rules())
     with tempfile.TemporaryDirectory() as folder:
-        rules = rules_of(Path(folder), world, policies)
-        with Rehearsal.of(rules) as rehearsal:
+        with Rehearsal.of(rules_of(Path(folder), world, policies)) as rehearsal:
             acted = _days(world, rehearsal)
             verdicts = {rule: found for rule in world.troubles if (found := rehearsal.verdicts(rule))}
             sent = rehearsal.sent

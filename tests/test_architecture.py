@@ -39,6 +39,7 @@ ROOMS = {
     "store": "sanityd's own memory",
     "telling": "what is known, compared with what each recipient knows",
     "pipeline": "one batch, end to end; read this first",
+    "rehearsal": "the policies in virtual time: what would have been mailed",
     "scheduler": "when: jobs, signals, reload; knows nothing of checks or mail",
     "authoring": "for people who write rules: lint against the database, try, propose",
     "demo": "the story of a lost welcome mail, its data and its rules",
@@ -52,7 +53,7 @@ STRANGERS = {
     "store": {"sources", "checks", "alerts", "rules"},
     "lifecycle": {"sources", "checks", "alerts", "rules"},
     "telling": {"sources", "checks", "lifecycle"},
-    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "pipeline"},
+    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "pipeline", "rehearsal"},
 }
 
 #: Where imports may stand inside functions, or be done by name, and why.

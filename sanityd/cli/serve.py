@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sanityd.store.open import Store
 
 log = logging.getLogger("sanityd")
+
+#: How often reminders and what was held back are looked for.
+TELL_EVERY = timedelta(minutes=1)
 
 
 @click.command("serve")
@@ -55,6 +58,7 @@ class Daemon:
     def __init__(self, rules: "RuleSet", store: "Store") -> None:
         self.rules = rules
         self.store = store
+        self._told_at: datetime | None = None
 
     def batches(self) -> "Sequence[Batch]":
         """Rules of one source that share a schedule."""
@@ -83,7 +87,7 @@ class Daemon:
         rules = self.rules
         due = [rules.rules[name] for name in batch.rules if name in rules.rules]
         try:
-            results = pipeline.run_batch(rules, due, self.store, clock.now())
+            results = pipeline.run_batch(rules, due, self.store, clock.now(), wait=rules.alerts.group_wait)
         except Exception as error:  # noqa: BLE001 (the edge of a batch: the daemon outlives whatever breaks one)
             telemetry.capture(error, source=batch.source)
             log.error("batch %s could not be recorded: %s", batch.name, error)
@@ -92,9 +96,14 @@ class Daemon:
             _log(result)
 
     def deliver(self) -> None:
-        """Send what is due."""
-        from sanityd import pipeline
+        """Say what time alone makes worth saying, once a minute, and send what is due."""
+        from sanityd import clock, pipeline
 
+        at = clock.now()
+        # Never by the difference alone: a clock that was set back must not keep it quiet.
+        if self._told_at is None or abs(at - self._told_at) >= TELL_EVERY:
+            self._told_at = at
+            pipeline.tell(self.rules, self.store, at)
         summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.timetable.stopping)
         if summary.sent or summary.dead or summary.retried or summary.uncertain:
             log.info(

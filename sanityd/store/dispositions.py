@@ -59,6 +59,11 @@ def of_rule(connection: Connection, rule: str, since: datetime) -> list[Disposit
     return _all(connection, select(dispositions).where(dispositions.c.rule == rule, dispositions.c.at >= since))
 
 
+def since(connection: Connection, begin: datetime) -> list[Disposition]:
+    """All that was decided since then, oldest first."""
+    return _all(connection, select(dispositions).where(dispositions.c.at >= begin))
+
+
 def end(connection: Connection, numbers: Iterable[int], how: str, at: datetime) -> int:
     """They hold no longer: `expired`, `broken`, `withdrawn`, `resolved`. Returns how many did."""
     return _end(connection, dispositions.c.id.in_(list(numbers)), how, at)

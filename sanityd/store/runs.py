@@ -1,7 +1,8 @@
 """Every run of every rule: the historical record that "since when" and the bar pictures are read from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, true
 
@@ -15,26 +16,34 @@ _LOOKED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
 
 def record(connection: Connection, run: Run, *, revision: str, incident: str | None) -> None:
     """Keep a run, with the revision of the rules file and the incident it belongs to."""
-    connection.execute(
-        insert(runs).values(
-            rule=run.rule,
-            source=run.source,
-            kind=run.kind,
-            at=run.at,
-            outcome=run.outcome.value,
-            violations=run.violations,
-            rows=run.rows,
-            checked=run.checked,
-            measured=run.measured,
-            severity=None if run.severity is None else int(run.severity),
-            seconds=run.seconds,
-            statements=run.statements,
-            error=run.error,
-            hint=run.hint,
-            revision=revision,
-            incident=incident,
-        )
-    )
+    connection.execute(insert(runs), [_row(run, revision, incident)])
+
+
+def record_all(connection: Connection, many: Sequence[Run], *, revision: str) -> None:
+    """Keep many runs at once that belong to no incident."""
+    if many:
+        connection.execute(insert(runs), [_row(run, revision, None) for run in many])
+
+
+def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
+    return {
+        "rule": run.rule,
+        "source": run.source,
+        "kind": run.kind,
+        "at": run.at,
+        "outcome": run.outcome.value,
+        "violations": run.violations,
+        "rows": run.rows,
+        "checked": run.checked,
+        "measured": run.measured,
+        "severity": None if run.severity is None else int(run.severity),
+        "seconds": run.seconds,
+        "statements": run.statements,
+        "error": run.error,
+        "hint": run.hint,
+        "revision": revision,
+        "incident": incident,
+    }
 
 
 def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dict[str, datetime]:
@@ -75,6 +84,13 @@ def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]
     newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
     found = connection.execute(newest).mappings().all()
     return tuple(PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found))
+
+
+def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
+    """Every run of these rules since then, in the order of time, without their rows; read as they are needed."""
+    found = select(runs).where(runs.c.rule.in_(rules), runs.c.at >= since).order_by(runs.c.at, runs.c.id)
+    streamed = connection.execution_options(yield_per=1000).execute(found)
+    return (_run(row) for row in streamed.mappings())
 
 
 def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[datetime, float]]:

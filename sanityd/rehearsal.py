@@ -30,7 +30,7 @@ TICK = timedelta(hours=1)
 #: Recorded runs so close to each other are of one batch.
 _TOGETHER = timedelta(seconds=30)
 #: After how many runs progress is told.
-_REPORTED = 500
+_REPORTED = 100
 #: How many rows stand for the violations of a recorded run; more are counted, not followed.
 ROWS = 50
 
@@ -105,7 +105,7 @@ def _gone_through(rules: RuleSet, store: Store, since: datetime, seen: Callable[
             while acts and acts[0].at <= run.at:
                 rehearsal.decide(acts.popleft())
             together.append(_with_rows(run))
-            if count % _REPORTED == 0:
+            if count % _REPORTED == _REPORTED - 1:
                 seen(_REPORTED)
         if together:
             rehearsal.see(together, together[-1].at)

@@ -158,11 +158,10 @@ def rules_of(folder: Path, world: World, policies: dict[str, Any]) -> RuleSet:
 def live(days: int, policies: dict[str, Any], rules: Rules | None = None) -> Quarter:
     """Let the time go by."""
     world = World(days, rules or Rules())
-    with tempfile.TemporaryDirectory() as folder:
-        with Rehearsal.of(rules_of(Path(folder), world, policies)) as rehearsal:
-            acted = _days(world, rehearsal)
-            verdicts = {rule: found for rule in world.troubles if (found := rehearsal.verdicts(rule))}
-            sent = rehearsal.sent
+    with tempfile.TemporaryDirectory() as name, Rehearsal.of(rules_of(Path(name), world, policies)) as rehearsal:
+        acted = _days(world, rehearsal)
+        verdicts = {rule: found for rule in world.troubles if (found := rehearsal.verdicts(rule))}
+        sent = rehearsal.sent
     told = {incident for one in sent for incident in one.incidents}
     useful = sum(bool(set(one.incidents) & acted) for one in sent if one.reason in NEWS)
     assert acted <= told

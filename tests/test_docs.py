@@ -2,17 +2,21 @@
 
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from sanityd import plugins
+from sanityd.alerts import settings
 from sanityd.authoring import manual
 from sanityd.cli import COMMANDS
 from sanityd.rules.load import load
-from sanityd.rules.spec import AlertsSpec, Defaults, LimitsSpec, RuleSpec, SourceSpec
+from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
 from tests.project import Project
 
+USUAL = settings.Settings()
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 ENVIRONMENT = {
@@ -63,9 +67,24 @@ def test_the_reference_of_the_kinds_is_fresh() -> None:
 
 def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
-    for model in (SourceSpec, Defaults, RuleSpec, AlertsSpec, LimitsSpec):
-        missing = [name for name in model.model_fields if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
+    inner = (type(section) for _, section in USUAL if isinstance(section, BaseModel))
+    for model in (SourceSpec, Defaults, RuleSpec, settings.Settings, *inner):
+        keys = [field.alias or name for name, field in model.model_fields.items()]
+        missing = [name for name in keys if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
         assert missing == [], model.__name__
+
+
+def test_the_alerts_shown_are_the_defaults(tmp_path: Path) -> None:
+    """But for the words that have none: zones, quiet hours, owners and tags."""
+    text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
+    [shown] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("alerts:")]
+    channels = "channels: {payments-mail: {log: info}, privacy-mail: {log: info}}\n"
+    rules = "sources: {app: sqlite:///x.db}\nrules: {r: {table: app.t, not_null: a}}\n"
+    (tmp_path / "rules.yaml").write_text(shown + channels + rules, encoding="utf-8")
+    read = load(tmp_path / "rules.yaml", {}).alerts
+    usual = {"zone": ZoneInfo("UTC"), "quiet_hours": settings.QuietHours(), "owners": {}, "tags": {}}
+    assert read.quiet_hours.start is not None
+    assert read.model_copy(update={**usual, "digest": read.digest.model_copy(update={"zone": None})}) == USUAL
 
 
 def test_every_link_and_every_file_named_exists() -> None:

@@ -20,21 +20,21 @@ BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 
 @pytest.fixture
 def rules(tmp_path: Path) -> RuleSet:
-    """Three rules that are looked at every hour."""
+    """Three rules that are looked at six times a day."""
     (tmp_path / "rules.yaml").write_text(
         "sources: {app: 'sqlite:///app.db'}\nchannels: {team: {file: mails}}\n"
-        "defaults: {notify: team, schedule: every 1h}\n"
+        "defaults: {notify: team, schedule: every 4h}\n"
         "rules:\n" + "".join(f"  {name}: {{table: app.t, not_null: a}}\n" for name in ("calm", "noisy", "restless"))
     )
     return load(tmp_path / "rules.yaml", {})
 
 
 def recorded(store: Store, days: int) -> None:
-    """`noisy` is violated for four hours of each day, `restless` every other hour, `calm` never."""
+    """`noisy` is violated for half of every other day, `restless` every other time, `calm` never."""
     with store.write() as memory:
-        for hour, odd in zip(range(24 * days), cycle((0, 1)), strict=False):
-            at = BEGIN + timedelta(hours=hour)
-            counts = {"calm": 0, "noisy": 3 if hour % 24 < 4 else 0, "restless": odd}
+        for number, odd in zip(range(6 * days), cycle((0, 1)), strict=False):
+            at = BEGIN + timedelta(hours=4 * number)
+            counts = {"calm": 0, "noisy": 3 if number % 12 < 3 else 0, "restless": odd}
             for rule, count in counts.items():
                 severity = Severity.ERROR if count else None
                 run = Run(rule, "not_null", "app", at, Outcome.COMPLETE, count, count, 100, severity=severity)
@@ -47,13 +47,13 @@ def test_a_replay_tells_what_the_policies_would_have_spared_and_decided(rules: R
     went: list[int] = []
     found: dict[str, Replay] = {one.rule: one for one in replay(rules, store, BEGIN, went.append)}
     store.close()
-    assert (found["calm"].runs, found["calm"].mails, found["calm"].without) == (24 * 24, 0, 0)
+    assert (found["calm"].runs, found["calm"].mails, found["calm"].without) == (6 * 24, 0, 0)
     assert [reason for _, reason, _ in found["noisy"].verdicts] == ["notice", "downgraded"]
-    assert found["noisy"].without == 24
-    assert found["noisy"].mails < 20
+    assert found["noisy"].without == 12
+    assert found["noisy"].mails < 12
     assert [reason for _, reason, _ in found["restless"].verdicts] == ["flapping"]
-    assert (found["restless"].mails <= 12, found["restless"].without) == (True, 12 * 24)
-    assert sum(went) >= 3 * 24 * 24
+    assert (found["restless"].mails <= 12, found["restless"].without) == (True, 3 * 24)
+    assert sum(went) > 0
 
 
 def everything(store: Store) -> list[list[object]]:

@@ -89,7 +89,7 @@ def _show_outcome(console: Any, rule: "Rule", run: "Run") -> None:
 def _show_mail(console: Any, rules: "RuleSet", rule: "Rule", run: "Run", show: bool) -> None:
     from sanityd.authoring.trial import mails
 
-    messages = mails(rules, rule, run)
+    messages = mails(rules, run)
     if not messages:
         return
     to = ", ".join(message.recipient for message in messages)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sanityd.errors import StoreError
+from sanityd.store.tables import metadata
 
 #: The newest migration; a test compares it with the scripts.
 HEAD = "0003"
@@ -102,13 +103,24 @@ class Store:
                 f"the store ({self.name}) was written by a newer sanityd (its schema is {version}, ours is {HEAD})",
                 "Install the newer version again, or name another store in `state:`.",
             )
-        # Alembic takes a tenth of a second to import, and is needed once in a store's life.
-        from sanityd.store.migrate import upgrade
-
         with self.write() as connection:
             # Another that started at the same moment may have been first.
-            if _version(connection) != HEAD:
+            version = _version(connection)
+            if version is None:
+                _make(connection)
+            elif version != HEAD:
+                # Alembic takes a tenth of a second to import, and is needed once in a version's life.
+                from sanityd.store.migrate import upgrade
+
                 upgrade(connection)
+
+
+def _make(connection: Connection) -> None:
+    """A new store has the newest schema; there is nothing to migrate."""
+    metadata.create_all(connection)
+    # As Alembic makes it, which goes on from here.
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def _version(connection: Connection) -> str | None:

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from sanityd.alerts import noise, policy
+from sanityd.alerts import policy
+from sanityd.alerts.noise import effective
 from sanityd.alerts.policy import Situation
 from sanityd.model import Cause, Disposition, Incident, PastRun, Reason, RuleFacts, Run, Severity, Tracked
 from sanityd.rules.rule import Rule, RuleSet
@@ -141,7 +142,7 @@ class Moment:
             left = max(incident.violations - accepted, 0)
             reached = rule.invariant.ladder.severity(left, left, incident.checked)
             incident, declared = replace(incident, violations=left), reached or Severity.INFO
-        return replace(incident, severity=noise.effective(declared, standing.steps if standing else 0))
+        return replace(incident, severity=effective(declared, standing.steps if standing else 0))
 
     def _holding(self) -> dict[str, Disposition]:
         """What humans decided and still holds, by incident; what was broken, or is over, is ended."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -22,10 +23,19 @@ def test_the_newest_script_is_the_version_that_is_asked_for() -> None:
     assert ScriptDirectory.from_config(config()).get_current_head() == HEAD
 
 
-def test_a_migrated_store_is_what_the_tables_say(store: Store) -> None:
+@pytest.mark.parametrize("begin", [None, "0001"])
+def test_a_store_is_what_the_tables_say_whether_new_or_migrated(url: str, tmp_path: Path, begin: str | None) -> None:
+    if begin is not None:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            command.upgrade(config(connection), begin)
+        engine.dispose()
+    store = Store.open(url, tmp_path)
     with store.read() as memory:
         context = MigrationContext.configure(memory, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+    store.close()
 
 
 #: What the second version of the schema knew: an incident that one recipient was told of, and one that is over.

@@ -14,16 +14,24 @@ _MINUTE = timedelta(minutes=1)
 
 
 def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
-    """When something was, seen from `at`: the weekday within the last six days, else the date."""
+    """When something was or will be, seen from `at`: the weekday within the last six days, else the date."""
     local, present = when.astimezone(zone), at.astimezone(zone)
     clock = f"{local:%H:%M}"
     days = (present.date() - local.date()).days
     if days == 0:
         return f"today {clock}"
+    if days == -1:
+        return f"tomorrow {clock}"
     if 0 < days < 7:
         return f"{_DAYS[local.weekday()]} {clock}"
+    return f"{day(when, at, zone)} {clock}"
+
+
+def day(when: datetime, at: datetime, zone: tzinfo) -> str:
+    """The date of something, `2 Nov`, with the year when it is another one."""
+    local, present = when.astimezone(zone), at.astimezone(zone)
     year = "" if local.year == present.year else f" {local.year}"
-    return f"{local.day} {_MONTHS[local.month - 1]}{year} {clock}"
+    return f"{local.day} {_MONTHS[local.month - 1]}{year}"
 
 
 def brief(when: datetime, at: datetime, zone: tzinfo) -> str:

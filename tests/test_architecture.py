@@ -75,7 +75,7 @@ LATE_IMPORTS = {
 ALONE = {
     "sentry_sdk": "telemetry.py",
     "apscheduler": "scheduler.py",
-    "css_inline": "alerts/render.py",
+    "css_inline": "alerts/typesetting.py",
 }
 
 #: Packages that a declared one is made of.

@@ -1,59 +1,88 @@
-"""The headers of a mail about an incident: what threads it, what keeps auto-responders quiet, what people filter by.
+"""The headers of a mail: what threads it, what keeps auto-responders quiet, what people filter by.
 
 All are printable ASCII on one line, whatever the rules file says.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping
-from datetime import tzinfo
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
 from email.utils import format_datetime
 
+from sanityd.alerts import wording
 from sanityd.alerts.safe import ascii_line
-from sanityd.model import Alert, Reason
+from sanityd.model import Alert, Reason, Severity
 
 _SUBJECT = 120
+_HEADER = 200
+# Enough for any thread; some servers refuse longer headers.
+_MOST_ROOTS = 20
+_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 
 def subject(alert: Alert) -> str:
-    """State in front, no counts, and a tail that stays: `[ERROR] Every person has a mail (every-person-has-a-mail)`."""
-    state = "RESOLVED" if alert.reason is Reason.RESOLVED else alert.incident.severity.label.upper()
-    tail = f"({ascii_line(alert.rule.id, 80)})"
-    room = _SUBJECT - len(state) - len(tail) - 4
-    return f"[{state}] {ascii_line(alert.rule.title, room)} {tail}"
+    """State in front, no counts of rows, and a tail that stays: `[ERROR] Every person has a mail (has-a-mail)`."""
+    if len(alert.news) == 1 and alert.reason is not Reason.SUMMARY:
+        [news] = alert.news
+        mark = ", SYSTEMIC" if news.incident is not None and news.incident.systemic and news.incident.open else ""
+        state = f"{wording.state(news).word.upper()}{mark}"
+        if wording.is_about_source(news):
+            return f"[{state}] {ascii_line(wording.title(news), _SUBJECT - len(state) - 3)}"
+        tail = f"({ascii_line(news.rule.id, 80)})"
+        return f"[{state}] {ascii_line(news.rule.title, _SUBJECT - len(state) - len(tail) - 4)} {tail}"
+    ordered = wording.ordered(alert.news)
+    mark = ", SUMMARY" if alert.reason is Reason.SUMMARY else ""
+    titles = ", ".join(wording.title(news) for news in ordered[:10])
+    return ascii_line(
+        f"[{wording.state(ordered[0]).word.upper()}{mark}] {wording.how_many(ordered)}: {titles}", _SUBJECT
+    )
 
 
-def message_id(alert: Alert, recipient: str, instance: str) -> str:
-    """The same for the same news to the same recipient, so that a mail that is sent twice can be told to be one.
-
-    The first mail of an incident carries the root id, which all later ones refer to.
-    """
-    return f"<{alert.reason.value}.{alert.key[:32]}@{_domain(instance)}>"
-
-
-def root_id(alert: Alert, recipient: str, instance: str) -> str:
-    """The id of the thread. It differs per recipient, as each gets a mail of their own."""
-    identity = json.dumps([alert.incident.id, alert.channel, recipient])
-    return f"<incident.{hashlib.sha256(identity.encode()).hexdigest()[:32]}@{_domain(instance)}>"
+def message_id(reason: Reason, key: str, instance: str) -> str:
+    """The same for the same news to the same recipient, so that a mail that is sent twice can be told to be one."""
+    if not re.fullmatch(r"[0-9a-f]{32,}", key):
+        key = hashlib.sha256(key.encode(errors="replace")).hexdigest()
+    return f"<{reason.value}.{key[:32]}@{_domain(instance)}>"
 
 
-def headers(alert: Alert, recipient: str, zone: tzinfo, instance: str) -> Mapping[str, str]:
+def headers(alert: Alert, zone: tzinfo, instance: str) -> Mapping[str, str]:
     """All but Subject, Message-ID, From and To."""
+    about = [news.incident for news in alert.news if news.incident is not None]
+    severity = max((incident.severity for incident in about), default=Severity.INFO)
+    roots = [news.told.root for news in alert.news if news.told is not None]
     fields = {
-        "Date": format_datetime(alert.at.astimezone(zone)),
+        **common(alert.at, zone, instance, alert.reason),
+        "X-Sanityd-Rule": _several(news.rule.id for news in alert.news),
+        "X-Sanityd-Incident": _several(incident.id for incident in about),
+        "X-Sanityd-Severity": severity.label,
+        **_thread(roots),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def common(at: datetime, zone: tzinfo, instance: str, reason: Reason) -> dict[str, str]:
+    """What every mail has."""
+    return {
+        "Date": format_datetime(at.astimezone(zone)),
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "OOF, AutoReply",
         "List-Id": f"sanityd alerts <alerts.{_domain(instance)}>",
-        "X-Sanityd-Rule": ascii_line(alert.rule.id, 200),
-        "X-Sanityd-Incident": ascii_line(alert.incident.id, 100),
-        "X-Sanityd-Event": alert.reason.value,
-        "X-Sanityd-Severity": alert.incident.severity.label,
+        "X-Sanityd-Event": reason.value,
     }
-    if alert.told is not None:
-        root = alert.told.root
-        fields |= {"In-Reply-To": root, "References": root}
-    return fields
+
+
+def _thread(roots: Iterable[str]) -> dict[str, str]:
+    """What the mail continues: several threads may end in one mail."""
+    known = list(dict.fromkeys(root for root in roots if _ID.fullmatch(root) and len(root) <= _HEADER))[:_MOST_ROOTS]
+    return {"In-Reply-To": known[0], "References": " ".join(known)} if known else {}
+
+
+def _several(names: Iterable[str]) -> str:
+    """As many names as a header has room for, each whole."""
+    plain = list(dict.fromkeys(ascii_line(name, _HEADER) for name in names))
+    while len(plain) > 1 and len(", ".join(plain)) > _HEADER:
+        plain.pop()
+    return ", ".join(name for name in plain if name)
 
 
 def _domain(instance: str) -> str:

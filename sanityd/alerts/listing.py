@@ -10,13 +10,17 @@ from sanityd.model import Tracked
 
 # A mail is read on a phone: what goes beyond these columns stands in one cell.
 _COLUMNS = 4
-# All values of a mail together, so that even the worst of them stays below the size at which mails are cut.
-_BUDGET = 6_000
+#: All values of a mail together, so that even the worst of them stays below the size at which mails are cut.
+BUDGET = 6_000
+_NEW, _OLD = "new since the last mail", "known before"
+
+#: A row, and the name of the group that it stands in, if there are groups.
+Chosen = tuple[str, Tracked]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a text per column, what is wrong with it, and since when. `ages` opens a group: `newest` or `oldest`."""
+    """One row: a text per column, what is wrong with it, and since when. `ages` opens a group, as `newest`."""
 
     cells: tuple[str, ...]
     detail: str
@@ -38,21 +42,39 @@ class Listing:
         return any(line.detail for line in self.lines)
 
 
-def listing(
-    rows: Sequence[Tracked], total: int, key: Sequence[str], most: int, *, at: datetime, zone: tzinfo
-) -> Listing:
+def choose(rows: Sequence[Tracked], most: int, told: datetime | None = None) -> tuple[Chosen, ...]:
     """At most so many of `rows` (given oldest first): if there are more, two newest for each of the oldest.
 
-    Parameters: `total` counts all violations, also those not in `rows`; `key` is the order of the key's columns.
+    Parameters: `told` is when the reader was told last: then what is new since stands first.
     """
-    chosen = [("", row) for row in rows]
-    if len(rows) > most:
-        oldest = most // 3
-        newest = list(reversed(rows))[: most - oldest]
-        chosen = [("newest", row) for row in newest] + [("oldest", row) for row in rows[:oldest]]
+    new = [row for row in rows if told is not None and row.first_seen > told]
+    if new:
+        fresh = [(_NEW, row) for row in list(reversed(new))[:most]]
+        return (*fresh, *((_OLD, row) for row in rows[: min(most - len(fresh), len(rows) - len(new))]))
+    if len(rows) <= most:
+        return tuple(("", row) for row in rows)
+    oldest = most // 3
+    newest = list(reversed(rows))[: most - oldest]
+    return (*(("newest", row) for row in newest), *(("oldest", row) for row in rows[:oldest]))
+
+
+def listing(
+    chosen: Sequence[Chosen],
+    total: int,
+    key: Sequence[str],
+    *,
+    at: datetime,
+    zone: tzinfo,
+    budget: int = BUDGET,
+) -> Listing:
+    """The chosen rows as texts.
+
+    Parameters: `total` counts all violations, also those not listed; `key` is the order of the key's columns; `budget`
+    is how many characters all values may have.
+    """
     names = _names([row for _, row in chosen], key)
     # One more than there are columns, for the words on what is wrong.
-    limit = max(20, min(LIMIT, _BUDGET // (max(len(chosen), 1) * (min(len(names), _COLUMNS) + 1))))
+    limit = max(20, min(LIMIT, budget // (max(len(chosen), 1) * (min(len(names), _COLUMNS) + 1))))
     lines = []
     group = ""
     for ages, row in chosen:

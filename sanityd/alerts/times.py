@@ -14,12 +14,14 @@ _MINUTE = timedelta(minutes=1)
 
 
 def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
-    """When something was, seen from `at`: the weekday within the last six days, else the date."""
+    """When something was or will be, seen from `at`: the weekday within the last six days, else the date."""
     local, present = when.astimezone(zone), at.astimezone(zone)
     clock = f"{local:%H:%M}"
     days = (present.date() - local.date()).days
     if days == 0:
         return f"today {clock}"
+    if days == -1:
+        return f"tomorrow {clock}"
     if 0 < days < 7:
         return f"{_DAYS[local.weekday()]} {clock}"
     return f"{day(when, at, zone)} {clock}"

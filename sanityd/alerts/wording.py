@@ -1,35 +1,199 @@
 """The sentences of a mail: numbers first, singular and plural right, and never more than a run saw. Pure."""
 
-from collections.abc import Mapping
-from datetime import timedelta, tzinfo
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 
 from sanityd.alerts.safe import escaped
-from sanityd.alerts.times import brief, length, moment
-from sanityd.model import Alert, Change, Fate, Incident, Reason, Told
+from sanityd.alerts.times import brief, day, length, moment
+from sanityd.model import Alert, Cause, Change, Disposition, Fate, Incident, News, Reason, Severity, Stance
 
 _REPAIRS = {Fate.FIXED: "repaired", Fate.ROW_GONE: "deleted"}
 _DEPARTURES = {Fate.LEFT_SCOPE: "no longer concerned by the rule", Fate.NOT_RETURNED: "no longer found"}
 _UNSEEN = {Fate.RULE_CHANGED: "the rule was changed", Fate.RULE_REMOVED: "the rule left the rules file"}
+_DECISIONS = {
+    Stance.ACKNOWLEDGED: "acknowledgement",
+    Stance.SNOOZED: "snooze",
+    Stance.ACCEPTED: "acceptance",
+    Stance.CLOSED: "closing",
+}
+#: Reasons that are about the rule itself, and the words if nobody said more.
+ABOUT_NOISE = {
+    Reason.NOTICE: "this rule will become a warning",
+    Reason.DOWNGRADED: "this rule counts as less than it is declared as",
+    Reason.RESTORED: "this rule counts as it is declared again",
+    Reason.FLAPPING: "this rule comes and goes",
+    Reason.CALM: "this rule is calm again",
+}
+_COUNTABLE = ("error", "warning", "info")
+_TOGETHER = {
+    Reason.OPENED: ("is violated", "are violated"),
+    Reason.ESCALATED: ("got worse", "got worse"),
+    Reason.UPDATED: ("found new rows", "found new rows"),
+    Reason.REMINDER: ("is still violated", "are still violated"),
+    Reason.SOURCE_DOWN: ("does not answer", "do not answer"),
+    Reason.ERRORED: ("can't be checked", "can't be checked"),
+    Reason.NOTICE: ("will become a warning", "will become warnings"),
+    Reason.DOWNGRADED: ("counts for less", "count for less"),
+    Reason.RESTORED: ("counts as declared again", "count as declared again"),
+    Reason.FLAPPING: ("comes and goes", "come and go"),
+    Reason.CALM: ("is calm again", "are calm again"),
+}
 
 
-def headline(alert: Alert) -> str:
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands in front of everything: a word, the colour that goes with it, and how early it is listed."""
+
+    word: str
+    #: `critical`, `error`, `warning`, `info`, `blind` or `resolved`.
+    tone: str
+    weight: float
+
+
+def state(news: News) -> State:
+    """The state that one piece of news tells of. What is closed unseen, or is only seen again, is never `resolved`."""
+    incident = news.incident
+    if news.reason in ABOUT_NOISE or incident is None:
+        return State(news.reason.value.replace("_", " "), "info", 0.5)
+    blind = incident.cause is not Cause.VIOLATED
+    if incident.open and blind:
+        return State("not checked" if incident.cause is Cause.ERRORED else "source down", "blind", 2.5)
+    if incident.open:
+        return State(incident.severity.label, incident.severity.label, incident.severity)
+    if blind:
+        return State("checked again" if incident.cause is Cause.ERRORED else "answers again", "resolved", 0)
+    return State("closed", "info", 0) if unseen(incident.fates) else State("resolved", "resolved", 0)
+
+
+def ordered(news: Sequence[News]) -> list[News]:
+    """The worst first, otherwise as they came."""
+    return sorted(news, key=lambda one: -state(one).weight)
+
+
+def is_about_source(news: News) -> bool:
+    """Whether it belongs to a source and to no rule."""
+    return news.incident is not None and news.incident.cause is Cause.SOURCE_DOWN
+
+
+def title(news: News) -> str:
+    """The rule's title, or which source it is."""
+    if is_about_source(news):
+        return escaped(f"Source {news.rule.source or (news.incident.source if news.incident else '')}")
+    return escaped(news.rule.title)
+
+
+def how_many(news: Sequence[News]) -> str:
+    """`3 rules`, `2 sources`, or `5 incidents` when there are both."""
+    sources = sum(is_about_source(one) for one in news)
+    word = "rule" if not sources else "source" if sources == len(news) else "incident"
+    return f"{len(news):,} {word}{'' if len(news) == 1 else 's'}"
+
+
+def together(alert: Alert) -> str:
+    """The one sentence of a mail that tells of several incidents."""
+    count, single = how_many(alert.news), len(alert.news) == 1
+    if alert.reason in _TOGETHER:
+        words = _TOGETHER[alert.reason][not single]
+    elif alert.reason is Reason.RESOLVED:
+        words = _when_all_over(alert, single)
+    else:
+        words = "has news" if single else "have news"
+    return f"{count} {words}{_tally(alert.news)}."
+
+
+def _when_all_over(alert: Alert, single: bool) -> str:
+    """What can be said of several incidents that are over, which is less when one of them was closed unseen."""
+    words = {state(news).word for news in alert.news}
+    if words == {"resolved"}:
+        return "holds again" if single else "hold again"
+    if words == {"answers again"}:
+        return "answers again" if single else "answer again"
+    if words == {"checked again"}:
+        return "can be checked again"
+    return "is over" if single else "are over"
+
+
+def _tally(news: Sequence[News]) -> str:
+    words = Counter(state(one).word for one in ordered(news))
+    said = [f"{count:,} {word}{'s' if count > 1 and word in _COUNTABLE else ''}" for word, count in words.items()]
+    return f": {', '.join(said)}" if len(said) > 1 else ""
+
+
+def headline(news: News, at: datetime, zone: tzinfo) -> str:
     """The one sentence that matters, with a full stop."""
-    if alert.reason is Reason.RESOLVED:
-        return what_became(alert.incident.fates, alert.incident.violations)
-    known = alert.told.violations if alert.reason is Reason.ESCALATED and alert.told else None
-    before = "" if known in (None, alert.incident.violations) else f" ({known:,} at the last mail)"
-    return f"{escaped(alert.sentence, 500).rstrip('.')}{before}."
-
-
-def facts(alert: Alert, zone: tzinfo) -> list[str]:
-    """The sentences below it: since when, how it changed, and what the look at it covered."""
-    incident, at = alert.incident, alert.at
+    incident, reason = news.incident, news.reason
+    if reason is Reason.NOTICE and news.due is not None:
+        return f"This rule will become {_lower(incident)} {on(news.due, at, zone)}."
+    if reason in ABOUT_NOISE or incident is None:
+        return _sentence(news.noise or news.sentence or ABOUT_NOISE.get(reason, "this rule has news"))
     if not incident.open:
-        return [*_duration(incident, alert, zone), *_last_look(alert, zone)]
-    opened = moment(incident.opened_at, at, zone)
+        return _when_over(news, incident)
+    said = _sentence(news.sentence or f"{incident.violations:,} violations")
+    if reason is Reason.REMINDER:
+        return f"Still so after {length(at - incident.opened_at)}: {said}"
+    known = news.told.violations if reason is Reason.ESCALATED and news.told else None
+    if known in (None, incident.violations) or incident.cause is not Cause.VIOLATED:
+        return said
+    return f"{said.removesuffix('.')} ({known:,} at the last mail)."
+
+
+def _when_over(news: News, incident: Incident) -> str:
+    match incident.cause:
+        case Cause.ERRORED:
+            return "The rule can be checked again."
+        case Cause.SOURCE_DOWN:
+            return f"Source `{escaped(incident.source)}` answers again."
+    return what_became(incident.fates, incident.violations)
+
+
+def _lower(incident: Incident | None) -> str:
+    severity = incident.severity if incident is not None else Severity.ERROR
+    return "an error" if severity is Severity.CRITICAL else "a warning"
+
+
+def on(when: datetime, at: datetime, zone: tzinfo) -> str:
+    """A time to come, as it is said after a verb: `tomorrow 09:05`, `on 26 Nov 09:05`."""
+    said = moment(when, at, zone)
+    return said if said.startswith(("today", "tomorrow")) else f"on {said}"
+
+
+def _sentence(text: str) -> str:
+    """Words as they are said in the middle of something, as a sentence of their own."""
+    plain = escaped(" ".join(text.split()), 500).rstrip(".")
+    return f"{plain[:1].upper()}{plain[1:]}."
+
+
+def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
+    """The sentences below it: since when, how it changed, and what the look at it covered."""
+    incident = news.incident
+    if news.reason in ABOUT_NOISE or incident is None:
+        return _about_noise(news)
+    if not incident.open:
+        return [_duration(incident, at, zone), *_last_look(news, incident, at, zone)]
+    since = moment(incident.opened_at, at, zone)
+    if incident.cause is not Cause.VIOLATED:
+        return [f"Since {since}. That says nothing about the data: nothing is opened or resolved meanwhile."]
     age = at - incident.opened_at
-    ago = f", {length(age)} ago" if age.total_seconds() >= 60 else ""
-    return [f"First seen {opened}{ago}.", *_worse(alert.told, incident), *_changes(alert), _checked(alert, zone)]
+    ago = f", {length(age)} ago" if age >= timedelta(minutes=1) else ""
+    return [
+        *_systemic(incident),
+        f"First seen {since}{ago}.",
+        *_worse(news, incident),
+        *_decided(news, incident, at, zone),
+        *_fresh(news, at, zone),
+        *(() if news.reason is Reason.UPDATED else _changes(news)),
+        _checked(news, incident, at, zone),
+    ]
+
+
+def noise(news: News, command: str) -> str:
+    """The line that every mail of a rule has whose severity was changed; empty when it is said above already."""
+    if not news.noise or news.reason in ABOUT_NOISE:
+        return ""
+    said = _sentence(news.noise)
+    return said if "noise undo" in said else f"{said.removesuffix('.')}; undo: `{command}`."
 
 
 def what_became(fates: Mapping[Fate, int], remaining: int) -> str:
@@ -65,30 +229,90 @@ def _counted(fates: Mapping[Fate, int], words: Mapping[Fate, str], one: str, man
     return f"{total:,} {one if total == 1 else many} {' or '.join(parts)}."
 
 
-def _duration(incident: Incident, alert: Alert, zone: tzinfo) -> list[str]:
-    end = incident.resolved_at or alert.at
-    span = f"from {moment(incident.opened_at, alert.at, zone)} to {brief(end, alert.at, zone)}"
+def _about_noise(news: News) -> list[str]:
+    said = [_sentence(news.noise)] if news.reason is Reason.NOTICE and news.noise else []
+    match news.reason:
+        case Reason.NOTICE | Reason.DOWNGRADED:
+            said.append("It is checked and listed as before; only what it counts as changes.")
+        case Reason.RESTORED:
+            said.append("You are mailed of it as before.")
+        case Reason.FLAPPING:
+            said.append(
+                "It is quiet until it is calm. Its severity stays, and what is worse than before is told at once."
+            )
+        case Reason.CALM:
+            said.append("You are mailed of it as before.")
+    if news.sentence and news.incident is not None and news.incident.open:
+        said.append(f"Now: {_sentence(news.sentence)}")
+    return said
+
+
+def _duration(incident: Incident, at: datetime, zone: tzinfo) -> str:
+    end = incident.resolved_at or at
+    span = f"from {moment(incident.opened_at, at, zone)} to {brief(end, at, zone)}"
     lasted = end - incident.opened_at
-    return [f"It lasted {length(lasted) if lasted >= timedelta(seconds=1) else 'less than a second'}, {span}."]
+    return f"It lasted {length(lasted) if lasted >= timedelta(seconds=1) else 'less than a second'}, {span}."
 
 
-def _last_look(alert: Alert, zone: tzinfo) -> list[str]:
-    if unseen(alert.incident.fates):
+def _last_look(news: News, incident: Incident, at: datetime, zone: tzinfo) -> list[str]:
+    match incident.cause:
+        case Cause.SOURCE_DOWN:
+            return ["Its rules were not checked meanwhile; each is looked at anew before anything is told of it."]
+        case Cause.ERRORED:
+            return ["What it says about the data is told on its own, if there is anything to tell."]
+    return [] if unseen(incident.fates) else [_checked(news, incident, at, zone)]
+
+
+def _systemic(incident: Incident) -> list[str]:
+    if not incident.systemic:
         return []
-    return [_checked(alert, zone)]
+    return [f"One fault, not {incident.violations:,} cases: look for what broke them all at once."]
 
 
-def _worse(told: Told | None, incident: Incident) -> list[str]:
+def _worse(news: News, incident: Incident) -> list[str]:
+    told = news.told
     if told is None or told.severity == incident.severity:
         return []
     article = "an" if told.severity.label[0] in "aeiou" else "a"
     return [f"It was {article} {told.severity.label} at the last mail and is {incident.severity.label} now."]
 
 
-def _changes(alert: Alert) -> list[str]:
-    new, solved = alert.changes.get(Change.NEW, 0), alert.changes.get(Change.RESOLVED, 0)
-    back = alert.changes.get(Change.REGRESSED, 0)
-    if alert.reason is Reason.OPENED:
+def _decided(news: News, incident: Incident, at: datetime, zone: tzinfo) -> list[str]:
+    """What a human had decided, and why that holds no longer."""
+    decided = news.disposition
+    if decided is None:
+        return []
+    what, who = _DECISIONS[decided.stance], escaped(decided.author, 60)
+    if news.reason is Reason.REMINDER:
+        word = "was taken back" if decided.ended == "withdrawn" else "ended"
+        said = f"The {what} by {who} {word} {moment(decided.ended_at or decided.until, at, zone)}."
+    else:
+        said = f"This ends the {what} of {who} of {day(decided.at, at, zone)}: {_grown(decided, incident)}."
+    return [said, f"It was for this reason: {_sentence(decided.reason)}"] if decided.reason.strip() else [said]
+
+
+def _grown(decided: Disposition, incident: Incident) -> str:
+    if incident.severity > decided.severity:
+        return f"it is {incident.severity.label} now"
+    if incident.violations >= 2 * max(decided.violations, 1):
+        return "it has doubled since"
+    return "it has grown since"
+
+
+def _fresh(news: News, at: datetime, zone: tzinfo) -> list[str]:
+    """How many rows the reader does not know, for a mail that is about them."""
+    told = news.told.at if news.told else None
+    if news.reason is not Reason.UPDATED or told is None:
+        return []
+    count = sum(row.first_seen > told for row in news.rows)
+    least = "" if news.complete else "At least "
+    return [f"{least}{count:,} new since the last mail of {brief(told, at, zone)}."] if count else []
+
+
+def _changes(news: News) -> list[str]:
+    new, solved = news.changes.get(Change.NEW, 0), news.changes.get(Change.RESOLVED, 0)
+    back = news.changes.get(Change.REGRESSED, 0)
+    if news.reason is Reason.OPENED:
         return [f"{back:,} {'was' if back == 1 else 'were'} solved within the last week and came back."] if back else []
     parts = [
         f"{new:,} new" if new else "",
@@ -99,19 +323,21 @@ def _changes(alert: Alert) -> list[str]:
     return [f"Since the run before: {', '.join(said)}."] if said else []
 
 
-def _checked(alert: Alert, zone: tzinfo) -> str:
-    when = brief(alert.at, alert.at, zone)
-    if not alert.complete:
+def _checked(news: News, incident: Incident, at: datetime, zone: tzinfo) -> str:
+    when = brief(news.looked_at or at, at, zone)
+    if news.stale_since is not None:
+        return f"Not verified since {moment(news.stale_since, at, zone)}: this is what the look of {when} saw."
+    if not news.complete:
         return f"Checked {when}: the number is exact, but there are too many to follow each of them."
-    match alert.incident.checked:
+    match incident.checked:
         case None | 0:
             return f"Checked {when}, complete."
         case 1:
             return f"Checked {when}, the one row in scope was read."
         case count:
-            return f"Checked {when}, all {count:,} {_population(alert)} in scope were read."
+            return f"Checked {when}, all {count:,} {_population(news)} in scope were read."
 
 
-def _population(alert: Alert) -> str:
+def _population(news: News) -> str:
     """The table's own word, as in `1,000 people`, where there is a table."""
-    return escaped(alert.rule.table.rpartition(".")[2], 60) or "rows"
+    return escaped(news.rule.table.rpartition(".")[2], 60) or "rows"

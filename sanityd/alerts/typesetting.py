@@ -1,0 +1,181 @@
+"""Templates → text and HTML, in a sandbox; a team's own ones come first, and one that fails never loses a message.
+
+Each template is a file `NAME.html` or `NAME.txt`. It is given harmless words (`letter.py`), and HTML is escaped on top.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import css_inline
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+    UndefinedError,
+    nodes,
+    select_autoescape,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from sanityd import clock
+from sanityd.alerts import filters
+
+_log = logging.getLogger("sanityd.alerts")
+
+#: How long one template may take, and how much it may write.
+SECONDS, CHARACTERS = 5.0, 500_000
+_LEFT: ContextVar[float] = ContextVar("left")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a team's own template, and where; line 0 where that is not known."""
+
+    path: Path
+    line: int
+    message: str
+
+    @property
+    def note(self) -> str:
+        """The line in a mail that says so."""
+        place = f" at line {self.line}" if self.line else ""
+        return f"The team's own template {self.path.name} failed{place}; this is the built-in one."
+
+
+class TemplateFault(Exception):
+    """A team's own template can't be used."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class TooMuch(Exception):
+    """A template that takes or writes too much."""
+
+
+def typeset(name: str, words: Callable[[str], dict[str, object]], folder: Path | None) -> tuple[str, str]:
+    """A message as text and as HTML.
+
+    Parameters: `words` gives what the templates may use; it is handed the note of what went wrong with the team's own
+    templates in `folder`, for both parts to say.
+    """
+    if folder is None or not folder.is_dir():
+        return _text(name, words(""), None), _html(name, words(""), None)
+    faults: dict[str, Fault] = {}
+    for form in (_text, _html):
+        try:
+            form(name, words(""), folder)
+        except TemplateFault as error:
+            faults[form.__name__] = error.fault
+            _log.warning(
+                "%s:%d: %s; the built-in template is used", error.fault.path, error.fault.line, error.fault.message
+            )
+    note = " ".join(dict.fromkeys(fault.note for fault in faults.values()))
+    text, html = (form(name, words(note), None if form.__name__ in faults else folder) for form in (_text, _html))
+    return text, html
+
+
+def _text(name: str, words: dict[str, object], folder: Path | None) -> str:
+    text = press(f"{name}.txt", words, folder)
+    # Sections that are left out leave their distance behind.
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _html(name: str, words: dict[str, object], folder: Path | None) -> str:
+    return press(f"{name}.html", words, folder)
+
+
+def press(file: str, words: dict[str, object], folder: Path | None) -> str:
+    """One template with its words. Raises TemplateFault when one of the folder fails."""
+    try:
+        environment = _environment(folder)
+        _LEFT.set(clock.stopwatch() + SECONDS)
+        text = _collected(environment.get_template(file).generate(words))
+        if not text.strip():
+            raise TooMuch("it writes nothing")
+        return _inliner().inline(text) if file.endswith(".html") else text
+    # A template may fail in any way that Python can, and whatever it is, people must hear of the incident.
+    except Exception as error:
+        if folder is None:
+            raise
+        raise TemplateFault(_fault(error, folder, file)) from error
+
+
+def _collected(pieces: Any) -> str:
+    written: list[str] = []
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > CHARACTERS:
+            raise TooMuch(f"it writes more than {CHARACTERS:,} characters")
+        written.append(piece)
+    return "".join(written)
+
+
+def _fault(error: Exception, folder: Path, file: str) -> Fault:
+    """Where in the folder it failed. What an error says is only passed on where it can quote no value."""
+    path, line = folder / file, 0
+    if isinstance(error, TemplateSyntaxError):
+        return Fault(Path(error.filename) if error.filename else path, error.lineno, error.message or "wrong syntax")
+    trace = error.__traceback__
+    while trace is not None:
+        where = Path(trace.tb_frame.f_code.co_filename)
+        if where.parent == folder:
+            path, line = where, trace.tb_lineno
+        trace = trace.tb_next
+    if isinstance(error, UndefinedError | SecurityError | TooMuch):
+        return Fault(path, line, str(error))
+    return Fault(path, line, f"it can't be written ({type(error).__name__})")
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox in which each turn of a loop looks at the clock, so that no template runs for ever."""
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        for loop in list(source.find_all(nodes.For)):
+            tick = nodes.ExprStmt(nodes.Call(nodes.EnvironmentAttribute("tick"), [], [], None, None))
+            loop.body.insert(0, tick.set_lineno(loop.lineno))
+        return super()._generate(source, name, filename, defer_init)
+
+    def tick(self) -> None:
+        """Called in each turn of each loop."""
+        if clock.stopwatch() > _LEFT.get():
+            raise TooMuch(f"it takes longer than {SECONDS:.0f} seconds")
+
+
+@cache
+def _environment(folder: Path | None) -> _Environment:
+    ours: BaseLoader = PackageLoader("sanityd.alerts")
+    environment = _Environment(
+        loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "linked": filters.linked,
+        "coded": filters.coded,
+        "beside": filters.beside,
+        "filled": filters.filled,
+        "aligned": filters.aligned,
+    }
+    return environment
+
+
+@cache
+def _inliner() -> css_inline.CSSInliner:
+    # Media queries can't be inlined; they stay in the head, for dark mode and narrow screens.
+    return css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)

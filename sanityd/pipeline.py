@@ -53,7 +53,7 @@ class Result:
     incident: Incident | None = None
     #: Why each recipient is told, or isn't.
     reasons: tuple[Reason, ...] = ()
-    #: How many messages it put into the outbox.
+    #: How many messages it put into the outbox; one that tells of several rules counts for the first.
     queued: int = 0
 
     @property
@@ -163,7 +163,7 @@ def run_batch(
 def tell(rules: RuleSet, store: Store, at: datetime) -> int:
     """Say what time alone makes worth saying: reminders, what was held back. Returns how many messages that are."""
     with store.write() as memory:
-        return sum(one.queued for one in tell_all(memory, rules, at))
+        return sum(one.messages for one in tell_all(memory, rules, at))
 
 
 def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
@@ -283,7 +283,7 @@ def _tell(memory: Connection, rules: RuleSet, results: Sequence[Result], at: dat
                 result,
                 incident=next((one.incident for one in ours if one.incident.cause is Cause.VIOLATED), result.incident),
                 reasons=tuple(one.reason for one in ours) or result.reasons,
-                queued=sum(one.queued for one in ours),
+                queued=sum(one.messages for one in ours),
             )
         )
     return told

@@ -35,12 +35,16 @@ Who = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why one recipient hears of one incident, or doesn't, and whether a message was put into the outbox for it."""
+    """Why one recipient hears of one incident, or doesn't, and whether a message was put into the outbox for it.
+
+    `messages` is 1 for the first of those that share a message, so that messages can be counted.
+    """
 
     incident: Incident
     who: Who
     reason: Reason
     queued: bool = False
+    messages: int = 0
 
     @property
     def ear(self) -> Ear:
@@ -80,7 +84,8 @@ def tell(
                 sent |= {one.ear: one for one in together}
                 continue
             queued = _queue(reason, together, moment, wait, changes or {})
-            sent |= {one.ear: replace(one, queued=queued) for one in together}
+            for place, one in enumerate(together):
+                sent[one.ear] = replace(one, queued=queued, messages=int(queued and place == 0))
     told = [sent.get(one.ear, one) for one in decisions]
     _remember(moment, told)
     return told

@@ -31,7 +31,7 @@ def knows(
     **more: Any,
 ) -> Told:
     """What the recipient was told so long ago."""
-    return replace(told(count, severity, reason), at=AT - ago, **more)
+    return told(count, severity, reason=reason, at=AT - ago, **more)
 
 
 def reason(now: Incident, before: Told | None = None, *, settings: Settings = USUAL, **more: Any) -> Reason:

@@ -9,17 +9,15 @@ from tests.project import Project
 def test_the_story_finds_mails_and_resolves(project: Project, tmp_path: Path) -> None:
     answer = project.run("demo")
     assert (answer.code, answer.err) == (0, "")
-    subjects = re.findall(r"✉ to team@example.com: (\[\w+\]) .* \((.*)\)", answer.out)
+    subjects = re.findall(r"✉ to team@example.com: (\[\w+\]) (\w+ \w+)", answer.out)
     assert subjects == [
-        ("[ERROR]", "every-person-has-a-welcome-mail"),
-        ("[ERROR]", "no-duplicate-emails"),
-        ("[ERROR]", "nobody-gets-two-welcome-mails"),
-        ("[RESOLVED]", "every-person-has-a-welcome-mail"),
-        ("[RESOLVED]", "nobody-gets-two-welcome-mails"),
-        ("[RESOLVED]", "no-duplicate-emails"),
+        ("[ERROR]", "Every person"),
+        ("[ERROR]", "No duplicate"),
+        ("[ERROR]", "Nobody gets"),
+        ("[RESOLVED]", "3 rules"),
     ]
-    assert len(list((tmp_path / "sanityd-demo" / "mails").glob("*.eml"))) == 6
-    assert len(list((tmp_path / "sanityd-demo" / "mails").glob("*.html"))) == 6
+    assert len(list((tmp_path / "sanityd-demo" / "mails").glob("*.eml"))) == 4
+    assert len(list((tmp_path / "sanityd-demo" / "mails").glob("*.html"))) == 4
 
 
 def test_what_it_says_to_try_next_works(project: Project, tmp_path: Path) -> None:

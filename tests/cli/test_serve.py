@@ -13,7 +13,7 @@ import pytest
 from sanityd.demo.catcher import Catcher
 from tests.project import RULES, Project
 
-FAST = RULES.replace("notify: [team]", "notify: [team]\n  schedule: every 1s") + "\nalerts: {group_wait: 1s}\n"
+FAST = "alerts: {group_wait: 1s}\n" + RULES.replace("notify: [team]", "notify: [team]\n  schedule: every 1s")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Connection, inspect, make_url, text
 
 from sanityd.errors import StoreError
-from sanityd.store import migrate, rules_seen
+from sanityd.store import open as opening
+from sanityd.store import rules_seen
 from sanityd.store.open import HEAD, Store
 from sanityd.store.tables import metadata
 
@@ -232,12 +233,12 @@ def test_who_comes_while_a_store_is_being_made_waits_for_it(
     made = threading.Event()
 
     def slowly(connection: Connection) -> None:
-        migrate_now(connection)
+        make_now(connection)
         made.set()
         time.sleep(0.5)
 
-    migrate_now = migrate.upgrade
-    monkeypatch.setattr(migrate, "upgrade", slowly)
+    make_now = opening._make
+    monkeypatch.setattr(opening, "_make", slowly)
     first = threading.Thread(target=lambda: Store.open(url, tmp_path).close())
     first.start()
     assert made.wait(30)

@@ -1,0 +1,55 @@
+"""The nouns of sanityd: frozen, without behaviour of their own beyond what follows from their fields.
+
+Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where they meet.
+"""
+
+from sanityd.model.incidents import Cause, Disposition, Incident, Reason, Silence, Stance, Standing, Told, about_source
+from sanityd.model.looks import (
+    Change,
+    Fate,
+    Key,
+    Outcome,
+    Past,
+    Run,
+    Severity,
+    Tracked,
+    Transition,
+    Value,
+    Violation,
+    decode_values,
+    encode_values,
+    fingerprint,
+)
+from sanityd.model.messages import Alert, Claimed, Message, News, PastRun, RuleFacts
+
+__all__ = [
+    "Alert",
+    "Cause",
+    "Change",
+    "Claimed",
+    "Disposition",
+    "Fate",
+    "Incident",
+    "Key",
+    "Message",
+    "News",
+    "Outcome",
+    "Past",
+    "PastRun",
+    "Reason",
+    "RuleFacts",
+    "Run",
+    "Severity",
+    "Silence",
+    "Stance",
+    "Standing",
+    "Told",
+    "Tracked",
+    "Transition",
+    "Value",
+    "Violation",
+    "about_source",
+    "decode_values",
+    "encode_values",
+    "fingerprint",
+]

@@ -12,6 +12,8 @@ from sanityd.model import Tracked
 _COLUMNS = 4
 #: All values of a mail together, so that even the worst of them stays below the size at which mails are cut.
 BUDGET = 6_000
+# Of so few rows it is not worth telling new from old.
+_FEW = 3
 _NEW, _OLD = "new since the last mail", "known before"
 
 #: A row, and the name of the group that it stands in, if there are groups.
@@ -53,7 +55,7 @@ def choose(rows: Sequence[Tracked], most: int, told: datetime | None = None) -> 
         return (*fresh, *((_OLD, row) for row in rows[: min(most - len(fresh), len(rows) - len(new))]))
     if len(rows) <= most:
         return tuple(("", row) for row in rows)
-    oldest = most // 3
+    oldest = most // 3 if most > _FEW else 0
     newest = list(reversed(rows))[: most - oldest]
     return (*(("newest", row) for row in newest), *(("oldest", row) for row in rows[:oldest]))
 

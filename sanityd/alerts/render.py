@@ -15,7 +15,7 @@ from sanityd.alerts.typesetting import typeset
 from sanityd.model import Alert, Message, Reason
 
 
-def render(
+def render(  # noqa: PLR0913 (each is a choice of the team)
     alert: Alert,
     *,
     recipient: str,

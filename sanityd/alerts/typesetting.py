@@ -24,7 +24,8 @@ from jinja2 import (
     nodes,
     select_autoescape,
 )
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sanityd import clock
 from sanityd.alerts import filters

@@ -63,9 +63,15 @@ def incident(violations: int = 3, **changes: Any) -> Incident:
     return replace(made, **changes)
 
 
-def told(violations: int = 3, severity: Severity = Severity.ERROR, **changes: Any) -> Told:
-    """What the recipient knows since yesterday at this time."""
-    return replace(Told(Reason.OPENED, violations, severity, sequence=1, at=AT - hours(24), root=ROOT), **changes)
+def told(violations: int = 3, severity: Severity = Severity.ERROR, reason: Reason = Reason.OPENED) -> Told:
+    """What the recipient knows."""
+    return Told(reason, violations, severity)
+
+
+def knew(violations: int = 3, severity: Severity = Severity.ERROR, **changes: Any) -> Told:
+    """The same, by a mail of yesterday at this time."""
+    known = replace(told(violations, severity), sequence=1, at=AT - hours(24), root=ROOT)
+    return replace(known, **changes)
 
 
 def row(number: int, *, shown: Mapping[str, Value] | None = None, detail: str = "", ago: int = 0) -> Tracked:
@@ -143,7 +149,7 @@ def over(about: News, minutes: int = 70, **changes: Any) -> News:
     """The same, solved now."""
     assert about.incident is not None
     ended = replace(about.incident, violations=0, opened_at=AT - timedelta(minutes=minutes), resolved_at=AT, **changes)
-    return replace(about, reason=Reason.RESOLVED, incident=ended, rows=(), told=told())
+    return replace(about, reason=Reason.RESOLVED, incident=ended, rows=(), told=knew())
 
 
 MANY = tuple(row(number, ago=37 - number) for number in range(1, 38))
@@ -160,7 +166,7 @@ _ESCALATED = news(
     MANY,
     reason=Reason.ESCALATED,
     incident=incident(37, opened_at=AT - hours(25)),
-    told=told(12),
+    told=knew(12),
     changes={Change.NEW: 25, Change.ONGOING: 12, Change.RESOLVED: 1},
     history=_GREW,
 )
@@ -174,7 +180,7 @@ _SHARED = news(
 
 def _about_noise(reason: Reason, words: str, **changes: Any) -> News:
     return replace(
-        news(told=told(), history=past(0, 3, 0, 3, 0, 0, 3, 0, 3, 0, 0, 3, 0, 3)), reason=reason, noise=words, **changes
+        news(told=knew(), history=past(0, 3, 0, 3, 0, 0, 3, 0, 3, 0, 0, 3, 0, 3)), reason=reason, noise=words, **changes
     )
 
 
@@ -189,17 +195,17 @@ ALL: dict[str, Alert] = {
     "updated": opened(
         [row(1, ago=3000), row(2, ago=2900), row(3), row(4)],
         reason=Reason.UPDATED,
-        told=told(2),
+        told=knew(2),
         incident=incident(4, opened_at=AT - hours(50)),
         changes={Change.NEW: 2, Change.ONGOING: 2},
     ),
-    "reminder": opened(reason=Reason.REMINDER, told=told(), incident=incident(opened_at=AT - hours(25))),
+    "reminder": opened(reason=Reason.REMINDER, told=knew(), incident=incident(opened_at=AT - hours(25))),
     "reminder-decided": opened(
-        reason=Reason.REMINDER, told=told(), incident=incident(opened_at=AT - hours(500)), disposition=decided()
+        reason=Reason.REMINDER, told=knew(), incident=incident(opened_at=AT - hours(500)), disposition=decided()
     ),
     "reminder-stale": opened(
         reason=Reason.REMINDER,
-        told=told(),
+        told=knew(),
         incident=incident(opened_at=AT - hours(25)),
         stale_since=AT - hours(1),
         looked_at=AT - hours(2),

@@ -3,41 +3,34 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
 
-from sanityd.model import Change, Fate, Key, Outcome, Reason, RuleFacts, Severity, Tracked
-from tests.alerts.hostile import HOSTILE
-from tests.alerts.samples import AT, RULE, incident, mail, opened, past, row, told
+from sanityd.alerts.letter import MOST_PARTS
+from sanityd.model import Change, Fate, News, Outcome, Reason, RuleFacts, Severity, Tracked
+from tests.alerts.page import Page
+from tests.alerts.samples import (
+    ALL,
+    AT,
+    MANY,
+    RULE,
+    alert,
+    hours,
+    incident,
+    knew,
+    mail,
+    news,
+    opened,
+    over,
+    past,
+    row,
+    told,
+)
 
-MANY = [row(number, ago=37 - number) for number in range(1, 38)]
 
-
-class Page(HTMLParser):
-    """The tags and the visible text of an HTML mail."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._hidden = 0
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._hidden += tag in ("style", "title")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("style", "title")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden and data.strip():
-            self.words.append(data.strip())
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
+def words(name: str) -> str:
+    """The text of a mail on one line."""
+    return " ".join(mail(ALL[name]).text.split())
 
 
 def test_the_text_is_the_one_of_the_design() -> None:
@@ -58,7 +51,8 @@ def test_the_text_is_the_one_of_the_design() -> None:
         "\n"
         "LOOK YOURSELF    sanityd try every-person-has-a-welcome-mail\n"
         "                 (rules.yaml:21, revision 4f2c9e1)\n"
-        "NEXT             You hear again when it doubles or is solved.\n"
+        'QUIETEN IT       sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"\n'
+        "NEXT             You hear again when it doubles, is solved, or tomorrow 09:05.\n"
         "\n"
         "You get this because the rule notifies `team-mail`. sanityd prod, 0.1.0,\n"
         "Europe/Berlin.\n"
@@ -73,7 +67,9 @@ def test_the_html_says_the_same_in_the_same_order() -> None:
         "WHY IT MATTERS", "Without it people never", "WHAT TO DO", "https://wiki.example.com/runbooks/welcome-mail",
         "OWNER", "payments", "WHICH ONES", "id since", "7 09:05", "77 09:05", "777 09:05", "LAST 14 RUNS", "0 0 0",
         "LOOK YOURSELF", "sanityd try every-person-has-a-welcome-mail", "rules.yaml:21, revision 4f2c9e1",
-        "NEXT", "You hear again when it doubles or is solved.", "You get this because the rule notifies team-mail.",
+        "QUIETEN IT", 'sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"',
+        "NEXT", "You hear again when it doubles, is solved, or tomorrow 09:05.",
+        "You get this because the rule notifies team-mail .",
     ]  # fmt: skip
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
@@ -103,14 +99,14 @@ def test_fifteen_rows_are_all_listed_oldest_first() -> None:
 
 
 def test_an_escalation_says_what_was_known_and_what_is_new() -> None:
-    alert = opened(
+    about = opened(
         MANY,
         reason=Reason.ESCALATED,
         incident=incident(37, severity=Severity.CRITICAL, opened_at=AT - timedelta(hours=25)),
         told=told(12),
         changes={Change.NEW: 25, Change.ONGOING: 12, Change.RESOLVED: 1},
     )
-    text = " ".join(mail(alert).text.split())
+    text = " ".join(mail(about).text.split())
     assert text.startswith("37 of 1,000 people have no sent welcome mail (12 at the last mail).")
     assert "First seen Sun 08:05, 25 h ago. It was an error at the last mail and is critical now." in text
     assert "Since the run before: 25 new, 1 solved." in text
@@ -127,122 +123,30 @@ def test_rows_that_came_back_are_said_to() -> None:
     assert "1 was solved within the last week and came back." in " ".join(text.split())
 
 
-RESOLVED = opened(
-    [],
-    reason=Reason.RESOLVED,
-    incident=incident(0, opened_at=AT - timedelta(minutes=70), resolved_at=AT, fates={Fate.FIXED: 2, Fate.ROW_GONE: 1}),
-    told=told(3),
-)
-
-
 def test_a_resolved_mail_says_what_became_of_each_and_how_long_it_took() -> None:
-    text = " ".join(mail(RESOLVED).text.split())
+    text = " ".join(mail(ALL["resolved"]).text.split())
     assert text.startswith("3 were repaired (2) or deleted (1). It lasted 1 h 10 min, from today 07:55 to 09:05.")
     assert "You hear again if it comes back." in text
     assert "WHY IT MATTERS" not in text
 
 
 def test_what_nobody_saw_is_not_called_checked_or_repaired() -> None:
-    closed = replace(RESOLVED, incident=replace(RESOLVED.incident, fates={Fate.RULE_REMOVED: 3}))
-    text = mail(closed).text
+    text = mail(alert(over(news(), fates={Fate.RULE_REMOVED: 3}))).text
     assert text.startswith("3 were not looked at again, because the rule left the rules file.")
     assert "Checked" not in text
     assert "repaired" not in text
     assert "You hear again" not in text
 
 
-def test_the_subject_has_the_state_in_front_and_a_tail_that_stays() -> None:
-    tail = "Every person has a welcome mail (every-person-has-a-welcome-mail)"
-    assert mail(opened()).subject == f"[ERROR] {tail}"
-    assert mail(opened(incident=incident(severity=Severity.CRITICAL))).subject == f"[CRITICAL] {tail}"
-    assert mail(RESOLVED).subject == f"[RESOLVED] {tail}"
-
-
-@pytest.mark.parametrize("title", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_subject_is_one_short_line_of_ascii(title: str) -> None:
-    subject = mail(opened(rule=replace(RULE, title=title, id="r" * 90))).subject
-    assert subject.isascii()
-    assert subject.isprintable()
-    assert len(subject) <= 120
-
-
-def test_later_mails_refer_to_the_first() -> None:
-    first = mail(opened())
-    second = mail(opened(reason=Reason.ESCALATED, told=told(1)))
-    third = mail(RESOLVED)
-    assert "References" not in first.headers
-    for later in (second, third):
-        assert later.headers["In-Reply-To"] == later.headers["References"] == first.message_id
-    assert len({first.message_id, second.message_id, third.message_id}) == 3
-
-
-def test_the_same_news_has_the_same_message_id_and_each_recipient_another() -> None:
-    assert mail(opened()).message_id == mail(opened(at=AT + timedelta(hours=1))).message_id
-    assert mail(opened()).message_id != mail(opened(), "other@example.com").message_id
-
-
-def test_the_headers_keep_auto_responders_quiet_and_filters_happy() -> None:
-    headers = mail(opened()).headers
-    assert dict(headers) == {
-        "Date": "Mon, 23 Nov 2026 09:05:00 +0100",
-        "Auto-Submitted": "auto-generated",
-        "X-Auto-Response-Suppress": "OOF, AutoReply",
-        "List-Id": "sanityd alerts <alerts.prod.sanityd>",
-        "X-Sanityd-Rule": RULE.id,
-        "X-Sanityd-Incident": "inc-1",
-        "X-Sanityd-Event": "opened",
-        "X-Sanityd-Severity": "error",
-    }
-
-
-def _hostile_row(value: str) -> Tracked:
-    key: Key = {"id": value}
-    return Tracked("print", key, True, AT, AT, shown={"name": value, value[:30]: 1}, detail=value)
-
-
-@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_values_arrive_as_text(value: str) -> None:
-    """Nothing that a row or a rule says becomes markup, a template, a control character or another header."""
-    rule = replace(RULE, title=value, why=value, fix=value, owner=value)
-    alert = opened([_hostile_row(value)], sentence=value or "x", rule=rule, channel=value)
-    harmless, message = Page(mail(opened([_hostile_row("v")], rule=RULE)).html), mail(alert)
-    page = Page(message.html)
-    assert all(line.isprintable() for line in message.text.splitlines())
-    assert all(line.isprintable() for line in message.html.splitlines())
-    assert all(header.isprintable() and header.isascii() for header in message.headers.values())
-    known = {tag for tag, _ in harmless.tags} | {"br"}
-    assert {tag for tag, _ in page.tags} <= known
-    attributes = {name for _, attrs in page.tags for name in attrs}
-    assert attributes <= {name for _, attrs in harmless.tags for name in attrs} | {"href"}
-    assert "49" not in page.text
-
-
-def test_a_hostile_value_can_still_be_recognised() -> None:
-    value = "<b>\x1b[1m{{ 7 }}\u202e\r\nBcc: x"
-    message = mail(opened([_hostile_row(value)]))
-    assert "<b>\\x1b[1m{{ 7 }}\\u202e\\r\\nBcc: x" in " ".join(message.text.split())
-    assert "<b>\\x1b[1m{{ 7 }}\\u202e\\r\\nBcc: x" in Page(message.html).text
-
-
-@pytest.mark.parametrize("value", ["&" * 5_000, "'\"<>" * 5_000, "\u202e" * 5_000, "漢" * 5_000, "x y" * 5_000])
-@pytest.mark.parametrize("columns", [1, 5, 40])
-def test_the_worst_mail_stays_below_the_size_at_which_mails_are_cut(value: str, columns: int) -> None:
-    shown = {f"{value[:100]}{number}": value for number in range(columns)}
-    rows = [replace(row(n, shown=shown, detail=value), key={f"{value[:100]}k": value, "n": n}) for n in range(40)]
-    rule = replace(RULE, title=value, why=value, fix=value, owner=value, location=value)
-    message = mail(opened(rows, 10**9, rule=rule, sentence=value, history=past(*[10**9] * 14), channel=value))
-    assert len(message.html.encode()) < 90_000
-
-
 def test_only_web_addresses_of_the_rule_become_links() -> None:
     rule = replace(RULE, fix="see https://wiki.example.com/a?b=c&d=e, or javascript:alert(1)")
-    page = Page(mail(opened([_hostile_row("https://evil.example/")], rule=rule)).html)
+    page = Page(mail(opened([row(1, shown={"name": "https://evil.example/"})], rule=rule)).html)
     assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == ["https://wiki.example.com/a?b=c&d=e"]
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
-    html = mail(opened(MANY)).html
-    assert not re.search(r"src=|url\(|@import|<link|<img|<script|<form|background=", html)
+    for about in ALL.values():
+        assert not re.search(r"src=|url\(|@import|<link|<img|<script|<form|background=", mail(about).html)
 
 
 def test_only_keys_and_shown_columns_leave() -> None:
@@ -277,3 +181,121 @@ def test_runs_that_could_not_look_have_letters_instead_of_bars() -> None:
     message = mail(opened(history=history))
     assert "LAST 4 RUNS      0 E – 3" in message.text
     assert len(re.findall(r'class="bar bar', message.html)) == 2
+
+
+def test_an_escalation_says_whose_decision_it_ends_and_why_it_was_made() -> None:
+    text = words("escalated-decided")
+    assert "This ends the acknowledgement of ana of 3 Nov: it has doubled since." in text
+    assert "It was for this reason: The supplier repairs it." in text
+
+
+def test_an_update_lists_what_is_new_before_what_was_known() -> None:
+    text = words("updated")
+    assert "2 new since the last mail of Sun 09:05." in text
+    assert text.index("new since the last mail: id 4") < text.index("known before: id 1")
+    assert "or when a reminder is due." in text
+
+
+def test_a_reminder_says_for_how_long_it_has_been_so_and_when_the_next_comes() -> None:
+    assert words("reminder").startswith("Still so after 25 h: 3 of 1,000 people have no sent welcome mail.")
+    assert "or on 25 Nov 09:05." in words("reminder")
+    last = opened(reason=Reason.REMINDER, told=knew(reminders=5), incident=incident(opened_at=AT - hours(500)))
+    assert "or on 30 Nov 09:05." in " ".join(mail(last).text.split())
+    assert "The acknowledgement by ana ended today 09:05." in words("reminder-decided")
+
+
+def test_what_could_not_be_verified_of_late_says_since_when() -> None:
+    text = words("reminder-stale")
+    assert "Not verified since today 08:05: this is what the look of 07:05 saw." in text
+    assert "were read" not in text
+
+
+def test_one_fault_that_broke_many_rows_is_called_one() -> None:
+    assert "One fault, not 40,000 cases: look for what broke them all at once." in words("opened-systemic")
+
+
+def test_a_rule_that_fails_says_what_to_do_about_it_and_where_it_stands() -> None:
+    text = words("errored")
+    assert text.startswith("This rule can't be checked: the table `app.mails` has no column `kind`. Since today 08:40.")
+    assert "WHAT TO DO Correct the rule, or add the column." in text
+    assert "(rules.yaml:21, revision 4f2c9e1)" in text
+    assert "wiki.example.com" not in text
+    assert "sanityd ack" not in text
+
+
+def test_what_can_be_checked_again_is_not_called_repaired() -> None:
+    assert words("resolved-errored").startswith("The rule can be checked again. It lasted 1 h 10 min")
+    for name in ("resolved-errored", "resolved-source"):
+        assert "repaired" not in words(name)
+        assert "Checked 09:05" not in words(name)
+
+
+def test_a_source_says_how_much_is_not_checked_and_what_follows_when_it_is_back() -> None:
+    assert words("source_down").startswith("`app` does not answer, so 9 rules are not checked: the server refused")
+    assert words("resolved-source").startswith("Source `app` answers again. It lasted 1 h 10 min")
+    assert "Its rules were not checked meanwhile" in words("resolved-source")
+    assert "sanityd lint --connect" in words("source_down")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "command"),
+    [
+        ("notice", "This rule will become a warning on 26 Nov 09:05.", "STOP IT sanityd noise undo every-person"),
+        (
+            "downgraded",
+            "Declared error, now warning since 2 Nov: 14 mails, none acted on.",
+            "UNDO IT sanityd noise undo",
+        ),
+        ("restored", "Declared error counts again: 3 of 4 incidents were acted on.", "QUIETEN IT sanityd ack"),
+        ("flapping", "It came and went 9 times in its last 19 runs (score 45).", "QUIETEN IT sanityd ack"),
+        ("calm", "It came and went for 3 d, and is solved now (score 20).", "LOOK YOURSELF sanityd try"),
+    ],
+)
+def test_a_decision_about_noise_is_said_with_its_numbers_and_its_command(name: str, first: str, command: str) -> None:
+    assert words(name).startswith(first)
+    assert command in words(name)
+
+
+def test_every_mail_of_a_quietened_rule_says_so_and_how_to_undo_it() -> None:
+    line = "Declared critical, now error since 2 Nov: 14 mails, none acted on; undo: `sanityd noise undo every-person"
+    assert line in words("opened-downgraded-once")
+    assert line.replace("`", "") in Page(mail(ALL["opened-downgraded-once"]).html).text
+
+
+def test_several_incidents_share_a_mail_the_worst_first() -> None:
+    text = words("opened-several")
+    assert text.startswith("3 rules are violated: 1 critical, 2 errors. CRITICAL No two people share an address")
+    assert text.count("sanityd ack") == 3
+    assert "and 34 more: `sanityd show third`" in text
+
+
+def test_a_summary_says_the_state_of_each() -> None:
+    text = words("summary")
+    assert text.startswith("5 incidents have news: 1 critical, 1 error, 1 source down, 1 not checked, 1 resolved.")
+    assert (
+        text.index("CRITICAL No two") < text.index("ERROR Every") < text.index("SOURCE DOWN") < text.index("RESOLVED")
+    )
+
+
+def test_what_a_mail_has_no_room_for_is_counted() -> None:
+    assert f"and {40 - MOST_PARTS} more: `sanityd status`" in words("summary-huge")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_both_parts_say_the_same(name: str) -> None:
+    """Every word of the text is in the HTML; what tables say with columns, the text says with words of its own."""
+    message = mail(ALL[name])
+    page = re.sub(r"\W+", " ", Page(message.html).text).lower().split()
+    said = re.sub(r"\W+", " ", message.text).lower().split()
+    assert set(said) - set(page) <= {"since", "id", "name"} | set("e")
+    assert len(message.html.encode()) < 90_000
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.mails and reason is not Reason.DIGEST])
+@pytest.mark.parametrize("bare", [True, False])
+def test_every_reason_is_rendered_whatever_is_known(reason: Reason, bare: bool) -> None:
+    rule = RuleFacts("", "", "", "", "")
+    about = News(reason, rule) if bare else replace(news(), reason=reason, told=knew(0), looked_at=None, history=())
+    message = mail(alert(about, key=""))
+    assert message.text.strip()
+    assert message.subject

@@ -23,6 +23,7 @@ from sanityd.errors import SourceError
 from sanityd.model import (
     Cause,
     Change,
+    Disposition,
     Incident,
     Key,
     Outcome,
@@ -36,7 +37,7 @@ from sanityd.model import (
 )
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.views import Views
-from sanityd.store import audit, incidents, outbox, rules_seen, runs, standings, suspects, violations
+from sanityd.store import audit, dispositions, incidents, outbox, rules_seen, runs, standings, suspects, violations
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
 from sanityd.telling import noise as quietening
@@ -55,6 +56,10 @@ class Result:
     reasons: tuple[Reason, ...] = ()
     #: How many messages it put into the outbox; one that tells of several rules counts for the first.
     queued: int = 0
+    #: What somebody decided about it, if that holds.
+    disposition: Disposition | None = None
+    #: Why it counts as less than it was declared, if it does.
+    downgraded: str = ""
 
     @property
     def severity(self) -> Severity | None:
@@ -275,13 +280,18 @@ def _tell(memory: Connection, rules: RuleSet, results: Sequence[Result], at: dat
     """Let everybody know what there is to know, and each result why."""
     changes = {result.rule.id: result.changes for result in results}
     decisions = tell_all(memory, rules, at, wait=wait, changes=changes)
+    holding = {one.incident: one for one in dispositions.in_force(memory)}
+    lowered = {rule: one.sentence for rule, one in standings.all_of(memory).items() if one.steps}
     told = []
     for result in results:
         ours = [one for one in decisions if one.incident.rule == result.rule.id]
+        incident = next((one.incident for one in ours if one.incident.cause is Cause.VIOLATED), result.incident)
         told.append(
             replace(
                 result,
-                incident=next((one.incident for one in ours if one.incident.cause is Cause.VIOLATED), result.incident),
+                incident=incident,
+                disposition=holding.get(incident.id) if incident else None,
+                downgraded=lowered.get(result.rule.id, ""),
                 reasons=tuple(one.reason for one in ours) or result.reasons,
                 queued=sum(one.messages for one in ours),
             )

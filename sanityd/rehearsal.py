@@ -99,7 +99,8 @@ def _gone_through(rules: RuleSet, store: Store, since: datetime, seen: Callable[
         together: list[Run] = []
         for count, run in enumerate(runs.replayed(memory, list(rules.rules), since)):
             gone.runs[run.rule] += 1
-            if together and run.at > together[-1].at + _TOGETHER:
+            again = any(one.rule == run.rule for one in together)
+            if together and (again or run.at > together[-1].at + _TOGETHER):
                 rehearsal.see(together, together[-1].at)
                 together = []
             while acts and acts[0].at <= run.at:

@@ -38,6 +38,7 @@ ROOMS = {
     "lifecycle": "pure: what was known and what a run saw, to transitions",
     "store": "sanityd's own memory",
     "telling": "what is known, compared with what each recipient knows",
+    "acting": "what humans decide, with an author, a reason and an end",
     "pipeline": "one batch, end to end; read this first",
     "rehearsal": "the policies in virtual time: what would have been mailed",
     "scheduler": "when: jobs, signals, reload; knows nothing of checks or mail",
@@ -53,7 +54,8 @@ STRANGERS = {
     "store": {"sources", "checks", "alerts", "rules"},
     "lifecycle": {"sources", "checks", "alerts", "rules"},
     "telling": {"sources", "checks", "lifecycle"},
-    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "pipeline", "rehearsal"},
+    "acting": {"sources", "checks", "lifecycle"},
+    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "acting", "pipeline", "rehearsal"},
 }
 
 #: Where imports may stand inside functions, or be done by name, and why.

@@ -10,7 +10,7 @@ import click
 
 from sanityd import __version__
 
-#: Every command: the module it lives in, and the line `--help` shows for it.
+#: Every command: the module (and, if there are several in it, the function) it lives in, and its line in `--help`.
 COMMANDS = {
     "demo": ("demo", "See what sanityd does, in a minute, on a database of its own."),
     "init": ("init", "Write a first rules.yaml."),
@@ -21,6 +21,13 @@ COMMANDS = {
     "serve": ("serve", "Check the rules on their schedules, until stopped."),
     "status": ("status", "What is wrong, since when, and what is not known."),
     "show": ("show", "One rule or incident, with its rows."),
+    "history": ("history", "What happened, told as one story."),
+    "ack": ("act:ack", "Say that somebody is at it."),
+    "snooze": ("act:snooze", "Don't hear of it until then."),
+    "accept": ("act:accept", "Say that it may stay so: an incident, or single rows."),
+    "close": ("act:close", "Say how it was dealt with."),
+    "silence": ("silence", "Hear nothing of some rules for a while."),
+    "noise": ("noise", "Which rules cry wolf, and what is done about it."),
 }
 
 EXIT_RULES = 2
@@ -39,8 +46,8 @@ class Commands(click.Group):
         """The command, imported now."""
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"sanityd.cli.{COMMANDS[name][0]}")
-        command: click.Command = module.command
+        module, _, function = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"sanityd.cli.{module}"), function or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

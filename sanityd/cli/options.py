@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from sanityd.rules.rule import RuleSet
     from sanityd.store.open import Store
 
@@ -28,6 +30,18 @@ def open_store(rules: "RuleSet") -> "Store":
     from sanityd.store.open import Store
 
     return Store.open(os.environ.get("SANITYD_STATE") or rules.state, rules.folder)
+
+
+def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
+    """The rule (or `source:NAME`) that is meant by its id or by that of an incident. Raises a usage error."""
+    from sanityd.model import about_source
+    from sanityd.store import incidents
+
+    if (incident := incidents.get(memory, name)) is not None:
+        return incident.rule
+    if name in map(about_source, rules.sources):
+        return name
+    return str(rule_named(rules, name).id)
 
 
 def rule_named(rules: "RuleSet", name: str) -> Any:

@@ -176,6 +176,8 @@ def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
         return [_line(result, Text(_suspected(run)))]
     severity = result.severity
     word = Text(severity.label, style=screen.STYLES[severity]) if severity else Text("tolerated")
+    if result.downgraded:
+        word.append(f" ({visible(result.downgraded, 200)})")
     amount = Text(visible(rule.amount(run), limit=200))
     return [_line(result, amount, Text(_what_changed(result, at)), word), Text(f"   {_keys(result)}", style="dim")]
 
@@ -194,6 +196,8 @@ def _what_changed(result: Result, at: datetime) -> str:
     words = " · ".join(f"{count:,} {word}" for count, word in counts if count)
     if result.incident and result.incident.opened_at < at:
         words += f" since {screen.since(result.incident.opened_at, at)}"
+    if result.disposition:
+        words += f", {result.disposition.stance.value} by {visible(result.disposition.author)}"
     return words + (f" · {_suspected(result.run)}" if result.run.suspects else "")
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sanityd.alerts.safe import visible
-from sanityd.model import Severity, Value
+from sanityd.model import Disposition, Severity, Value
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -49,6 +49,22 @@ def since(moment: datetime, at: datetime) -> str:
     if days < 7:
         return local.strftime("%a %H:%M")
     return local.strftime("%-d %b") if local.year == today.year else local.strftime("%-d %b %Y")
+
+
+def until(moment: datetime, at: datetime) -> str:
+    """A time to come: `18:05`, `tomorrow 09:00`, `3 Dec 09:00`."""
+    local, today = moment.astimezone(), at.astimezone()
+    days = (local.date() - today.date()).days
+    if days < 2:
+        return local.strftime("tomorrow %H:%M" if days == 1 else "%H:%M")
+    return local.strftime("%-d %b %H:%M") if local.year == today.year else local.strftime("%-d %b %Y")
+
+
+def stance(one: Disposition, at: datetime) -> str:
+    """`acknowledged by ana until 3 Dec 09:00: looking at the queue`."""
+    by = f"{one.stance.value} by {visible(one.author)}"
+    word = f" as {one.resolution.replace('_', ' ')}" if one.resolution else ""
+    return f"{by}{word} until {until(one.until, at)}: {visible(one.reason, 80)}"
 
 
 def signed(sign: tuple[str, str], *parts: str | Text) -> Text:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.model import Incident
-    from sanityd.rules.rule import Rule
+    from sanityd.rules.rule import Rule, RuleSet
+    from sanityd.telling.state import Ear
 
 #: How many rows are shown unless `--all` asks for every one.
 ROWS = 50
@@ -27,7 +28,7 @@ def command(name: str, everything: bool, path: Path) -> None:
     """One rule or incident, with its rows."""
     from sanityd import clock
     from sanityd.cli import screen
-    from sanityd.cli.options import rule_named
+    from sanityd.cli.options import named
     from sanityd.rules.load import load
     from sanityd.store import incidents
 
@@ -36,12 +37,13 @@ def command(name: str, everything: bool, path: Path) -> None:
     try:
         with store.read() as memory:
             incident = incidents.get(memory, name)
-            rule = rules.rules.get(incident.rule) if incident else rule_named(rules, name)
-            incident = incident or incidents.open_for(memory, name)
+            rule_id = incident.rule if incident else named(rules, memory, name)
+            rule = rules.rules.get(rule_id)
+            incident = incident or incidents.open_for(memory, rule_id)
             if rule is not None:
                 _rule(console, rule)
             _incident(console, incident, at)
-            rule_id = incident.rule if incident else name
+            _told(console, memory, rules, rule_id, at)
             _rows(console, memory, rule_id, at, None if everything else ROWS)
             _runs(console, memory, rule_id, at)
     finally:
@@ -84,6 +86,37 @@ def _incident(console: Any, incident: "Incident | None", at: "datetime") -> None
         f"\nIncident {incident.id}: {word}, {incident.severity.label}, {incident.violations:,} rows, "
         f"since {screen.since(incident.opened_at, at)}, for {lasted}"
     )
+
+
+def _told(console: Any, memory: "Connection", rules: "RuleSet", rule: str, at: "datetime") -> None:
+    """What people decided, what the policies did, and for each recipient why they hear of it or don't."""
+    from sanityd.cli import screen
+    from sanityd.store import standings
+    from sanityd.telling import state
+
+    if sentence := standings.of_rule(memory, rule).sentence:
+        console.print(screen.signed(screen.MILD, sentence))
+    for one in state.open_now(memory, rules, at):
+        if one.incident.rule != rule:
+            continue
+        if one.incident.error:
+            console.print(screen.signed(screen.UNKNOWN, one.incident.error))
+        for note in [*one.notes, *([screen.stance(one.disposition, at)] if one.disposition else [])]:
+            console.print(screen.signed(screen.MILD, note))
+        for ear in one.ears:
+            console.print(f"  {_ear(ear, at)}", style="dim")
+
+
+def _ear(ear: "Ear", at: "datetime") -> str:
+    from sanityd.cli import screen
+
+    who = ear.recipient if ear.recipient == ear.channel else f"{ear.recipient} ({ear.channel})"
+    if ear.told is None or ear.told.at is None:
+        return f"{who}: not told: {ear.reason.value.replace('_', ' ')}" if ear.reason else f"{who}: not told yet"
+    told = f"{who}: `{ear.told.reason.value}` with {ear.told.violations:,} at {screen.since(ear.told.at, at)}"
+    if ear.reason and not ear.reason.mails and ear.reason.value != "known":
+        return f"{told}; quiet now: {ear.reason.value.replace('_', ' ')}"
+    return f"{told}; a reminder {screen.until(ear.reminder, at)}" if ear.reminder and ear.reminder > at else told
 
 
 def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: int | None) -> None:

@@ -30,6 +30,7 @@ def command(path: Path) -> None:
             _undelivered(console, memory, at)
             _unverified(console, memory, rules, at)
             _open(console, memory, rules, at)
+            _quiet(console, memory, rules, at)
             _holding(console, memory, rules, at)
     finally:
         store.close()
@@ -54,8 +55,13 @@ def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
 def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
     from sanityd.alerts.safe import visible
     from sanityd.cli import screen
-    from sanityd.store import runs
+    from sanityd.model import Cause
+    from sanityd.store import incidents, runs
 
+    for incident in incidents.list_open(memory):
+        if incident.cause is Cause.SOURCE_DOWN:
+            since = f"does not answer since {screen.since(incident.opened_at, at)}"
+            console.print(screen.signed(screen.UNKNOWN, f"{incident.rule}: {since}: {visible(incident.error, 400)}"))
     for rule in rules.enabled():
         last = runs.last(memory, rule.id)
         if last is None:
@@ -71,14 +77,16 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
 
     from sanityd.cli import screen
     from sanityd.durations import format_duration
-    from sanityd.store import incidents
+    from sanityd.model import Cause
+    from sanityd.telling import state
 
-    found = incidents.list_open(memory)
+    found = [one for one in state.open_now(memory, rules, at) if one.incident.cause is Cause.VIOLATED]
     if not found:
         console.print("No rule is violated, as far as is known.")
         return
-    grid = screen.table("rule", "severity", "rows", "since", "for", "incident")
-    for incident in sorted(found, key=lambda incident: (-incident.severity, incident.opened_at)):
+    grid = screen.table("rule", "severity", "rows", "since", "for", "incident", "")
+    for one in sorted(found, key=lambda one: (-one.incident.severity, one.incident.opened_at)):
+        incident = one.incident
         grid.add_row(
             incident.rule,
             Text(incident.severity.label, style=screen.STYLES[incident.severity]),
@@ -86,8 +94,33 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
             screen.since(incident.opened_at, at),
             format_duration(at - incident.opened_at),
             incident.id,
+            screen.stance(one.disposition, at) if one.disposition else "",
         )
     console.print(grid)
+    for one in found:
+        for sentence in one.notes:
+            console.print(screen.signed(screen.MILD, f"{one.incident.rule}: {sentence}"))
+
+
+def _quiet(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """What keeps mails away: silences, what comes and goes, what is downgraded or will be."""
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+    from sanityd.store import silences, standings
+
+    for one in silences.listed(memory, at):
+        about = " ".join(part for part in (one.rule, one.tag and f"tag {one.tag}", one.source) if part) or "everything"
+        until = f"until {screen.until(one.until, at)} by {visible(one.author)}: {visible(one.reason)}"
+        console.print(screen.signed(screen.MILD, f"silenced: {visible(about)} {until}"))
+    for rule, standing in standings.all_of(memory).items():
+        if standing.flapping_since:
+            comes = f"comes and goes since {screen.since(standing.flapping_since, at)}, so it is quiet"
+            console.print(screen.signed(screen.MILD, f"{rule}: {comes}"))
+        if standing.due:
+            undo = f"`sanityd noise undo {rule}` stops it"
+            console.print(screen.signed(screen.MILD, f"{rule}: downgraded {screen.until(standing.due, at)}; {undo}"))
+        elif standing.steps:
+            console.print(screen.signed(screen.MILD, f"{rule}: {standing.sentence}"))
 
 
 def _holding(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:

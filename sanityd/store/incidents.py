@@ -40,6 +40,12 @@ def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident
     return _all(connection, select(incidents).where(incidents.c.rule == rule, late))
 
 
+def rules_since(connection: Connection, since: datetime) -> list[str]:
+    """The rules (and `source:NAME`s) that had an incident at some time since then."""
+    late = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
+    return list(connection.execute(select(incidents.c.rule).where(late).distinct()).scalars())
+
+
 def resolved_since(connection: Connection, since: datetime) -> list[Incident]:
     """What ended since then."""
     return _all(connection, select(incidents).where(incidents.c.resolved_at >= since))

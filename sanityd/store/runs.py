@@ -86,6 +86,12 @@ def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]
     return tuple(PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found))
 
 
+def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
+    """How many runs of these rules there were since then."""
+    ours = and_(runs.c.rule.in_(rules), runs.c.at >= since)
+    return int(connection.execute(select(func.count()).select_from(runs).where(ours)).scalar_one())
+
+
 def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
     """Every run of these rules since then, in the order of time, without their rows; read as they are needed."""
     found = select(runs).where(runs.c.rule.in_(rules), runs.c.at >= since).order_by(runs.c.at, runs.c.id)
@@ -113,6 +119,11 @@ def looks(
     return [
         (row.at, row.violations, None if row.severity is None else Severity(row.severity)) for row in reversed(rows)
     ]
+
+
+def violations_at(connection: Connection, rule: str, at: datetime) -> int | None:
+    """How many violations the run of that time found; None when there was none then."""
+    return connection.execute(select(runs.c.violations).where(runs.c.rule == rule, runs.c.at == at)).scalars().first()
 
 
 def never_empty(connection: Connection, rule: str) -> bool:

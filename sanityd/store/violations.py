@@ -35,6 +35,12 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
     return sorted(rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()]))
 
 
+def all_rows(connection: Connection, rule: str) -> list[Tracked]:
+    """Every row that ever broke a rule, as far as it is remembered."""
+    found = select(violations).where(violations.c.rule == rule).order_by(violations.c.first_seen)
+    return [_tracked(row) for row in connection.execute(found).mappings()]
+
+
 def new_since(connection: Connection, rule: str, since: datetime) -> int:
     """How many of a rule's open violations were first seen after that."""
     late = and_(violations.c.rule == rule, violations.c.open, violations.c.first_seen > since)

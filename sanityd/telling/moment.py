@@ -58,12 +58,15 @@ class Background:
 class Moment:
     """The incidents of which there may be something to say, and all that decides whether there is.
 
-    Parameters: `at` is the moment; decisions of humans that have run out or are broken by then are ended.
+    Parameters: `at` is the moment; decisions of humans that have run out or are broken by then are ended, unless
+    somebody is only `asking`.
     """
 
-    def __init__(self, memory: Connection, rules: RuleSet, at: datetime) -> None:
+    def __init__(self, memory: Connection, rules: RuleSet, at: datetime, *, asking: bool = False) -> None:
         self.memory, self.rules, self.at = memory, rules, at
-        dispositions.expire(memory, at)
+        self._asking = asking
+        if not asking:
+            dispositions.expire(memory, at)
         self._accepted = dispositions.accepted(memory)
         self.standings = standings.all_of(memory)
         self.incidents = [self._as_it_counts(incident) for incident in incidents.unsettled(memory)]
@@ -94,6 +97,10 @@ class Moment:
         title = f"Source {incident.source}" if incident.cause is Cause.SOURCE_DOWN else incident.rule
         return RuleFacts(incident.rule, "source", incident.source, "", title, revision=self.rules.revision)
 
+    def disposition(self, incident: Incident) -> Disposition | None:
+        """What a human decided about it, if that holds."""
+        return self._in_force.get(incident.id)
+
     def lapsed(self, incident: Incident, heard: Heard) -> Disposition | None:
         """What a human had decided, if that ended since the recipient was told."""
         found = self._lapsed.get(incident.id)
@@ -123,7 +130,7 @@ class Moment:
             replaceable=heard.pending is not None,
             new_rows=violations.new_since(self.memory, incident.rule, told_at) if is_ripe and told_at else 0,
             verified=self.background(incident).stale_since is None,
-            disposition=self._in_force.get(incident.id),
+            disposition=self.disposition(incident),
             lapsed=self.lapsed(incident, heard),
             silenced=policy.is_silenced(self.facts(incident), self._silences, self.at),
             inhibited=rule is not None and bool(self.inhibiting.intersection(rule.depends_on)),
@@ -152,13 +159,20 @@ class Moment:
             incident = by_id.get(one.incident)
             if incident is None:
                 continue
-            if not incident.open:
-                dispositions.end(self.memory, [one.id], "resolved", self.at)
-            elif policy.breaks(one, incident.violations, incident.severity):
-                dispositions.end(self.memory, [one.id], "broken", self.at)
-            else:
+            ended = self._end_of(one, incident)
+            if ended is None:
                 holding[one.incident] = one
+            elif not self._asking:
+                dispositions.end(self.memory, [one.id], ended, self.at)
         return holding
+
+    def _end_of(self, one: Disposition, incident: Incident) -> str | None:
+        """Why a decision does not hold any more; None when it does."""
+        if one.until <= self.at:
+            return "expired"
+        if not incident.open:
+            return "resolved"
+        return "broken" if policy.breaks(one, incident.violations, incident.severity) else None
 
 
 def sentence(moment: Moment, incident: Incident) -> str:

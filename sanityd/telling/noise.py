@@ -1,11 +1,13 @@
 """A rule's own history as the policy of noise wants it, what that policy decides, and who is told of it."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from sanityd.alerts import noise, policy
-from sanityd.alerts.noise import Episode, Look, Record, Sent, Verdict
+from sanityd.alerts.noise import Episode, Look, Record, Sent, Verdict, effective
+from sanityd.alerts.times import day
 from sanityd.model import Alert, Cause, Disposition, Incident, News, Reason, Severity, Standing
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import audit, dispositions, hearing, incidents, rules_seen, runs, standings
@@ -34,6 +36,46 @@ def record_of(memory: Connection, rules: RuleSet, rule: Rule, standing: Standing
         episodes=[_episode(one, rule, acts) for one in found],
         looks=[Look(when, count, severity) for when, count, severity in looks],
         mode=rule.noise,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How noisy one rule is, for people."""
+
+    rule: str
+    declared: Severity
+    effective: Severity
+    standing: Standing
+    #: Mails in the window of the policy, and those that somebody acted upon.
+    sent: int
+    acted: int
+    score: float
+    #: What was decided, and what people might do.
+    sentences: tuple[str, ...]
+    #: Every number with what it is compared with.
+    explained: tuple[str, ...]
+
+
+def profile(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Profile:
+    """What the policy knows and thinks of a rule; nothing is decided."""
+    standing, settings = standings.of_rule(memory, rule.id), rules.alerts
+    record = record_of(memory, rules, rule, standing, at)
+    late = [one for one in record.sent if one.at >= at - settings.noise.window]
+    acted = {one.incident for one in record.episodes if one.acted}
+    decided = [standing.sentence] if standing.steps else []
+    if standing.due:
+        decided.append(f"it will be downgraded on {day(standing.due, at, settings.zone)}, unless somebody acts")
+    return Profile(
+        rule=rule.id,
+        declared=record.declared,
+        effective=effective(record.declared, standing.steps),
+        standing=standing,
+        sent=len(late),
+        acted=sum(one.incident in acted for one in late),
+        score=noise.flap_score(record.looks, settings.flapping.window),
+        sentences=(*decided, *noise.advice(record, standing, settings, at)),
+        explained=tuple(noise.explain(record, standing, settings, at)),
     )
 
 

@@ -128,7 +128,7 @@ def test_explain_tells_why_there_is_none_and_what_was_decided() -> None:
     standing = Standing(noticed_at=ago(1), due=AT + 2 * DAY, locked_until=AT + DAY, restored_at=ago(3), since=ago(9))
     text = "\n".join(explain(record(), standing, SETTINGS, AT))
     assert "notice: Sun 08:05, due 25 Nov 08:05" in text
-    assert "no downgrade before: 24 Nov 08:05, by a human's undo" in text
+    assert "no downgrade before: tomorrow 08:05, by a human's undo" in text
     assert "last end of a downgrade: Fri 08:05, mails until then don't count" in text
     assert "none now, as undone by a human: not before 24 Nov" in text
     cooling = explain(record(), Standing(since=ago(9)), SETTINGS, AT)

@@ -31,7 +31,7 @@ def knows(
     **more: Any,
 ) -> Told:
     """What the recipient was told so long ago."""
-    return told(count, severity, reason=reason, at=AT - ago, **more)
+    return replace(told(count, severity, reason), sequence=1, at=AT - ago, **more)
 
 
 def reason(now: Incident, before: Told | None = None, *, settings: Settings = USUAL, **more: Any) -> Reason:

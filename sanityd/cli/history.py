@@ -1,0 +1,63 @@
+"""`sanityd history`: what happened, told as one story."""
+
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from sanityd.cli.act import Length, key_of
+from sanityd.cli.options import open_store, rules_option
+
+USUAL = timedelta(days=30)
+
+
+@click.command("history")
+@click.argument("name", required=False, metavar="[RULE]")
+@click.option("--row", metavar="KEY=VALUE[,…]", help="The life of one row of the rule.")
+@click.option("--since", type=Length(), default=USUAL, show_default="30d", help="How far back.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@rules_option
+def command(name: str | None, row: str | None, since: timedelta, form: str, path: Path) -> None:
+    """What happened: incidents, what people decided, what was mailed to whom, what became of rows."""
+    from sanityd import clock
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+    from sanityd.cli.options import named
+    from sanityd.rules.load import load
+    from sanityd.telling import history
+
+    rules = load(path, need_secrets=False)
+    store, at = open_store(rules), clock.now()
+    try:
+        with store.read() as memory:
+            rule = named(rules, memory, name) if name is not None else None
+            if row is not None:
+                if rule is None:
+                    raise click.UsageError("name the rule of the row: `sanityd history RULE --row id=7`")
+                events = history.life(memory, rule, key_of(row))
+            else:
+                events = history.story(memory, rule, at - since)
+    finally:
+        store.close()
+    if form == "json":
+        told = [
+            {"at": one.at.isoformat(), "rule": one.rule, "what": one.what, "who": one.who, "detail": one.detail}
+            for one in events
+        ]
+        json.dump(told, sys.stdout)
+        sys.stdout.write("\n")
+        return
+    console = screen.console()
+    if not events:
+        console.print("Nothing happened in that time.")
+        return
+    grid = screen.table("when", *["rule"] * (rule is None), "what", "who", "")
+    for one in events:
+        where = [one.rule] * (rule is None)
+        grid.add_row(
+            screen.since(one.at, at), *where, visible(one.what, 400), visible(one.who) if one.who else "",
+            visible(one.detail, 400) if one.detail else "",
+        )  # fmt: skip
+    console.print(grid)

@@ -1,0 +1,113 @@
+"""What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what became of rows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from sanityd.model import Cause, Fate, Incident, Reason, Tracked
+from sanityd.store import audit, hearing, incidents, runs, violations
+
+_BEGINNINGS = {
+    Cause.VIOLATED: "violated{rows}, {0.declared.label}",
+    Cause.ERRORED: "can't be checked: {0.error}",
+    Cause.SOURCE_DOWN: "does not answer: {0.error}",
+}
+_ENDS = {
+    Cause.VIOLATED: "holds again{fates}",
+    Cause.ERRORED: "can be checked again",
+    Cause.SOURCE_DOWN: "answers again",
+}
+_FATES = {
+    Fate.FIXED: "repaired",
+    Fate.ROW_GONE: "deleted",
+    Fate.LEFT_SCOPE: "no longer in scope",
+    Fate.NOT_RETURNED: "no longer found",
+    Fate.RULE_REMOVED: "rule removed",
+    Fate.RULE_CHANGED: "rule changed",
+}
+_STATES = {
+    "sent": "delivered",
+    "pending": "waits",
+    "leased": "is being sent",
+    "uncertain": "may have arrived",
+    "dead": "given up",
+    "cancelled": "taken back, as it was over",
+    "superseded": "replaced by newer news",
+}
+#: Decisions that say nothing that the story doesn't say anyway.
+_DULL = {Reason.KNOWN, Reason.WAITING, Reason.UNKNOWN, Reason.NEVER_TOLD, Reason.MILD}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `who` is a human, a recipient, or nobody."""
+
+    at: datetime
+    rule: str
+    what: str
+    who: str = ""
+    detail: str = ""
+
+
+def story(memory: Connection, rule: str | None, since: datetime) -> list[Event]:
+    """What happened since then, oldest first; of one rule (or `source:NAME`), or of all."""
+    names = [rule] if rule is not None else incidents.rules_since(memory, since)
+    told = [event for name in names for event in _of(memory, name, since)]
+    return sorted(told, key=lambda event: event.at)
+
+
+def life(memory: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
+    """What is known of one row, by the text of its key."""
+    found = []
+    for row in violations.all_rows(memory, rule):
+        if {name: str(value) for name, value in row.key.items()} != dict(key):
+            continue
+        found.append(Event(row.first_seen, rule, "was first seen to violate the rule", detail=row.detail))
+        if row.resolved_at is not None:
+            found.append(Event(row.resolved_at, rule, _fate(row)))
+        else:
+            found.append(Event(row.last_seen, rule, "is still there"))
+    return found
+
+
+def _fate(row: Tracked) -> str:
+    return f"is no violation any more: {_FATES[row.fate]}" if row.fate else "is no violation any more"
+
+
+def _of(memory: Connection, rule: str, since: datetime) -> Iterator[Event]:
+    for incident in incidents.of_rule(memory, rule, since):
+        seen = runs.violations_at(memory, rule, incident.opened_at)
+        yield from _incident(incident, "" if seen is None else f": {seen:,} {'row' if seen == 1 else 'rows'}")
+    for message in hearing.of_rule(memory, rule, since):
+        when = message["ended_at"] or message["created_at"]
+        state = _STATES[message["state"]]
+        if message["state"] != "sent" and message["error"]:
+            state += f": {message['error']}"
+        yield Event(when, rule, f"mail `{message['said']}` {state}", message["recipient"])
+    for row in audit.of_rule(memory, rule):
+        if row["at"] < since or row["action"] in ("told", "closed") or _is_dull(row["action"], row["reason"]):
+            continue
+        detail = row["detail"]
+        if row["action"] == "judged":
+            yield Event(row["at"], rule, str(row["reason"]), detail=detail.get("sentence", ""))
+        elif row["action"] == "not told":
+            yield Event(row["at"], rule, f"not mailed: {row['reason']}", detail.get("recipient", ""))
+        else:
+            until = f" until {detail['until'][:16].replace('T', ' ')}" if "until" in detail else ""
+            yield Event(row["at"], rule, f"{row['action']}{until}", row["actor"], row["reason"])
+
+
+def _is_dull(action: str, reason: str) -> bool:
+    return action == "not told" and reason in _DULL
+
+
+def _incident(incident: Incident, rows: str) -> Iterator[Event]:
+    yield Event(
+        incident.opened_at, incident.rule, _BEGINNINGS[incident.cause].format(incident, rows=rows), detail=incident.id
+    )
+    if incident.resolved_at is not None:
+        counts = ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in incident.fates.items())
+        fates = f": {counts}" if counts else ""
+        yield Event(incident.resolved_at, incident.rule, _ENDS[incident.cause].format(fates=fates), detail=incident.id)

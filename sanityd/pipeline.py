@@ -191,10 +191,11 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     fault = incidents.open_for(memory, rule.id, Cause.ERRORED)
     _save(memory, fault, lifecycle.fault_after(fault, run, rule.severity))
     runs.record(memory, run, revision=rules.revision, incident=incident.id if incident else None)
+    queued = 0
     if run.answered:
-        quietening.judge(memory, rules, rule, run.at)
+        queued = quietening.judge(memory, rules, rule, run.at)
         incident = _save(memory, incident, incident)
-    return Result(rule, run, count_changes(transitions), incident)
+    return Result(rule, run, count_changes(transitions), incident, queued=queued)
 
 
 def forget_removed(rules: RuleSet, store: Store, at: datetime) -> list[str]:
@@ -293,7 +294,7 @@ def _tell(memory: Connection, rules: RuleSet, results: Sequence[Result], at: dat
                 disposition=holding.get(incident.id) if incident else None,
                 downgraded=lowered.get(result.rule.id, ""),
                 reasons=tuple(one.reason for one in ours) or result.reasons,
-                queued=sum(one.messages for one in ours),
+                queued=result.queued + sum(one.messages for one in ours),
             )
         )
     return told

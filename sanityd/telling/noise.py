@@ -79,18 +79,19 @@ def profile(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Pro
     )
 
 
-def judge(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> tuple[Verdict, ...]:
-    """Let the policy look at a rule after its run; what it decides is kept, and told where it matters."""
+def judge(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> int:
+    """Let the policy look at a rule after its run; what it decides is kept, and told where it matters.
+
+    Returns how many messages that are.
+    """
     standing = standings.of_rule(memory, rule.id)
     if standing == Standing() and not incidents.of_rule(memory, rule.id, at - rules.alerts.noise.window):
-        return ()
+        return 0
     record = record_of(memory, rules, rule, standing, at)
     now, verdicts = noise.judge(record, standing, rules.alerts, at)
     if now != standing:
         standings.save(memory, rule.id, now, at)
-    for verdict in verdicts:
-        _tell(memory, rules, rule, record, verdict, at)
-    return verdicts
+    return sum(_tell(memory, rules, rule, record, verdict, at) for verdict in verdicts)
 
 
 def _episode(incident: Incident, rule: Rule, acts: list[Disposition]) -> Episode:
@@ -108,7 +109,7 @@ def _episode(incident: Incident, rule: Rule, acts: list[Disposition]) -> Episode
     )
 
 
-def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdict: Verdict, at: datetime) -> None:
+def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdict: Verdict, at: datetime) -> int:
     detail = {"sentence": verdict.sentence, "due": verdict.due.isoformat() if verdict.due else None}
     audit.append(memory, at, "sanityd", "judged", verdict.reason, rule=rule.id, detail=detail)
     moment = Moment(memory, rules, at)
@@ -118,8 +119,9 @@ def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdic
         for one in ours:
             incidents.settle(memory, one.id)
     if record.declared < Severity.ERROR:
-        return
+        return 0
     incident = next((one for one in ours if one.open), None)
+    queued = 0
     for channel, recipient in rules.ears(rule.notify):
         news = News(
             reason=verdict.reason,
@@ -130,4 +132,5 @@ def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdic
             due=verdict.due,
         )
         key = policy.dedup_key(verdict.reason, channel, recipient, [[rule.id, at.isoformat()]])
-        enqueue(moment, Alert(verdict.reason, at, (news,), channel, key), recipient)
+        queued += enqueue(moment, Alert(verdict.reason, at, (news,), channel, key), recipient)
+    return queued

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -87,52 +88,52 @@ def test_a_silence_is_said_listed_and_ended(broken: Project) -> None:
     assert "No silence holds." in act(broken, "silence", "--list")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (
-            ["ack", "every-person-has-a-welcome-mial", "--reason", "x"],
-            "did you mean `every-person-has-a-welcome-mail`?",
-        ),
-        (["ack", "no-duplicate-emails", "--reason", "x"], "nothing is open of `no-duplicate-emails`"),
-        (["ack", RULE, "--reason", "  "], "there is no reason"),
-        (["ack", RULE, "--reason", "x" * 1001], "more than 1,000 characters"),
-        (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
-        (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
-        (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
-        (["accept", RULE, "--row", "id=8", "--reason", "x"], "no open row"),
-        (["silence", "nothing-like-it", "--for", "1h", "--reason", "x"], "there is no rule or incident"),
-        (["silence", "--tag", "nope", "--for", "1h", "--reason", "x"], "no rule has the tag"),
-        (["silence", "--source", "nope", "--for", "1h", "--reason", "x"], "there is no source"),
-        (["silence", "*", "--for", "31d", "--reason", "x"], "30 d at most"),
-        (["silence", "*", "--for", "1h"], "there is no reason"),
-        (["silence", "--end", "9"], "there is no silence 9"),
-        (["noise", "undo", RULE], "nothing to undo"),
-    ],
-)
-def test_nonsense_is_refused_with_what_to_do(broken: Project, words: list[str], said: str) -> None:
-    assert said in refused(broken, *words)
+NONSENSE: list[tuple[list[str], str]] = [
+    (
+        ["ack", "every-person-has-a-welcome-mial", "--reason", "x"],
+        "did you mean `every-person-has-a-welcome-mail`?",
+    ),
+    (["ack", "no-duplicate-emails", "--reason", "x"], "nothing is open of `no-duplicate-emails`"),
+    (["ack", RULE, "--reason", "  "], "there is no reason"),
+    (["ack", RULE, "--reason", "x" * 1001], "more than 1,000 characters"),
+    (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
+    (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
+    (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
+    (["accept", RULE, "--row", "id=8", "--reason", "x"], "no open row"),
+    (["silence", "nothing-like-it", "--for", "1h", "--reason", "x"], "there is no rule or incident"),
+    (["silence", "--tag", "nope", "--for", "1h", "--reason", "x"], "no rule has the tag"),
+    (["silence", "--source", "nope", "--for", "1h", "--reason", "x"], "there is no source"),
+    (["silence", "*", "--for", "31d", "--reason", "x"], "30 d at most"),
+    (["silence", "*", "--for", "1h"], "there is no reason"),
+    (["silence", "--end", "9"], "there is no silence 9"),
+    (["noise", "undo", RULE], "nothing to undo"),
+]
+
+
+def test_nonsense_is_refused_with_what_to_do(broken: Project) -> None:
+    for words, said in NONSENSE:
+        assert said in refused(broken, *words), words
     assert broken.state("SELECT count(*) FROM dispositions") == broken.state("SELECT count(*) FROM silences") == [(0,)]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["ack", RULE], "--reason"),
-        (["ack", RULE, "--for", "soon", "--reason", "x"], "not a duration"),
-        (["ack", RULE, "--until", "soon", "--reason", "x"], "not a time"),
-        (["ack", RULE, "--for", "1d", "--until", "2099-01-01", "--reason", "x"], "either --for or --until"),
-        (["snooze", RULE, "--reason", "x"], "how long"),
-        (["accept", RULE, "--row", "7", "--reason", "x"], "not a key"),
-        (["close", RULE, "--reason", "x"], "--as"),
-        (["silence", "--for", "1h", "--reason", "x"], "what to be quiet about"),
-        (["silence", "*", "--reason", "x"], "how long"),
-        (["history", "--row", "id=7"], "name the rule"),
-        (["noise", "explain", "nope"], "there is no rule `nope`"),
-    ],
-)
-def test_a_command_that_makes_no_sense_is_a_usage_error(broken: Project, words: list[str], said: str) -> None:
-    assert said in refused(broken, *words, code=2)
+MISUSED: list[tuple[list[str], str]] = [
+    (["ack", RULE], "--reason"),
+    (["ack", RULE, "--for", "soon", "--reason", "x"], "not a duration"),
+    (["ack", RULE, "--until", "soon", "--reason", "x"], "not a time"),
+    (["ack", RULE, "--for", "1d", "--until", "2099-01-01", "--reason", "x"], "either --for or --until"),
+    (["snooze", RULE, "--reason", "x"], "how long"),
+    (["accept", RULE, "--row", "7", "--reason", "x"], "not a key"),
+    (["close", RULE, "--reason", "x"], "--as"),
+    (["silence", "--for", "1h", "--reason", "x"], "what to be quiet about"),
+    (["silence", "*", "--reason", "x"], "how long"),
+    (["history", "--row", "id=7"], "name the rule"),
+    (["noise", "explain", "nope"], "there is no rule `nope`"),
+]
+
+
+def test_a_command_that_makes_no_sense_is_a_usage_error(broken: Project) -> None:
+    for words, said in MISUSED:
+        assert said in refused(broken, *words, code=2), words
 
 
 def test_history_tells_one_story_as_text_and_as_json(broken: Project) -> None:
@@ -166,7 +167,8 @@ def test_noise_tells_who_mails_how_often_and_explains_every_number(broken: Proje
 
 
 def test_a_downgrade_is_shown_everywhere_and_undone(broken: Project) -> None:
-    standing = {"steps": 1, "since": "2026-11-02T00:00:00+00:00", "baseline": 3, "sentence": "14 mails, none acted on"}
+    since = datetime.now(UTC).isoformat()
+    standing = {"steps": 1, "since": since, "baseline": 3, "sentence": "14 mails, none acted on"}
     broken.state(f"INSERT INTO noise VALUES ('{RULE}', '{json.dumps(standing)}', '2026-11-02 00:00:00')")
     answer = broken.run("check")
     assert answer.code == 0

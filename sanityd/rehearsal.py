@@ -220,7 +220,7 @@ class Rehearsal:
             at,
             message,
             reason,
-            tuple(one["incident"] for one in told),
+            tuple(one["incident"] or "" for one in told),
             tuple(one["rule"] for one in told),
-            {one["rule"]: one["violations"] for one in told},
+            {one["rule"]: one["violations"] or 0 for one in told},
         )

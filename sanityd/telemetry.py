@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sanityd import __version__
 from sanityd.errors import SanitydError
@@ -146,3 +146,21 @@ def _error(record: logging.LogRecord) -> list[str]:
 def _frames(trace: TracebackType | None) -> list[str]:
     found = traceback.extract_tb(trace, limit=-4)
     return [f"  {os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in found]
+
+
+def envelope(dsn: str, event: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:
+    """What is to be posted, with which headers, and where, to give Sentry an event. Sends nothing.
+
+    Raises ValueError when the DSN can't be read.
+    """
+    from sentry_sdk.envelope import Envelope
+    from sentry_sdk.utils import BadDsn, Dsn
+
+    try:
+        auth = Dsn(dsn).to_auth(f"sanityd/{__version__}")
+    except BadDsn:
+        raise ValueError("not a DSN") from None
+    made = Envelope(headers={"event_id": event["event_id"]})
+    made.add_event(cast("Event", dict(event)))
+    headers = {"X-Sentry-Auth": auth.to_header(), "Content-Type": "application/x-sentry-envelope"}
+    return auth.get_api_url(), headers, made.serialize()

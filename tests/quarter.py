@@ -19,6 +19,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
+
 from sanityd.model import Disposition, Outcome, Reason, Run, Severity, Stance, Violation
 from sanityd.rehearsal import Rehearsal, Sent
 from sanityd.rules.load import load
@@ -222,25 +224,27 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=91)
     days = parser.parse_args().days
     with_policies, without = live(days, {}), live(days, WITHOUT)
-    print(f"{days} days, 40 rules, every 15 minutes: {days * 96 * 40:,} runs\n")
-    print(f"{'mails that ask for attention':32}{'with':>8}{'without':>10}")
+    click.echo(f"{days} days, 40 rules, every 15 minutes: {days * 96 * 40:,} runs\n")
+    click.echo(f"{'mails that ask for attention':32}{'with':>8}{'without':>10}")
     for kind in ("noisy", "flapping", "passing", "healthy"):
         counts = [
             sum(any(rule.startswith(kind) for rule in one.rules) for one in it.news) for it in (with_policies, without)
         ]
-        print(f"  {kind:30}{counts[0]:>8}{counts[1]:>10}")
+        click.echo(f"  {kind:30}{counts[0]:>8}{counts[1]:>10}")
     totals = [len(it.news) for it in (with_policies, without)]
-    print(f"  {'together':30}{totals[0]:>8}{totals[1]:>10}")
+    click.echo(f"  {'together':30}{totals[0]:>8}{totals[1]:>10}")
     shares = [f"{it.useful / max(len(it.news), 1):.0%}" for it in (with_policies, without)]
-    print(f"  {'about something acted on':30}{shares[0]:>8}{shares[1]:>10}\n")
+    click.echo(f"  {'about something acted on':30}{shares[0]:>8}{shares[1]:>10}\n")
     for rule, found in with_policies.verdicts.items():
         kinds = Counter(reason for _, reason, _ in found)
-        print(f"{rule}: {', '.join(f'{count} {reason}' for reason, count in kinds.items())}")
+        click.echo(f"{rule}: {', '.join(f'{count} {reason}' for reason, count in kinds.items())}")
         for at, reason, sentence in found:
             if reason in ("downgraded", "restored"):
-                print(f"  {at:%d %b} {reason}: {sentence}")
+                click.echo(f"  {at:%d %b} {reason}: {sentence}")
     for rule, after in with_policies.heard.items():
-        print(f"{rule} became really bad, and was mailed {'after ' + str(after) if after is not None else 'NEVER'}")
+        click.echo(
+            f"{rule} became really bad, and was mailed {'after ' + str(after) if after is not None else 'NEVER'}"
+        )
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ STRANGERS = {
 
 #: Where imports may stand inside functions, or be done by name, and why.
 LATE_IMPORTS = {
+    "alerts/channels/apprise.py": "apprise is an extra",
     "cli/": "`--help` answers at once; a command imports what it needs",
     "checks/kinds/python.py": "the user's own function, named in a rule",
     "plugins.py": "one kind is imported, not all of them",
@@ -78,6 +79,7 @@ ALONE = {
     "sentry_sdk": "telemetry.py",
     "apscheduler": "scheduler.py",
     "css_inline": "alerts/typesetting.py",
+    "urllib3": "alerts/http.py",
 }
 
 #: Packages that a declared one is made of.

@@ -67,8 +67,9 @@ def test_the_reference_of_the_kinds_is_fresh() -> None:
 
 def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
-    inner = (type(section) for _, section in USUAL if isinstance(section, BaseModel))
-    for model in (SourceSpec, Defaults, RuleSpec, settings.Settings, *inner):
+    inner: list[type[BaseModel]] = [type(section) for _, section in USUAL if isinstance(section, BaseModel)]
+    models: list[type[BaseModel]] = [SourceSpec, Defaults, RuleSpec, settings.Settings, *inner]
+    for model in models:
         keys = [field.alias or name for name, field in model.model_fields.items()]
         missing = [name for name in keys if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
         assert missing == [], model.__name__

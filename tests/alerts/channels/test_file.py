@@ -14,7 +14,7 @@ from tests.alerts.samples import RULE, mail, opened
 
 def test_a_mail_becomes_one_file_however_often_it_is_delivered(tmp_path: Path) -> None:
     channel = File(name="trial", file=tmp_path / "new" / "mails")
-    message = mail(opened(), *channel.recipients())
+    message = mail(opened(), channel.recipients()[0])
     channel.deliver(message)
     channel.deliver(message)
     [path] = (tmp_path / "new" / "mails").iterdir()

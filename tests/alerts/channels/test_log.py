@@ -8,7 +8,7 @@ from tests.alerts.samples import mail, opened
 
 def test_a_message_becomes_one_line(caplog: pytest.LogCaptureFixture) -> None:
     channel = Log(name="note", log="warning")
-    channel.deliver(mail(opened(), *channel.recipients()))
+    channel.deliver(mail(opened(), channel.recipients()[0]))
     [record] = caplog.records
     assert (record.levelname, record.name) == ("WARNING", "sanityd.alerts")
     assert record.getMessage() == (

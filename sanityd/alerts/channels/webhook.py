@@ -1,0 +1,105 @@
+"""The channel `webhook`: a signed POST to a program."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from sanityd import clock
+from sanityd.alerts.base import Channel
+from sanityd.alerts.http import post, target
+from sanityd.fields import fault
+from sanityd.model import Message
+
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+#: What the channel itself says in the headers.
+_OURS = {"content-type", "content-length", "host", "idempotency-key", "user-agent"}
+
+
+class Webhook(Channel):
+    """Posts what a mail would say to a program, as JSON.
+
+        ops-hook: {webhook: "${HOOK_URL}", secret: "${HOOK_SECRET}"}
+
+    The URL is a secret, so take it from the environment; it must be `https://`, or be on this machine. The body holds
+    `type` (`opened`, `resolved` and so on), `id`, `subject`, `text`, and `incidents` with their rule, severity, numbers
+    and rows. `Idempotency-Key` is the same at each attempt to deliver a message: whoever has seen it has done it.
+
+    With a `secret` the request is signed as Standard Webhooks say (standardwebhooks.com): `webhook-id`,
+    `webhook-timestamp`, and `webhook-signature: v1,` with the HMAC-SHA256 of `id.timestamp.body`. A secret that begins
+    with `whsec_` is taken as base64. `headers` are sent along, for tokens; `ca` is a file with certificates to trust.
+
+    Any 2xx is an answer that it was taken. 408, 425, 429 and 5xx are tried again, later and later; anything else is
+    final. Redirects are not followed.
+    """
+
+    kind: ClassVar[str] = "webhook"
+
+    webhook: SecretStr
+    secret: SecretStr | None = None
+    headers: dict[str, SecretStr] = Field({}, description="More headers, as `Authorization`.")
+    ca: Path | None = None
+
+    @field_validator("ca")
+    @classmethod
+    def _beside_the_rules_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return None if value is None else Path((info.context or {}).get("folder", "")) / value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, text in value.items():
+            if not _HEADER.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("webhook-"):
+                raise fault(f"`{name}` can't be a header of this channel", "name another, as `Authorization`")
+            if not (text.get_secret_value().isascii() and text.get_secret_value().isprintable()):
+                raise fault(f"the header `{name}` has letters that headers can't have", "write plain ASCII")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        target(self.webhook.get_secret_value(), self.ca)
+        self._key()
+        return self
+
+    def deliver(self, message: Message) -> None:
+        """Post once. Raises DeliveryError."""
+        content = {
+            "id": message.key,
+            "type": str(message.data.get("event", "")),
+            "subject": message.subject,
+            "text": message.text,
+            **{name: value for name, value in message.data.items() if name != "event"},
+        }
+        body = json.dumps(content, ensure_ascii=True).encode()
+        headers = {name: text.get_secret_value() for name, text in self.headers.items()}
+        headers |= {"Content-Type": "application/json", "Idempotency-Key": message.key, **self._signed(message, body)}
+        post(target(self.webhook.get_secret_value(), self.ca), body, headers)
+
+    def _signed(self, message: Message, body: bytes) -> dict[str, str]:
+        key = self._key()
+        if key is None:
+            return {}
+        stamp = str(int(clock.now().timestamp()))
+        signed = hmac.new(key, f"{message.key}.{stamp}.".encode() + body, hashlib.sha256).digest()
+        return {
+            "webhook-id": message.key,
+            "webhook-timestamp": stamp,
+            "webhook-signature": "v1," + base64.b64encode(signed).decode(),
+        }
+
+    def _key(self) -> bytes | None:
+        if self.secret is None:
+            return None
+        text = self.secret.get_secret_value()
+        if not text.startswith("whsec_"):
+            return text.encode()
+        try:
+            return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise fault("`secret` begins with `whsec_`, but is no base64", "copy it as it was given to you") from None

@@ -75,7 +75,7 @@ def _problem(fault: Fault) -> Problem:
 def _samples() -> Iterator[tuple[str, dict[str, object]]]:
     """Words for every template: with all that may be known, and with nothing that may be missing."""
     for alert in _alerts():
-        yield template_of(alert), {"letter": letter_of(alert, rows_of(alert, 15), _FORM)}
+        yield template_of(alert), {"letter": letter_of(alert, rows_of(alert, _FORM), _FORM)}
     line = Line("sample-rule", "3 of 10 samples are wrong", Severity.ERROR, _AT, "sanityd show sample-rule")
     lines = (line,)
     full = Digest(_AT, "", "", lines, lines, lines, lines, lines, lines, lines, "28 d: 4 mails, 3 acted on", 9)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
@@ -34,15 +35,12 @@ def attacked(about: Alert, value: str) -> Alert:
 
 
 def _attacked_news(one: News, value: str) -> News:
-    rule = replace(
-        one.rule,
-        **dict.fromkeys(("id", "title", "why", "fix", "owner", "location", "revision", "table", "source"), value),
-        tags=(value,),
-        key=(value,),
+    words: dict[str, Any] = dict.fromkeys(
+        ("id", "title", "why", "fix", "owner", "location", "revision", "table", "source"), value
     )
-    incident = one.incident and replace(
-        one.incident, **dict.fromkeys(("id", "rule", "source", "error", "hint"), value), checked=1000
-    )
+    rule = replace(one.rule, **words, tags=(value,), key=(value,))
+    words = dict.fromkeys(("id", "rule", "source", "error", "hint"), value)
+    incident = one.incident and replace(one.incident, **words)
     return replace(
         one,
         rule=rule,

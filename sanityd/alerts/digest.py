@@ -180,7 +180,7 @@ def _also_held(count: int) -> str:
 
 
 def _listed(digest: Digest) -> dict[str, Sequence[Line]]:
-    """The lines of each section that are listed: the longest ones are cut first, and of equal ones the last."""
+    """The lines of each section that are listed: the longest section is cut first, of equal ones the last."""
     counts = {name: min(len(getattr(digest, name)), MOST) for name in reversed(SECTIONS)}
     while sum(counts.values()) > MOST:
         counts[max(counts, key=counts.__getitem__)] -= 1

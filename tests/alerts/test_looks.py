@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.alerts.samples import ALL, DIGESTS, digest_mail, mail, opened, past, row
 
@@ -46,56 +46,53 @@ CONTRAST = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def window() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
 
 
-def shown(browser: Browser, name: str, *, dark: bool = False, width: int = 700) -> Page:
-    """A mail in a window of its own."""
-    page = browser.new_page(color_scheme="dark" if dark else "light", viewport={"width": width, "height": 800})
-    page.set_content(HTML[name])
-    return page
+def shown(window: Page, name: str, *, dark: bool = False, width: int = 700) -> Page:
+    """A mail in a window."""
+    window.emulate_media(color_scheme="dark" if dark else "light")
+    window.set_viewport_size({"width": width, "height": 800})
+    window.set_content(HTML[name])
+    return window
 
 
 @pytest.mark.parametrize("name", HTML)
-def test_nothing_has_to_be_scrolled_sideways_on_a_phone(browser: Browser, name: str) -> None:
-    page = shown(browser, name, width=375)
+def test_nothing_has_to_be_scrolled_sideways_on_a_phone(window: Page, name: str) -> None:
+    page = shown(window, name, width=375)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
-    page.close()
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", HTML)
-def test_every_text_can_be_told_from_what_is_behind_it(browser: Browser, name: str, dark: bool) -> None:
-    page = shown(browser, name, dark=dark)
+def test_every_text_can_be_told_from_what_is_behind_it(window: Page, name: str, dark: bool) -> None:
+    page = shown(window, name, dark=dark)
     contrast, text = page.evaluate(CONTRAST)
     assert contrast >= 4.5, text
-    page.close()
 
 
-def test_the_dark_is_dark(browser: Browser) -> None:
+def test_the_dark_is_dark(window: Page) -> None:
     for dark, colour in ((False, "rgb(255, 255, 255)"), (True, "rgb(32, 32, 30)")):
-        page = shown(browser, "opened", dark=dark)
+        page = shown(window, "opened", dark=dark)
         assert page.locator(".card").evaluate("e => getComputedStyle(e).backgroundColor") == colour
-        page.close()
 
 
-def test_nothing_is_asked_of_the_network(browser: Browser) -> None:
+def test_nothing_is_asked_of_the_network(window: Page) -> None:
     asked: list[str] = []
+    window.on("request", lambda request: asked.append(request.url))
     for name in HTML:
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.set_content(HTML[name])
-        page.close()
+        shown(window, name)
     assert asked == []
+    window.set_content('<img src="http://localhost:9/x.gif">')
+    assert asked == ["http://localhost:9/x.gif"]
 
 
-def test_the_bars_are_as_high_as_what_they_stand_for_without_any_image(browser: Browser) -> None:
-    page = shown(browser, "escalated")
+def test_the_bars_are_as_high_as_what_they_stand_for_without_any_image(window: Page) -> None:
+    page = shown(window, "escalated")
     heights = page.locator(".bar").evaluate_all("all => all.map(e => Math.round(e.getBoundingClientRect().height))")
     assert heights == [1, 1, 1, 4, 4, 6, 11, 14, 14, 14, 17, 44]
     assert page.locator(".bar-blind").all_inner_texts() == ["E", "–"]
-    page.close()

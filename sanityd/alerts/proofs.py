@@ -9,7 +9,7 @@ from sanityd.alerts import digest
 from sanityd.alerts.digest import Digest, Line
 from sanityd.alerts.letter import Form, letter_of, rows_of
 from sanityd.alerts.render import template_of
-from sanityd.alerts.typesetting import Fault, TemplateFault, built_in, press, read
+from sanityd.alerts.typesetting import Fault, TemplateFault, built_in, press, read, theirs
 from sanityd.errors import Problem
 from sanityd.model import (
     Alert,
@@ -50,10 +50,15 @@ def _faults(folder: Path, files: list[Path]) -> list[Fault]:
 
     for path in files:
         attempt(path.name, None)
-    if files and not found:
-        for name, words in _samples():
-            for ending in ("txt", "html"):
-                attempt(f"{name}.{ending}", words)
+    if found:
+        return list(found.values())
+    for name, words in _samples():
+        for ending in ("txt", "html"):
+            file = f"{name}.{ending}"
+            own = theirs(file, folder)
+            # One fault of a file is enough: others may follow from it, and one that never ends takes its time.
+            if own.exists() and own not in {fault.path for fault in found.values()}:
+                attempt(file, words)
     return list(found.values())
 
 

@@ -144,7 +144,7 @@ def _collected(pieces: Any) -> str:
 
 def _fault(error: Exception, folder: Path, file: str) -> Fault:
     """Where in the folder it failed. What an error says is only passed on where it can quote no value."""
-    path, line = _own(file, folder), 0
+    path, line = theirs(file, folder), 0
     if isinstance(error, TemplateSyntaxError):
         return Fault(Path(error.filename) if error.filename else path, error.lineno, error.message or "wrong syntax")
     trace = error.__traceback__
@@ -158,8 +158,8 @@ def _fault(error: Exception, folder: Path, file: str) -> Fault:
     return Fault(path, line, f"it can't be written ({type(error).__name__})")
 
 
-def _own(file: str, folder: Path) -> Path:
-    """The team's template that is to blame for one of theirs or of ours: itself, or what it is built upon."""
+def theirs(file: str, folder: Path) -> Path:
+    """The team's template that a mail's template is, or is built upon; a file that isn't there if it is all ours."""
     seen, waiting = set(), [file]
     while waiting:
         name = waiting.pop(0)

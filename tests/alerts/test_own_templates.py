@@ -87,7 +87,7 @@ def test_no_folder_is_no_fault(tmp_path: Path) -> None:
 def test_a_template_that_fails_never_loses_the_message(
     text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(typesetting, "SECONDS", 0.3)
+    monkeypatch.setattr(typesetting, "SECONDS", 1.0)
     with caplog.at_level(logging.WARNING, "sanityd.alerts"):
         message = mail(opened([row(7, shown={"name": "Ana"})]), templates=own(tmp_path, text))
     place = f" at {BROKEN[text]}" if BROKEN[text] else ""
@@ -142,7 +142,7 @@ def test_proofs_find_what_only_some_mails_would_trip_over(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", BROKEN)
 def test_proofs_find_what_is_broken(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typesetting, "SECONDS", 0.1)
+    monkeypatch.setattr(typesetting, "SECONDS", 1.0)
     monkeypatch.setattr(typesetting, "CHARACTERS", 50_000)
     problems = check_templates(own(tmp_path, text))
     assert [problem.path for problem in problems] == [tmp_path / "opened.html"]

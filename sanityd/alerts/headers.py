@@ -17,7 +17,7 @@ _SUBJECT = 120
 _HEADER = 200
 # Enough for any thread; some servers refuse longer headers.
 _MOST_ROOTS = 20
-_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_ID = re.compile(r"<[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+>")
 
 
 def subject(alert: Alert) -> str:

@@ -11,8 +11,8 @@ from sanityd.alerts.listing import BUDGET, Chosen, Listing, choose, listing
 from sanityd.alerts.safe import escaped, paragraphs
 from sanityd.model import Alert, Cause, News, Reason
 
-#: How many incidents one mail lists, and how many rows of each of several.
-MOST_PARTS, FEW_ROWS = 12, 3
+#: How many incidents one mail lists, how many rows of each of several, and how long the words of a rule may be.
+MOST_PARTS, FEW_ROWS, WORDS = 12, 3, 2000
 #: When reminders come if the rules file says nothing, counted from the news.
 REMIND = (timedelta(days=1), timedelta(days=3), timedelta(days=7))
 _UNDONE = {Reason.NOTICE: "STOP IT", Reason.DOWNGRADED: "UNDO IT"}
@@ -27,6 +27,13 @@ class Form:
     instance: str = ""
     rows: int = 15
     remind: tuple[timedelta, ...] = REMIND
+    #: By how much everything must be shorter than usual, so that the mail is not cut.
+    tight: int = 1
+
+    @property
+    def parts(self) -> int:
+        """How many incidents are listed."""
+        return max(1, MOST_PARTS // self.tight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,11 @@ class Letter:
     note: str = ""
 
 
-def rows_of(alert: Alert, most: int) -> list[tuple[Chosen, ...]]:
+def rows_of(alert: Alert, form: Form) -> list[tuple[Chosen, ...]]:
     """The rows that are listed of each of the alert's news."""
+    most = max(1, form.rows // form.tight)
     few = most if len(alert.news) == 1 else min(most, FEW_ROWS)
-    shown = {id(news) for news in wording.ordered(alert.news)[:MOST_PARTS]}
+    shown = {id(news) for news in wording.ordered(alert.news)[: form.parts]}
     return [
         choose(news.rows, few, news.told.at if news.told and news.reason is Reason.UPDATED else None)
         if id(news) in shown
@@ -99,8 +107,9 @@ def letter_of(alert: Alert, chosen: Sequence[Sequence[Chosen]], form: Form) -> L
     """The words of a message. Parameters: `chosen` are the rows to list, for each of the alert's news."""
     rows = {id(news): listed for news, listed in zip(alert.news, chosen, strict=True)}
     ordered = wording.ordered(alert.news)
-    listed = ordered[:MOST_PARTS]
-    parts = [_part(news, rows[id(news)], alert.at, form, BUDGET // len(listed)) for news in listed]
+    listed = ordered[: form.parts]
+    budget = BUDGET // form.tight // len(listed)
+    parts = [_part(news, rows[id(news)], alert.at, form, budget) for news in listed]
     first = parts[0]
     is_single = len(parts) == 1 and alert.reason is not Reason.SUMMARY
     return Letter(
@@ -151,8 +160,8 @@ def _part(news: News, chosen: Sequence[Chosen], at: datetime, form: Form, budget
         title=wording.title(news),
         headline=wording.headline(news, at, form.zone),
         facts=wording.facts(news, at, form.zone),
-        why=paragraphs(rule.why) if is_open and is_violated else [],
-        fix=_fix(news),
+        why=paragraphs(rule.why, WORDS // form.tight) if is_open and is_violated else [],
+        fix=_fix(news, WORDS // form.tight),
         owner=escaped(rule.owner),
         rows=listing(chosen, total, rule.key, at=at, zone=form.zone, budget=budget),
         rows_title="WHICH ONES" if is_open else "STILL THERE",
@@ -167,14 +176,14 @@ def _part(news: News, chosen: Sequence[Chosen], at: datetime, form: Form, budget
     )
 
 
-def _fix(news: News) -> list[str]:
+def _fix(news: News, limit: int) -> list[str]:
     """What to do: of data the rule's own words, of a failure the words of who found it."""
     incident = news.incident
     if incident is not None and not incident.open:
         return []
     if incident is not None and incident.cause is not Cause.VIOLATED:
-        return paragraphs(incident.hint)
-    return paragraphs(news.rule.fix)
+        return paragraphs(incident.hint, limit)
+    return paragraphs(news.rule.fix, limit)
 
 
 def _act(news: News, name: str) -> tuple[str, str]:

@@ -6,13 +6,18 @@ Alert → the rows to list (`listing.py`) → words (`letter.py`, `wording.py`) 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 
 from sanityd.alerts.data import data
 from sanityd.alerts.headers import headers, message_id, subject
-from sanityd.alerts.letter import REMIND, Form, letter_of, rows_of
+from sanityd.alerts.letter import REMIND, Form, Letter, letter_of, rows_of
 from sanityd.alerts.typesetting import typeset
 from sanityd.model import Alert, Message, Reason
+
+#: Programs that show mails cut what is longer, and its end is where it says how to act.
+MOST_BYTES = 90_000
+_TIGHTER = (1, 2, 4, 8, 16)
 
 
 def render(  # noqa: PLR0913 (each is a choice of the team)
@@ -32,10 +37,13 @@ def render(  # noqa: PLR0913 (each is a choice of the team)
     `rows` is how many are listed at most; `templates` is a folder with the team's own ones; `remind` is when reminders
     come, counted from the news.
     """
-    form = Form(zone, version, instance, rows, tuple(remind))
-    chosen = rows_of(alert, rows)
-    letter = letter_of(alert, chosen, form)
-    text, html = typeset(template_of(alert), lambda note: {"letter": replace(letter, note=note)}, templates)
+    for tight in _TIGHTER:
+        form = Form(zone, version, instance, rows, tuple(remind), tight)
+        chosen = rows_of(alert, form)
+        letter = letter_of(alert, chosen, form)
+        text, html = typeset(template_of(alert), partial(_words, letter), templates)
+        if len(html.encode()) < MOST_BYTES:
+            break
     return Message(
         message_id=message_id(alert.reason, alert.key or recipient, instance),
         channel=alert.channel,
@@ -47,6 +55,10 @@ def render(  # noqa: PLR0913 (each is a choice of the team)
         data=data(alert, chosen),
         key=alert.key,
     )
+
+
+def _words(letter: Letter, note: str) -> dict[str, object]:
+    return {"letter": replace(letter, note=note)}
 
 
 def template_of(alert: Alert) -> str:

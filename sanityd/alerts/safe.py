@@ -81,7 +81,8 @@ def ascii_line(text: str, limit: int) -> str:
     """Text for a header of a mail: one line of printable ASCII, accents dropped, what is left over as `?`."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     kept = "".join(c if " " <= c <= "~" else " " if c.isspace() else "" if _is_hidden(c) else "?" for c in plain)
-    line = " ".join(kept.split())
+    # Who writes or reads a mail decodes `=?…?=`, and there may be a line break in it.
+    line = " ".join(kept.split()).replace("=?", "= ?")
     return line if len(line) <= limit else line[: limit - 3].rstrip() + "..."
 
 

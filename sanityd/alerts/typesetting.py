@@ -18,9 +18,11 @@ from jinja2 import (
     ChoiceLoader,
     FileSystemLoader,
     PackageLoader,
+    PrefixLoader,
     StrictUndefined,
     TemplateSyntaxError,
     UndefinedError,
+    meta,
     nodes,
     select_autoescape,
 )
@@ -112,6 +114,23 @@ def press(file: str, words: dict[str, object], folder: Path | None) -> str:
         raise TemplateFault(_fault(error, folder, file)) from error
 
 
+def read(file: str, folder: Path) -> None:
+    """Read one template of the folder without writing anything. Raises TemplateFault when that can't be done."""
+    try:
+        if file.endswith(".css"):
+            (folder / file).read_text(encoding="utf-8")
+        else:
+            _environment(folder).get_template(file)
+    # As above: whatever it is, it is the template's fault.
+    except Exception as error:
+        raise TemplateFault(_fault(error, folder, file)) from error
+
+
+def built_in() -> list[str]:
+    """The names of the files that a team may replace."""
+    return sorted(path.name for path in (Path(__file__).parent / "templates").iterdir())
+
+
 def _collected(pieces: Any) -> str:
     written: list[str] = []
     length = 0
@@ -125,7 +144,7 @@ def _collected(pieces: Any) -> str:
 
 def _fault(error: Exception, folder: Path, file: str) -> Fault:
     """Where in the folder it failed. What an error says is only passed on where it can quote no value."""
-    path, line = folder / file, 0
+    path, line = theirs(file, folder), 0
     if isinstance(error, TemplateSyntaxError):
         return Fault(Path(error.filename) if error.filename else path, error.lineno, error.message or "wrong syntax")
     trace = error.__traceback__
@@ -137,6 +156,20 @@ def _fault(error: Exception, folder: Path, file: str) -> Fault:
     if isinstance(error, UndefinedError | SecurityError | TooMuch):
         return Fault(path, line, str(error))
     return Fault(path, line, f"it can't be written ({type(error).__name__})")
+
+
+def theirs(file: str, folder: Path) -> Path:
+    """The team's template that a mail's template is, or is built upon; a file that isn't there if it is all ours."""
+    seen, waiting = set(), [file]
+    while waiting:
+        name = waiting.pop(0)
+        if (folder / name).is_file():
+            return folder / name
+        seen.add(name)
+        source = (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+        found = meta.find_referenced_templates(_environment(folder).parse(source))
+        waiting += [one for one in found if one is not None and one not in seen]
+    return folder / file
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -160,7 +193,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 def _environment(folder: Path | None) -> _Environment:
     ours: BaseLoader = PackageLoader("sanityd.alerts")
     environment = _Environment(
-        loader=ours if folder is None else ChoiceLoader([FileSystemLoader(folder), ours]),
+        loader=ours
+        if folder is None
+        else ChoiceLoader([FileSystemLoader(folder), PrefixLoader({"built-in": ours}), ours]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -18,12 +18,13 @@ def command(ctx: click.Context, connect: bool, path: Path) -> None:
 
     Exit 0: no mistake. 2: mistakes. Without `--connect` an environment variable that is not set is only a warning.
     """
+    from sanityd.alerts.proofs import check_templates
     from sanityd.authoring import linting
     from sanityd.problems import format_problems
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=connect)
-    found = [*rules.warnings, *(linting.connected(rules) if connect else ())]
+    found = [*rules.warnings, *check_templates(rules.folder / "alerts"), *(linting.connected(rules) if connect else ())]
     if found:
         click.echo(format_problems(found, colour=sys.stderr.isatty()), err=True)
     if any(problem.level == "error" for problem in found):

@@ -112,6 +112,7 @@ def enqueue(moment: Moment, alert: Alert, recipient: str, not_before: datetime |
         version=__version__,
         rows=settings.limits.rows_in_mail,
         templates=moment.rules.folder / "alerts",
+        remind=settings.remind,
     )
     at = moment.at
     return outbox.enqueue(moment.memory, message, alert, at=at, not_before=not_before or at, expires_at=at + EXPIRES)

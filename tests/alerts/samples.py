@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sanityd.alerts.digest import SECTIONS, Digest, Line, acknowledge, render_digest
 from sanityd.alerts.render import render
 from sanityd.model import (
     Alert,
@@ -241,3 +242,50 @@ ALL: dict[str, Alert] = {
         reason=Reason.SUMMARY,
     ),
 }
+
+
+def digest(**changes: Any) -> Digest:
+    """One with something in every section."""
+    ago = AT - hours(50)
+    made = Digest(
+        AT,
+        "ana@example.com",
+        "team-mail",
+        health=(Line("payments-equal-the-ledger", "overdue: the last look was 3 h ago", None, AT - hours(3)),),
+        decisions=(
+            Line(
+                "no-duplicate-emails",
+                "2 keys, 5 rows are not unique; the acknowledgement by ana ends tomorrow",
+                Severity.ERROR,
+                ago,
+                acknowledge("no-duplicate-emails"),
+            ),
+        ),
+        new=(Line(RULE.id, "3 of 1,000 people have no sent welcome mail", Severity.ERROR, AT - hours(1)),),
+        regressed=(Line("ids-are-unique", "1 key, 2 rows are not unique", Severity.CRITICAL, AT - hours(2)),),
+        open=(
+            Line("status-is-known", "1 of 1,000 orders has an unknown status", Severity.WARNING, ago),
+            Line("amounts-add-up", "12 of 90 invoices don't add up", Severity.INFO, AT - hours(900)),
+        ),
+        noise=(
+            Line("stock-is-positive", "silenced by ben until 26 Nov: stocktaking", None, ago),
+            Line("rates", "declared error, now warning", Severity.WARNING, None, "sanityd noise undo rates"),
+        ),
+        resolved=(Line("orders-have-lines", "2 were repaired", Severity.ERROR),),
+        quality="28 d: 41 mails, 29 acted on",
+        holding=205,
+    )
+    return replace(made, **changes)
+
+
+#: A digest of each kind.
+DIGESTS = {
+    "digest": digest(),
+    "digest-empty": Digest(AT, "ana@example.com", "team-mail", holding=214, quality="28 d: 41 mails, 29 acted on"),
+    "digest-huge": digest(**dict.fromkeys(SECTIONS, digest().decisions * 40)),
+}
+
+
+def digest_mail(about: Digest, templates: Path | None = None) -> Message:
+    """The digest as it is sent."""
+    return render_digest(about, zone=BERLIN, version="0.1.0", instance="prod", templates=templates)

@@ -40,6 +40,7 @@ from sanityd.sources.views import Views
 from sanityd.store import audit, dispositions, incidents, outbox, rules_seen, runs, standings, suspects, violations
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
+from sanityd.telling import digest
 from sanityd.telling import noise as quietening
 from sanityd.telling.tell import tell as tell_all
 
@@ -166,9 +167,12 @@ def run_batch(
 
 
 def tell(rules: RuleSet, store: Store, at: datetime) -> int:
-    """Say what time alone makes worth saying: reminders, what was held back. Returns how many messages that are."""
+    """Say what time alone makes worth saying: reminders, what was held back, the digest.
+
+    Returns how many messages that are.
+    """
     with store.write() as memory:
-        return sum(one.messages for one in tell_all(memory, rules, at))
+        return sum(one.messages for one in tell_all(memory, rules, at)) + digest.send(memory, rules, at)
 
 
 def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:

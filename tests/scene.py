@@ -59,7 +59,7 @@ class Scene:
                 "app": {"url": "sqlite:///app.db", "statement_timeout": self.statement_timeout, "lock_timeout": "1s"}
             },
             "channels": {"team": mail},
-            "alerts": {"limits": self.limits, **self.alerts},
+            "alerts": {"limits": self.limits, "digest": {"at": None}, **self.alerts},
             "defaults": {"notify": ["team"]},
             "rules": self.rules,
         }

@@ -20,6 +20,8 @@ class Channel(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
     kind: ClassVar[str]
+    #: Whether people read it at their leisure, and so get the digest there, too.
+    digests: ClassVar[bool] = False
 
     name: str
 

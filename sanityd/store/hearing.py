@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, exists, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, select
 
 from sanityd.model import Reason, Severity, Told
 from sanityd.store.incidents import Ear
@@ -124,15 +124,20 @@ def told_by(connection: Connection, messages: Collection[int]) -> list[str]:
 
 def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:
     """When the team was sent news of a rule at once, and of which incident; once however many recipients got it."""
+    found = connection.execute(_sent_at_once(since).where(news.c.rule == rule).order_by(outbox.c.created_at))
+    return [(row.created_at, row.incident) for row in found]
+
+
+def sent_since(connection: Connection, since: datetime) -> list[tuple[str, str]]:
+    """The same of all rules: of which rule and incident each was."""
+    return [(row.rule, row.incident) for row in connection.execute(_sent_at_once(since))]
+
+
+def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
     at_once = [reason.value for reason in (Reason.OPENED, Reason.ESCALATED, Reason.UPDATED, Reason.REMINDER)]
     arrived = or_(outbox.c.state.in_(("sent", "uncertain")), outbox.c.uncertain_at.is_not(None))
-    found = (
-        select(outbox.c.created_at, news.c.incident)
-        .distinct()
-        .join(news, news.c.message == outbox.c.seq)
-        .where(news.c.rule == rule, news.c.reason.in_(at_once), outbox.c.created_at >= since, arrived)
-    )
-    return [(row.created_at, row.incident) for row in connection.execute(found.order_by(outbox.c.created_at))]
+    joined = select(outbox.c.created_at, news.c.incident, news.c.rule).join(news, news.c.message == outbox.c.seq)
+    return joined.distinct().where(news.c.reason.in_(at_once), outbox.c.created_at >= since, arrived)
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:

@@ -58,6 +58,11 @@ def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dic
     return {row.rule: row.at for row in connection.execute(newest.group_by(runs.c.rule))}
 
 
+def first_at(connection: Connection) -> datetime | None:
+    """When anything was looked at for the first time, as far as is remembered."""
+    return connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
+
+
 def last(connection: Connection, rule: str) -> Run | None:
     """The newest run of a rule, without its rows."""
     newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)

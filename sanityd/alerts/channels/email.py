@@ -50,6 +50,7 @@ class Email(Channel):
     """
 
     kind: ClassVar[str] = "email"
+    digests: ClassVar[bool] = True
 
     email: str | list[str]
     server: SecretStr

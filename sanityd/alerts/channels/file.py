@@ -24,6 +24,7 @@ class File(Channel):
     """
 
     kind: ClassVar[str] = "file"
+    digests: ClassVar[bool] = True
 
     file: Path
     sender: MailAddress = Field("sanityd <sanityd@localhost>", alias="from")

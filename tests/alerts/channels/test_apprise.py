@@ -29,7 +29,7 @@ def test_each_service_gets_the_subject_and_the_text() -> None:
 
 
 def test_what_a_service_did_not_take_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="apprise")
     with serving(500) as server, pytest.raises(DeliveryError) as caught:
         channel(f"json://127.0.0.1:{server.port}/t0ken").deliver(mail(opened()))
     assert caught.value.retryable

@@ -63,8 +63,8 @@ def test_nothing_is_said_when_there_is_nothing_to_say_but_on_mondays(scene: Scen
     scene.tick()
     told = []
     for _ in range(8):
-        scene.wait(hours=24)
-        scene.look(1)
+        scene.look(24 * 60)
+        scene.wait()
         told.append(len(digests(box)))
     # Those of Monday, which who passes by at eight gets on the next day.
     assert told == [1, 1, 1, 1, 1, 1, 1, 2]

@@ -1,6 +1,10 @@
 """The documentation is read by the tests: rules load, commands run, links and named tests exist."""
 
+import json
 import re
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -97,6 +101,22 @@ def test_every_link_and_every_file_named_exists() -> None:
             assert (ROOT / named).exists(), f"{page.name} names {named}"
 
 
+def test_the_commands_of_the_page_on_acting_run_in_their_order(
+    project: Project, lose_mails: Callable[[], None]
+) -> None:
+    text = (ROOT / "docs" / "howto" / "acting.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line)[1:] for line in re.findall(r"`(sanityd [^`]* [^`]*)`", text)]
+    assert len(commands) > 10
+    lose_mails()
+    project.run("check")
+    for words in commands:
+        if words[:2] == ["noise", "undo"]:
+            standing = json.dumps({"steps": 1, "since": datetime.now(UTC).isoformat()})
+            project.state(f"INSERT INTO noise VALUES ('{words[2]}', '{standing}', '2026-11-02 00:00:00')")
+        answer = project.run(*words)
+        assert answer.code == 0, f"{words}: {answer.out}{answer.err}"
+
+
 def test_every_command_named_exists() -> None:
     for page in PAGES:
         for name in re.findall(r"(?:^|`)sanityd ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
@@ -104,17 +124,19 @@ def test_every_command_named_exists() -> None:
 
 
 def test_the_commands_of_the_readme_run_in_their_order(project: Project, tmp_path: Path) -> None:
-    """All but the daemon, which has tests of its own, and the installation."""
+    """All but the daemon and acknowledging, which have tests of their own, and the installation."""
     (tmp_path / "rules.yaml").unlink()
     commands = [
-        line.split("#")[0].split()[1:]
+        shlex.split(line, comments=True)[1:]
         for _, block in blocks("sh")
         for line in block.splitlines()
         if line.startswith("sanityd ") and "RULE" in block
     ]
-    assert [words[0] for words in commands] == ["init", "lint", "try", "check", "check", "serve", "status", "show"]
+    assert [words[0] for words in commands] == [
+        *("init", "lint", "try", "check", "check", "serve", "status", "show", "history", "ack", "noise")
+    ]
     for words in commands:
-        if words[0] != "serve":
+        if words[0] not in ("serve", "ack"):
             named = ["no-duplicate-emails" if word == "RULE" else word for word in words]
             answer = project.run(*named, **ENVIRONMENT)
             assert answer.code == 0, f"sanityd {' '.join(named)}: {answer.out}{answer.err}"

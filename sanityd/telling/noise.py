@@ -11,7 +11,7 @@ from sanityd.alerts.times import day
 from sanityd.model import Alert, Cause, Disposition, Incident, News, Reason, Severity, Standing
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import audit, dispositions, hearing, incidents, rules_seen, runs, standings
-from sanityd.telling.moment import Moment, sentence
+from sanityd.telling.moment import Background, Moment, sentence
 from sanityd.telling.tell import enqueue
 
 #: How far back it matters whether a downgraded rule was clean.
@@ -121,6 +121,7 @@ def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdic
     if record.declared < Severity.ERROR:
         return 0
     incident = next((one for one in ours if one.open), None)
+    background = Background(memory, rule.id)
     queued = 0
     for channel, recipient in rules.ears(rule.notify):
         news = News(
@@ -128,6 +129,9 @@ def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdic
             rule=rule.facts(rules.revision),
             incident=incident,
             sentence=sentence(moment, incident) if incident else "",
+            looked_at=at,
+            rows=background.rows if incident else (),
+            history=background.history,
             noise=verdict.sentence,
             due=verdict.due,
         )

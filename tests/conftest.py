@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from sanityd.demo import story
-from tests import services
+from tests import services, tally
 from tests.project import RULES, Project
 from tests.scene import Scene, staged
 from tests.services import MariaDB, Missing, PostgreSQL, Server
@@ -25,8 +25,6 @@ from tests.smtp_server import Mailbox, working
 # So that its assertions say what they compared.
 pytest.register_assert_rewrite("tests.acceptance")
 
-#: Where workers find the servers of their run; they inherit it with the environment.
-FOLDER = "SANITYD_TEST_RUN"
 _RUN = pytest.StashKey[services.Run]()
 
 
@@ -35,7 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         services.sweep()
         config.stash[_RUN] = services.Run()
-        os.environ[FOLDER] = str(config.stash[_RUN].folder)
+        os.environ[tally.FOLDER] = str(config.stash[_RUN].folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many processes were killed, and what came of it."""
+    if line := tally.told():
+        terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -95,7 +99,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 def _shared(server: type[Server]) -> str:
     try:
-        return server.shared(Path(os.environ[FOLDER]))
+        return server.shared(Path(os.environ[tally.FOLDER]))
     except Missing as reason:
         if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
             pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)

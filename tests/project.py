@@ -5,13 +5,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tests import forked
-from tests.forked import Death, Ended
+from tests.forked import Death, Ended, Process
 
 RULES = """\
 sources:
@@ -78,9 +80,16 @@ class Project:
         """Run `sanityd` in the folder, as its own process."""
         return forked.run(self.folder, words, {**os.environ, "COLUMNS": "120", **environment})
 
-    def die(self, death: Death, **environment: str) -> Ended:
-        """A pass that kills itself on the way."""
-        return forked.run(self.folder, ["check"], {**os.environ, **environment}, death)
+    def begin(
+        self,
+        environment: Mapping[str, str],
+        death: Death | None = None,
+        *,
+        later: timedelta = timedelta(0),
+        waits: bool = False,
+    ) -> Process:
+        """A pass in a process of its own, which may die on the way, or wait there; its clock may be ahead of ours."""
+        return Process(self.folder, ["check"], {**os.environ, **environment}, death, later=later, waits=waits)
 
     def run_anew(self, *words: str, **environment: str) -> Ended:
         """The same, with an interpreter of its own, which reads its environment when it starts."""

@@ -28,6 +28,8 @@ class Mailbox:
     logins: list[str] = field(default_factory=list)
     #: Replies to RCPT by address, for those that are refused.
     refuse: dict[str, str] = field(default_factory=dict)
+    #: How many conversations go on.
+    talks: int = 0
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, to: str, options: list[str]) -> str:
         if to in self.refuse:
@@ -52,6 +54,19 @@ class Mailbox:
         return AuthResult(success=good, handled=False)
 
 
+class _Counted(SMTP):
+    """Knows how many clients are there, so that a test can wait until what a dead one sent is read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Again after STARTTLS, which is no new conversation.
+        self.event_handler.talks += self.session is None
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.talks -= 1
+
+
 @contextlib.contextmanager
 def working(
     tls: ssl.SSLContext | None = None, *, implicit: bool = False, login: bool = False, utf8: bool = False
@@ -60,7 +75,7 @@ def working(
     box = Mailbox()
 
     def session() -> SMTP:
-        return SMTP(
+        return _Counted(
             box,
             hostname="mail.test",
             tls_context=None if implicit else tls,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -70,15 +71,24 @@ class _Envelope(BaseHTTPRequestHandler):
         """Not on the screen."""
 
 
-@pytest.fixture
-def sentry() -> Iterator[Sentry]:
+@contextmanager
+def serving() -> Iterator[Sentry]:
+    """A Sentry on the loopback interface."""
     server = Sentry()
     thread = threading.Thread(target=server.serve_forever, args=[0.02])
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def sentry() -> Iterator[Sentry]:
+    with serving() as server:
+        yield server
 
 
 def run(style: str = "text", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,8 @@ def connected(rules: RuleSet) -> list[Problem]:
                 with source.snapshot() as snapshot, Views(rules.sources) as views:
                     for rule in batch:
                         found += _of_rule(document, rule, snapshot, views)
-                    found += _of_rights(document, name, source.can_write())
+                # Not while the snapshot is held: the source may allow a single connection.
+                found += _of_rights(document, name, source.can_write())
             finally:
                 source.close()
         except SourceError as error:

@@ -56,8 +56,8 @@ def test_a_login_that_can_write_is_a_warning(project: Project, postgres: str) ->
     with engine.begin() as connection:
         connection.exec_driver_sql("create table people (id int primary key, email text)")
     engine.dispose()
-    rules = "sources:\n  app: ${APP_URL}\nrules:\n  r:\n    table: app.people\n    unique: email\n"
-    project.rules(rules)
+    source = "app: {url: '${APP_URL}', connections: 1}"
+    project.rules(f"sources:\n  {source}\nrules:\n  r:\n    table: app.people\n    unique: email\n")
     answer = project.run("lint", "--connect", APP_URL=postgres)
     assert answer.code == 0
     assert "warning: the login of source `app` can write" in answer.err

@@ -19,6 +19,8 @@ class Trial:
     run: Run
     form: str
     statements: tuple[str, ...]
+    #: The constraint that would make looking needless.
+    proof: str | None = None
 
 
 def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
@@ -27,11 +29,11 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
     try:
         with Views(rules.sources) as views:
             snapshot = views.snapshot(rule.source)
-            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot)
+            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot, audited=[rule.id])
             [run] = executor.evaluate(plan, snapshot, {}, at)
-            form = plan.looks[0].form if plan.looks else "nothing"
+            form, proof = (plan.looks[0].form, plan.looks[0].proof) if plan.looks else ("nothing", None)
             looked = [one.sql(statement) for one in views.all() for statement in one.looked]
-            return Trial(run, form, tuple(looked))
+            return Trial(run, form, tuple(looked), proof)
     except SourceError as error:
         return Trial(executor.skipped(invariant, at, error), "nothing", ())
 

@@ -134,6 +134,11 @@ class Check(BaseModel, ABC):
         """The user's whole SELECT in another source, for the gate."""
         return None
 
+    def proof(self, scope: Scope) -> str | None:
+        """The constraint by which the database sees to it itself, so that no row need be read; None for none."""
+        del scope
+        return None
+
     @property
     def reads_table(self) -> bool:
         """Whether this rule names a `table` (else a `source`)."""

@@ -96,4 +96,5 @@ def _run(look: Look, seen: Seen, at: datetime) -> Run:
         fates=seen.fates,
         severity=invariant.ladder.severity(seen.violations, seen.rows, seen.checked),
         key=look.key,
+        proved_by=seen.proved_by,
     )

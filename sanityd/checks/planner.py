@@ -4,7 +4,7 @@ no rows.
 A rule that can't be planned (a missing column, no key) is refused on its own; the others keep their plan.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -42,6 +42,9 @@ class Look:
     other: Scope | None = None
     #: What was measured before, for rules that learn from it.
     past: Past = ()
+    #: The constraint that makes looking needless, and whether to look all the same.
+    proof: str | None = None
+    audited: bool = False
 
     @property
     def bad(self) -> ColumnElement[bool]:
@@ -70,16 +73,19 @@ def plan(
     snapshot: Snapshot,
     past: Mapping[str, Past] = MappingProxyType({}),
     elsewhere: Elsewhere | None = None,
+    audited: Collection[str] = (),
 ) -> Plan:
     """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost.
 
-    Parameters: `past` is what rules that learn have measured before; `elsewhere` gives the snapshots of other sources.
+    Parameters: `past` is what rules that learn have measured before; `elsewhere` gives the snapshots of other
+    sources; `audited` are the rules whose rows are to be read even where a constraint proves them.
     """
     looks: list[Look] = []
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
-            looks.append(replace(look(invariant, snapshot, elsewhere), past=past.get(invariant.id, ())))
+            found = look(invariant, snapshot, elsewhere)
+            looks.append(replace(found, past=past.get(invariant.id, ()), audited=invariant.id in audited))
         except CheckError as error:
             refused[invariant.id] = error
     return Plan(tuple(looks), refused)
@@ -108,7 +114,7 @@ def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None =
             raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
     for name in invariant.subject.show if isinstance(check, RowCheck) else ():
         scope.column(name)
-    return Look(invariant, scope, key, form)
+    return Look(invariant, scope, key, form, proof=check.proof(scope))
 
 
 def _evidence(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None) -> Snapshot:

@@ -206,8 +206,12 @@ def _suspected(run: Run) -> str:
 
 
 def _looked_at(results: list[Result]) -> str:
+    """How much was read; of single rules also which constraint made that needless."""
+    if len(results) == 1 and results[0].run.proved_by:
+        return f"proved by {visible(results[0].run.proved_by)}"
     rows = sum(result.run.checked or 0 for result in results)
-    return f"{rows:,} {_s(rows, 'row')} looked at"
+    proofs = sum(result.run.proved_by is not None for result in results)
+    return f"{rows:,} {_s(rows, 'row')} looked at" + (f", {proofs} proved by constraints" if proofs else "")
 
 
 def _last_line(report: Report) -> str:

@@ -51,6 +51,9 @@ def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
     looks = trial.run.statements
     read = "" if trial.run.checked is None else f", {trial.run.checked:,} rows in scope"
     console.print(f"\nHow it looks     {trial.form}, {looks} statement{'s' * (looks != 1)}, {seconds}{read}")
+    if trial.proof is not None:
+        needless = "so `check` reads no row of it but once a week"
+        console.print(Text(f"Proved by        {visible(trial.proof)}, {needless}"), soft_wrap=True)
     if (age := rule.invariant.subject.within) is not None:
         from sanityd.durations import format_duration
 

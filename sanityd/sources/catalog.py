@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sqlalchemy import TableClause, column, table
 
@@ -39,6 +40,41 @@ class ColumnInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class UniqueIndex:
+    """Whole columns whose values, together, the database lets occur once."""
+
+    name: str
+    columns: tuple[str, ...]
+    #: Whether it lets a NULL, too, occur only once.
+    nulls_equal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns whose values, where none is NULL, exist in another table. `table` is that one's `TableInfo.id`."""
+
+    name: str
+    columns: Mapping[str, str]
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """What the database itself sees to in every row of a table, those from before included.
+
+    Only what can't be got round by ordinary means is listed here: a constraint that was never validated, is switched
+    off, or is about some of the rows only, is no proof of anything.
+    """
+
+    unique: tuple[UniqueIndex, ...] = ()
+    #: Columns that can't be NULL.
+    not_null: frozenset[str] = frozenset()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    #: Conditions that no row makes false, by the constraint's name, in the database's own SQL.
+    checks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class TableInfo:
     """One table or view, as it is in the present snapshot."""
 
@@ -48,6 +84,9 @@ class TableInfo:
     primary_key: tuple[str, ...] = ()
     #: Unique indexes over columns that can't be NULL, in the database's order.
     unique_keys: tuple[tuple[str, ...], ...] = ()
+    enforced: Enforced = Enforced()
+    #: The database's own number of the table, where it has one.
+    id: int = 0
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

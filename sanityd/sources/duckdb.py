@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect, SourceSettings
-from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import EngineSource, words
 from sanityd.sources.values import UNITS, bound, epoch_microseconds, wall_clock
 
@@ -196,11 +196,17 @@ class DuckdbSource(EngineSource):
         }
         constraints = connection.execute(text(_CONSTRAINTS), values).all()
         primary = next((tuple(key.names) for key in constraints if key.constraint_type == "PRIMARY KEY"), ())
-        unique = [tuple(key.names) for key in constraints if key.constraint_type == "UNIQUE"]
-        unique += [tuple(map(_unquoted, parts)) for parts in connection.execute(text(_INDEXES), values).scalars()]
-        # A part that is no column is an expression.
-        sure = tuple(key for key in unique if all(part in columns and not columns[part].nullable for part in key))
-        return TableInfo(rows[0].table_name, schema, columns, primary, sure)
+        unique = [UniqueIndex(f"UNIQUE ({', '.join(key.names)})", tuple(key.names)) for key in constraints if key.constraint_type == "UNIQUE"]
+        for index in connection.execute(text(_INDEXES), values):
+            parts = tuple(map(_unquoted, index.parts))
+            # A part that is no column is an expression.
+            unique += [UniqueIndex(index.index_name, parts)] if all(part in columns for part in parts) else []
+        sure = tuple(key.columns for key in unique if not any(columns[part].nullable for part in key.columns))
+        if primary:
+            unique.append(UniqueIndex("PRIMARY KEY", primary))
+        never = frozenset(name for name, info in columns.items() if not info.nullable)
+        enforced = Enforced(tuple(unique), never) if rows[0].is_real else Enforced()
+        return TableInfo(rows[0].table_name, schema, columns, primary, sure, enforced)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views of one schema."""
@@ -339,7 +345,7 @@ _UNREACHABLE = {
 _WHERE = "database_name = current_database() AND schema_name = COALESCE(:schema, current_schema())"
 
 _COLUMNS = f"""
-SELECT table_name, column_name, data_type, is_nullable
+SELECT table_name, column_name, data_type, is_nullable, table_oid IN (SELECT table_oid FROM duckdb_tables()) AS is_real
 FROM duckdb_columns() WHERE {_WHERE} AND lower(table_name) = lower(:name) ORDER BY column_index
 """
 
@@ -350,7 +356,7 @@ FROM duckdb_constraints() WHERE {_WHERE} AND lower(table_name) = lower(:name) OR
 
 #: The parts of an index come as the text of a list.
 _INDEXES = f"""
-SELECT CAST(expressions AS VARCHAR[])
+SELECT index_name, CAST(expressions AS VARCHAR[]) AS parts
 FROM duckdb_indexes() WHERE {_WHERE} AND lower(table_name) = lower(:name) AND is_unique ORDER BY index_oid
 """
 

@@ -1,7 +1,7 @@
 """MariaDB and MySQL through PyMySQL: a consistent snapshot, read-only, in a session whose SQL mode is ours."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from sqlalchemy import BIGINT, URL, ColumnElement, Connection, cast, collate, fu
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Bitmap, Dialect
-from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -152,9 +152,17 @@ class MysqlSource(EngineSource):
             # Only whole columns identify a row by their value; an expression has no column.
             keys.setdefault(index, []).append(None if part else column)
         unique = {index: [name for name in names if name] for index, names in keys.items() if None not in names}
-        primary = tuple(unique.pop("PRIMARY", ()))
-        sure = tuple(tuple(key) for key in unique.values() if not any(columns[part].nullable for part in key))
-        return TableInfo(name, schema, columns, primary, sure)
+        primary = tuple(unique.get("PRIMARY", ()))
+        sure = tuple(
+            tuple(key)
+            for index, key in unique.items()
+            if index != "PRIMARY" and not any(columns[part].nullable for part in key)
+        )
+        # No row of a table of these engines gets past them, while others (CONNECT, Spider) have rows of somebody else.
+        engine = str(connection.execute(text(_ENGINE), values).scalar() or "").lower()
+        whole = [UniqueIndex(f"{name}.{index}", tuple(key)) for index, key in unique.items()]
+        enforced = Enforced(tuple(whole), frozenset(_never_null(columns))) if engine in _OWN_ROWS else Enforced()
+        return TableInfo(name, schema, columns, primary, sure, enforced)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """The tables and views of one database."""
@@ -196,6 +204,12 @@ class MysqlSource(EngineSource):
         if code in _SAFE and len(error.args) > 1:
             return CheckError(f"the database refused the statement: {error.args[1]}")
         return CheckError(f"the database failed at the statement (error {code})")
+
+
+def _never_null(columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
+    """Of a column of dates that can't be NULL, IS NULL is true where it holds `0000-00-00`."""
+    dates = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
+    return (name for name, info in columns.items() if not info.nullable and info.family not in dates)
 
 
 def _code(error: BaseException) -> int:
@@ -262,6 +276,9 @@ _COLUMNS = f"""
 SELECT column_name, column_type, data_type, is_nullable, collation_name
 FROM information_schema.columns WHERE {_WHERE} ORDER BY ordinal_position
 """
+
+_ENGINE = f"SELECT engine FROM information_schema.tables WHERE {_WHERE} AND table_type = 'BASE TABLE'"
+_OWN_ROWS = frozenset(("innodb", "myisam", "aria"))
 
 _KEYS = f"""
 SELECT index_name, column_name, sub_part

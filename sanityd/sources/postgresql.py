@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Bitmap, Dialect, SourceSettings
-from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+from sanityd.sources.base import AnyRow, Bitmap, Dialect, SourceSettings
+from sanityd.sources.catalog import ColumnInfo, Enforced, Family, ForeignKey, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -165,11 +165,12 @@ class PostgresqlSource(EngineSource):
             row.attname: ColumnInfo(row.attname, row.type, _family(row), not row.attnotnull, row.collation)
             for row in rows
         }
-        keys = connection.execute(text(_KEYS), {"table": rows[0].oid}).all()
+        oid = rows[0].oid
+        keys = connection.execute(text(_KEYS), {"table": oid}).all()
         primary = next((tuple(key.names) for key in keys if key.indisprimary), ())
         unique = [tuple(key.names) for key in keys if not key.indisprimary]
         sure = tuple(key for key in unique if not any(columns[part].nullable for part in key))
-        return TableInfo(name, schema, columns, primary, sure)
+        return TableInfo(name, schema, columns, primary, sure, _enforced(connection, oid, columns, keys), oid)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """What the login can see; tables of other schemas with their schema."""
@@ -206,6 +207,24 @@ class PostgresqlSource(EngineSource):
             case _:
                 named = words(type(error).__name__) + (f", SQLSTATE {state}" if state else "")
                 return CheckError(f"PostgreSQL failed at the statement ({named})")
+
+
+def _enforced(
+    connection: Connection, table: int, columns: Mapping[str, ColumnInfo], keys: Sequence[AnyRow]
+) -> Enforced:
+    """What PostgreSQL sees to itself. A foreign table's constraints are claims, a parent's don't bind its children."""
+    if not connection.execute(text(_KEEPS_ITS_WORD), {"table": table}).scalar():
+        return Enforced()
+    foreign: dict[str, tuple[int, dict[str, str]]] = {}
+    for key in connection.execute(text(_FOREIGN_KEYS), {"table": table}):
+        foreign.setdefault(key.name, (key.target, {}))[1][key.mine] = key.theirs
+    checks = connection.execute(text(_CHECKS), {"table": table})
+    return Enforced(
+        unique=tuple(UniqueIndex(key.name, tuple(key.names), key.nulls_equal) for key in keys if key.is_immediate),
+        not_null=frozenset(name for name, info in columns.items() if not info.nullable),
+        foreign_keys=tuple(ForeignKey(name, on, target) for name, (target, on) in foreign.items()),
+        checks={check.name: check.sql for check in checks},
+    )
 
 
 def _is_of_the_statement(diag: Any, state: str) -> bool:
@@ -307,7 +326,8 @@ ORDER BY a.attnum
 
 #: Whole, valid unique indexes. A parent of tables that inherit from it has rows that its own index doesn't know.
 _KEYS = """
-SELECT i.indisprimary, (
+SELECT i.indisprimary, x.relname AS name, i.indimmediate AS is_immediate,
+    COALESCE(CAST(to_jsonb(i) ->> 'indnullsnotdistinct' AS boolean), false) AS nulls_equal, (
     SELECT array_agg(a.attname ORDER BY k.place)
     FROM unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k (number, place)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -315,9 +335,44 @@ SELECT i.indisprimary, (
 ) AS names
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = :table AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
     AND NOT (c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid))
 ORDER BY i.indisprimary DESC, i.indexrelid
+"""
+
+#: Tables whose rows are all their own and under their own constraints: none with children that inherit (a child may
+#: drop NOT NULL), and no partition that lies on another server.
+_KEEPS_ITS_WORD = """
+SELECT CASE c.relkind
+    WHEN 'r' THEN NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)
+    WHEN 'p' THEN NOT EXISTS (
+        SELECT FROM pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class p ON p.oid = t.relid
+        WHERE p.relkind NOT IN ('r', 'p')
+    )
+    ELSE false
+END
+FROM pg_catalog.pg_class c WHERE c.oid = :table
+"""
+
+#: What every row was looked at for, and is still looked at for. Rows of pg_constraint of newer versions say more.
+_HOLDS = "k.convalidated AND COALESCE(CAST(to_jsonb(k) ->> 'conenforced' AS boolean), true)"
+
+#: Their triggers do the work; both sides' must fire, for those who replicate, too. A deferred one may still be broken.
+_FOREIGN_KEYS = f"""
+SELECT k.conname AS name, k.confrelid AS target, mine.attname AS mine, theirs.attname AS theirs
+FROM pg_catalog.pg_constraint k
+CROSS JOIN unnest(k.conkey, k.confkey) WITH ORDINALITY AS part (mine, theirs, place)
+JOIN pg_catalog.pg_attribute mine ON mine.attrelid = k.conrelid AND mine.attnum = part.mine
+JOIN pg_catalog.pg_attribute theirs ON theirs.attrelid = k.confrelid AND theirs.attnum = part.theirs
+WHERE k.conrelid = :table AND k.contype = 'f' AND {_HOLDS} AND NOT k.condeferrable
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled NOT IN ('O', 'A'))
+ORDER BY k.oid, part.place
+"""
+
+_CHECKS = f"""
+SELECT k.conname AS name, pg_get_expr(k.conbin, k.conrelid) AS sql
+FROM pg_catalog.pg_constraint k WHERE k.conrelid = :table AND k.contype = 'c' AND {_HOLDS} ORDER BY k.conname
 """
 
 _NAMES = """

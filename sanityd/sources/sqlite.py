@@ -16,7 +16,7 @@ from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, ev
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect, SourceSettings
-from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import EngineSource, words
 from sanityd.sources.values import bound, epoch_microseconds, read_instant
 
@@ -130,20 +130,38 @@ class SqliteSource(EngineSource):
         """Names are found in any case, as SQLite does; `main` is the only schema."""
         if schema not in (None, "main"):
             return None
-        query = text("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name = :name COLLATE NOCASE")
-        actual = connection.execute(query, {"name": name}).scalar()
-        if actual is None:
+        query = text(
+            "SELECT name, type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' AS is_real FROM sqlite_master"
+            " WHERE type IN ('table', 'view') AND name = :name COLLATE NOCASE"
+        )
+        found = connection.execute(query, {"name": name}).first()
+        if found is None:
             return None
+        actual = found.name
         query = text('SELECT name, type, "notnull", pk FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid')
         rows = connection.execute(query, {"name": actual}).all()
         primary = [row.name for row in sorted(rows, key=lambda row: row.pk) if row.pk]
         # INTEGER PRIMARY KEY is the rowid, which is never NULL; other primary keys of SQLite may hold NULLs.
-        rowid = primary if [row.type.upper() for row in rows if row.pk] == ["INTEGER"] else []
+        # Where it isn't (INTEGER PRIMARY KEY DESC), it has an index of its own.
+        indexes = list(_unique_indexes(connection, actual))
+        has_index = any(origin == "pk" for origin, _ in indexes)
+        rowid = primary if [row.type.upper() for row in rows if row.pk] == ["INTEGER"] and not has_index else []
         columns = {
             row.name: ColumnInfo(row.name, row.type, _family(row.type), not row.notnull and row.name not in rowid)
             for row in rows
         }
-        return TableInfo(actual, schema, columns, tuple(primary), tuple(_unique_keys(connection, actual, columns)))
+        unique = [index for _, index in indexes if all(name in columns for name in index.columns)]
+        sure = tuple(
+            index.columns
+            for origin, index in indexes
+            if origin != "pk" and index in unique and not any(columns[name].nullable for name in index.columns)
+        )
+        if rowid:
+            unique.append(UniqueIndex("PRIMARY KEY", tuple(rowid)))
+        never = frozenset(name for name, info in columns.items() if not info.nullable)
+        # A view and a module's table promise nothing. Neither do CHECK and foreign keys, which a pragma switches off.
+        enforced = Enforced(tuple(unique), never) if found.is_real else Enforced()
+        return TableInfo(actual, schema, columns, tuple(primary), sure, enforced)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views, without SQLite's own."""
@@ -302,17 +320,15 @@ def _decoded(data: bytes) -> str | bytes:
         return data
 
 
-def _unique_keys(connection: Connection, name: str, columns: Mapping[str, ColumnInfo]) -> Iterator[tuple[str, ...]]:
+def _unique_indexes(connection: Connection, name: str) -> Iterator[tuple[str, UniqueIndex]]:
+    """Those about all rows, with what they come from: `pk`, `u` (UNIQUE) or `c` (CREATE INDEX)."""
     query = text(
-        "SELECT name FROM pragma_index_list(:name)"
-        " WHERE \"unique\" AND NOT partial AND origin <> 'pk' ORDER BY seq DESC"
+        'SELECT name, origin FROM pragma_index_list(:name) WHERE "unique" AND NOT partial ORDER BY seq DESC'
     )
-    parts = text("SELECT name FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
-    for index in connection.execute(query, {"name": name}).scalars().all():
+    parts = text("SELECT COALESCE(name, '') FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
+    for index, origin in connection.execute(query, {"name": name}).all():
         # A part without a name is an expression.
-        names = connection.execute(parts, {"name": index}).scalars().all()
-        if all(part in columns and not columns[part].nullable for part in names):
-            yield tuple(names)
+        yield origin, UniqueIndex(index, tuple(connection.execute(parts, {"name": index}).scalars().all()))
 
 
 def _family(declared: str) -> Family:

@@ -43,6 +43,7 @@ def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
         "hint": run.hint,
         "revision": revision,
         "incident": incident,
+        "proved_by": run.proved_by,
     }
 
 
@@ -56,6 +57,12 @@ def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dic
         runs.c.rule.in_(rules), runs.c.at <= at + OVERLAP
     )
     return {row.rule: row.at for row in connection.execute(newest.group_by(runs.c.rule))}
+
+
+def looked_at(connection: Connection, rules: Sequence[str], since: datetime, at: datetime) -> set[str]:
+    """Which of the rules had their rows read, with an answer, after `since` and not after `at`."""
+    read = and_(runs.c.outcome.in_(_LOOKED), runs.c.proved_by.is_(None), runs.c.at > since, runs.c.at <= at)
+    return set(connection.execute(select(runs.c.rule).where(runs.c.rule.in_(rules), read).distinct()).scalars())
 
 
 def first_at(connection: Connection) -> datetime | None:
@@ -153,4 +160,5 @@ def _run(row: RowMapping) -> Run:
         statements=row["statements"],
         error=row["error"],
         hint=row["hint"],
+        proved_by=row["proved_by"],
     )

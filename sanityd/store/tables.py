@@ -80,6 +80,7 @@ runs = Table(
     Column("hint", Text),
     Column("revision", String, nullable=False),
     Column("incident", String),
+    Column("proved_by", Text),
     Index("runs_by_rule", "rule", "at"),
 )
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, func, or_
 
+from sanityd.checks import proofs
 from sanityd.checks.base import RowCheck, Scope, plural
 
 
@@ -36,6 +37,10 @@ class NotNull(RowCheck):
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is missing."""
         return or_(*(self._is_missing(scope, name) for name in self.columns))
+
+    def proof(self, scope: Scope) -> str | None:
+        """Columns that can't be NULL; they may still be blank."""
+        return None if self.blank == "fail" else proofs.of_not_null(scope.info, self.columns)
 
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
         """Which column is missing; said also of a single one when blanks count, as it may be either."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
+from sanityd.checks import proofs
 from sanityd.checks.base import Claim, RowCheck, Scope, plural
 from sanityd.checks.kinds.has import same_row
 from sanityd.fields import fault
@@ -56,6 +57,17 @@ class References(RowCheck):
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row that points at nothing."""
         return or_(*(self._dangles(scope, table, on) for table, on in self._by_table().items()))
+
+    def proof(self, scope: Scope) -> str | None:
+        """A foreign key of each; for `nulls: fail` the columns mustn't be NULL either."""
+        if self.where is not None:
+            return None
+        keys = [
+            proofs.of_reference(scope.info, on, scope.other(table).info) for table, on in self._by_table().items()
+        ]
+        if scope.subject.nulls_fail:
+            keys.append(proofs.of_not_null(scope.info, self.columns))
+        return ", ".join(key for key in keys if key) if all(keys) else None
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row that doesn't point anywhere."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
+from sanityd.checks import proofs
 from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
 from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
@@ -48,6 +49,11 @@ class Unique(QueryCheck):
             .group_by(*keys.values())
             .having(and_(func.count() > 1, recent))
         )
+
+    def proof(self, scope: Scope) -> str | None:
+        """A unique index; one that ignores less than the rule proves nothing."""
+        nulls_equal = self.nulls == "equal"
+        return None if self.ignore else proofs.of_unique(scope.info, self.columns, nulls_equal=nulls_equal)
 
     def population(self, scope: Scope) -> AnySelect:
         """All keys, once each."""

@@ -44,7 +44,6 @@ from sanityd.telling import digest
 from sanityd.telling import noise as quietening
 from sanityd.telling.tell import tell as tell_all
 
-
 #: A constraint is believed for so long; then the rows are read once more. Indexes break when a collation is upgraded.
 AUDIT_EVERY = timedelta(days=7)
 

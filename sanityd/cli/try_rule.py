@@ -30,6 +30,7 @@ def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
     from rich.text import Text
 
     from sanityd import clock, telemetry
+    from sanityd.alerts.safe import visible
     from sanityd.authoring.trial import attempt
     from sanityd.cli import screen
     from sanityd.cli.check import exit_code

@@ -196,7 +196,11 @@ class DuckdbSource(EngineSource):
         }
         constraints = connection.execute(text(_CONSTRAINTS), values).all()
         primary = next((tuple(key.names) for key in constraints if key.constraint_type == "PRIMARY KEY"), ())
-        unique = [UniqueIndex(f"UNIQUE ({', '.join(key.names)})", tuple(key.names)) for key in constraints if key.constraint_type == "UNIQUE"]
+        unique = [
+            UniqueIndex(f"UNIQUE ({', '.join(key.names)})", tuple(key.names))
+            for key in constraints
+            if key.constraint_type == "UNIQUE"
+        ]
         for index in connection.execute(text(_INDEXES), values):
             parts = tuple(map(_unquoted, index.parts))
             # A part that is no column is an expression.

@@ -322,9 +322,7 @@ def _decoded(data: bytes) -> str | bytes:
 
 def _unique_indexes(connection: Connection, name: str) -> Iterator[tuple[str, UniqueIndex]]:
     """Those about all rows, with what they come from: `pk`, `u` (UNIQUE) or `c` (CREATE INDEX)."""
-    query = text(
-        'SELECT name, origin FROM pragma_index_list(:name) WHERE "unique" AND NOT partial ORDER BY seq DESC'
-    )
+    query = text('SELECT name, origin FROM pragma_index_list(:name) WHERE "unique" AND NOT partial ORDER BY seq DESC')
     parts = text("SELECT COALESCE(name, '') FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
     for index, origin in connection.execute(query, {"name": name}).all():
         # A part without a name is an expression.

@@ -175,6 +175,7 @@ class ServerStage(Stage):
             self.do(statement)
         self.victim = self._connect(urls["victim"])
         self.places["<victim>"] = str(self._hold())
+        self.places["<held>"] = self.database
         for url in (database, *urls.values()):
             self.unspeakable |= {str(url.password), f"@{url.host}", url.render_as_string(hide_password=False)}
         mine = urls[self.login]
@@ -299,7 +300,8 @@ class MariadbStage(ServerStage):
     def _hold(self) -> int:
         self.victim.exec_driver_sql("BEGIN")
         self.victim.exec_driver_sql("SELECT id FROM held FOR UPDATE")
-        self.victim.exec_driver_sql("SELECT GET_LOCK('held', 0)")
+        # Names of locks are the whole server's, on which other stages play, too.
+        self.victim.exec_driver_sql(f"SELECT GET_LOCK('{self.database}', 0)")
         return int(self.victim.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
 
     def _forget(self, *names: str) -> None:
@@ -311,11 +313,12 @@ class MariadbStage(ServerStage):
         tables = self._rows("SHOW FULL TABLES")
         rows = {name: self._rows(f"SELECT * FROM `{name}`") for name, kind in tables if kind != "VIEW"}
         shapes = {name: self._rows(f"SHOW CREATE TABLE `{name}`") for name in rows}
+        words = {"users": self.users, "database": self.database}
         return {
             "tables": tables,
             "rows": rows,
             "shapes": shapes,
-            **{part: self._rows(sql.format(users=self.users)) for part, sql in _MARIADB_LOOK.items()},
+            **{part: self._rows(sql.format(**words)) for part, sql in _MARIADB_LOOK.items()},
             "files": self._files(),
             "victim": self._still_there(),
         }
@@ -423,7 +426,8 @@ _MARIADB_LOOK = {
     "rights on tables": "SELECT * FROM mysql.tables_priv WHERE Db = DATABASE() ORDER BY User, Table_name",
     "settings": "SHOW GLOBAL VARIABLES WHERE Variable_name NOT LIKE 'gtid%'",
     "sessions": "SELECT id, user FROM information_schema.processlist WHERE user IN ({users}) ORDER BY id",
-    "named lock": "SELECT IS_USED_LOCK('held'), IS_USED_LOCK('loot')",
-    "row locks": "SELECT trx_mysql_thread_id, trx_rows_locked FROM information_schema.innodb_trx"
-    " WHERE trx_mysql_thread_id IN (SELECT id FROM information_schema.processlist WHERE user IN ({users}))",
+    "named lock": "SELECT IS_USED_LOCK('{database}'), IS_USED_LOCK('loot')",
+    # What nobody has locked; information_schema.innodb_trx tells what was true a moment ago, to whoever asks often.
+    "rows without lock": "SELECT id FROM people FOR UPDATE SKIP LOCKED",
+    "held rows without lock": "SELECT id FROM held FOR UPDATE SKIP LOCKED",
 }

@@ -62,9 +62,7 @@ class References(RowCheck):
         """A foreign key of each; for `nulls: fail` the columns mustn't be NULL either."""
         if self.where is not None:
             return None
-        keys = [
-            proofs.of_reference(scope.info, on, scope.other(table).info) for table, on in self._by_table().items()
-        ]
+        keys = [proofs.of_reference(scope.info, on, scope.other(table).info) for table, on in self._by_table().items()]
         if scope.subject.nulls_fail:
             keys.append(proofs.of_not_null(scope.info, self.columns))
         return ", ".join(key for key in keys if key) if all(keys) else None

@@ -61,6 +61,8 @@ STRANGERS = {
 #: Where imports may stand inside functions, or be done by name, and why.
 LATE_IMPORTS = {
     "alerts/channels/apprise.py": "apprise is an extra",
+    "alerts/digest.py": "templates take 0.1 s, and few passes send a digest",
+    "alerts/render.py": "templates take 0.1 s, and most passes have nothing to say",
     "cli/": "`--help` answers at once; a command imports what it needs",
     "checks/kinds/python.py": "the user's own function, named in a rule",
     "plugins.py": "one kind is imported, not all of them",
@@ -71,6 +73,7 @@ LATE_IMPORTS = {
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
     "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
     "store/tables.py": "the dialect of PostgreSQL takes 0.1 s, and most stores are SQLite",
+    "telling/tell.py": "as in `alerts/render.py`: what the letters are made of, too",
     "telemetry.py": "the Sentry SDK is heavy, and most people don't use it",
 }
 

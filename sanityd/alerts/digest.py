@@ -14,7 +14,6 @@ from pathlib import Path
 from sanityd.alerts.headers import common, message_id
 from sanityd.alerts.safe import ascii_line, escaped
 from sanityd.alerts.times import day, moment
-from sanityd.alerts.typesetting import typeset
 from sanityd.model import Message, Reason, Severity
 
 #: How many lines there are at most, so that even the worst stay below the size at which mails are cut.
@@ -115,6 +114,9 @@ def render_digest(
     digest: Digest, *, zone: tzinfo, version: str, instance: str = "", templates: Path | None = None
 ) -> Message:
     """The message. Its key is the recipient and the day in their zone, so that no day has two of them."""
+    # As in `render`.
+    from sanityd.alerts.typesetting import typeset
+
     letter = letter_of(digest, zone, version, instance)
     text, html = typeset("digest", lambda note: {"letter": replace(letter, note=note)}, templates)
     date = digest.at.astimezone(zone).date()

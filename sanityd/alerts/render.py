@@ -12,7 +12,6 @@ from pathlib import Path
 from sanityd.alerts.data import data
 from sanityd.alerts.headers import headers, message_id, subject
 from sanityd.alerts.letter import REMIND, Form, Letter, letter_of, rows_of
-from sanityd.alerts.typesetting import typeset
 from sanityd.model import Alert, Message, Reason
 
 #: Programs that show mails cut what is longer, and its end is where it says how to act.
@@ -37,6 +36,9 @@ def render(  # noqa: PLR0913 (each is a choice of the team)
     `rows` is how many are listed at most; `templates` is a folder with the team's own ones; `remind` is when reminders
     come, counted from the news.
     """
+    # Most passes write no mail, and templates take as long to import as a small database to look at.
+    from sanityd.alerts.typesetting import typeset
+
     for tight in _TIGHTER:
         form = Form(zone, version, instance, rows, tuple(remind), tight)
         chosen = rows_of(alert, form)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sanityd.errors import StoreError
-from sanityd.store.tables import metadata
+from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
 HEAD = "0004"
@@ -117,7 +117,7 @@ class Store:
 
 def _make(connection: Connection) -> None:
     """A new store has the newest schema; there is nothing to migrate."""
-    metadata.create_all(connection)
+    create_all(connection)
     # As Alembic makes it, which goes on from here.
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

@@ -139,14 +139,13 @@ incidents = Table(
     Index("incidents_by_rule", "rule", "opened_at"),
     Index("incidents_unsettled", "settled", "opened_at"),
 )
-Index(
+_one_open = Index(
     "one_open_incident",
     incidents.c.cause,
     incidents.c.rule,
     incidents.c.source,
     unique=True,
     sqlite_where=text("resolved_at IS NULL"),
-    postgresql_where=text("resolved_at IS NULL"),
 )
 
 #: What humans decided about incidents and rows, and how each decision ended.
@@ -266,6 +265,14 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Index("audit_by_rule", "rule", "at"),
 )
+
+
+def create_all(connection: Connection) -> None:
+    """All tables, in an empty database."""
+    if connection.dialect.name == "postgresql":
+        # Named above, this option would have PostgreSQL's dialect imported for every store.
+        _one_open.dialect_options["postgresql"]["where"] = _one_open.dialect_options["sqlite"]["where"]
+    metadata.create_all(connection)
 
 
 def insert_into(connection: Connection, table: Table) -> Any:

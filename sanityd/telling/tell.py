@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from sanityd import __version__
 from sanityd.alerts import policy
-from sanityd.alerts.render import render
 from sanityd.model import Alert, Cause, Change, Incident, News, Outcome, Reason, Severity
 from sanityd.rules.rule import RuleSet
 from sanityd.store import audit, hearing, incidents, outbox
@@ -104,6 +103,9 @@ def ears(rules: RuleSet, incident: Incident) -> list[Who]:
 
 def enqueue(moment: Moment, alert: Alert, recipient: str, not_before: datetime | None = None) -> bool:
     """Render an alert for one recipient and ask for it to be sent; False when that was asked for before."""
+    # Most passes have nothing to say, and needn't import how.
+    from sanityd.alerts.render import render
+
     settings = moment.rules.alerts
     message = render(
         alert,

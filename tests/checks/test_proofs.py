@@ -32,7 +32,8 @@ def proof_of(looks: Looks, stated: Rule) -> str | None:
         if look.proof is not None:
             audit = run(replace(look, audited=True))
             assert (audit.outcome, audit.violations, audit.proved_by) == ("complete", 0, None)
-        return look.proof
+        proof: str | None = look.proof
+        return proof
 
 
 on = pytest.mark.parametrize

@@ -186,7 +186,14 @@ class ColumnCheck(RowCheck):
     short: ClassVar[str | None] = "columns"
     judges_nulls: ClassVar[bool] = True
 
+    #: Whether asking it costs more than comparing the value with a few words.
+    is_dear: ClassVar[bool] = False
+
     columns: Mapping[str, Any]
+
+    def lists(self) -> Mapping[str, Sequence[str]]:
+        """Words that most values of a column will be, and that are quick to compare with."""
+        return {}
 
     @abstractmethod
     def is_bad_value(self, scope: Scope, name: str, expected: Any) -> ColumnElement[bool]:
@@ -213,6 +220,17 @@ class ColumnCheck(RowCheck):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """A cheaper question whose answers tell where to look: no clue, no violation.
+
+    `statement` selects one column, without NULLs; `follow` makes of its values the SELECT of the violations there.
+    """
+
+    statement: AnySelect
+    follow: Callable[[Sequence[Any]], AnySelect]
+
+
 class QueryCheck(Check):
     """A SELECT whose every row is a violation."""
 
@@ -223,6 +241,11 @@ class QueryCheck(Check):
     @abstractmethod
     def violations(self, scope: Scope) -> AnySelect:
         """One row per violation: the key, the columns to show, and `ROWS` when a violation stands for several."""
+
+    def clues(self, scope: Scope) -> Clues | None:
+        """Where to look for violations, where that is quicker than looking everywhere; None where it isn't."""
+        del scope
+        return None
 
     def population(self, scope: Scope) -> AnySelect | None:
         """All keys that exist, violating or not, and whether each is `IN_SCOPE`; None when that can't be told."""
@@ -304,6 +327,7 @@ __all__ = [
     "CatalogCheck",
     "Check",
     "Claim",
+    "Clues",
     "ColumnCheck",
     "FunctionCheck",
     "Judgement",

@@ -1,6 +1,9 @@
 """Invariants of one batch → a Plan: how each will be looked at, in one snapshot. Builds SQL and asks the catalog; reads
 no rows.
 
+What reads the same rows is put together: row rules of one table are answered by one scan, and all that is counted of a
+table is counted at once.
+
 A rule that can't be planned (a missing column, no key) is refused on its own; the others keep their plan.
 """
 
@@ -8,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from sanityd.checks.base import (
     AggregateCheck,
@@ -25,6 +28,8 @@ from sanityd.errors import CheckError, SourceError
 from sanityd.model import Past
 from sanityd.sources.base import Snapshot
 
+#: How many rules are asked in one statement.
+TOGETHER = 50
 #: Gives the snapshot of another source by its name. Raises SourceError when it doesn't answer.
 Elsewhere = Callable[[str], Snapshot]
 
@@ -47,6 +52,19 @@ class Look:
     audited: bool = False
 
     @property
+    def reads_alone(self) -> bool:
+        """Whether no other rule can be asked in its statement: a subquery inside OR is no join any more."""
+        check = self.invariant.check
+        if self.form != "row scan" or not isinstance(check, RowCheck) or check.claims():
+            return True
+        return any("select" in sql.lower() for sql in (self.invariant.subject.where or "", *check.sql()))
+
+    @property
+    def counts_for_itself(self) -> bool:
+        """Whether its aggregates are about some rows only, which can't be told apart in a statement about all."""
+        return isinstance(self.invariant.check, AggregateCheck) and not self.scope.is_whole
+
+    @property
     def bad(self) -> ColumnElement[bool]:
         """The condition of a violating row, NULLs decided as the rule says. Only for row checks."""
         check = self.invariant.check
@@ -66,6 +84,34 @@ class Plan:
 
     looks: tuple[Look, ...]
     refused: dict[str, CheckError] = field(default_factory=dict)
+
+    def units(self, believed: Collection[str] = ()) -> list[tuple[Look, ...]]:
+        """The looks that are answered by the same statements, those with the most first.
+
+        Parameters: `believed` are the rules whose rows nobody reads, as a constraint proves them.
+        """
+        together: dict[object, list[Look]] = {}
+        for look in self.looks:
+            alone = look.reads_alone or look.invariant.id in believed
+            together.setdefault(look.invariant.id if alone else _place(look), []).append(look)
+        parts = [
+            tuple(looks[at : at + TOGETHER]) for looks in together.values() for at in range(0, len(looks), TOGETHER)
+        ]
+        return sorted(parts, key=len, reverse=True)
+
+    def counted(self, believed: Collection[str] = ()) -> list[tuple[Look, ...]]:
+        """The looks whose rows are counted by the same statement."""
+        together: dict[object, list[Look]] = {}
+        for look in self.looks:
+            if look.scope.info.name and look.invariant.id not in believed:
+                own = look.scope.extent if look.counts_for_itself else None
+                together.setdefault((_place(look), own), []).append(look)
+        return [tuple(looks) for looks in together.values()]
+
+
+def _place(look: Look) -> object:
+    """The table, and the window of it: what is narrowed by an index isn't read together with what isn't."""
+    return look.invariant.subject.table, look.invariant.subject.window
 
 
 def plan(
@@ -114,7 +160,21 @@ def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None =
             raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
     for name in invariant.subject.show if isinstance(check, RowCheck) else ():
         scope.column(name)
-    return Look(invariant, scope, key, form, proof=check.proof(scope))
+    found = Look(invariant, scope, key, form)
+    return replace(found, proof=check.proof(scope) or _refuted(found))
+
+
+def _refuted(look: Look) -> str | None:
+    """The CHECK constraints by which the database itself rules out that there is such a row, in its own logic."""
+    checks, snapshot = look.scope.info.enforced.checks, look.scope.snapshot
+    if not checks or not isinstance(look.invariant.check, RowCheck) or look.reads_alone:
+        return None
+    try:
+        forecast = snapshot.forecast(select(1).select_from(look.scope.table).where(look.violating))
+    except CheckError:
+        # Whatever is wrong with the statement is told when the rows are looked at.
+        return None
+    return ", ".join(checks) if forecast is not None and forecast.impossible else None
 
 
 def _evidence(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None) -> Snapshot:

@@ -42,7 +42,7 @@ class Scope:
         # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
         name = subject.table
         self.info = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
-        clause = self.info.clause()
+        clause = self.info.clause
         self.table = clause.alias(alias) if alias else clause
 
     @property
@@ -146,6 +146,17 @@ class Scope:
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """A user's SQL condition."""
         return self.snapshot.predicate(sql)
+
+    @property
+    def extent(self) -> tuple[object, ...]:
+        """What tells the rows that the rule is about, its `window` aside: two rules of the same one are about the same
+        rows."""
+        return self.subject.where, self.subject.within
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the rule is about all rows (of its `window`)."""
+        return self.extent == (None, None)
 
     @property
     def picked(self) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ finds it by the URL's scheme.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Executable, Row, Select, Subquery, literal
 from sqlalchemy.types import NullType
 
-from sanityd.sources.catalog import ColumnInfo, TableInfo
+from sanityd.sources.catalog import ColumnInfo, Forecast, TableInfo
 
 #: A SELECT, and a row of its result, of any columns.
 AnySelect = Select[*tuple[Any, ...]]
@@ -69,6 +69,15 @@ class Dialect(ABC):
         """A number of a rule, to be compared with that column."""
         return literal(value, NullType())
 
+    def digest(self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]) -> ColumnElement[Any] | None:
+        """A number of 64 bits that is the same for the same (exact) values, for columns without NULLs: to be sorted in
+        their place, where that is quicker. None where it isn't."""
+        return None
+
+    def whole(self, statement: AnySelect) -> AnySelect:
+        """The statement such that a limit on it doesn't change how it is done."""
+        return statement
+
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> "Bitmap | None":
         """Whole numbers, 64 to a row: what to group by, `number // 64`, in the order of numbers; and per group the bits
         of those that occur, 1 << number % 64. None where the database can't, or has other things in such columns."""
@@ -105,9 +114,9 @@ class Snapshot(ABC):
     looked: list[AnySelect]
 
     @property
+    @abstractmethod
     def statements(self) -> int:
-        """How many SELECTs have looked at data so far."""
-        return len(self.looked)
+        """How many SELECTs the present thread has looked at data with so far."""
 
     @abstractmethod
     def table(self, name: str, schema: str | None = None) -> TableInfo:
@@ -122,9 +131,25 @@ class Snapshot(ABC):
         """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run."""
 
     @abstractmethod
-    def rows(self, statement: AnySelect) -> Sequence[AnyRow]:
+    def share(self) -> bool:
+        """Make ready for threads that look `beside` this one, if the database allows for it."""
+
+    @abstractmethod
+    def beside(self) -> AbstractContextManager[bool]:
+        """A second connection for the present thread, in which it sees the same instant as the first; False where there
+        is none to be had. Only of a shared snapshot."""
+
+    @abstractmethod
+    def forecast(self, statement: AnySelect) -> Forecast | None:
+        """What the database expects of a SELECT; None where it doesn't tell. Raises as `rows` does."""
+
+    @abstractmethod
+    def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:
         """Run one SELECT. Raises CheckError when it fails or takes too long (the snapshot stays usable), SourceError
-        when the connection is lost."""
+        when the connection is lost.
+
+        Parameters: `by_sorting` asks the database to group by sorting, if it can be asked.
+        """
 
     @abstractmethod
     def stream(self, statement: AnySelect) -> Iterator[AnyRow]:

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from sqlalchemy import TableClause, column, table
@@ -75,6 +76,18 @@ class Enforced:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the database expects of a statement, without running it."""
+
+    #: How many rows it will return, about.
+    rows: int
+    #: What it costs, in the database's own unit (PostgreSQL: 1 is reading a page in order).
+    cost: float
+    #: Whether its constraints alone rule out that it returns any.
+    impossible: bool = False
+
+
+@dataclass(frozen=True)
 class TableInfo:
     """One table or view, as it is in the present snapshot."""
 
@@ -87,6 +100,8 @@ class TableInfo:
     enforced: Enforced = Enforced()
     #: The database's own number of the table, where it has one.
     id: int = 0
+    #: About how many rows it has, where the database keeps that in mind.
+    estimate: int | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:
@@ -98,6 +113,8 @@ class TableInfo:
         """The columns that identify a row: the primary key, else the first non-null unique index, else nothing."""
         return self.keys[0] if self.keys else ()
 
+    @cached_property
     def clause(self) -> TableClause:
-        """The table for SQL expressions. Columns are untyped, so that values come as the driver gives them."""
+        """The table for SQL expressions, the same for all who ask, so that conditions of several can be put into one
+        statement. Columns are untyped, so that values come as the driver gives them."""
         return table(self.name, *(column(name) for name in self.columns), schema=self.schema)

@@ -210,7 +210,8 @@ class DuckdbSource(EngineSource):
             unique.append(UniqueIndex("PRIMARY KEY", primary))
         never = frozenset(name for name, info in columns.items() if not info.nullable)
         enforced = Enforced(tuple(unique), never) if rows[0].is_real else Enforced()
-        return TableInfo(rows[0].table_name, schema, columns, primary, sure, enforced)
+        estimate = rows[0].estimate if rows[0].is_real else None
+        return TableInfo(rows[0].table_name, schema, columns, primary, sure, enforced, estimate=estimate)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views of one schema."""
@@ -349,7 +350,8 @@ _UNREACHABLE = {
 _WHERE = "database_name = current_database() AND schema_name = COALESCE(:schema, current_schema())"
 
 _COLUMNS = f"""
-SELECT table_name, column_name, data_type, is_nullable, table_oid IN (SELECT table_oid FROM duckdb_tables()) AS is_real
+SELECT table_name, column_name, data_type, is_nullable, table_oid IN (SELECT table_oid FROM duckdb_tables()) AS is_real,
+    (SELECT t.estimated_size FROM duckdb_tables() t WHERE t.table_oid = duckdb_columns.table_oid) AS estimate
 FROM duckdb_columns() WHERE {_WHERE} AND lower(table_name) = lower(:name) ORDER BY column_index
 """
 

@@ -159,10 +159,11 @@ class MysqlSource(EngineSource):
             if index != "PRIMARY" and not any(columns[part].nullable for part in key)
         )
         # No row of a table of these engines gets past them, while others (CONNECT, Spider) have rows of somebody else.
-        engine = str(connection.execute(text(_ENGINE), values).scalar() or "").lower()
+        engine, estimate = connection.execute(text(_ENGINE), values).one_or_none() or ("", None)
         whole = [UniqueIndex(f"{name}.{index}", tuple(key)) for index, key in unique.items()]
-        enforced = Enforced(tuple(whole), frozenset(_never_null(columns))) if engine in _OWN_ROWS else Enforced()
-        return TableInfo(name, schema, columns, primary, sure, enforced)
+        own_rows = engine.lower() in _OWN_ROWS
+        enforced = Enforced(tuple(whole), frozenset(_never_null(columns))) if own_rows else Enforced()
+        return TableInfo(name, schema, columns, primary, sure, enforced, estimate=estimate)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """The tables and views of one database."""
@@ -277,7 +278,7 @@ SELECT column_name, column_type, data_type, is_nullable, collation_name
 FROM information_schema.columns WHERE {_WHERE} ORDER BY ordinal_position
 """
 
-_ENGINE = f"SELECT engine FROM information_schema.tables WHERE {_WHERE} AND table_type = 'BASE TABLE'"
+_ENGINE = f"SELECT engine, table_rows FROM information_schema.tables WHERE {_WHERE} AND table_type = 'BASE TABLE'"
 _OWN_ROWS = frozenset(("innodb", "myisam", "aria"))
 
 _KEYS = f"""

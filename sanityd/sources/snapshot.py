@@ -7,10 +7,10 @@ import difflib
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, local
 from typing import Any, ClassVar
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Subquery, create_engine, text
@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import verbatim
 from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
-from sanityd.sources.catalog import TableInfo
+from sanityd.sources.catalog import Forecast, TableInfo
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
 #: How many rows of a stream are fetched at once.
@@ -45,6 +45,8 @@ class EngineSource(Source):
     extra: ClassVar[str] = ""
     #: Whether the driver halves `%%`.
     doubles_percent: ClassVar[bool] = False
+    #: The setting, and its value, under which the database groups by sorting.
+    sorting: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, settings: SourceSettings, url: URL) -> None:
         self.settings = settings
@@ -88,6 +90,21 @@ class EngineSource(Source):
     @abstractmethod
     def explain(self, error: BaseException) -> SanitydError:
         """What a failed statement means: a CheckError or SourceError without any value of the data."""
+
+    def forecast(self, connection: Connection, statement: AnySelect) -> Forecast | None:
+        """What the database expects of a statement; None where it doesn't tell."""
+        del connection, statement
+        return None
+
+    def share(self, connection: Connection) -> str | None:
+        """A word by which other connections can see the same snapshot; None where none can."""
+        del connection
+        return None
+
+    def beside(self, shared: str) -> AbstractContextManager[Connection | None]:
+        """Another connection that sees the shared snapshot; None where there can't be one."""
+        del shared
+        return nullcontext()
 
     def quotes_data(self, error: BaseException, statement: str) -> bool:
         """Whether the error names what isn't in the statement, so that it may be a value."""
@@ -161,8 +178,15 @@ class EngineSource(Source):
             ) from None
 
 
+class _Here(local):
+    """What is a thread's own."""
+
+    connection: Connection | None = None
+    statements: int = 0
+
+
 class EngineSnapshot(Snapshot):
-    """One snapshot on one connection, which it neither opens nor closes."""
+    """One snapshot on one connection, which it neither opens nor closes; threads may have one of their own `beside`."""
 
     source: EngineSource
 
@@ -170,10 +194,38 @@ class EngineSnapshot(Snapshot):
         self.source = source
         self.now = now
         self.looked: list[AnySelect] = []
-        self._connection = connection
+        self._first = connection
+        self._here = _Here()
         self._lost = False
+        self._shared: str | None = None
         self._tables: dict[tuple[str, str | None], TableInfo] = {}
         self._columns: dict[str, list[str]] = {}
+
+    @property
+    def statements(self) -> int:
+        """How many SELECTs the present thread has looked at data with so far."""
+        return self._here.statements
+
+    def share(self) -> bool:
+        """Let other threads see this snapshot, too, if that is possible."""
+        with self._in_our_words():
+            self._shared = self.source.share(self._first)
+        return self._shared is not None
+
+    @contextmanager
+    def beside(self) -> Iterator[bool]:
+        """A second connection for the present thread, if there can be one."""
+        with self.source.beside(self._shared) if self._shared else nullcontext() as another:
+            self._here.connection = another
+            try:
+                yield another is not None
+            finally:
+                self._here.connection = None
+
+    def forecast(self, statement: AnySelect) -> Forecast | None:
+        """What the database expects of a SELECT, where it tells."""
+        with self._in_our_words():
+            return self.source.forecast(self._connection, statement)
 
     def table(self, name: str, schema: str | None = None) -> TableInfo:
         """What the catalog says, asked once per snapshot."""
@@ -193,17 +245,17 @@ class EngineSnapshot(Snapshot):
         with self._in_our_words():
             return sorted(self.source.table_names(self._connection, None))
 
-    def rows(self, statement: AnySelect) -> Sequence[AnyRow]:
+    def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:
         """Run one SELECT and read all of its rows."""
         if not statement.is_select:
             raise TypeError("a snapshot runs SELECTs only")
-        self.looked.append(statement)
-        with self._in_our_words():
+        self._count(statement)
+        with self._in_our_words(), self._sorting() if by_sorting else nullcontext():
             return self._connection.execute(statement).all()
 
     def stream(self, statement: AnySelect) -> Iterator[AnyRow]:
         """Run one SELECT with a cursor in the database, where the driver would else fetch everything."""
-        self.looked.append(statement)
+        self._count(statement)
         streaming = {"yield_per": STREAM}
         with self._in_our_words(), self._connection.execute(statement, execution_options=streaming) as result:
             yield from result
@@ -237,6 +289,25 @@ class EngineSnapshot(Snapshot):
             return _shown(values[name[1]]) if name[1] in values else name[0]
 
         return verbatim.restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
+
+    @property
+    def _connection(self) -> Connection:
+        return self._here.connection or self._first
+
+    def _count(self, statement: AnySelect) -> None:
+        self.looked.append(statement)
+        self._here.statements += 1
+
+    @contextmanager
+    def _sorting(self) -> Iterator[None]:
+        """Around one statement. A failed one takes the setting back with it."""
+        if self.source.sorting is None:
+            yield
+            return
+        name, value = self.source.sorting
+        self._connection.exec_driver_sql(f"SET LOCAL {name} = {value}")
+        yield
+        self._connection.exec_driver_sql(f"SET LOCAL {name} TO DEFAULT")
 
     def _gated(self, gate: Any, sql: str) -> str:
         try:

@@ -52,7 +52,7 @@ class Lists:
 def numbers(snapshot: Snapshot, name: str) -> Numbers:
     """A table's numbers in a snapshot."""
     table = snapshot.table(name)
-    return Numbers(snapshot, table.columns["n"], select(table.clause().c.n))
+    return Numbers(snapshot, table.columns["n"], select(table.clause.c.n))
 
 
 @pytest.fixture

@@ -228,6 +228,66 @@ def test_partitions_are_bound_by_the_constraints_of_the_whole(do: Do, looks: Loo
     assert proof_of(looks, rule(not_null="n")) == "n NOT NULL"
 
 
+CHECKED = {
+    "the same list": ("state IN ('new', 'paid')", rule(accepted_values={"state": ["new", "paid"]}), True),
+    "a longer list": ("state IN ('new', 'paid')", rule(accepted_values={"state": ["new", "paid", "void"]}), True),
+    "a shorter list": ("state IN ('new', 'paid')", rule(accepted_values={"state": ["new"]}), False),
+    "a range": ("age >= 18 AND age <= 60", rule(between={"age": [18, 60]}), True),
+    "a wider range": ("age BETWEEN 18 AND 60", rule(between={"age": [0, 120]}), True),
+    "a narrower range": ("age BETWEEN 18 AND 60", rule(between={"age": [20, 50]}), False),
+    "half a range": ("age > 0", rule(between={"age": [1, 120]}), False),
+    "the same condition": ("age > shoes", rule(always="age > shoes"), True),
+    "turned round": ("age > shoes", rule(never="age <= shoes"), True),
+    "of two": ("age > shoes", rule(always="age > 0"), False),
+    "NULLs pass a CHECK": ("age >= 18", rule(between={"age": {"min": 18}}, nulls="fail"), False),
+    "NULLs of a list": ("state IN ('new')", rule(not_null="state"), False),
+    "NOT NULL by a CHECK": ("state IS NOT NULL", rule(not_null="state"), True),
+    "some of the rows": ("age >= 18", rule(between={"age": {"min": 18}}, where="shoes = 3"), True),
+    "another column": ("shoes >= 18", rule(between={"age": {"min": 18}}), False),
+}
+
+
+@only("postgres")
+@on(("check", "stated", "proves"), CHECKED.values(), ids=CHECKED)
+def test_what_a_check_rules_out_is_not_looked_for(
+    do: Do, looks: Looks, check: str, stated: Rule, *, proves: bool
+) -> None:
+    do(
+        "CREATE TABLE t (id integer PRIMARY KEY, state text, age integer, shoes integer)",
+        f"ALTER TABLE t ADD CONSTRAINT sane CHECK ({check})",
+    )
+    assert proof_of(looks, stated) == ("sane" if proves else None)
+
+
+@only("postgres")
+def test_a_check_that_was_never_made_sure_of_proves_nothing(do: Do, looks: Looks) -> None:
+    do(
+        "CREATE TABLE t (id integer PRIMARY KEY, age integer)",
+        "INSERT INTO t VALUES (1, 5)",
+        "ALTER TABLE t ADD CONSTRAINT adult CHECK (age >= 18) NOT VALID",
+    )
+    with looks(rule(between={"age": {"min": 18}})) as [look]:
+        assert look.proof is None
+        assert run(look).violations == 1
+    do("UPDATE t SET age = 18", "ALTER TABLE t VALIDATE CONSTRAINT adult")
+    assert proof_of(looks, rule(between={"age": {"min": 18}})) == "adult"
+
+
+@only("postgres")
+def test_the_audit_reads_the_rows_that_a_check_vouches_for(do: Do, looks: Looks) -> None:
+    """A function that says it is immutable, and isn't, makes any CHECK a lie."""
+    do(
+        "CREATE FUNCTION good(n integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT n > 0'",
+        "CREATE TABLE t (id integer PRIMARY KEY, age integer, CONSTRAINT sane CHECK (good(age)))",
+        "INSERT INTO t VALUES (1, 5)",
+        "CREATE OR REPLACE FUNCTION good(n integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT n > 9'",
+    )
+    with looks(rule(always="good(age)")) as [look]:
+        assert look.proof == "sane"
+        assert run(look).violations == 0
+        assert run(replace(look, audited=True)).violations == 1
+
+
 @only("postgres", "sqlite")
 def test_an_index_of_some_rows_proves_nothing(do: Do, looks: Looks) -> None:
     do("CREATE TABLE t (id integer PRIMARY KEY, n integer)", "CREATE UNIQUE INDEX high ON t (n) WHERE id > 1")

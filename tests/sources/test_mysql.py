@@ -67,7 +67,7 @@ def test_collations_of_any_character_set_compare_exactly(source: Source, owner: 
     )
     with source.snapshot() as snapshot:
         info = snapshot.table("t")
-        clause = info.clause()
+        clause = info.clause
         exact = {name: source.dialect.exact(clause.c[name], info.columns[name]) for name in "les"}
         rows = snapshot.rows(select(exact["l"]).group_by(exact["l"]).order_by(exact["l"]))
         assert [row[0] for row in rows] == ["e ", "É", "é"]
@@ -98,7 +98,7 @@ def test_letter_case_of_tables_counts_and_other_databases_are_schemas(
     with source.snapshot() as snapshot:
         qualified = snapshot.table("People", database)
         assert qualified.key == ("id",)
-        assert snapshot.rows(select(qualified.clause())) == []
+        assert snapshot.rows(select(qualified.clause)) == []
         with pytest.raises(CheckError) as error:
             snapshot.table("people")
         assert error.value.hint == "Did you mean `People`?"

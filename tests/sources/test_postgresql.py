@@ -61,7 +61,7 @@ def test_case_blind_and_nondeterministic_texts_are_told_apart(source: Source, ow
     )
     with source.snapshot() as snapshot:
         info = snapshot.table("t")
-        clause = info.clause()
+        clause = info.clause
         name = source.dialect.exact(clause.c.name, info.columns["name"])
         assert info.columns["mood"].collation is None
         assert len(snapshot.rows(select(name).group_by(name))) == 3
@@ -81,7 +81,7 @@ def test_enums_domains_and_uuids_have_families_and_texts(source: Source, owner: 
         info = snapshot.table("t")
         families = [column.family for column in info.columns.values()]
         assert families == [Family.ENUM, Family.UUID, Family.NUMBER, Family.TEXT, Family.OTHER]
-        clause = info.clause()
+        clause = info.clause
         texts = [source.dialect.text(clause.c[name], info.columns[name]) for name in "muac"]
         assert snapshot.rows(select(*texts)) == [("sad", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1.50", "ab")]
         mood = source.dialect.exact(clause.c.m, info.columns["m"])
@@ -101,7 +101,7 @@ def test_schemas_partitions_and_inheritance_are_understood(source: Source, owner
     with source.snapshot() as snapshot:
         order = snapshot.table("Order", "Sales")
         assert order.key == ("id",)
-        assert snapshot.rows(select(order.clause())) == []
+        assert snapshot.rows(select(order.clause)) == []
         assert snapshot.table("parts").key == ("id", "day")
         assert snapshot.table("parent").key == ()
         assert list(snapshot.table("seen").columns) == ["id"]

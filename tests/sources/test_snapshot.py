@@ -62,7 +62,7 @@ FILE_ATTACKS = (
 
 
 def count(snapshot: Snapshot) -> int:
-    people = snapshot.table("people").clause()
+    people = snapshot.table("people").clause
     [(number,)] = snapshot.rows(select(func.count()).select_from(people))
     return int(number)
 
@@ -164,7 +164,7 @@ def test_statements_are_counted_but_not_the_catalog(source: Source) -> None:
 def test_users_sql_arrives_unchanged(source: Source, literal: str) -> None:
     with source.snapshot() as snapshot:
         assert ask(snapshot, f"SELECT '{literal}' AS said -- {literal!r}") == [(literal,)]
-        people = snapshot.table("people").clause()
+        people = snapshot.table("people").clause
         same = snapshot.predicate(f"'{literal}' = '{literal}' -- end")
         assert len(snapshot.rows(select(people.c.id).where(same, people.c.id == bound(1)))) == 1
 
@@ -234,7 +234,7 @@ def test_odd_names_are_found_and_read(source: Source, do: Do) -> None:
         with source.snapshot() as snapshot:
             info = snapshot.table(table)
             assert (list(info.columns), info.key) == (["group", "A b%(x)s"], ("group",))
-            clause = info.clause()
+            clause = info.clause
             assert snapshot.rows(select(*clause.c).where(clause.c["A b%(x)s"] == bound(2))) == [(1, 2)]
 
 
@@ -283,7 +283,7 @@ def words(source: Source, do: Do, admin: Engine) -> Source:
 def found(source: Source, condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]) -> list[str]:
     with source.snapshot() as snapshot:
         info = snapshot.table("words")
-        clause = info.clause()
+        clause = info.clause
         element = source.dialect.text(clause.c.name, info.columns["name"])
         rows = snapshot.rows(select(clause.c.id).where(condition(element)).order_by(clause.c.id))
         return [WORDS[row[0]] for row in rows]
@@ -292,7 +292,7 @@ def found(source: Source, condition: Callable[[ColumnElement[Any]], ColumnElemen
 def test_exact_tells_all_words_apart(words: Source) -> None:
     with words.snapshot() as snapshot:
         info = snapshot.table("words")
-        clause = info.clause()
+        clause = info.clause
         exact = words.dialect.exact(clause.c.name, info.columns["name"])
         grouped = snapshot.rows(select(exact, func.count()).group_by(exact))
         assert {(word, number) for word, number in grouped} == {(word, 1) for word in WORDS}
@@ -337,7 +337,7 @@ def test_a_broken_pattern_is_an_error_of_the_rule(words: Source) -> None:
 def test_numbers_and_dates_are_texts_by_their_usual_form(source: Source) -> None:
     with source.snapshot() as snapshot:
         info = snapshot.table("people")
-        clause = info.clause()
+        clause = info.clause
         texts = [source.dialect.text(clause.c[name], info.columns[name]) for name in ("id", "born")]
         assert snapshot.rows(select(*texts).where(clause.c.id == bound(1))) == [("1", "1815-12-10")]
 
@@ -381,7 +381,7 @@ def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
     with source.snapshot() as snapshot:
         info = snapshot.table("seen")
         column = info.columns["moment"]
-        instant = source.dialect.instant(info.clause().c.moment, column)
+        instant = source.dialect.instant(info.clause.c.moment, column)
         moment = source.dialect.moment(at, column, zone)
         before = source.dialect.moment(at + timedelta(microseconds=1), column, zone)
         after = source.dialect.moment(at - timedelta(microseconds=1), column, zone)

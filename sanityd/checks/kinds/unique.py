@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
 from sanityd.checks import proofs
-from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, Clues, QueryCheck, Scope, plural
+from sanityd.checks.scope import bind
 from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
 
@@ -40,12 +41,32 @@ class Unique(QueryCheck):
 
     def violations(self, scope: Scope) -> AnySelect:
         """Keys with more than one row, of which at least one is in the window."""
+        return self._duplicates(scope, true())
+
+    def clues(self, scope: Scope) -> Clues | None:
+        """Digests of keys that occur more than once: most of them are those of duplicates, which are then compared."""
+        if self.nulls == "equal":
+            return None
+        infos = [scope.column_info(name) for name in self.columns]
+        digest = scope.snapshot.source.dialect.digest(list(self._compared(scope).values()), infos)
+        if digest is None:
+            return None
+        shared = (
+            select(digest.label("sanityd_digest"))
+            .select_from(scope.table)
+            .where(scope.judged, self._counts(scope))
+            .group_by(digest)
+            .having(func.count() > 1)
+        )
+        return Clues(shared, lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])))
+
+    def _duplicates(self, scope: Scope, among: ColumnElement[bool]) -> AnySelect:
         keys = self._compared(scope)
         recent = func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
         return (
             select(*(key.label(name) for name, key in keys.items()), func.count().label(ROWS))
             .select_from(scope.table)
-            .where(scope.judged, self._counts(scope))
+            .where(scope.judged, self._counts(scope), among)
             .group_by(*keys.values())
             .having(and_(func.count() > 1, recent))
         )

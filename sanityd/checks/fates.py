@@ -1,0 +1,110 @@
+"""What became of rows that were violations and are none any more: fixed, gone, out of scope, or who knows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, and_, case, or_, select
+
+from sanityd.checks.base import IN_SCOPE, AggregateCheck, CatalogCheck, PairCheck, QueryCheck, RowCheck
+from sanityd.checks.keys import fingerprint_of, values_of
+from sanityd.checks.planner import Look
+from sanityd.checks.scope import bind, chunks
+from sanityd.model import Fate, Key, Violation
+from sanityd.sources.base import AnySelect
+from sanityd.sources.catalog import Family
+
+
+class Found(Protocol):
+    """What a look found: how many, and those that are followed one by one."""
+
+    @property
+    def violations(self) -> int:
+        """All of them."""
+
+    @property
+    def tracked(self) -> tuple[Violation, ...]:
+        """At most the cap."""
+
+
+def fates(look: Look, seen: Found, open_keys: Mapping[str, Key]) -> dict[str, Fate]:
+    """What became of open violations that this look did not find. Rows beyond the cap are looked at again by key."""
+    found = {fingerprint_of(look, violation.key) for violation in seen.tracked}
+    absent = {mark: key for mark, key in open_keys.items() if mark not in found and set(key) == set(look.key)}
+    told = dict.fromkeys(open_keys.keys() - found - absent.keys(), Fate.NOT_RETURNED)
+    if not _finds_keys_again(look):
+        gone = {} if seen.violations > len(seen.tracked) else dict.fromkeys(absent, Fate.NOT_RETURNED)
+        return told | gone
+    if seen.violations > len(seen.tracked):
+        still = set().union(*(_still_bad(look, chunk) for chunk in chunks(absent.values())))
+        absent = {mark: key for mark, key in absent.items() if mark not in still}
+    for chunk in chunks(absent.items()):
+        told |= _fates_of(look, dict(chunk))
+    return told
+
+
+#: Families whose values, bound again as they came, are found again. A `real` isn't, nor is an array or an interval.
+_FOUND_AGAIN = frozenset(Family) - {Family.NUMBER, Family.OTHER, Family.BYTES}
+
+
+def _finds_keys_again(look: Look) -> bool:
+    """Whether a row can be looked for by its key; if not, nothing can be said of one that was not found."""
+    columns = [look.scope.info.columns[name] for name in look.key if name in look.scope.info.columns]
+    return all(column.family in _FOUND_AGAIN or column.type.lower().split("(")[0] in _EXACT for column in columns)
+
+
+_EXACT = ("bytea", "blob", "numeric", "decimal")
+
+
+def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:
+    check = look.invariant.check
+    if look.other is not None:
+        # A comparison of two sources isn't made for single keys; beyond the cap nothing ends.
+        return {fingerprint_of(look, key) for key in keys}
+    if isinstance(check, RowCheck):
+        columns = [look.scope.column(name) for name in look.key]
+        statement = select(*columns).where(look.violating, _any_of(columns, look.key, keys))
+    elif isinstance(check, QueryCheck):
+        found = check.violations(look.scope).subquery("found")
+        columns = [found.c[name] for name in look.key]
+        statement = select(*columns).where(_any_of(columns, look.key, keys))
+    else:
+        return set()
+    return {fingerprint_of(look, values_of(look.key, row)) for row in look.scope.snapshot.rows(statement)}
+
+
+def _fates_of(look: Look, absent: Mapping[str, Key]) -> dict[str, Fate]:
+    population = _population(look)
+    if population is None:
+        told_by_itself = isinstance(look.invariant.check, AggregateCheck | CatalogCheck)
+        gone = Fate.FIXED if told_by_itself else Fate.NOT_RETURNED
+        return dict.fromkeys(absent, gone)
+    all_keys = population.subquery("population")
+    columns = [all_keys.c[name] for name in look.key]
+    statement = select(*columns, all_keys.c[IN_SCOPE]).where(_any_of(columns, look.key, list(absent.values())))
+    # A key that only the other table had is not looked for there.
+    is_pair = isinstance(look.invariant.check, PairCheck)
+    told = dict.fromkeys(absent, Fate.NOT_RETURNED if is_pair else Fate.ROW_GONE)
+    for *key, in_scope in look.scope.snapshot.rows(statement):
+        mark = fingerprint_of(look, values_of(look.key, key))
+        if mark in told:
+            told[mark] = Fate.FIXED if in_scope else Fate.LEFT_SCOPE
+    return told
+
+
+def _population(look: Look) -> AnySelect | None:
+    check, scope = look.invariant.check, look.scope
+    if isinstance(check, QueryCheck):
+        return check.population(scope)
+    if isinstance(check, RowCheck | PairCheck):
+        return select(*(scope.column(name) for name in look.key), case((scope.rows, 1), else_=0).label(IN_SCOPE))
+    return None
+
+
+def _any_of(columns: Sequence[ColumnElement[Any]], names: Sequence[str], keys: Iterable[Key]) -> ColumnElement[bool]:
+    """Whether the columns are one of the keys. A collation may let too many pass: fingerprints decide afterwards."""
+
+    def is_key(key: Key) -> ColumnElement[bool]:
+        pairs = zip(columns, (key[name] for name in names), strict=True)
+        return and_(*(column.is_(None) if value is None else column == bind(value) for column, value in pairs))
+
+    return or_(*(is_key(key) for key in keys))

@@ -18,10 +18,10 @@ def main() -> None:
     [run] = pipeline.evaluate(read, list(read.rules.values()), datetime.now(UTC))
     seconds = time.perf_counter() - began
     assert (run.error, run.violations) == (None, 1), run
-    sys.stdout.write(json.dumps([seconds, _peak(), run.statements]))
+    sys.stdout.write(json.dumps([seconds, peak(), run.statements]))
 
 
-def _peak() -> float:
+def peak() -> float:
     """In MiB. Linux hands `ru_maxrss` on from the process that started this one."""
     found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
     assert found is not None

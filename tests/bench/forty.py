@@ -1,4 +1,4 @@
-"""Forty rules over the shop, each written once: its YAML, the SQL that a good engineer would write, and what is planted.
+"""Forty rules over the shop, each written once: YAML, the SQL that a good engineer would write, and what is planted.
 
 `bad` is the condition of one bad row; rules about more than one row have a query of their own, `keys`.
 """

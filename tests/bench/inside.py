@@ -15,10 +15,9 @@ from typing import Any
 
 import psycopg
 
-from sanityd import __main__ as program
-from sanityd import pipeline
+from sanityd import cli, pipeline
 from sanityd.rules.load import load
-from tests.bench.look import peak
+from tests.bench.peer.told import peak
 
 
 def evaluate(rules: Path) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def check(rules: Path) -> dict[str, Any]:
     """The command itself."""
     sys.argv = ["sanityd", "check", "--dry-run", "--format", "json", "--rules", str(rules)]
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
-        program.main()
+        cli.main()
     report = json.loads(printed.getvalue())
     counts = {rule["id"]: rule["error"] or rule["violations"] for rule in report["rules"]}
     return {"seconds": report["summary"]["seconds"], "counts": counts}

@@ -1,7 +1,6 @@
 """One look at the one rule of a file, in a process of its own; prints seconds, MiB at the peak, and statements."""
 
 import json
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from sanityd import pipeline
 from sanityd.rules.load import load
+from tests.bench.peer.told import peak
 
 
 def main() -> None:
@@ -19,13 +19,6 @@ def main() -> None:
     seconds = time.perf_counter() - began
     assert (run.error, run.violations) == (None, 1), run
     sys.stdout.write(json.dumps([seconds, peak(), run.statements]))
-
-
-def peak() -> float:
-    """In MiB. Linux hands `ru_maxrss` on from the process that started this one."""
-    found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 if __name__ == "__main__":

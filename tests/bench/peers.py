@@ -13,7 +13,6 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".bench"
 UV = ROOT / ".uv" / "bin" / "uv"
-SCRIPTS = Path(__file__).parent / "peer"
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,23 @@ class Peer:
 
 
 PEERS = {
-    "soda 4": Peer(("soda-postgres>=4,<5",), "soda_contracts.py"),
-    "soda 3.5": Peer(("soda-core-postgres>=3.5,<3.6",), "soda_cl.py"),
-    # dbt-core 1.12 downloads a binary from elsewhere when it is installed.
+    "soda 4": Peer(("soda-postgres>=4,<5",), "soda_contracts", {"SODA_CORE_TELEMETRY_ENABLED": "false"}),
+    "soda 3.5": Peer(("soda-core-postgres>=3.5,<3.6",), "soda_cl"),
+    # dbt-core 1.12 fetches a binary from elsewhere when it is installed.
     "dbt": Peer(
-        ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9"), "dbt_tests.py", {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9"), "dbt_tests", {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     ),
     "great expectations": Peer(
-        ("great_expectations[postgresql]>=1.3,<2",), "expectations.py", {"GX_ANALYTICS_ENABLED": "false"}
+        ("great_expectations[postgresql]>=1.3,<2",), "expectations", {"GX_ANALYTICS_ENABLED": "false"}
     ),
-    "pointblank": Peer(("pointblank>=1", "ibis-framework[postgres]>=10", "pandas"), "points.py"),
+    "pointblank": Peer(("pointblank>=1", "ibis-framework[postgres]>=10", "pandas", "polars"), "points"),
 }
 
 
 def candidate(name: str, folder: Path) -> Candidate | str:
     """A peer that is ready to run, or why it isn't."""
     peer = PEERS[name]
-    script = SCRIPTS / peer.script
-    home = CACHE / peer.script.removesuffix(".py")
+    home = CACHE / peer.script
     python = home / "bin" / "python"
     wanted = "\n".join(peer.packages)
     stamp = home / "stamp"
@@ -62,12 +60,13 @@ def candidate(name: str, folder: Path) -> Candidate | str:
             (str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(home)),
             (str(UV), "pip", "install", "--quiet", "--python", str(python), *peer.packages),
         )
-        for command in commands:
+        for words in commands:
             try:
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+                done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
             except (OSError, subprocess.TimeoutExpired) as error:
                 return f"can't be installed: {type(error).__name__}"
             if done.returncode:
                 return f"can't be installed: {(done.stderr.strip().splitlines() or ['?'])[0][:200]}"
         stamp.write_text(wanted, encoding="utf-8")
-    return Candidate(name, (str(python), str(script), str(folder / "spec.json")), peer.environment)
+    command = (str(python), "-m", f"tests.bench.peer.{peer.script}", str(folder / "spec.json"))
+    return Candidate(name, command, {**peer.environment, "PYTHONPATH": str(ROOT)})

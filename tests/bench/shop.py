@@ -94,7 +94,7 @@ def fill(database: Database, shop: Shop, rules: Sequence[Promise]) -> None:
 
 def _steps(shop: Shop) -> Iterator[str]:
     yield from (statement for statement in _DDL.split(";") if statement.strip())
-    codes = "DE FR PL IT ES GB US NL AT BE CH CZ DK FI GR HU IE NO PT SE".split()
+    codes = [first + second for first, second in zip("DFPIEGUNACHS", "ERLTSBSLTHUE", strict=True)]
     listed = ", ".join(f"('{code}', 'Country {code}')" for code in codes)
     yield f"INSERT INTO countries VALUES {listed}"
     order = " ORDER BY hashint8(n)" if shop.gappy else ""

@@ -2,7 +2,7 @@
 
 import click
 
-from tests.bench import across, rules
+from tests.bench import across, recording, rules, scheduler, small
 
 
 @click.group()
@@ -11,7 +11,8 @@ def main() -> None:
 
 
 main.add_command(across.main, "across")
-main.add_command(rules.command)
+for command in (rules.command, small.command, recording.command, scheduler.command):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -34,8 +34,17 @@ def evaluate(rules: Path) -> dict[str, Any]:
 
 
 def check(rules: Path) -> dict[str, Any]:
-    """The command itself."""
-    sys.argv = ["sanityd", "check", "--dry-run", "--format", "json", "--rules", str(rules)]
+    """The command itself; it records nothing."""
+    return _command(rules, "--dry-run")
+
+
+def record(rules: Path) -> dict[str, Any]:
+    """The command itself, with what it remembers beside the rules."""
+    return _command(rules)
+
+
+def _command(rules: Path, *options: str) -> dict[str, Any]:
+    sys.argv = ["sanityd", "check", *options, "--format", "json", "--rules", str(rules)]
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
         cli.main()
     report = json.loads(printed.getvalue())
@@ -87,5 +96,7 @@ def _login(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    result = {one.__name__: one for one in (evaluate, check, hand, fused, counted)}[sys.argv[1]](Path(sys.argv[2]))
+    result = {one.__name__: one for one in (evaluate, check, record, hand, fused, counted)}[sys.argv[1]](
+        Path(sys.argv[2])
+    )
     sys.stdout.write(json.dumps({**result, "peak": peak()}) + "\n")

@@ -50,8 +50,8 @@ def table(
     for name, reason in failed.items():
         click.echo(f"{name:30}  not measured: {reason}")
     click.echo(
-        "\nwork: inside the process, from connecting on; ratio: of the work; process: with its start; server CPU: of all"
-        "\nthe server's processes; statements: those that read a table of the shop, counted by pg_stat_statements."
+        "\nwork: inside the process, from connecting on; ratio: of the work; process: with its start; server CPU: of"
+        "\nall the server's processes; statements: those that read a table of the shop, counted by pg_stat_statements."
     )
 
 

@@ -97,10 +97,10 @@ def parts(url: str) -> dict[str, str]:
 
 def _cpu(postmaster: int) -> float:
     """Of the postmaster, the children it has waited for, and those that live: all processes that the server has."""
-    total = sum(_ticks(postmaster, 4))
+    total = sum(ticks(postmaster, 4))
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _parent(int(process.name)) == postmaster:
-            total += sum(_ticks(int(process.name), 2))
+            total += sum(ticks(int(process.name), 2))
     return total / os.sysconf("SC_CLK_TCK")
 
 
@@ -117,6 +117,6 @@ def _parent(pid: int) -> int | None:
     return int(fields[1]) if fields else None
 
 
-def _ticks(pid: int, fields: int) -> list[int]:
+def ticks(pid: int, fields: int) -> list[int]:
     """utime and stime; with four fields, those of its children that ended, too."""
     return [int(field) for field in _stat(pid)[11 : 11 + fields]]

@@ -88,8 +88,13 @@ def main() -> None:
         if name := ids.get(one.node.name):
             counts[name] = str(one.message)[:80] if one.failures is None else one.failures
     own = sum(generic(rule) is not None for rule in spec.rules)
-    told = f"{own} are dbt's own tests, the others queries of ours; failing rows are stored, not fetched; of accepted_values it counts the values, not the rows"
-    spec.tell(counts, [told])
+    spec.tell(
+        counts,
+        [
+            f"{own} are dbt's own tests, the others queries of ours; failing rows are stored, not fetched",
+            "of accepted_values it counts the values, not the rows",
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> None:
             failed = plan.n_failed(i=nth, scalar=True)
             counts[rule["id"]] = "error" if failed is None else int(failed)
     connection.disconnect()
-    spec.tell(counts, [f"not tried: {', '.join(CANNOT)}; of duplicates it counts the rows, not the keys"])
+    spec.tell(counts, [f"not tried: {', '.join(CANNOT)}; of duplicates it counts the rows, and NULLs"])
 
 
 if __name__ == "__main__":

@@ -148,13 +148,14 @@ class PostgreSQL(Server):
     account = "postgres"
     program = "pg_ctl"
     places = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin")
+    settings: ClassVar[str] = "-c shared_buffers=32MB"
 
     def _launch(self, program: str, port: int, password: str) -> URL:
         secret = self.folder / "password"
         secret.write_text(password)
         options = "--username=owner --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync"
         self._run(self._program("initdb"), *options.split(), f"--pwfile={secret}", f"--pgdata={self.data}")
-        fast = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off -c shared_buffers=32MB"
+        fast = f"-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off {self.settings}"
         where = f"-h 127.0.0.1 -p {port} -k ''"
         self._run(program, "start", "-w", f"--pgdata={self.data}", f"--log={self.log}", "-o", f"{where} {fast}")
         return URL.create("postgresql+psycopg", "owner", password, "127.0.0.1", port, "postgres")

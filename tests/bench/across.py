@@ -110,7 +110,3 @@ def main(rows: int, rounds: int) -> None:
         seconds, peak = statistics.median(run[0] for run in runs), max(run[1] for run in runs)
         ratio = f"{seconds / yardstick:6.2f} x"
         click.echo(f"{name:24}{seconds:8.2f} s {ratio}  {peak:5.0f} MiB  {runs[0][2]} statements")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
 """One look at the one rule of a file, in a process of its own; prints seconds, MiB at the peak, and statements."""
 
 import json
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from sanityd import pipeline
 from sanityd.rules.load import load
+from tests.bench.peer.told import peak
 
 
 def main() -> None:
@@ -18,14 +18,7 @@ def main() -> None:
     [run] = pipeline.evaluate(read, list(read.rules.values()), datetime.now(UTC))
     seconds = time.perf_counter() - began
     assert (run.error, run.violations) == (None, 1), run
-    sys.stdout.write(json.dumps([seconds, _peak(), run.statements]))
-
-
-def _peak() -> float:
-    """In MiB. Linux hands `ru_maxrss` on from the process that started this one."""
-    found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+    sys.stdout.write(json.dumps([seconds, peak(), run.statements]))
 
 
 if __name__ == "__main__":

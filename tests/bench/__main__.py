@@ -1,0 +1,18 @@
+"""`scripts/bench`: every figure that the documentation tells, measured anew on this machine."""
+
+import click
+
+from tests.bench import across, recording, rules, scheduler, small
+
+
+@click.group()
+def main() -> None:
+    """Measure, on servers of its own. Ratios are of runs in turns."""
+
+
+main.add_command(across.main, "across")
+for command in (rules.command, small.command, recording.command, scheduler.command):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

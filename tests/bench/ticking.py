@@ -1,0 +1,54 @@
+"""A timetable of N batches that do nothing, for so many seconds: `python -m tests.bench.ticking N SECONDS`."""
+
+import itertools
+import json
+import sys
+import threading
+import time
+from datetime import datetime
+
+from sanityd import clock
+from sanityd.schedule import parse_schedule
+from sanityd.scheduler import Batch, Timetable, Work
+from tests.bench.peer.told import peak
+
+EVERY = 10
+
+
+def main() -> None:
+    """Prints how many evaluations there were and should have been, and the CPU seconds of all but the planning."""
+    number, seconds = int(sys.argv[1]), int(sys.argv[2])
+    done = itertools.count()
+    batches = [Batch(f"source{n}", parse_schedule(f"every {EVERY}s"), (f"rule{n}",)) for n in range(number)]
+    started: list[float] = []
+
+    def evaluate(_batch: Batch) -> None:
+        next(done)
+
+    def begin_and_end() -> None:
+        # The first second is the planning's, which has ended when the first batch is due.
+        while not timetable._scheduler.running:
+            time.sleep(0.01)
+        started.extend((time.perf_counter() - began, time.process_time()))
+        time.sleep(seconds)
+        timetable.stop()
+
+    def just_now(_rule: str) -> datetime:
+        return clock.now()
+
+    timetable = Timetable(Work(evaluate, lambda: None, lambda: batches))
+    threading.Thread(target=begin_and_end, daemon=True).start()
+    began = time.perf_counter()
+    timetable.run(batches, just_now)
+    figures = {
+        "planned": started[0],
+        "cpu": time.process_time() - started[1],
+        "evaluations": next(done),
+        "expected": number * (seconds // EVERY),
+        "peak": peak(),
+    }
+    sys.stdout.write(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

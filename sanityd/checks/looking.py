@@ -23,7 +23,7 @@ from sanityd.checks.fates import fates
 from sanityd.checks.keys import distinct, fingerprint_of, value_of, values_of
 from sanityd.checks.planner import Look
 from sanityd.checks.scanning import Hits, scan, scan_in_order
-from sanityd.checks.tally import Tally
+from sanityd.checks.tally import MEASURED, Tally
 from sanityd.errors import CheckError, SourceError
 from sanityd.model import Fate, Key, Violation
 from sanityd.sources.base import AnySelect
@@ -147,14 +147,10 @@ def _violations(look: Look) -> AnySelect | None:
 
 def _measured(look: Look, tally: Tally) -> tuple[int | None, float | None]:
     """How many rows are in scope, and the value that the rule is about, if there is one."""
-    scope, check = look.scope, look.invariant.check
-    if not check.needs_table:
+    if not look.invariant.check.needs_table:
         return None, None
-    assert isinstance(check, QueryCheck)
-    if (value := check.measure(scope)) is None:
-        return tally.of(look).rows, None
-    [(checked, measured)] = scope.snapshot.rows(select(func.count(), value).select_from(scope.table).where(scope.rows))
-    return int(checked), _number(measured)
+    count = tally.of(look)
+    return count.rows, _number(count.measured.get(MEASURED))
 
 
 def _number(value: Any) -> float | None:

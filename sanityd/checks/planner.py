@@ -62,7 +62,11 @@ class Look:
     @property
     def counts_for_itself(self) -> bool:
         """Whether its aggregates are about some rows only, which can't be told apart in a statement about all."""
-        return isinstance(self.invariant.check, AggregateCheck) and not self.scope.is_whole
+        check = self.invariant.check
+        measures = isinstance(check, AggregateCheck) or (
+            isinstance(check, QueryCheck) and check.needs_table and check.measure(self.scope) is not None
+        )
+        return measures and not self.scope.is_whole
 
     @property
     def bad(self) -> ColumnElement[bool]:

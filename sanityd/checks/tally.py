@@ -7,12 +7,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
 
-from sanityd.checks.base import AggregateCheck
+from sanityd.checks.base import AggregateCheck, QueryCheck
 from sanityd.checks.planner import Look
 from sanityd.errors import CheckError
 
 #: How many rules ask in one statement.
 TOGETHER = 100
+#: The name of the one value that a query is about.
+MEASURED = "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def _count_at_once(looks: Sequence[Look]) -> dict[str, Count | CheckError]:
 def measures_of(look: Look) -> dict[str, ColumnElement[Any]]:
     """What a rule measures besides; a number that another source tells is asked from there."""
     check = look.invariant.check
+    if isinstance(check, QueryCheck) and (value := check.measure(look.scope)) is not None:
+        return {MEASURED: value}
     if not isinstance(check, AggregateCheck) or look.other is not None:
         return {}
     return dict(check.measures(look.scope))

@@ -212,7 +212,7 @@ STEPS = [
     *deaths("sanityd.pipeline", "_record_outages"),
     *deaths("sanityd.store.incidents", "save"),
     *deaths("sanityd.pipeline", "tell_all"),
-    *deaths("sanityd.telling.tell", "render"),
+    *deaths("sanityd.alerts.render", "render"),
     *deaths("sanityd.store.outbox", "enqueue"),
     # Between the row of a message and those of what it tells.
     *deaths("sanityd.store.outbox", "_said"),

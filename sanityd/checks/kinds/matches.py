@@ -6,8 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement
 
+from sanityd.checks import formats
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.formats import FORMATS
 
 
 class Matches(ColumnCheck):
@@ -33,12 +33,12 @@ class Matches(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: str) -> ColumnElement[bool]:
         """True for a value that does not match."""
-        return ~scope.matches(name, FORMATS.get(expected, expected), part=self.part)
+        return ~formats.matches(scope, name, expected, part=self.part)
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
         wrong = " or ".join(
-            f"no well-formed {name}" if expected in FORMATS else f"{name} in the wrong form"
+            f"no well-formed {name}" if expected in formats.FORMATS else f"{name} in the wrong form"
             for name, expected in self.columns.items()
         )
         return f"{plural(count, 'has', 'have')} {wrong}"

@@ -6,8 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement
 
+from sanityd.checks import formats
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.formats import FORMATS
 
 
 class NotMatches(ColumnCheck):
@@ -29,7 +29,7 @@ class NotMatches(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: str) -> ColumnElement[bool]:
         """True for a value that matches."""
-        return scope.matches(name, FORMATS.get(expected, expected), part=self.part)
+        return formats.matches(scope, name, expected, part=self.part)
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

@@ -8,7 +8,7 @@
 The watched database is closed before the store's transaction opens; mail is only ever sent from the outbox.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from sanityd.alerts import dispatcher, noise
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.checks import confirm, executor, planner
 from sanityd.checks.confirm import Suspicion
+from sanityd.checks.planner import NOTHING, Known
 from sanityd.errors import SourceError
 from sanityd.model import (
     Cause,
@@ -27,17 +28,30 @@ from sanityd.model import (
     Incident,
     Key,
     Outcome,
-    Past,
     Reason,
     Run,
     Severity,
     Tracked,
     Transition,
+    Value,
     about_source,
+    fingerprint,
+    watermark_after,
 )
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.views import Views
-from sanityd.store import audit, dispositions, incidents, outbox, rules_seen, runs, standings, suspects, violations
+from sanityd.store import (
+    audit,
+    dispositions,
+    incidents,
+    outbox,
+    rules_seen,
+    runs,
+    standings,
+    suspects,
+    violations,
+    watermarks,
+)
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
 from sanityd.telling import digest
@@ -77,27 +91,24 @@ def evaluate(
     rules: RuleSet,
     batch: Sequence[Rule],
     at: datetime,
-    open_keys: Mapping[str, Mapping[str, Key]] | None = None,
-    past: Mapping[str, Past] | None = None,
-    audited: Collection[str] = (),
+    known: Known = NOTHING,
 ) -> Iterator[Run]:
     """Look at rules of one source, in one snapshot; yields a Run per rule. Records nothing.
 
-    Parameters: `open_keys` are the open violations per rule, whose fate is looked up; `past` is what rules that learn
-    have measured before; the rows of `audited` rules are read even where a constraint proves them. When the source
-    doesn't answer, every run is `skipped`.
+    Parameters: `known` is what earlier runs have left: open violations, whose fate is looked up, and more. When the
+    source doesn't answer, every run is `skipped`.
     """
     if not batch:
         return
-    known, source = open_keys or {}, batch[0].source
+    source, open_keys = batch[0].source, known.open_keys
     suspects: list[tuple[Rule, Run]] = []
     by_id = {rule.id: rule for rule in batch}
-    for run in _look(rules, source, batch, at, known, past or {}, audited):
-        if confirm.is_suspect(by_id[run.rule].invariant, run, known.get(run.rule, {})):
+    for run in _look(rules, source, batch, at, known):
+        if confirm.is_suspect(by_id[run.rule].invariant, run, open_keys.get(run.rule, {})):
             suspects.append((by_id[run.rule], run))
         else:
             yield run
-    yield from _confirm(rules, source, suspects, at, known)
+    yield from _confirm(rules, source, suspects, at, open_keys)
 
 
 def _look(
@@ -105,17 +116,15 @@ def _look(
     source: str,
     batch: Sequence[Rule],
     at: datetime,
-    open_keys: Mapping[str, Mapping[str, Key]],
-    past: Mapping[str, Past],
-    audited: Collection[str] = (),
+    known: Known,
 ) -> Iterator[Run]:
     """One look at each rule, in one snapshot per source, all given back at the end."""
     invariants = [rule.invariant for rule in batch]
     try:
         with Views(rules.sources) as views:
             snapshot = views.snapshot(source)
-            plan = planner.plan(invariants, snapshot, past, views.snapshot, audited)
-            yield from executor.evaluate(plan, snapshot, open_keys, at)
+            plan = planner.plan(invariants, snapshot, views.snapshot, known)
+            yield from executor.evaluate(plan, snapshot, known.open_keys, at)
     except SourceError as error:
         yield from (executor.skipped(invariant, at, error) for invariant in invariants)
 
@@ -131,7 +140,8 @@ def _confirm(
     for wait in (False, True):
         if wait and suspects:
             clock.pause(max(rule.invariant.confirm.after for rule, _ in suspects).total_seconds())
-        seen = {run.rule: run for run in _look(rules, source, [rule for rule, _ in suspects], at, open_keys, {})}
+        again = [rule for rule, _ in suspects]
+        seen = {run.rule: run for run in _look(rules, source, again, at, Known(open_keys))}
         left = []
         for rule, first in suspects:
             known = open_keys.get(rule.id, {})
@@ -159,12 +169,9 @@ def run_batch(
     like. Raises StoreError when it can't be remembered.
     """
     with store.read() as memory:
-        open_keys = {rule.id: violations.open_keys(memory, rule.id) for rule in batch}
-        past = {rule.id: runs.measured(memory, rule.id) for rule in batch if rule.learns}
-        ids = [rule.id for rule in batch]
-        audited = {*ids} - runs.looked_at(memory, ids, at - AUDIT_EVERY, at)
+        known = _known(memory, batch, at)
     found = []
-    for run in evaluate(rules, batch, at, open_keys, past, audited):
+    for run in evaluate(rules, batch, at, known):
         seen(run)
         found.append(run)
     by_id = {rule.id: rule for rule in batch}
@@ -188,12 +195,13 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     run = _not_suddenly_empty(memory, rule, run)
     late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
     before = incidents.open_for(memory, rule.id)
-    if late is not None and run.at < late:
+    if (late is not None and run.at < late) or _was_not_asked(memory, rule, run):
         # Two passes overlapped and this one looked earlier, maybe by older rules: what it saw is history, not news.
         runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
         return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
     if _close_if_changed(memory, rules, rule, run.at):
         before = None
+    _mark(memory, rule, run)
     known = violations.known(memory, rule.id, run.at)
     run = _without_suspects(memory, rule, run, known)
     transitions = lifecycle.transitions(known, run)
@@ -251,6 +259,40 @@ def _not_suddenly_empty(memory: Connection, rule: Rule, run: Run) -> Run:
         error="there are no rows in scope, and there always were some before",
         hint="If that is right, say `when_empty: pass` in the rule; if it is a violation, `when_empty: fail`.",
     )
+
+
+def _was_not_asked(memory: Connection, rule: Rule, run: Run) -> bool:
+    """Whether a look at new rows began before another pass recorded violations, of which it says nothing."""
+    if not run.narrow:
+        return False
+    told = {fingerprint(rule.id, rule.source, violation.key) for violation in run.tracked}
+    return bool(violations.open_keys(memory, rule.id).keys() - told - run.fates.keys())
+
+
+def _known(memory: Connection, batch: Sequence[Rule], at: datetime) -> Known:
+    """What a batch must be told of earlier runs."""
+    ids = [rule.id for rule in batch]
+    return Known(
+        open_keys={rule: violations.open_keys(memory, rule) for rule in ids},
+        past={rule.id: runs.measured(memory, rule.id) for rule in batch if rule.learns},
+        audited={*ids} - runs.looked_at(memory, ids, at - AUDIT_EVERY, at),
+        since=_since(memory, batch, at),
+    )
+
+
+def _since(memory: Connection, batch: Sequence[Rule], at: datetime) -> dict[str, Value]:
+    """From where on rows are new, for those rules that may look at these only, this time."""
+    scans = {rule.id: rule.invariant.scan for rule in batch if rule.invariant.scan.column}
+    known = watermarks.of_rules(memory, {rule.id: rule.meaning for rule in batch if rule.id in scans}) if scans else {}
+    return {rule: mark.since(str(scans[rule].column), scans[rule].every, at) for rule, mark in known.items()}
+
+
+def _mark(memory: Connection, rule: Rule, run: Run) -> None:
+    """Remember up to where the rule has looked."""
+    if (column := rule.invariant.scan.column) is not None:
+        before = watermarks.of_rules(memory, {rule.id: rule.meaning}).get(rule.id)
+        after = watermark_after(before, run, column, rule.invariant.overlap)
+        watermarks.remember(memory, rule.id, rule.meaning, after)
 
 
 def _without_suspects(memory: Connection, rule: Rule, run: Run, known: Mapping[str, Tracked]) -> Run:
@@ -326,6 +368,7 @@ def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: dateti
     transitions, closed = closing(violations.known(memory, rule, at), incident, at)
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
     suspects.forget(memory, rule)
+    watermarks.forget(memory, rule)
     fault = incidents.open_for(memory, rule, Cause.ERRORED)
     for over in (closed, replace(fault, resolved_at=at) if fault else None):
         if over is not None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sanityd.checks import executor, planner
 from sanityd.checks.invariant import Invariant
+from sanityd.checks.planner import Known
 from sanityd.errors import SourceError
 from sanityd.model import Message, Run
 from sanityd.rehearsal import Rehearsal
@@ -29,7 +30,7 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
     try:
         with Views(rules.sources) as views:
             snapshot = views.snapshot(rule.source)
-            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot, audited=[rule.id])
+            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot, known=Known(audited=[rule.id]))
             [run] = executor.evaluate(plan, snapshot, {}, at)
             form, proof = (plan.looks[0].form, plan.looks[0].proof) if plan.looks else ("nothing", None)
             looked = [one.sql(statement) for one in views.all() for statement in one.looked]

@@ -106,6 +106,8 @@ class Check(BaseModel, ABC):
     about_rows: ClassVar[bool] = True
     #: Whether the rows it finds are identified by the key of the table.
     needs_key: ClassVar[bool] = False
+    #: Whether looking at new rows, and at those that violate, tells what is new (`scan`).
+    can_narrow: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +164,7 @@ class RowCheck(Check):
     """A condition on one row at a time."""
 
     needs_key: ClassVar[bool] = True
+    can_narrow: ClassVar[bool] = True
 
     @abstractmethod
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
@@ -241,6 +244,11 @@ class QueryCheck(Check):
     @abstractmethod
     def violations(self, scope: Scope) -> AnySelect:
         """One row per violation: the key, the columns to show, and `ROWS` when a violation stands for several."""
+
+    def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
+        """The violations that rows of the scope `new` take part in; None when looking for them saves nothing."""
+        del scope, new
+        return None
 
     def clues(self, scope: Scope) -> Clues | None:
         """Where to look for violations, where that is quicker than looking everywhere; None where it isn't."""

@@ -11,8 +11,8 @@ from sanityd import clock, telemetry
 from sanityd.checks import looking
 from sanityd.checks.base import FunctionCheck
 from sanityd.checks.invariant import Invariant
-from sanityd.checks.looking import Seen
 from sanityd.checks.planner import Look, Plan
+from sanityd.checks.seen import Seen
 from sanityd.checks.tally import Tally
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.model import Key, Outcome, Run
@@ -108,7 +108,7 @@ class _Work:
         """What they share is told of the first of them (statements) and of each its part (seconds)."""
         snapshot = unit[0].scope.snapshot
         started, before = clock.stopwatch(), snapshot.statements
-        tally = self._tallies[unit[0].invariant.id]
+        tally = self._tallies.get(unit[0].invariant.id)
         try:
             seen = list(looking.see_together(unit, self._open_keys, tally))
         except SourceError:
@@ -214,4 +214,6 @@ def _run(look: Look, seen: Seen, at: datetime) -> Run:
         severity=invariant.ladder.severity(seen.violations, seen.rows, seen.checked),
         key=look.key,
         proved_by=seen.proved_by,
+        narrow=seen.narrow,
+        newest=look.newest,
     )

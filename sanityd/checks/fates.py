@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, and_, case, or_, select
 
 from sanityd.checks.base import IN_SCOPE, AggregateCheck, CatalogCheck, PairCheck, QueryCheck, RowCheck
-from sanityd.checks.keys import fingerprint_of, values_of
+from sanityd.checks.keys import fingerprint_of, from_query, values_of
 from sanityd.checks.planner import Look
+from sanityd.checks.scanning import Layout
 from sanityd.checks.scope import bind, chunks
 from sanityd.model import Fate, Key, Violation
 from sanityd.sources.base import AnySelect
@@ -31,7 +32,7 @@ def fates(look: Look, seen: Found, open_keys: Mapping[str, Key]) -> dict[str, Fa
     found = {fingerprint_of(look, violation.key) for violation in seen.tracked}
     absent = {mark: key for mark, key in open_keys.items() if mark not in found and set(key) == set(look.key)}
     told = dict.fromkeys(open_keys.keys() - found - absent.keys(), Fate.NOT_RETURNED)
-    if not _finds_keys_again(look):
+    if not finds_keys_again(look):
         gone = {} if seen.violations > len(seen.tracked) else dict.fromkeys(absent, Fate.NOT_RETURNED)
         return told | gone
     if seen.violations > len(seen.tracked):
@@ -46,7 +47,7 @@ def fates(look: Look, seen: Found, open_keys: Mapping[str, Key]) -> dict[str, Fa
 _FOUND_AGAIN = frozenset(Family) - {Family.NUMBER, Family.OTHER, Family.BYTES}
 
 
-def _finds_keys_again(look: Look) -> bool:
+def finds_keys_again(look: Look) -> bool:
     """Whether a row can be looked for by its key; if not, nothing can be said of one that was not found."""
     columns = [look.scope.info.columns[name] for name in look.key if name in look.scope.info.columns]
     return all(column.family in _FOUND_AGAIN or column.type.lower().split("(")[0] in _EXACT for column in columns)
@@ -56,20 +57,27 @@ _EXACT = ("bytea", "blob", "numeric", "decimal")
 
 
 def _still_bad(look: Look, keys: Sequence[Key]) -> set[str]:
-    check = look.invariant.check
     if look.other is not None:
         # A comparison of two sources isn't made for single keys; beyond the cap nothing ends.
         return {fingerprint_of(look, key) for key in keys}
+    return {fingerprint_of(look, violation.key) for violation in violations_by_key(look, keys)}
+
+
+def violations_by_key(look: Look, keys: Sequence[Key]) -> Sequence[Violation]:
+    """Those of the keys, at most a chunk, that violate the rule in this snapshot."""
+    check, scope = look.invariant.check, look.scope
     if isinstance(check, RowCheck):
-        columns = [look.scope.column(name) for name in look.key]
-        statement = select(*columns).where(look.violating, _any_of(columns, look.key, keys))
-    elif isinstance(check, QueryCheck):
-        found = check.violations(look.scope).subquery("found")
+        columns = [scope.column(name) for name in look.key]
+        layout = Layout([look])
+        statement = select(*layout.columns).where(look.violating, _any_of(columns, look.key, keys))
+        return [layout.violation(look, row) for row in scope.snapshot.rows(statement)]
+    if isinstance(check, QueryCheck):
+        found = check.violations(scope).subquery("found")
         columns = [found.c[name] for name in look.key]
-        statement = select(*columns).where(_any_of(columns, look.key, keys))
-    else:
-        return set()
-    return {fingerprint_of(look, values_of(look.key, row)) for row in look.scope.snapshot.rows(statement)}
+        names = list(found.c.keys())
+        rows = scope.snapshot.rows(select(*found.c).where(_any_of(columns, look.key, keys)))
+        return [from_query(look, names, row) for row in rows]
+    return []
 
 
 def _fates_of(look: Look, absent: Mapping[str, Key]) -> dict[str, Fate]:

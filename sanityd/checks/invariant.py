@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sanityd.model import Severity
+from sanityd.model import OVERLAP, Severity
 
 if TYPE_CHECKING:
     from sanityd.checks.base import Check
@@ -122,6 +122,18 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """Which rows a run looks at: all, or those that are new by a `column`, and all of them `every` so often.
+
+    `overlap` is how long a row may stay invisible after it got its value.
+    """
+
+    column: str | None = None
+    every: timedelta = timedelta(days=1)
+    overlap: timedelta = OVERLAP
+
+
+@dataclass(frozen=True, slots=True)
 class Invariant:
     """One promise about the data of one source."""
 
@@ -133,6 +145,12 @@ class Invariant:
     #: How many violating rows are followed one by one.
     cap: int = 1000
     confirm: Confirm = Confirm()
+    scan: Scan = Scan()
+
+    @property
+    def overlap(self) -> timedelta:
+        """How far to look back: a row that `within` spares is looked at when it is old enough."""
+        return self.scan.overlap + (self.subject.within.duration if self.subject.within else timedelta(0))
 
     @property
     def elsewhere(self) -> str | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sanityd.checks.base import ROWS
 from sanityd.checks.planner import Look
 from sanityd.errors import CheckError
 from sanityd.model import Key, Value, Violation, fingerprint
@@ -28,6 +29,14 @@ def value_of(value: Any) -> Value:
     if value is None or isinstance(value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID):
         return value
     return str(value)
+
+
+def from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violation:
+    """A row of a query as a violation: its key, what is shown, and for how many rows it stands."""
+    values = values_of(names, row)
+    rows = values.pop(ROWS, 1)
+    key = {name: values.pop(name) for name in look.key}
+    return Violation(key, shown=values, rows=int(str(rows)))
 
 
 def distinct(look: Look, violations: Sequence[Violation]) -> Sequence[Violation]:

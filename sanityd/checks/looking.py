@@ -1,13 +1,13 @@
 """One look at one rule: the statements for each form of check, and what became of rows that were violations before."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import and_, case, func, select
 
-from sanityd.checks import agreement, crosscheck
+from sanityd.checks import agreement, crosscheck, narrowing
 from sanityd.checks.agreement import Tables
 from sanityd.checks.base import (
     ROWS,
@@ -20,12 +20,13 @@ from sanityd.checks.base import (
 )
 from sanityd.checks.crosscheck import Sides
 from sanityd.checks.fates import fates
-from sanityd.checks.keys import distinct, fingerprint_of, value_of, values_of
+from sanityd.checks.keys import distinct, fingerprint_of, from_query, value_of, values_of
 from sanityd.checks.planner import Look
 from sanityd.checks.scanning import Hits, scan, scan_in_order
+from sanityd.checks.seen import Seen
 from sanityd.checks.tally import MEASURED, Tally
 from sanityd.errors import CheckError, SourceError
-from sanityd.model import Fate, Key, Violation
+from sanityd.model import Key, Violation
 from sanityd.sources.base import AnySelect
 
 #: From how many rows on a cheaper question is worth one more statement, and how many clues are followed.
@@ -33,40 +34,33 @@ WORTHWHILE = 10_000
 CLUES = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a look saw; the fields mean what they mean in a Run."""
-
-    violations: int
-    rows: int
-    checked: int | None
-    tracked: tuple[Violation, ...]
-    measured: float | None = None
-    fates: Mapping[str, Fate] = field(default_factory=dict)
-    proved_by: str | None = None
-
-
 def see(look: Look, open_keys: Mapping[str, Key], tally: Tally | None = None) -> Seen:
     """Look at one rule. `open_keys` are its open violations by fingerprint, `tally` counts for it.
 
     Raises CheckError when it can't be evaluated, SourceError when the source is lost.
     """
-    seen = _see_proof(look) if believes(look, open_keys) else _FORMS[look.form](look, tally or Tally([look]))
+    if believes(look, open_keys):
+        return _finished(look, _see_proof(look), open_keys)
+    seen = narrowing.see(look, open_keys) or _FORMS[look.form](look, tally or Tally([look]))
     return _finished(look, seen, open_keys)
 
 
 def see_together(
-    looks: Sequence[Look], open_keys: Mapping[str, Mapping[str, Key]], tally: Tally
+    looks: Sequence[Look], open_keys: Mapping[str, Mapping[str, Key]], tally: Tally | None
 ) -> Iterator[tuple[Look, Seen | CheckError]]:
     """Look at row rules of one table in one scan. `open_keys` are the open violations of each rule.
 
     Raises SourceError when the source is lost.
     """
-    hits = scan(looks)
+    hits, population = scan([look.narrowed or look for look in looks]), narrowing.Population()
     for look in looks:
+        known, found = open_keys.get(look.invariant.id, {}), hits[look.invariant.id]
         try:
-            seen = _with_count(look, hits[look.invariant.id], tally)
-            yield look, _finished(look, seen, open_keys.get(look.invariant.id, {}))
+            if look.narrowed is None:
+                seen = _with_count(look, found, tally or Tally([look]))
+            else:
+                seen = narrowing.among(look, found, known, population) or _see_rows(look, Tally([look]))
+            yield look, _finished(look, seen, known)
         except CheckError as error:
             yield look, error
 
@@ -86,8 +80,7 @@ def _finished(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> Seen:
 def _see_proof(look: Look) -> Seen:
     """Nothing but whether there are rows at all: a table that was emptied keeps all its constraints."""
     scope = look.scope
-    some = scope.snapshot.rows(select(1).select_from(scope.table).where(scope.rows).limit(1))
-    return Seen(0, 0, None if some else 0, (), proved_by=look.proof)
+    return Seen(0, 0, None if narrowing.Population().exists(scope) else 0, (), proved_by=look.proof)
 
 
 _EMPTY = Violation({"fault": "no rows in scope"}, detail="there are no rows in scope", rows=0)
@@ -118,7 +111,7 @@ def _see_query(look: Look, tally: Tally) -> Seen:
         return Seen(0, 0, checked, (), measured)
     names = list(statement.selected_columns.keys())
     found = scope.snapshot.rows(statement.limit(look.invariant.cap + 1))
-    tracked = distinct(look, [_from_query(look, names, row) for row in found])
+    tracked = distinct(look, [from_query(look, names, row) for row in found])
     violations, rows = len(tracked), sum(violation.rows for violation in tracked)
     if violations > look.invariant.cap:
         found_all = statement.subquery("found")
@@ -155,13 +148,6 @@ def _measured(look: Look, tally: Tally) -> tuple[int | None, float | None]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float | Decimal) else None
-
-
-def _from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violation:
-    values = values_of(names, row)
-    rows = values.pop(ROWS, 1)
-    key = {name: values.pop(name) for name in look.key}
-    return Violation(key, shown=values, rows=int(str(rows)))
 
 
 def _see_aggregate(look: Look, tally: Tally) -> Seen:

@@ -1,5 +1,5 @@
 """Invariants of one batch → a Plan: how each will be looked at, in one snapshot. Builds SQL and asks the catalog; reads
-no rows.
+no rows, but for the highest number in a column that tells which rows are new.
 
 What reads the same rows is put together: row rules of one table are answered by one scan, and all that is counted of a
 table is counted at once.
@@ -9,9 +9,8 @@ A rule that can't be planned (a missing column, no key) is refused on its own; t
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from sanityd.checks.base import (
     AggregateCheck,
@@ -25,13 +24,31 @@ from sanityd.checks.base import (
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, SourceError
-from sanityd.model import Past
+from sanityd.model import Key, Past, Value
 from sanityd.sources.base import Snapshot
+from sanityd.sources.catalog import Family
 
 #: How many rules are asked in one statement.
 TOGETHER = 50
 #: Gives the snapshot of another source by its name. Raises SourceError when it doesn't answer.
 Elsewhere = Callable[[str], Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier runs have left, by rule."""
+
+    #: The violations still open, by fingerprint, that a run must say something about.
+    open_keys: Mapping[str, Mapping[str, Key]] = field(default_factory=dict)
+    #: What was measured, for rules that learn from it.
+    past: Mapping[str, Past] = field(default_factory=dict)
+    #: The rules whose rows are to be read even where a constraint proves them.
+    audited: Collection[str] = ()
+    #: From where on rows are new, for rules that may look at those only.
+    since: Mapping[str, Value] = field(default_factory=dict)
+
+
+NOTHING = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,10 @@ class Look:
     other: Scope | None = None
     #: What was measured before, for rules that learn from it.
     past: Past = ()
+    #: Of a rule that looks at new rows: the value that the next look may begin at.
+    newest: Value = None
+    #: The same look at new rows only, if that is enough now.
+    narrowed: "Look | None" = None
     #: The constraint that makes looking needless, and whether to look all the same.
     proof: str | None = None
     audited: bool = False
@@ -107,38 +128,79 @@ class Plan:
         """The looks whose rows are counted by the same statement."""
         together: dict[object, list[Look]] = {}
         for look in self.looks:
-            if look.scope.info.name and look.invariant.id not in believed:
+            if look.scope.info.name and look.narrowed is None and look.invariant.id not in believed:
                 own = look.scope.extent if look.counts_for_itself else None
                 together.setdefault((_place(look), own), []).append(look)
         return [tuple(looks) for looks in together.values()]
 
 
 def _place(look: Look) -> object:
-    """The table, and the window of it: what is narrowed by an index isn't read together with what isn't."""
-    return look.invariant.subject.table, look.invariant.subject.window
+    """The table, and what narrows it: what is found by an index isn't read together with what isn't."""
+    return look.invariant.subject.table, look.invariant.subject.window, look.narrowed and look.narrowed.scope.newer
 
 
 def plan(
     invariants: Iterable[Invariant],
     snapshot: Snapshot,
-    past: Mapping[str, Past] = MappingProxyType({}),
     elsewhere: Elsewhere | None = None,
-    audited: Collection[str] = (),
+    known: Known = NOTHING,
 ) -> Plan:
     """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost.
 
-    Parameters: `past` is what rules that learn have measured before; `elsewhere` gives the snapshots of other
-    sources; `audited` are the rules whose rows are to be read even where a constraint proves them.
+    Parameters: `elsewhere` gives the snapshots of other sources; `known` is what earlier runs have left.
     """
     looks: list[Look] = []
+    newest = _Newest(snapshot)
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
             found = look(invariant, snapshot, elsewhere)
-            looks.append(replace(found, past=past.get(invariant.id, ()), audited=invariant.id in audited))
+            found = replace(found, past=known.past.get(invariant.id, ()), audited=invariant.id in known.audited)
+            looks.append(newest.of(found, known.since.get(invariant.id)))
         except CheckError as error:
             refused[invariant.id] = error
     return Plan(tuple(looks), refused)
+
+
+#: Families of columns that can tell which rows are new: by the clock, or by counting.
+_TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
+
+
+class _Newest:
+    """Up to where there are rows, asked once for each column that rules know new rows by."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._highest: dict[object, Value] = {}
+
+    def of(self, look: Look, since: Value) -> Look:
+        """The look, with what its next one begins at; narrowed to what is new `since`. Raises CheckError."""
+        invariant, scope = look.invariant, look.scope
+        if (name := invariant.scan.column) is None:
+            return look
+        family = scope.column_info(name).family
+        if family in _TIMES:
+            newest: Value = scope.now - invariant.overlap
+        elif family is Family.INTEGER:
+            newest = self._highest_of(scope, name)
+        else:
+            raise CheckError(
+                f"`{name}` can't tell which rows are new: it is neither a time nor a whole number",
+                "Name a column that grows with each new row, as in `scan: new rows by created_at, full daily`.",
+                word=name,
+            )
+        if since is None or type(since) is not type(newest):
+            return replace(look, newest=newest)
+        narrowed = replace(look, scope=Scope(self._snapshot, invariant.subject, newer=(name, since)))
+        return replace(look, newest=newest, narrowed=narrowed)
+
+    def _highest_of(self, scope: Scope, name: str) -> Value:
+        place = scope.subject.table, name
+        if place not in self._highest:
+            highest = select(func.max(scope.column(name))).select_from(scope.table)
+            [(value,)] = self._snapshot.rows(highest)
+            self._highest[place] = 0 if value is None else int(value)
+        return self._highest[place]
 
 
 def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None = None) -> Look:

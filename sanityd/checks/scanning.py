@@ -44,7 +44,7 @@ def scan(looks: Sequence[Look]) -> dict[str, Hits | CheckError]:
 
 
 def _scan(looks: Sequence[Look]) -> dict[str, Hits | CheckError]:
-    layout = _Layout(looks)
+    layout = Layout(looks)
     scope = looks[0].scope
     limit = sum(look.invariant.cap for look in looks)
     # No order: it would have the database walk an index to avoid sorting what it takes for many rows.
@@ -78,7 +78,7 @@ def scan_in_order(look: Look, violations: int | None = None) -> Hits:
 
     Parameters: `violations` is the number, where it is known already. Raises CheckError.
     """
-    scope, layout = look.scope, _Layout([look])
+    scope, layout = look.scope, Layout([look])
     if violations is None:
         [(violations,)] = scope.snapshot.rows(select(func.count()).select_from(scope.table).where(look.violating))
     keys = [scope.column(name) for name in look.key]
@@ -87,7 +87,7 @@ def scan_in_order(look: Look, violations: int | None = None) -> Hits:
     return Hits(violations, tuple(distinct(look, [layout.violation(look, row) for row in rows])))
 
 
-class _Layout:
+class Layout:
     """Which column of the statement is what. Positions instead of names: a table may have a column of any name."""
 
     def __init__(self, looks: Sequence[Look]) -> None:

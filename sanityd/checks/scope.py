@@ -11,6 +11,7 @@ from sqlalchemy.types import NullType
 
 from sanityd.checks.invariant import Age, Subject, TableName
 from sanityd.errors import CheckError
+from sanityd.model import Value
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 
@@ -24,14 +25,22 @@ class Scope:
     """One table in one snapshot, narrowed to the rows that a rule is about.
 
     Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows; `query`
-    is a SELECT in place of a table. Raises CheckError when the table isn't there.
+    is a SELECT in place of a table; `newer` narrows it to rows of which a column has that value or a higher one (or
+    none: who knows). Raises CheckError when the table isn't there.
     """
 
     def __init__(
-        self, snapshot: Snapshot, subject: Subject, *, alias: str | None = None, query: str | None = None
+        self,
+        snapshot: Snapshot,
+        subject: Subject,
+        *,
+        alias: str | None = None,
+        query: str | None = None,
+        newer: tuple[str, Value] | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.subject = subject
+        self.newer = newer
         self.table: FromClause
         self.info: TableInfo
         if query is not None:
@@ -180,9 +189,22 @@ class Scope:
         return self.instant(age.column) >= self.moment(age.column, self.now - age.duration)
 
     @property
+    def is_new(self) -> ColumnElement[bool]:
+        """The rows that this scope is narrowed to."""
+        if self.newer is None:
+            return true()
+        name, value = self.newer
+        column, info = self.column(name), self.column_info(name)
+        if isinstance(value, datetime):
+            new = self.instant(name) >= self.moment(name, value)
+        else:
+            new = column >= bind(value)
+        return or_(new, column.is_(None)) if info.nullable else new
+
+    @property
     def rows(self) -> ColumnElement[bool]:
         """All rows that the rule is about."""
-        return and_(self.judged, self.in_window)
+        return and_(self.judged, self.in_window, self.is_new)
 
     def other(self, text: str, where: str | None = None, snapshot: Snapshot | None = None) -> "Scope":
         """Another table, as the rule names it; all of its rows, or those picked by `where`.

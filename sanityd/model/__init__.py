@@ -21,8 +21,10 @@ from sanityd.model.looks import (
     fingerprint,
 )
 from sanityd.model.messages import Alert, Claimed, Message, News, PastRun, RuleFacts
+from sanityd.model.watermark import OVERLAP, Watermark, watermark_after
 
 __all__ = [
+    "OVERLAP",
     "Alert",
     "Cause",
     "Change",
@@ -48,8 +50,10 @@ __all__ = [
     "Transition",
     "Value",
     "Violation",
+    "Watermark",
     "about_source",
     "decode_values",
     "encode_values",
     "fingerprint",
+    "watermark_after",
 ]

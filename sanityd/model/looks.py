@@ -121,6 +121,10 @@ class Run:
     error: str | None = None
     hint: str | None = None
     proved_by: str | None = None
+    #: Whether it looked only at new rows, and at those that violated before.
+    narrow: bool = False
+    #: Of a rule that looks at new rows: up to where there are any. See `watermark`.
+    newest: Value = None
     #: Of a skipped run: the source that did not answer, which may not be its own.
     down: str = ""
 

@@ -14,7 +14,7 @@ from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import Settings
 from sanityd.checks.base import Check, FunctionCheck, PairCheck
-from sanityd.checks.invariant import Confirm, Invariant, Ladder, Subject, TableName
+from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
 from sanityd.rulefile import Document, texts
@@ -172,6 +172,7 @@ class _Reader:
                 ladder=spec.severity or defaults.severity or Ladder(),
                 cap=alerts.limits.tracked_rows,
                 confirm=spec.confirm or Confirm(),
+                scan=spec.scan or Scan(),
             ),
             schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
             notify=tuple(dict.fromkeys(hear)),
@@ -236,7 +237,7 @@ class _Reader:
         nulls = spec.nulls or defaults.nulls
         when_empty = spec.when_empty or defaults.when_empty
         if check is not None:
-            self._check_fits(place, name, spec, check)
+            self._check_fits(place, name, spec, check, defaults)
         source = table.source if table else spec.source
         if source is None:
             return None
@@ -264,7 +265,7 @@ class _Reader:
             empty_fails=None if when_empty is None else when_empty == "fail",
         )
 
-    def _check_fits(self, place: Place, name: str, spec: RuleSpec, check: Check) -> None:
+    def _check_fits(self, place: Place, name: str, spec: RuleSpec, check: Check, defaults: Defaults) -> None:
         """The keys of a rule that its kind can't do without, or can't have."""
         say = self.document.problem
         if check.reads_table and spec.table is None:
@@ -284,9 +285,9 @@ class _Reader:
         elif spec.source is not None:
             advice = "take it out: the table's name says it"
             self.found.append(say((*place, "source"), "`source` has no meaning beside `table`", advice, key=True))
-        self._check_kind_fits(place, spec, check)
+        self._check_kind_fits(place, spec, check, defaults)
 
-    def _check_kind_fits(self, place: Place, spec: RuleSpec, check: Check) -> None:
+    def _check_kind_fits(self, place: Place, spec: RuleSpec, check: Check, defaults: Defaults) -> None:
         say = self.document.problem
         if isinstance(check, PairCheck) and spec.key is not None:
             message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
@@ -300,9 +301,24 @@ class _Reader:
             advice = "add `allow: {python: true}` at the top of the file if you trust it"
             message = f"`{check.kind}` runs code with sanityd's own rights"
             self.found.append(say((*place, check.kind), message, advice, key=True))
+        if spec.scan is not None and spec.scan.column and (reason := self._looks_at_all(spec, check, defaults)):
+            message = f"`scan: new rows` can't be: {reason}"
+            self.found.append(say((*place, "scan"), message, "take it out: `full` is what is done then"))
         if spec.nulls == "fail" and not check.judges_nulls:
             advice = "NULLs are this kind's own business" if check.kind == "not_null" else "add a `not_null` rule"
             self.found.append(say((*place, "nulls"), f"`nulls` has no meaning for `{check.kind}`", advice, key=True))
+
+    def _looks_at_all(self, spec: RuleSpec, check: Check, defaults: Defaults) -> str:
+        """Why new rows are not enough for a rule; nothing where they are."""
+        if not check.can_narrow:
+            return f"`{check.kind}` is about all rows"
+        own = str(spec.table).split(".", maxsplit=1)[0]
+        names = self.connections.source_names
+        if any(text.split(".", maxsplit=1)[0] in names - {own} for text in check.tables() if "." in text):
+            return "tables of two sources are compared as a whole"
+        if any(step.percent is not None for step in (spec.severity or defaults.severity or Ladder()).steps):
+            return "a share is one of all rows"
+        return "a row that is to be confirmed is no longer new at the next run" if spec.confirm else ""
 
     def _table(self, place: Place, text: str, default: str | None) -> TableName | None:
         names = self.connections.source_names

@@ -10,17 +10,16 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sanityd.alerts.settings import NoiseMode
-from sanityd.checks.invariant import Age, Confirm, Ladder, Step
+from sanityd.checks.invariant import Age, Confirm, Ladder, Scan, Step
 from sanityd.durations import duration
 from sanityd.fields import Duration, Names, Zone, fault
-from sanityd.model import Severity
+from sanityd.model import OVERLAP, Severity
 from sanityd.schedule import Schedule, parse_schedule
 
 #: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
 NOT_YET = {
     "evidence": "rows' own history in the page and the mail",
     "remedy": "repairs",
-    "scan": "incremental scans",
     "tests": "rule tests",
     "executor": "workers on other machines",
 }
@@ -64,6 +63,25 @@ def _confirm(value: Any) -> Any:
         return Confirm(after=duration(words))
     except ValueError:
         raise fault(f"`{value}` is no way to confirm", "write `no`, `again after 30s` or `2 runs`") from None
+
+
+_SCAN = re.compile(r"new rows by (\S+?)(?:, full (daily|every [^,]+))?(?:, overlap ([^,]+))?")
+
+
+def _scan(value: Any) -> Any:
+    if isinstance(value, Scan) or value is None:
+        return value
+    if value == "full":
+        return Scan()
+    if not (found := _SCAN.fullmatch(str(value))):
+        advice = "write `full`, or `new rows by created_at, full daily`"
+        raise fault(f"`{value}` is no way to scan", advice)
+    column, full, overlap = found.groups()
+    try:
+        every = timedelta(days=1) if full in (None, "daily") else duration(full.removeprefix("every ").strip())
+        return Scan(column, every, duration(overlap.strip()) if overlap else OVERLAP)
+    except ValueError as error:
+        raise fault(f"`{value}` has something that is not a duration", str(error)) from None
 
 
 def _ladder(value: Any) -> Any:
@@ -110,6 +128,7 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
 AgeOf = Annotated[Age, BeforeValidator(_age)]
 When = Annotated[Schedule, BeforeValidator(_schedule)]
 Severities = Annotated[Ladder, BeforeValidator(_ladder)]
+WhichRows = Annotated[Scan, BeforeValidator(_scan)]
 HowSure = Annotated[Confirm, BeforeValidator(_confirm)]
 
 
@@ -161,6 +180,7 @@ class RuleSpec(Defaults):
     key: Names | None = None
     show: Names | None = None
     confirm: HowSure | None = None
+    scan: WhichRows | None = None
     depends_on: Names | None = None
     noise: NoiseMode | None = None
     why: str = ""

@@ -115,6 +115,20 @@ suspects = Table(
     Column("beyond", BigInteger, nullable=False),
 )
 
+#: Up to where rows were looked at, for rules that look at new ones; see `model.watermark`.
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("rule", String, primary_key=True),
+    #: Of the rule when it looked: one that means something else now begins anew.
+    Column("meaning", String, nullable=False),
+    Column("column", String, nullable=False),
+    Column("full_at", Instant, nullable=False),
+    Column("marked_at", Instant, nullable=False),
+    #: `safe` and `mark`, with their types.
+    Column("marks", JSON, nullable=False),
+)
+
 incidents = Table(
     "incidents",
     metadata,

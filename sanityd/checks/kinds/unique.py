@@ -3,7 +3,7 @@
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
-from sqlalchemy import ColumnElement, and_, case, func, select, true
+from sqlalchemy import ColumnElement, and_, case, func, select, true, tuple_
 
 from sanityd.checks import proofs
 from sanityd.checks.base import IN_SCOPE, ROWS, Clues, QueryCheck, Scope, plural
@@ -28,6 +28,7 @@ class Unique(QueryCheck):
 
     kind: ClassVar[str] = "unique"
     short: ClassVar[str | None] = "columns"
+    can_narrow: ClassVar[bool] = True
 
     columns: Names = Field(min_length=1, description="The columns that make the key.")
     ignore: Annotated[list[Literal["case", "spaces"]], BeforeValidator(listed)] = Field(
@@ -59,6 +60,15 @@ class Unique(QueryCheck):
             .having(func.count() > 1)
         )
         return Clues(shared, lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])))
+
+    def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
+        """Keys of new rows that have more than one row, old ones included."""
+        if self.nulls == "equal":
+            return None
+        keys = tuple_(*self._compared(new).values())
+        # The same table again, so that the condition is about its rows and not about those that are grouped.
+        there = select(*self._compared(new).values()).select_from(new.table).where(new.rows, self._counts(new))
+        return self._duplicates(scope, keys.in_(there.correlate(None)))
 
     def _duplicates(self, scope: Scope, among: ColumnElement[bool]) -> AnySelect:
         keys = self._compared(scope)

@@ -1,0 +1,21 @@
+"""Up to where rows were looked at, for rules that look at new ones."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """None is known: the next look is at all rows."""
+    op.create_table(
+        "watermarks",
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("meaning", sa.String(), nullable=False),
+        sa.Column("column", sa.String(), nullable=False),
+        sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("marked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("marks", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("rule"),
+    )

@@ -23,6 +23,7 @@ from sanityd.checks.fates import fates
 from sanityd.checks.keys import distinct, fingerprint_of, from_query, value_of, values_of
 from sanityd.checks.planner import Look
 from sanityd.checks.scanning import Hits, scan, scan_in_order
+from sanityd.checks.scope import Scope
 from sanityd.checks.seen import Seen
 from sanityd.checks.tally import MEASURED, Tally
 from sanityd.errors import CheckError, SourceError
@@ -125,7 +126,7 @@ def _violations(look: Look) -> AnySelect | None:
     """The SELECT of the violations, narrowed to where there can be any; None where there can't."""
     scope, check = look.scope, look.invariant.check
     assert isinstance(check, QueryCheck)
-    clues = check.clues(scope) if (scope.info.estimate or 0) >= WORTHWHILE else None
+    clues = check.clues(scope) if worth_clues(scope) else None
     if clues is None:
         return check.violations(scope)
     try:
@@ -136,6 +137,11 @@ def _violations(look: Look) -> AnySelect | None:
     if len(found) > CLUES:
         return check.violations(scope)
     return clues.follow(found) if found else None
+
+
+def worth_clues(scope: Scope) -> bool:
+    """Whether the table is so large that one more statement may save time."""
+    return (scope.info.estimate or 0) >= WORTHWHILE
 
 
 def _measured(look: Look, tally: Tally) -> tuple[int | None, float | None]:

@@ -16,7 +16,7 @@ from sanityd.checks.planner import Look
 from sanityd.checks.vouching import violating
 from sanityd.errors import CheckError
 from sanityd.model import Violation
-from sanityd.sources.base import AnyRow
+from sanityd.sources.base import AnyRow, AnySelect
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,9 @@ def scan(looks: Sequence[Look]) -> dict[str, Hits | CheckError]:
 
 
 def _scan(looks: Sequence[Look]) -> dict[str, Hits | CheckError]:
-    layout = Layout(looks)
-    scope = looks[0].scope
+    statement, layout = statement_of(looks)
     limit = sum(look.invariant.cap for look in looks)
-    # No order: it would have the database walk an index to avoid sorting what it takes for many rows.
-    statement = select(*layout.columns).select_from(scope.table).where(or_(*layout.violating))
-    if looks[0].reads_alone:
-        statement = scope.snapshot.source.dialect.whole(statement)
-    rows = scope.snapshot.rows(statement.limit(limit + 1))
+    rows = looks[0].scope.snapshot.rows(statement.limit(limit + 1))
     hits = {look.invariant.id: [row for row in rows if layout.hit(row, place)] for place, look in enumerate(looks)}
     # Where rows were left out, at least one rule has more than its cap.
     many = [look for look in looks if len(hits[look.invariant.id]) > look.invariant.cap]
@@ -71,6 +66,16 @@ def _scan(looks: Sequence[Look]) -> dict[str, Hits | CheckError]:
         except CheckError as error:
             answers[look.invariant.id] = error
     return answers
+
+
+def statement_of(looks: Sequence[Look]) -> tuple[AnySelect, "Layout"]:
+    """The keys of all rows that break one of the rules, without a limit; and what its columns mean.
+
+    There is no order: it would have the database walk an index to avoid sorting what it takes for many rows.
+    """
+    layout, scope = Layout(looks), looks[0].scope
+    statement = select(*layout.columns).select_from(scope.table).where(or_(*layout.violating))
+    return scope.snapshot.source.dialect.whole(statement) if looks[0].reads_alone else statement, layout
 
 
 def scan_in_order(look: Look, violations: int | None = None) -> Hits:

@@ -1,6 +1,6 @@
 """How many rows are in scope, and what aggregates measure: for all rules of a table in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sanityd.checks.base import AggregateCheck, QueryCheck
 from sanityd.checks.planner import Look
 from sanityd.errors import CheckError
+from sanityd.sources.base import AnyRow, AnySelect
 
 #: How many rules ask in one statement.
 TOGETHER = 100
@@ -42,22 +43,33 @@ class Tally:
         """Whether more than one rule asks."""
         return len(self._looks) > 1
 
+    def statements(self) -> list[AnySelect]:
+        """What it will ask, to be read."""
+        return [_Ballot(part).statement for part in _parts(self._looks)]
+
     def of(self, look: Look) -> Count:
         """What was counted for one of the rules. Raises CheckError when it can't be, and SourceError."""
         with self._lock:
             if not self._counts:
-                for place in range(0, len(self._looks), TOGETHER):
-                    self._counts |= _count(self._looks[place : place + TOGETHER])
+                for part in _parts(self._looks):
+                    self._counts |= _count(part)
         count = self._counts[look.invariant.id]
         if isinstance(count, CheckError):
             raise count
         return count
 
 
+def _parts(looks: Sequence[Look]) -> Iterator[Sequence[Look]]:
+    for place in range(0, len(looks), TOGETHER):
+        yield looks[place : place + TOGETHER]
+
+
 def _count(looks: Sequence[Look]) -> dict[str, Count | CheckError]:
     """In one statement; when it fails, in two, until those that can't be counted stand alone."""
     try:
-        return _count_at_once(looks)
+        ballot = _Ballot(looks)
+        [row] = looks[0].scope.snapshot.rows(ballot.statement)
+        return ballot.read(row)
     except CheckError as error:
         if len(looks) == 1:
             return {looks[0].invariant.id: error}
@@ -65,25 +77,33 @@ def _count(looks: Sequence[Look]) -> dict[str, Count | CheckError]:
         return _count(looks[:half]) | _count(looks[half:])
 
 
-def _count_at_once(looks: Sequence[Look]) -> dict[str, Count | CheckError]:
-    # What the rule says decides what is the same: of two texts, however alike, each is counted.
-    scopes = {look.scope.extent: look.scope for look in looks}
-    scope = looks[0].scope
-    if len(scopes) == 1:
-        columns: list[ColumnElement[Any]] = [func.count()]
-        counted = scope.rows
-    else:
-        columns = [func.count() if one.is_whole else func.count(case((one.judged, 1))) for one in scopes.values()]
-        counted = scope.in_window
-    measures = [(look.invariant.id, name, value) for look in looks for name, value in measures_of(look).items()]
-    columns += [value for _, _, value in measures]
-    labelled = [column.label(f"sanityd_{place}") for place, column in enumerate(columns)]
-    [row] = scope.snapshot.rows(select(*labelled).select_from(scope.table).where(counted))
-    rows = dict(zip(scopes, row, strict=False))
-    counts = {look.invariant.id: Count(int(rows[look.scope.extent])) for look in looks}
-    for (rule, name, _), value in zip(measures, row[len(scopes) :], strict=True):
-        counts[rule].measured[name] = value
-    return {**counts}
+class _Ballot:
+    """One statement that counts for several rules, and what its columns mean."""
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        self._looks = looks
+        # What the rule says decides what is the same: of two texts, however alike, each is counted.
+        self._scopes = {look.scope.extent: look.scope for look in looks}
+        scope, scopes = looks[0].scope, self._scopes.values()
+        if len(self._scopes) == 1:
+            columns: list[ColumnElement[Any]] = [func.count()]
+            counted = scope.rows
+        else:
+            columns = [func.count() if one.is_whole else func.count(case((one.judged, 1))) for one in scopes]
+            counted = scope.in_window
+        measures = [(look.invariant.id, name, value) for look in looks for name, value in measures_of(look).items()]
+        self._measures = [(rule, name) for rule, name, _ in measures]
+        columns += [value for _, _, value in measures]
+        labelled = [column.label(f"sanityd_{place}") for place, column in enumerate(columns)]
+        self.statement = select(*labelled).select_from(scope.table).where(counted)
+
+    def read(self, row: AnyRow) -> dict[str, Count | CheckError]:
+        """The counts of each rule."""
+        rows = dict(zip(self._scopes, row, strict=False))
+        counts = {look.invariant.id: Count(int(rows[look.scope.extent])) for look in self._looks}
+        for (rule, name), value in zip(self._measures, row[len(self._scopes) :], strict=True):
+            counts[rule].measured[name] = value
+        return {**counts}
 
 
 def measures_of(look: Look) -> dict[str, ColumnElement[Any]]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Executable,
     Integer,
     Text,
+    and_,
     cast,
     collate,
     event,
@@ -32,6 +33,7 @@ from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import postgresql_catalog
 from sanityd.sources.base import AnySelect, Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, Family, Forecast, TableInfo
+from sanityd.sources.postgresql_regex import measured
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -80,6 +82,9 @@ class PostgresqlDialect(Dialect):
 
     def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
         """PostgreSQL's advanced regular expressions; `^` and `$` are the ends of the whole text."""
+        if not part and (found := measured(pattern)) is not None:
+            quick = element.op("~", is_comparison=True)(bound(f"^{found.pattern}$"))
+            return and_(quick, func.char_length(element).between(found.low, found.high))
         options = _OPTIONS.match(pattern)
         start = options.end() if options else 0
         whole = pattern if part else f"{pattern[:start]}^(?:{pattern[start:]})$"

@@ -12,7 +12,7 @@ from tests.checks.conftest import Looks
 
 def _addresses(chance: random.Random) -> Iterator[str]:
     """Good ones and bad ones, short ones and such as have a part of 63 letters, or of 64."""
-    for _ in range(300):
+    for _ in range(600):
         labels = ["-".join("x" * chance.choice([0, 1, 1, 2]) for _ in range(chance.choice([1, 1, 2, 3]))) for _ in "ab"]
         if chance.random() < 0.4:
             labels[chance.randrange(2)] = "y" * chance.choice([20, 61, 62, 63, 64])

@@ -1,0 +1,97 @@
+"""`sanityd explain`: how the rules will be looked at, and why so. Looks at no row."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sanityd.cli.options import rule_named, rules_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sanityd.authoring.explanation import Explanation
+    from sanityd.checks.explaining import Step
+
+#: How many rules of one step are named.
+RULES = 12
+
+
+@click.command("explain")
+@click.argument("name", metavar="[RULE]", required=False)
+@click.option("--sql", is_flag=True, help="The statements, too; of a single rule they are always shown.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@rules_option
+@click.pass_context
+def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Path) -> None:
+    """How the rules will be looked at: what is read together, what is proved, what it costs. Looks at no row."""
+    from sanityd import telemetry
+    from sanityd.authoring import explanation
+    from sanityd.cli import screen
+    from sanityd.rules.load import load
+
+    telemetry.start(ctx.obj["log"])
+    rules = load(path)
+    picked = rules.enabled() if name is None else [rule_named(rules, name)]
+    found = explanation.explain(rules, picked)
+    if form == "json":
+        click.echo(json.dumps(explanation.as_json(found), indent=2))
+    else:
+        console = screen.console()
+        for one in found:
+            _source(console, one, sql=sql or name is not None)
+        console.print("Nothing was looked at. Costs are the database's own guess, in its own unit.")
+    ctx.exit(3 if any(one.down for one in found) else 0)
+
+
+def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
+    from rich.text import Text
+
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+
+    known = [step.statements for step in one.steps if step.statements is not None]
+    rules = f"{one.rules} rule{'s' * (one.rules != 1)}"
+    head = Text(one.source, style="bold").append(f"   {one.database}   {rules}", style="not bold")
+    if known:
+        head.append(f" in {sum(known)} statement{'s' * (sum(known) != 1)} while all is well", style="not bold")
+    console.print(head)
+    if one.down is not None:
+        console.print(screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"))
+    told = ""
+    for step in one.steps:
+        _step(console, step, told)
+        told = step.reason
+        if sql:
+            for statement in step.sql:
+                lines = (line.rstrip() for line in statement.splitlines() if line.strip())
+                console.print(Text("\n".join(f"      {line}" for line in lines), style="dim"), soft_wrap=True)
+    for rule, (message, hint) in one.refused.items():
+        console.print(screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}"))
+    console.print()
+
+
+def _step(console: Any, step: "Step", told: str) -> None:
+    """One step; the reason is not repeated when it was `told` of the step before."""
+    from rich.text import Text
+
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+
+    sign = screen.PASSED if step.form == "proved" else ("•", "cyan")
+    guess = []
+    if step.rows is not None:
+        guess.append(f"about {step.rows:,} rows")
+    if step.cost is not None:
+        guess.append(f"cost {step.cost:,.0f}")
+    what = Text(f"{step.form} of {step.table}", style="bold")
+    if step.reason != told:
+        console.print(Text(f"\n  {visible(step.reason, limit=300)}"), soft_wrap=True)
+    console.print(screen.signed(sign, what, f"   {', '.join(guess)}" if guess else ""), soft_wrap=True)
+    console.print(Text(f"    {_named(step.rules)}", style="dim"), soft_wrap=True)
+
+
+def _named(rules: "Sequence[str]") -> str:
+    more = len(rules) - RULES
+    return ", ".join(rules[:RULES]) + (f" and {more} more" if more > 0 else "")

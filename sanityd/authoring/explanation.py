@@ -34,7 +34,9 @@ def _of_source(rules: RuleSet, source: str, batch: list[Rule]) -> Explanation:
     try:
         with Views(rules.sources) as views:
             snapshot = views.snapshot(source)
-            plan = planner.plan([rule.invariant for rule in batch], snapshot, views.snapshot)
+            plan = explaining.without_mistakes(
+                planner.plan([rule.invariant for rule in batch], snapshot, views.snapshot)
+            )
             refused = {rule: (error.message, error.hint) for rule, error in plan.refused.items()}
             name = snapshot.source.dialect.name
             return Explanation(source, name, len(batch), tuple(explaining.steps(plan)), refused)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from sanityd.checks import scanning
-from sanityd.checks.base import QueryCheck
+from sanityd.checks.base import QueryCheck, RowCheck
 from sanityd.checks.looking import worth_clues
 from sanityd.checks.planner import Look, Plan
-from sanityd.checks.tally import Tally
+from sanityd.checks.tally import Tally, measures_of
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnySelect
 
@@ -36,8 +36,27 @@ class Step:
     sql: tuple[str, ...] = ()
 
 
+def without_mistakes(plan: Plan) -> Plan:
+    """The plan, without rules whose statement can't even be written; why stands with those that it refused."""
+    looks, refused = [], dict(plan.refused)
+    for look in plan.looks:
+        try:
+            _statement_of(look)
+            looks.append(look)
+        except CheckError as error:
+            refused[look.invariant.id] = error
+    return Plan(tuple(looks), refused)
+
+
+def _statement_of(look: Look) -> object:
+    check = look.invariant.check
+    if isinstance(check, RowCheck):
+        return look.violating
+    return check.violations(look.scope) if isinstance(check, QueryCheck) else measures_of(look)
+
+
 def steps(plan: Plan) -> list[Step]:
-    """The plan, in the order of work."""
+    """The plan, in the order of work. Raises CheckError at a rule with a mistake."""
     proved = {look.invariant.id for look in plan.looks if look.proof is not None and not look.audited}
     units = [_unit(looks) if looks[0].invariant.id not in proved else _proof(looks[0]) for looks in plan.units(proved)]
     counted = [_counts(looks) for looks in plan.counted(proved) if not _counts_itself(looks)]

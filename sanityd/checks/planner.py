@@ -128,10 +128,15 @@ class Plan:
         """The looks whose rows are counted by the same statement."""
         together: dict[object, list[Look]] = {}
         for look in self.looks:
-            if look.scope.info.name and look.narrowed is None and look.invariant.id not in believed:
+            counts = look.form in _COUNTING and look.scope.info.name and look.narrowed is None
+            if counts and look.invariant.id not in believed:
                 own = look.scope.extent if look.counts_for_itself else None
                 together.setdefault((_place(look), own), []).append(look)
         return [tuple(looks) for looks in together.values()]
+
+
+#: Forms that ask how many rows are in scope.
+_COUNTING = ("row scan", "query", "aggregate", "across")
 
 
 def _place(look: Look) -> object:

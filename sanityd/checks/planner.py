@@ -136,7 +136,7 @@ class Plan:
 
 
 #: Forms that ask how many rows are in scope.
-_COUNTING = ("row scan", "query", "aggregate", "across")
+_COUNTING = ("row scan", "query", "aggregate", "across", "pair")
 
 
 def _place(look: Look) -> object:

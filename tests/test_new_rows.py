@@ -312,6 +312,7 @@ def test_every_number_is_seen_before_it_is_old(commits: list[int], waits: list[i
         at += timedelta(minutes=wait)
         there = {number for number, when in visible.items() if when <= at}
         since = mark.since("id", timedelta(days=1), at) if mark else None
+        assert since is None or isinstance(since, int)
         looked = {number for number in there if since is None or number >= since}
         seen |= looked
         assert there <= seen

@@ -7,6 +7,7 @@ import pytest
 
 from sanityd.checks import executor, looking, planner
 from sanityd.checks.planner import Plan
+from sanityd.checks.seen import Seen
 from sanityd.model import Fate, Key, Outcome, fingerprint
 from tests.checks.conftest import Looks
 
@@ -25,7 +26,7 @@ def people(do: Do, *ages: int | None) -> None:
     do(f"INSERT INTO people VALUES {', '.join(rows)}")
 
 
-def fates(seen: looking.Seen, keys: dict[str, Key]) -> dict[Any, Fate]:
+def fates(seen: Seen, keys: dict[str, Key]) -> dict[Any, Fate]:
     """Fates by the id of the row."""
     return {keys[mark].get("id", mark): fate for mark, fate in seen.fates.items()}
 

@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from sqlalchemy import column, select, table
+from sqlalchemy import ColumnClause, column, select, table
 
 from sanityd.sources.catalog import ColumnInfo, Family
 from sanityd.sources.postgresql import PostgresqlDialect
@@ -42,7 +42,8 @@ def _valid(pattern: str) -> bool:
 def test_what_is_measured_matches_what_is_counted(postgres: str, seed: int) -> None:
     chance = random.Random(seed)
     texts = ["".join(chance.choices(LETTERS, k=chance.randrange(12))) for _ in range(400)]
-    engine, words = owner(postgres), column("word")
+    engine = owner(postgres)
+    words: ColumnClause[str] = column("word")
     info = ColumnInfo("word", "text", Family.TEXT)
     picked = [pattern for pattern in _patterns(chance) if _valid(pattern)]
     assert (

@@ -123,7 +123,7 @@ def test_every_command_named_exists() -> None:
             assert name in COMMANDS, f"{page.name} names `sanityd {name}`"
 
 
-def test_the_commands_of_the_readme_run_in_their_order(project: Project, tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_and_of_planning_run_in_their_order(project: Project, tmp_path: Path) -> None:
     """All but the daemon and acknowledging, which have tests of their own, and the installation."""
     (tmp_path / "rules.yaml").unlink()
     commands = [
@@ -133,7 +133,8 @@ def test_the_commands_of_the_readme_run_in_their_order(project: Project, tmp_pat
         if line.startswith("sanityd ") and "RULE" in block
     ]
     assert [words[0] for words in commands] == [
-        *("init", "lint", "try", "check", "check", "serve", "status", "show", "history", "ack", "noise")
+        *("init", "lint", "try", "explain", "check", "check", "serve", "status", "show", "history", "ack", "noise"),
+        *("explain", "explain", "explain"),
     ]
     for words in commands:
         if words[0] not in ("serve", "ack"):

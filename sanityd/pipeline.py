@@ -43,6 +43,7 @@ from sanityd.sources.views import Views
 from sanityd.store import (
     audit,
     dispositions,
+    held,
     incidents,
     outbox,
     rules_seen,
@@ -202,6 +203,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     if _close_if_changed(memory, rules, rule, run.at):
         before = None
     _mark(memory, rule, run)
+    held.remember(memory, rule.meaning, run)
     known = violations.known(memory, rule.id, run.at)
     run = _without_suspects(memory, rule, run, known)
     transitions = lifecycle.transitions(known, run)
@@ -277,6 +279,7 @@ def _known(memory: Connection, batch: Sequence[Rule], at: datetime) -> Known:
         past={rule.id: runs.measured(memory, rule.id) for rule in batch if rule.learns},
         audited={*ids} - runs.looked_at(memory, ids, at - AUDIT_EVERY, at),
         since=_since(memory, batch, at),
+        held=held.of_rules(memory, {rule.id: rule.meaning for rule in batch}),
     )
 
 
@@ -369,6 +372,7 @@ def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: dateti
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
     suspects.forget(memory, rule)
     watermarks.forget(memory, rule)
+    held.forget(memory, rule)
     fault = incidents.open_for(memory, rule, Cause.ERRORED)
     for over in (closed, replace(fault, resolved_at=at) if fault else None):
         if over is not None:

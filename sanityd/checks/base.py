@@ -108,6 +108,8 @@ class Check(BaseModel, ABC):
     needs_key: ClassVar[bool] = False
     #: Whether looking at new rows, and at those that violate, tells what is new (`scan`).
     can_narrow: ClassVar[bool] = False
+    #: Whether the same rows always give the same answer, apart from SQL of the user's, which may read a clock.
+    is_timeless: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod

@@ -216,4 +216,5 @@ def _run(look: Look, seen: Seen, at: datetime) -> Run:
         proved_by=seen.proved_by,
         narrow=seen.narrow,
         newest=look.newest,
+        state=look.state,
     )

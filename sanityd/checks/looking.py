@@ -69,7 +69,7 @@ def see_together(
 def believes(look: Look, open_keys: Mapping[str, Key]) -> bool:
     """Whether a constraint is taken at its word. Rows that are open were seen to violate: what became of them only a
     look can tell."""
-    return look.proof is not None and not look.audited and not open_keys
+    return (look.proof or look.held) is not None and not look.audited and not open_keys
 
 
 def _finished(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> Seen:
@@ -80,6 +80,8 @@ def _finished(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> Seen:
 
 def _see_proof(look: Look) -> Seen:
     """Nothing but whether there are rows at all: a table that was emptied keeps all its constraints."""
+    if look.held is not None:
+        return Seen(0, 0, look.held.checked, (), proved_by=f"no write since {look.held.at:%Y-%m-%d %H:%M} UTC")
     scope = look.scope
     return Seen(0, 0, None if narrowing.Population().exists(scope) else 0, (), proved_by=look.proof)
 

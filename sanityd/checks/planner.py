@@ -16,6 +16,7 @@ from sanityd.checks.base import (
     AggregateCheck,
     Agreement,
     CatalogCheck,
+    ColumnCheck,
     FunctionCheck,
     PairCheck,
     QueryCheck,
@@ -24,7 +25,7 @@ from sanityd.checks.base import (
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, SourceError
-from sanityd.model import Key, Past, Value
+from sanityd.model import Held, Key, Past, Value
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import Family
 
@@ -46,6 +47,8 @@ class Known:
     audited: Collection[str] = ()
     #: From where on rows are new, for rules that may look at those only.
     since: Mapping[str, Value] = field(default_factory=dict)
+    #: What rules that held saw when they last looked.
+    held: Mapping[str, Held] = field(default_factory=dict)
 
 
 NOTHING = Known()
@@ -68,6 +71,9 @@ class Look:
     newest: Value = None
     #: The same look at new rows only, if that is enough now.
     narrowed: "Look | None" = None
+    #: A word for all that the rule depends on, if there is one; and what the rule saw when it was the same.
+    state: str | None = None
+    held: Held | None = None
     #: The constraint that makes looking needless, and whether to look all the same.
     proof: str | None = None
     audited: bool = False
@@ -155,13 +161,14 @@ def plan(
     Parameters: `elsewhere` gives the snapshots of other sources; `known` is what earlier runs have left.
     """
     looks: list[Look] = []
-    newest = _Newest(snapshot)
+    newest, states = _Newest(snapshot), _States(snapshot)
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
             found = look(invariant, snapshot, elsewhere)
             found = replace(found, past=known.past.get(invariant.id, ()), audited=invariant.id in known.audited)
-            looks.append(newest.of(found, known.since.get(invariant.id)))
+            found = newest.of(found, known.since.get(invariant.id))
+            looks.append(states.of(found, known.held.get(invariant.id)))
         except CheckError as error:
             refused[invariant.id] = error
     return Plan(tuple(looks), refused)
@@ -169,6 +176,7 @@ def plan(
 
 #: Families of columns that can tell which rows are new: by the clock, or by counting.
 _TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
+_MOVING = _TIMES | {Family.OTHER}
 
 
 class _Newest:
@@ -206,6 +214,33 @@ class _Newest:
             [(value,)] = self._snapshot.rows(highest)
             self._highest[place] = 0 if value is None else int(value)
         return self._highest[place]
+
+
+class _States:
+    """What the tables show, in a word, asked once and only for rules that depend on nothing else."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._state: list[str | None] = []
+
+    def of(self, look: Look, held: Held | None) -> Look:
+        """The look, with what it depends on; and with what it `held`, if that is still the same."""
+        if look.proof is not None or look.other is not None or not _is_timeless(look):
+            return look
+        if not self._state:
+            self._state.append(self._snapshot.state())
+        [state] = self._state
+        return replace(look, state=state, held=held if held and state == held.state else None)
+
+
+def _is_timeless(look: Look) -> bool:
+    """Whether the rows of plain tables decide alone. A bound such as `today` means another time each day."""
+    check, scope = look.invariant.check, look.scope
+    if not check.is_timeless or not scope.is_whole or look.invariant.subject.window or any(check.sql()):
+        return False
+    if isinstance(check, ColumnCheck) and any(scope.column_info(name).family in _MOVING for name in check.columns):
+        return False
+    return scope.info.is_plain and all(scope.other(table).info.is_plain for table in check.tables())
 
 
 def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None = None) -> Look:

@@ -7,6 +7,7 @@ from sanityd.model.incidents import Cause, Disposition, Incident, Reason, Silenc
 from sanityd.model.looks import (
     Change,
     Fate,
+    Held,
     Key,
     Outcome,
     Past,
@@ -31,6 +32,7 @@ __all__ = [
     "Claimed",
     "Disposition",
     "Fate",
+    "Held",
     "Incident",
     "Key",
     "Message",

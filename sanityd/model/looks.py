@@ -125,6 +125,8 @@ class Run:
     narrow: bool = False
     #: Of a rule that looks at new rows: up to where there are any. See `watermark`.
     newest: Value = None
+    #: A word for all that it depends on; the same word means the same answer.
+    state: str | None = None
     #: Of a skipped run: the source that did not answer, which may not be its own.
     down: str = ""
 
@@ -144,6 +146,15 @@ class Run:
     def truncated(self) -> bool:
         """Whether more rows violate than are tracked one by one."""
         return self.outcome is Outcome.TRUNCATED
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run saw that found nothing wrong, and the state of all that it depends on."""
+
+    state: str
+    at: datetime
+    checked: int | None
 
 
 @dataclass(frozen=True, slots=True)

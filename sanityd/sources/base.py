@@ -131,6 +131,11 @@ class Snapshot(ABC):
         """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run."""
 
     @abstractmethod
+    def state(self) -> str | None:
+        """A word that two snapshots have in common only if each plain table (`TableInfo.is_plain`) shows the same in
+        both; None where that can't be told for sure."""
+
+    @abstractmethod
     def share(self) -> bool:
         """Make ready for threads that look `beside` this one, if the database allows for it."""
 

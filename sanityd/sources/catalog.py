@@ -100,6 +100,8 @@ class TableInfo:
     enforced: Enforced = Enforced()
     #: The database's own number of the table, where it has one.
     id: int = 0
+    #: Whether what it shows depends on nothing but rows of its own: no view, no other server's, no policy in between.
+    is_plain: bool = False
     #: About how many rows it has, where the database keeps that in mind.
     estimate: int | None = None
 

@@ -228,6 +228,14 @@ class PostgresqlSource(EngineSource):
             return None
         return another
 
+    def state(self, connection: Connection) -> str | None:
+        """By the numbers of transactions, if the login may see what that takes."""
+        try:
+            return postgresql_catalog.state(connection)
+        except SQLAlchemyError:
+            self.recover(connection)
+            return None
+
     def forecast(self, connection: Connection, statement: AnySelect) -> Forecast | None:
         """By EXPLAIN, whose planner also refutes conditions by what CHECK constraints say (when they are valid)."""
         connection.exec_driver_sql("SET LOCAL constraint_exclusion = on")

@@ -24,12 +24,22 @@ def describe(connection: Connection, name: str, schema: str | None) -> TableInfo
     sure = tuple(key for key in unique if not any(columns[part].nullable for part in key))
     estimate = None if rows[0].reltuples < 0 else int(rows[0].reltuples)
     enforced = _enforced(connection, oid, columns, keys)
-    return TableInfo(name, schema, columns, primary, sure, enforced, oid, estimate)
+    return TableInfo(name, schema, columns, primary, sure, enforced, oid, rows[0].is_plain, estimate)
 
 
 def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
     """What the login can see; tables of other schemas with their schema."""
     return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
+
+
+def state(connection: Connection) -> str | None:
+    """A word that is the same again only if no row of any plain table has changed.
+
+    Whoever writes has a transaction number, and a snapshot says of each number whether what it wrote is seen. Numbers
+    can be given again after a crash that lost some, which the last checkpoint tells; and by another server. A standby's
+    snapshot doesn't say enough.
+    """
+    return connection.execute(text(_STATE)).scalar()
 
 
 def writable(connection: Connection) -> bool:
@@ -77,7 +87,9 @@ _FAMILIES = {
 _COLUMNS = """
 SELECT c.oid, c.reltuples, a.attname,
     format_type(CASE t.typtype WHEN 'd' THEN b.oid ELSE t.oid END, a.atttypmod) AS type,
-    b.typname, b.typtype, a.attnotnull, l.collname AS collation
+    b.typname, b.typtype, a.attnotnull, l.collname AS collation,
+    c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS is_plain
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -148,6 +160,14 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT LIKE 'pg~_%' ESCAPE '~'
     AND n.nspname <> 'information_schema' AND n.nspname = COALESCE(CAST(:schema AS text), n.nspname)
 ORDER BY 1
+"""
+
+_STATE = """
+SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE concat_ws(
+    '/', txid_current_snapshot(), extract(epoch FROM pg_postmaster_start_time()), d.oid, c.checkpoint_lsn,
+    s.system_identifier
+) END
+FROM pg_database AS d, pg_control_checkpoint() AS c, pg_control_system() AS s WHERE d.datname = current_database()
 """
 
 _WRITABLE = """

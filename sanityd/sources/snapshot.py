@@ -96,6 +96,11 @@ class EngineSource(Source):
         del connection, statement
         return None
 
+    def state(self, connection: Connection) -> str | None:
+        """A word that is the same again only if no plain table has changed; None where there is none to be had."""
+        del connection
+        return None
+
     def share(self, connection: Connection) -> str | None:
         """A word by which other connections can see the same snapshot; None where none can."""
         del connection
@@ -205,6 +210,11 @@ class EngineSnapshot(Snapshot):
     def statements(self) -> int:
         """How many SELECTs the present thread has looked at data with so far."""
         return self._here.statements
+
+    def state(self) -> str | None:
+        """A word for what all plain tables show."""
+        with self._in_our_words():
+            return self.source.state(self._connection)
 
     def share(self) -> bool:
         """Let other threads see this snapshot, too, if that is possible."""

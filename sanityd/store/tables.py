@@ -129,6 +129,17 @@ watermarks = Table(
     Column("marks", JSON, nullable=False),
 )
 
+#: What rules saw that held, and the state of all that they depend on.
+held = Table(
+    "held",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("meaning", String, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("checked", BigInteger),
+)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -28,6 +28,7 @@ class AcceptedValues(ColumnCheck):
     """
 
     kind: ClassVar[str] = "accepted_values"
+    is_timeless: ClassVar[bool] = True
 
     columns: Mapping[str, Listed] = Field(description="Each column with the values it may have.")
 

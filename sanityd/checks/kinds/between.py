@@ -28,6 +28,7 @@ class Between(ColumnCheck):
     """
 
     kind: ClassVar[str] = "between"
+    is_timeless: ClassVar[bool] = True
 
     columns: Mapping[str, Range] = Field(description="Each column with its range.")
 

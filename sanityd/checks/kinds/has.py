@@ -63,6 +63,7 @@ class Has(RowCheck):
     """
 
     kind: ClassVar[str] = "has"
+    is_timeless: ClassVar[bool] = True
     judges_nulls: ClassVar[bool] = True
 
     in_: str = Field(alias="in", description="The table of the counterparts: `source.table`.")

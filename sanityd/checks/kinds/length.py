@@ -20,6 +20,7 @@ class Length(ColumnCheck):
     """
 
     kind: ClassVar[str] = "length"
+    is_timeless: ClassVar[bool] = True
 
     columns: Mapping[str, Range] = Field(description="Each column with the range of its number of characters.")
 

@@ -22,6 +22,7 @@ class NotMatches(ColumnCheck):
     """
 
     kind: ClassVar[str] = "not_matches"
+    is_timeless: ClassVar[bool] = True
     is_dear: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(description="Each column with a named format or a regular expression.")

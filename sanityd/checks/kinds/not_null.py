@@ -24,6 +24,7 @@ class NotNull(RowCheck):
     """
 
     kind: ClassVar[str] = "not_null"
+    is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
 
     columns: list[str] = Field(min_length=1, description="The columns that must have a value.")

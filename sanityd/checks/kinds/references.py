@@ -26,6 +26,7 @@ class References(RowCheck):
     """
 
     kind: ClassVar[str] = "references"
+    is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
     judges_nulls: ClassVar[bool] = True
 

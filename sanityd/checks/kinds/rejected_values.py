@@ -19,6 +19,7 @@ class RejectedValues(ColumnCheck):
     """
 
     kind: ClassVar[str] = "rejected_values"
+    is_timeless: ClassVar[bool] = True
 
     columns: Mapping[str, Listed] = Field(description="Each column with the values it must not have.")
 

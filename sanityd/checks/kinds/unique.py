@@ -27,6 +27,7 @@ class Unique(QueryCheck):
     """
 
     kind: ClassVar[str] = "unique"
+    is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
     can_narrow: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Up to where rows were looked at, for rules that look at new ones."""
+"""Up to where rows were looked at, for rules that look at new ones; and what was seen when nothing was wrong."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,5 +17,14 @@ def upgrade() -> None:
         sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("marked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("marks", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("rule"),
+    )
+    op.create_table(
+        "held",
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("meaning", sa.String(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("checked", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("rule"),
     )

@@ -2,7 +2,7 @@
 
 import click
 
-from tests.bench import across, recording, rules, scheduler, small
+from tests.bench import across, again, recording, rules, scheduler, small
 
 
 @click.group()
@@ -11,7 +11,7 @@ def main() -> None:
 
 
 main.add_command(across.main, "across")
-for command in (rules.command, small.command, recording.command, scheduler.command):
+for command in (rules.command, again.command, small.command, recording.command, scheduler.command):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ class Shop:
         return f"({n})::bigint * 37 + abs(hashint8(({n})::bigint) % 31)" if self.gappy else f"({n})::bigint"
 
 
-def fill(database: Database, shop: Shop, rules: Sequence[Promise]) -> None:
-    """Make the tables, their rows, and what is wrong with them."""
-    steps = [*_steps(shop), *(_spoiling(shop, rules) if shop.planted else ()), "VACUUM ANALYZE"]
+def fill(database: Database, shop: Shop, rules: Sequence[Promise], more: Sequence[str] = ()) -> None:
+    """Make the tables, their rows, and what is wrong with them. `more` are statements before the tables are tidied."""
+    steps = [*_steps(shop), *(_spoiling(shop, rules) if shop.planted else ()), *more, "VACUUM ANALYZE"]
     with database.engine().connect() as connection, click.progressbar(steps, label="shop", file=sys.stderr) as bar:
         for step in bar:
             connection.execute(text(step.replace(":", "\\:")))
@@ -109,6 +109,20 @@ def _steps(shop: Shop) -> Iterator[str]:
         )
         yield f"INSERT INTO {table} {made} FROM generate_series(1, {size}) AS s(n){order}"
     yield from (statement for statement in _INDEXES.split(";") if statement.strip())
+
+
+def more(shop: Shop, first: int, last: int) -> Iterator[str]:
+    """New people, each with a welcome mail and an order, all made now; counted on from the last ones."""
+    for (table, size), select in zip(shop.sizes.items(), (_PEOPLE, _MAILS, _ORDERS), strict=True):
+        made = select.format(
+            id=shop.key("n"),
+            pid=shop.key(f"n - {size} + {shop.rows}"),
+            age="now() - interval '2 minutes'",
+            tenants=TENANTS,
+            rows=2 * size,
+            stale="0 days",
+        )
+        yield f"INSERT INTO {table} {made} FROM generate_series({size + first}, {size + last}) AS s(n)"
 
 
 def _spoiling(shop: Shop, rules: Sequence[Promise]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sanityd.checks import executor, looking, planner
+from sanityd.checks import executor, looking, planner, scanning
 from sanityd.checks.planner import Look, Plan
 from sanityd.errors import CheckError
 from sanityd.model import Outcome, Run
@@ -51,6 +51,10 @@ RULES: list[dict[str, Any]] = [
     {"row_count": {"min": 1}},
     {"row_count": {"max": 2}, "where": "age > 20"},
     {"aggregate": {"expr": "sum(age)", "max": 500}},
+    {"aggregate": {"expr": "sum(age)", "max": 500}, "where": "age > 20"},
+    {"fresh": {"made": "1d"}, "where": "state = 'new'"},
+    {"accepted_values": {"age": [5, 20, 21]}},
+    {"matches": {"age": "[0-9]"}},
     {"fresh": {"made": "1d"}},
 ]
 #: Each fails, on some database or on all, at the parser or at a row.
@@ -197,7 +201,7 @@ def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], lo
     fill(random.Random(1))
     shared = ROW_KINDS - {"references", "has", "never", "matches", "not_matches"} | {"row_count", "fresh"}
     picked = [rule for rule in RULES if shared & rule.keys() and "window" not in rule]
-    picked = [rule for rule in picked if "where" not in rule or "row_count" not in rule]
+    picked = [rule for rule in picked if "where" not in rule or not {"row_count", "fresh"} & rule.keys()]
     with looks(*rules(*picked)) as planned:
         snapshot = planned[0].scope.snapshot
         runs = list(executor.evaluate(Plan(tuple(planned)), snapshot, {}, snapshot.now))
@@ -286,6 +290,39 @@ def _failing_once(rows: Callable[..., Any]) -> Callable[..., Any]:
         return rows(self, *arguments, **options)
 
     return run
+
+
+def test_more_clues_than_are_followed_are_all_looked_into(
+    do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n // 2}', 5, NULL)" for n in range(20)))
+    monkeypatch.setattr(looking, "WORTHWHILE", 0)
+    monkeypatch.setattr(looking, "CLUES", 3)
+    with looks({"table": "app.people", "unique": "email"}) as [look]:
+        assert looking.see(look, {}).violations == 10
+
+
+def test_each_rule_of_a_scan_is_answered_however_many_rows_one_of_them_has(do: Do, looks: Looks) -> None:
+    do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n}', {n}, NULL)" for n in range(1, 101)))
+    shares = ("age > 100", "age <> 100", "age <> 50", "age > 0")
+    with looks(*({"table": "app.people", "always": share} for share in shares), cap=4) as planned:
+        hits = scanning.scan(planned)
+    found = [hits[look.invariant.id] for look in planned]
+    assert [one.violations for one in found if isinstance(one, scanning.Hits)] == [100, 1, 1, 0]
+
+
+def test_what_fails_together_for_no_reason_is_tried_alone(
+    fill: Callable[..., None], looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(random.Random(1))
+
+    def fails(*_: object) -> Any:
+        raise ZeroDivisionError
+
+    with looks(*rules(*RULES)) as planned:
+        expected = together(planned)
+        monkeypatch.setattr(looking, "see_together", fails)
+        assert together(planned) == expected
 
 
 def test_planning_reads_no_row(fill: Callable[..., None], looks: Looks) -> None:

@@ -48,7 +48,10 @@ class Watch:
         self.store = Store.open(f"sqlite:///{folder / 'state.db'}", folder)
         self.at = START
         self.rules: dict[str, dict[str, Any]] = {}
+        #: Somebody writes before each run, or PostgreSQL could tell that nobody did.
+        self.writes = True
         with self.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE ticks (n INTEGER)")
             connection.exec_driver_sql(
                 "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20), age INTEGER, parent INTEGER,"
                 " made TIMESTAMP NULL)"
@@ -81,6 +84,8 @@ class Watch:
     def tick(self, minutes: float = 5) -> dict[str, Result]:
         """One run of all rules, so many minutes after the one before."""
         self.at += timedelta(minutes=minutes)
+        if self.writes:
+            self.sql("INSERT INTO ticks VALUES (1)")
         path = self.folder / "rules.yaml"
         path.write_text(json.dumps({"sources": {"app": "${APP}"}, "rules": self._listed()}), encoding="utf-8")
         rules = load(path, {"APP": self.url})
@@ -196,6 +201,19 @@ def test_a_transaction_that_commits_late_is_not_missed(watch: Watch, scan: str) 
         watch.add(4)
         transaction.commit()
     run = watch.run(10)
+    assert (run.narrow, run.violations) == (True, 1)
+
+
+def test_a_row_of_today_is_new_all_day(watch: Watch) -> None:
+    """However late it is: a date says less than a time."""
+    watch.sql("CREATE TABLE days (id INTEGER PRIMARY KEY, day DATE, age INTEGER)")
+    watch.rules = {"adults": {**RULES["adults"], "table": "app.days", "scan": "new rows by day, full daily"}}
+    del watch.rules["adults"]["show"]
+    today = datetime.now(UTC).date()
+    watch.sql(f"INSERT INTO days VALUES (1, '{today - timedelta(days=9)}', 30)")
+    watch.run()
+    watch.sql(f"INSERT INTO days VALUES (2, '{today}', 3)")
+    run = watch.run()
     assert (run.narrow, run.violations) == (True, 1)
 
 

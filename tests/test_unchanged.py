@@ -19,7 +19,7 @@ AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 def quiet(postgres: str, tmp_path: Path) -> Iterator[Watch]:
     """On a server on which nobody else writes, or the test would see other tests' writes as its own."""
     made = Watch(postgres, tmp_path)
-    made.rules = {"adults": RULES["adults"]}
+    made.rules, made.writes = {"adults": RULES["adults"]}, False
     made.add(1)
     yield made
     made.close()

@@ -9,6 +9,7 @@ A rule that can't be planned (a missing column, no key) is refused on its own; t
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
@@ -193,7 +194,9 @@ class _Newest:
             return look
         family = scope.column_info(name).family
         if family in _TIMES:
-            newest: Value = scope.now - invariant.overlap
+            # A row of today was made at any hour of it, and counts as made at its beginning.
+            day = timedelta(days=1) if family is Family.DATE else timedelta(0)
+            newest: Value = scope.now - invariant.overlap - day
         elif family is Family.INTEGER:
             newest = self._highest_of(scope, name)
         else:

@@ -249,6 +249,16 @@ def test_more_than_are_followed_one_by_one_are_counted_by_a_full_look(local: Wat
     assert not local.run().narrow
 
 
+def test_rows_beyond_the_cap_are_not_forgotten_when_those_that_were_followed_are_repaired(local: Watch) -> None:
+    """Nobody knows which they are, so the next look is at all rows."""
+    local.rules = {"adults": {**RULES["adults"], "scan": BY_TIME}}
+    local.sql(*(f"INSERT INTO items VALUES ({n}, 'x', 3, NULL, '2001-01-01 00:00:00')" for n in range(1, 1101)))
+    assert local.run().outcome is Outcome.TRUNCATED
+    local.sql("UPDATE items SET age = 30 WHERE id <= 1000")
+    run = local.run()
+    assert (run.narrow, run.violations) == (False, 100)
+
+
 def test_a_rule_that_means_something_else_begins_anew(local: Watch) -> None:
     local.rules = {"adults": {**RULES["adults"], "scan": BY_TIME}}
     local.add(1, age=20)

@@ -259,6 +259,22 @@ def test_rows_beyond_the_cap_are_not_forgotten_when_those_that_were_followed_are
     assert (run.narrow, run.violations) == (False, 100)
 
 
+def test_a_row_that_is_spared_for_a_while_is_looked_at_when_it_is_old_enough(local: Watch) -> None:
+    """However long `within` is; its time goes by as its row is made earlier."""
+    local.rules = {"adults": {**RULES["adults"], "within": "3h of made", "scan": BY_TIME, "when_empty": "pass"}}
+    local.add(1, age=3)
+
+    def made(hours: float) -> None:
+        at = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours)
+        local.sql(f"UPDATE items SET made = '{at.isoformat(' ', 'seconds')}'")
+
+    made(2.8)
+    assert not local.run().violations
+    made(3.2)
+    run = local.run()
+    assert (run.narrow, run.violations) == (True, 1)
+
+
 def test_a_rule_that_means_something_else_begins_anew(local: Watch) -> None:
     local.rules = {"adults": {**RULES["adults"], "scan": BY_TIME}}
     local.add(1, age=20)

@@ -140,6 +140,36 @@ held = Table(
     Column("checked", BigInteger),
 )
 
+#: The newest slot of each batch that anybody has claimed, and the fence that tells the claims of it apart.
+slots = Table(
+    "slots",
+    metadata,
+    Column("batch", String, primary_key=True),
+    #: The rules file that it belongs to.
+    Column("file", String, nullable=False),
+    Column("slot", Instant, nullable=False),
+    Column("rules", JSON, nullable=False),
+    Column("runner", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("running", Boolean, nullable=False),
+    Column("leased_until", Instant, nullable=False),
+    Column("ended_at", Instant),
+    #: How many slots have passed while an earlier one was still looked at.
+    Column("late", Integer, nullable=False),
+)
+
+#: What only one process at a time sees to, and which one; `at` is when it last did.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("runner", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("leased_until", Instant, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 incidents = Table(
     "incidents",
     metadata,

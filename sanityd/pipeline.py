@@ -14,32 +14,28 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from sanityd import clock, lifecycle
+from sanityd import clock, doubts, lifecycle
 from sanityd.alerts import dispatcher, noise
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.checks import confirm, executor, planner
-from sanityd.checks.confirm import Suspicion
 from sanityd.checks.planner import NOTHING, Known
-from sanityd.errors import SourceError
+from sanityd.errors import CheckError, SourceError
 from sanityd.model import (
     Cause,
     Change,
     Disposition,
     Incident,
     Key,
-    Outcome,
     Reason,
     Run,
     Severity,
-    Tracked,
     Transition,
     Value,
     about_source,
-    fingerprint,
     watermark_after,
 )
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.sources.views import Views
+from sanityd.sources.views import Brake, Views
 from sanityd.store import (
     audit,
     dispositions,
@@ -88,28 +84,42 @@ class Result:
         return self.incident.severity
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """On whose behalf a batch is looked at.
+
+    Parameters: `wait` is how long what opens waits for its like; `brake` stops the look from another thread; `ends` is
+    asked in the transaction that records it, and says whether what was seen still counts.
+    """
+
+    wait: timedelta = timedelta(0)
+    brake: Brake = field(default_factory=Brake)
+    ends: Callable[[Connection], bool] = lambda _: True
+
+
 def evaluate(
     rules: RuleSet,
     batch: Sequence[Rule],
     at: datetime,
     known: Known = NOTHING,
+    brake: Brake | None = None,
 ) -> Iterator[Run]:
     """Look at rules of one source, in one snapshot; yields a Run per rule. Records nothing.
 
     Parameters: `known` is what earlier runs have left: open violations, whose fate is looked up, and more. When the
-    source doesn't answer, every run is `skipped`.
+    source doesn't answer, every run is `skipped`; those that `brake` stops are `errored`.
     """
     if not batch:
         return
-    source, open_keys = batch[0].source, known.open_keys
+    source, open_keys, brake = batch[0].source, known.open_keys, brake or Brake()
     suspects: list[tuple[Rule, Run]] = []
     by_id = {rule.id: rule for rule in batch}
-    for run in _look(rules, source, batch, at, known):
+    for run in _look(rules, source, batch, at, known, brake):
         if confirm.is_suspect(by_id[run.rule].invariant, run, open_keys.get(run.rule, {})):
             suspects.append((by_id[run.rule], run))
         else:
             yield run
-    yield from _confirm(rules, source, suspects, at, open_keys)
+    yield from _confirm(rules, source, suspects, at, open_keys, brake)
 
 
 def _look(
@@ -118,16 +128,22 @@ def _look(
     batch: Sequence[Rule],
     at: datetime,
     known: Known,
+    brake: Brake,
 ) -> Iterator[Run]:
     """One look at each rule, in one snapshot per source, all given back at the end."""
     invariants = [rule.invariant for rule in batch]
+    told: set[str] = set()
     try:
-        with Views(rules.sources) as views:
+        with Views(rules.sources, brake) as views:
             snapshot = views.snapshot(source)
             plan = planner.plan(invariants, snapshot, views.snapshot, known)
-            yield from executor.evaluate(plan, snapshot, known.open_keys, at)
+            for run in executor.evaluate(plan, snapshot, known.open_keys, at):
+                told.add(run.rule)
+                yield run
     except SourceError as error:
-        yield from (executor.skipped(invariant, at, error) for invariant in invariants)
+        yield from (executor.skipped(one, at, error) for one in invariants if one.id not in told)
+    except CheckError as error:
+        yield from (executor.errored(one, at, error) for one in invariants if one.id not in told)
 
 
 def _confirm(
@@ -136,13 +152,14 @@ def _confirm(
     suspects: Sequence[tuple[Rule, Run]],
     at: datetime,
     open_keys: Mapping[str, Mapping[str, Key]],
+    brake: Brake,
 ) -> Iterator[Run]:
     """Look again at what two databases seem to disagree about: at once, and after a while, holding no snapshot."""
     for wait in (False, True):
         if wait and suspects:
-            clock.pause(max(rule.invariant.confirm.after for rule, _ in suspects).total_seconds())
+            brake.wait(max(rule.invariant.confirm.after for rule, _ in suspects).total_seconds())
         again = [rule for rule, _ in suspects]
-        seen = {run.rule: run for run in _look(rules, source, again, at, Known(open_keys))}
+        seen = {run.rule: run for run in _look(rules, source, again, at, Known(open_keys), brake)}
         left = []
         for rule, first in suspects:
             known = open_keys.get(rule.id, {})
@@ -162,24 +179,27 @@ def run_batch(
     at: datetime,
     seen: Callable[[Run], object] = lambda _: None,
     *,
-    wait: timedelta = timedelta(0),
+    order: Order | None = None,
 ) -> list[Result]:
     """Evaluate rules of one source, record what was seen, and ask for what is to be told.
 
-    Parameters: `seen` is called with each run as it ends, for progress; `wait` is how long what opens waits for its
-    like. Raises StoreError when it can't be remembered.
+    Parameters: `seen` is called with each run as it ends, for progress. When the order doesn't count any more nothing
+    is recorded, and nothing comes back. Raises StoreError when it can't be remembered.
     """
+    order = order or Order()
     with store.read() as memory:
         known = _known(memory, batch, at)
     found = []
-    for run in evaluate(rules, batch, at, known):
+    for run in evaluate(rules, batch, at, known, order.brake):
         seen(run)
         found.append(run)
     by_id = {rule.id: rule for rule in batch}
     with store.write() as memory:
+        if not order.ends(memory):
+            return []
         results = [record(memory, rules, by_id[run.rule], run) for run in found]
         _record_outages(memory, by_id, found, at)
-        return _tell(memory, rules, results, at, wait)
+        return _tell(memory, rules, results, at, order.wait)
 
 
 def tell(rules: RuleSet, store: Store, at: datetime) -> int:
@@ -193,10 +213,10 @@ def tell(rules: RuleSet, store: Store, at: datetime) -> int:
 
 def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     """Remember one run and what follows from it: transitions, incidents, and whether the rule is noisy."""
-    run = _not_suddenly_empty(memory, rule, run)
+    run = doubts.not_suddenly_empty(memory, rule, run)
     late = runs.newest_at(memory, [rule.id], run.at).get(rule.id)
     before = incidents.open_for(memory, rule.id)
-    if (late is not None and run.at < late) or _was_not_asked(memory, rule, run):
+    if (late is not None and run.at < late) or doubts.was_not_asked(memory, rule, run):
         # Two passes overlapped and this one looked earlier, maybe by older rules: what it saw is history, not news.
         runs.record(memory, run, revision=rules.revision, incident=before.id if before else None)
         return Result(rule, run, incident=before, reasons=(Reason.KNOWN,))
@@ -205,7 +225,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     _mark(memory, rule, run)
     held.remember(memory, rule.meaning, run)
     known = violations.known(memory, rule.id, run.at)
-    run = _without_suspects(memory, rule, run, known)
+    run = doubts.without_suspects(memory, rule, run, known)
     transitions = lifecycle.transitions(known, run)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)
@@ -249,28 +269,6 @@ def count_changes(transitions: Iterable[Transition]) -> dict[Change, int]:
     return counts
 
 
-def _not_suddenly_empty(memory: Connection, rule: Rule, run: Run) -> Run:
-    """A scope that is empty where it never was is an error, not green, unless the rule says otherwise."""
-    if run.outcome is not Outcome.COMPLETE or run.checked != 0 or rule.invariant.subject.empty_fails is not None:
-        return run
-    if run.severity is not None or not runs.never_empty(memory, rule.id):
-        return run
-    return replace(
-        run,
-        outcome=Outcome.ERRORED,
-        error="there are no rows in scope, and there always were some before",
-        hint="If that is right, say `when_empty: pass` in the rule; if it is a violation, `when_empty: fail`.",
-    )
-
-
-def _was_not_asked(memory: Connection, rule: Rule, run: Run) -> bool:
-    """Whether a look at new rows began before another pass recorded violations, of which it says nothing."""
-    if not run.narrow:
-        return False
-    told = {fingerprint(rule.id, rule.source, violation.key) for violation in run.tracked}
-    return bool(violations.open_keys(memory, rule.id).keys() - told - run.fates.keys())
-
-
 def _known(memory: Connection, batch: Sequence[Rule], at: datetime) -> Known:
     """What a batch must be told of earlier runs."""
     ids = [rule.id for rule in batch]
@@ -296,16 +294,6 @@ def _mark(memory: Connection, rule: Rule, run: Run) -> None:
         before = watermarks.of_rules(memory, {rule.id: rule.meaning}).get(rule.id)
         after = watermark_after(before, run, column, rule.invariant.overlap)
         watermarks.remember(memory, rule.id, rule.meaning, after)
-
-
-def _without_suspects(memory: Connection, rule: Rule, run: Run, known: Mapping[str, Tracked]) -> Run:
-    """Rows that a later run must see, too, before they count, are remembered for it."""
-    if rule.invariant.confirm.runs == 1 or run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
-        return run
-    before = Suspicion(*suspects.of_rule(memory, rule.id))
-    run, left = confirm.held_back(rule.invariant, run, before, {mark for mark, row in known.items() if row.open})
-    suspects.remember(memory, rule.id, left.times, left.beyond, run.at)
-    return run
 
 
 def _save(memory: Connection, before: Incident | None, after: Incident | None) -> Incident | None:

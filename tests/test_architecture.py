@@ -39,6 +39,7 @@ ROOMS = {
     "store": "sanityd's own memory",
     "telling": "what is known, compared with what each recipient knows",
     "acting": "what humans decide, with an author, a reason and an end",
+    "doubts": "what makes an answer count for less than it says",
     "pipeline": "one batch, end to end; read this first",
     "rehearsal": "the policies in virtual time: what would have been mailed",
     "scheduler": "when: jobs, signals, reload; knows nothing of checks or mail",

@@ -31,7 +31,7 @@ def evaluate(plan: Plan, snapshot: Snapshot, open_keys: OpenKeys, at: datetime) 
     found; `at` is the time of the runs. Yields a Run for each rule, also for those the plan refused.
     """
     for rule, error in plan.refused.items():
-        yield _errored(rule, snapshot, at, error)
+        yield _errored(rule, snapshot.source.settings.name, at, error)
     work = _Work(plan, open_keys, at)
     with _second_pair_of_eyes(work, snapshot):
         waiting = {look.invariant.id: None for look in plan.looks}
@@ -139,7 +139,7 @@ class _Work:
 
     def _run(self, look: Look, seen: Seen | CheckError) -> Run:
         if isinstance(seen, CheckError):
-            return _errored(look.invariant.id, look.scope.snapshot, self._at, seen, look.invariant.kind)
+            return errored(look.invariant, self._at, seen)
         return _run(look, seen, self._at)
 
 
@@ -185,11 +185,16 @@ def skipped(invariant: Invariant, at: datetime, error: SourceError) -> Run:
     )
 
 
-def _errored(rule: str, snapshot: Snapshot, at: datetime, error: CheckError, kind: str = "") -> Run:
+def errored(invariant: Invariant, at: datetime, error: CheckError) -> Run:
+    """The run of a rule that could not be evaluated."""
+    return _errored(invariant.id, invariant.subject.source, at, error, invariant.kind)
+
+
+def _errored(rule: str, source: str, at: datetime, error: CheckError, kind: str = "") -> Run:
     return Run(
         rule=rule,
         kind=kind,
-        source=snapshot.source.settings.name,
+        source=source,
         at=at,
         outcome=Outcome.ERRORED,
         error=error.message,

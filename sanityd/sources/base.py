@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Executable, Row, Select, Subquery, literal
 from sqlalchemy.types import NullType
 
+from sanityd.errors import CheckError
 from sanityd.sources.catalog import ColumnInfo, Forecast, TableInfo
 
 #: A SELECT, and a row of its result, of any columns.
@@ -159,6 +160,10 @@ class Snapshot(ABC):
     @abstractmethod
     def stream(self, statement: AnySelect) -> Iterator[AnyRow]:
         """Run one SELECT and give its rows one after the other, in bounded memory. Raises as `rows` does."""
+
+    @abstractmethod
+    def stop(self, reason: CheckError) -> None:
+        """Cut off the statements that run, from another thread; all that is asked from then on fails with `reason`."""
 
     @abstractmethod
     def query(self, sql: str) -> Subquery:

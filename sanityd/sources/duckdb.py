@@ -174,6 +174,10 @@ class DuckdbSource(EngineSource):
         microseconds = _own(connection, "SELECT epoch_us(get_current_timestamp()) FROM duckdb_schemas() LIMIT 1")
         return datetime.fromtimestamp(microseconds.scalar_one() / 1_000_000, UTC)
 
+    def interrupt(self, driver: Any) -> None:
+        """The driver can do that."""
+        _interrupt(driver)
+
     def recover(self, connection: Connection) -> None:
         """What fails while it runs ends the transaction. The file is held, so a new one sees the same."""
         _own(connection, "ROLLBACK")

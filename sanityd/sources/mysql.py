@@ -134,6 +134,11 @@ class MysqlSource(EngineSource):
         at: datetime = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
         return at.replace(tzinfo=UTC)
 
+    def interrupt(self, driver: Any) -> None:
+        """By asking the server, on a connection of its own; everybody may stop their own statements."""
+        with self.engine.connect() as another:
+            another.exec_driver_sql(f"KILL QUERY {int(driver.thread_id())}")
+
     def recover(self, connection: Connection) -> None:
         """A failed SELECT leaves the transaction as it was; only a deadlock ends it, which reading can't cause."""
 

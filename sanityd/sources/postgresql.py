@@ -245,6 +245,10 @@ class PostgresqlSource(EngineSource):
         refuted = top["Node Type"] == "Result" and top.get("One-Time Filter") == "false"
         return Forecast(int(top["Plan Rows"]), float(top["Total Cost"]), refuted)
 
+    def interrupt(self, driver: Any) -> None:
+        """By asking the server, on a connection of its own."""
+        driver.cancel_safe(timeout=CONNECT_TIMEOUT)
+
     def recover(self, connection: Connection) -> None:
         """Back to before the failed statement; the snapshot stays the same."""
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT sanityd")

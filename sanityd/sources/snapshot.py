@@ -91,6 +91,10 @@ class EngineSource(Source):
     def explain(self, error: BaseException) -> SanitydError:
         """What a failed statement means: a CheckError or SourceError without any value of the data."""
 
+    @abstractmethod
+    def interrupt(self, driver: Any) -> None:
+        """Cut off what runs on a connection of the driver, from another thread. May raise whatever it likes."""
+
     def forecast(self, connection: Connection, statement: AnySelect) -> Forecast | None:
         """What the database expects of a statement; None where it doesn't tell."""
         del connection, statement
@@ -202,6 +206,8 @@ class EngineSnapshot(Snapshot):
         self._first = connection
         self._here = _Here()
         self._lost = False
+        self._stopped: CheckError | None = None
+        self._running = {_driver_of(connection)}
         self._shared: str | None = None
         self._tables: dict[tuple[str, str | None], TableInfo] = {}
         self._columns: dict[str, list[str]] = {}
@@ -227,10 +233,21 @@ class EngineSnapshot(Snapshot):
         """A second connection for the present thread, if there can be one."""
         with self.source.beside(self._shared) if self._shared else nullcontext() as another:
             self._here.connection = another
+            driver = _driver_of(another)
+            self._running.add(driver)
             try:
                 yield another is not None
             finally:
+                self._running.discard(driver)
                 self._here.connection = None
+
+    def stop(self, reason: CheckError) -> None:
+        """Cut off the statements of all threads. One that begins at this very moment has its own time limit."""
+        self._stopped = reason
+        for driver in self._running - {None}:
+            # Whatever is wrong with it, nothing more will be asked.
+            with suppress(Exception):
+                self.source.interrupt(driver)
 
     def forecast(self, statement: AnySelect) -> Forecast | None:
         """What the database expects of a SELECT, where it tells."""
@@ -291,14 +308,7 @@ class EngineSnapshot(Snapshot):
 
     def sql(self, statement: Executable) -> str:
         """The statement as people read it, with the user's SQL and its values in place. It is never run."""
-        dialect = self._connection.dialect
-        compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
-        values = compiled.params
-
-        def value(name: re.Match[str]) -> str:
-            return _shown(values[name[1]]) if name[1] in values else name[0]
-
-        return verbatim.restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
+        return verbatim.readable(statement, self._connection.dialect)
 
     @property
     def _connection(self) -> Connection:
@@ -328,11 +338,15 @@ class EngineSnapshot(Snapshot):
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
+        if self._stopped is not None:
+            raise self._stopped
         if self._lost:
             raise self._gone()
         try:
             yield
         except DBAPIError as error:
+            if self._stopped is not None:
+                raise self._stopped from None
             failure = self._failed(error)
             if isinstance(failure, SourceError):
                 failure.source = self.source.settings.name
@@ -372,14 +386,10 @@ class EngineSnapshot(Snapshot):
         return CheckError(f"`{self.source.settings.name}` has no table or view `{full}`", hint, word=name)
 
 
+def _driver_of(connection: Connection | None) -> Any:
+    return None if connection is None else connection.connection.driver_connection
+
+
 def words(name: str) -> str:
     """The name of an error class as words: `InvalidTextRepresentation` is `invalid text representation`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool | int | float):
-        return str(value)
-    return "'" + str(value).replace("'", "''") + "'"

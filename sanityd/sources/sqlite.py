@@ -118,6 +118,10 @@ class SqliteSource(EngineSource):
         driver.set_authorizer(_authorize)
         return datetime.fromisoformat(at).replace(tzinfo=UTC)
 
+    def interrupt(self, driver: Any) -> None:
+        """The driver can do that."""
+        driver.interrupt()
+
     def recover(self, connection: Connection) -> None:
         """A failed SELECT leaves SQLite's transaction as it was."""
 

@@ -6,7 +6,18 @@ SQLAlchemy and drivers read `:x`, `%s`, `%(x)s` and `?` inside any text, quoted 
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Subquery, column, event, literal_column, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Executable,
+    Subquery,
+    column,
+    event,
+    literal_column,
+    text,
+)
 
 _TOKEN = re.compile(r"sanityd_sql_((?:[0-9a-f]{2})*)_end")
 
@@ -51,3 +62,22 @@ def deliver(engine: Engine, *, doubles_percent: bool) -> None:
 def token(sql: str) -> str:
     """The word that stands for the SQL in a statement that SQLAlchemy compiles."""
     return f"sanityd_sql_{sql.encode().hex()}_end"
+
+
+def readable(statement: Executable, dialect: Dialect) -> str:
+    """The statement as people read it, with the user's SQL and its values in place. It is never run."""
+    compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
+    values = compiled.params
+
+    def value(name: re.Match[str]) -> str:
+        return _shown(values[name[1]]) if name[1] in values else name[0]
+
+    return restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"

@@ -29,7 +29,7 @@ class Claim:
     rules: tuple[str, ...]
 
 
-def claim(  # noqa: PLR0913 (each is a column)
+def claim(
     connection: Connection, file: str, batch: str, slot: datetime, rules: Sequence[str], *, runner: str, at: datetime
 ) -> Claim | None:
     """Claim a slot of a batch of the rules file; None when it, or a later one, is somebody's already.

@@ -56,7 +56,7 @@ def test_rules_that_open_together_share_a_mail_and_have_an_incident_each(scene: 
 def test_what_opens_waits_a_moment_and_what_is_over_by_then_is_never_told(scene: Scene, box: Mailbox) -> None:
     scene.children(1)
     rules = scene.load()
-    pipeline.run_batch(rules, list(rules.enabled()), scene.store, now(), wait=timedelta(seconds=60))
+    pipeline.run_batch(rules, list(rules.enabled()), scene.store, now(), order=pipeline.Order(timedelta(seconds=60)))
     assert scene.mail().sent == 0
     scene.children()
     scene.look(0.5)

@@ -5,6 +5,7 @@
     ├── CheckError      the operator: this rule could not be evaluated, which says nothing about the data
     ├── SourceError     the operator: this database does not answer, so its rules are skipped
     ├── StoreError      the operator: sanityd's own memory can't be read or written
+    ├── WebError        the operator: the web server can't be started
     └── DeliveryError   the dispatcher: wait and try again, or give up aloud
 
 No message carries a row's value, a password or a connection URL; drivers' own texts are never passed on unread.
@@ -85,6 +86,12 @@ class StoreError(SanitydError):
     """sanityd's own memory can't be read or written: nothing was recorded, nothing was mailed."""
 
     hint = "Check the path or URL of `state:` (or SANITYD_STATE), its rights and the free disk space."
+
+
+class WebError(SanitydError):
+    """The web server can't be started."""
+
+    hint = "Give `--web` an address of this machine and a port that is free, as in `127.0.0.1:8080`."
 
 
 class DeliveryError(SanitydError):

@@ -125,6 +125,15 @@ def outage_after(before: Incident | None, source: str, skipped: Run | None, at: 
     return replace(begun, source=source, error=skipped.error or "", hint=skipped.hint or "")
 
 
+def rules_wrong_after(before: Incident | None, about: str, error: str, hint: str, at: datetime) -> Incident | None:
+    """The incident of a rules file after it was read: opened or kept with an error, resolved without one."""
+    if not error:
+        return replace(before, resolved_at=at) if before is not None else None
+    look = Run(rule=about, kind="", source="", at=at, outcome=Outcome.ERRORED)
+    begun = before or _begun(Cause.RULES_WRONG, look, Severity.ERROR)
+    return replace(begun, error=error, hint=hint)
+
+
 def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Incident:
     # The same look gives the same incident, so that recording it twice can't open two.
     identity = f"{run.rule} {run.at.isoformat()}" + ("" if cause is Cause.VIOLATED else f" {cause}")

@@ -95,6 +95,8 @@ class Order:
     wait: timedelta = timedelta(0)
     brake: Brake = field(default_factory=Brake)
     ends: Callable[[Connection], bool] = lambda _: True
+    #: Whether a rule is still what it was when the look began.
+    counts: Callable[[Rule], bool] = lambda _: True
 
 
 def evaluate(
@@ -197,7 +199,7 @@ def run_batch(
     with store.write() as memory:
         if not order.ends(memory):
             return []
-        results = [record(memory, rules, by_id[run.rule], run) for run in found]
+        results = [record(memory, rules, rule, run) for run in found if order.counts(rule := by_id[run.rule])]
         _record_outages(memory, by_id, found, at)
         return _tell(memory, rules, results, at, order.wait)
 

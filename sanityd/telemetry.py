@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
 _log = logging.getLogger(__name__)
+#: How long a check-in may take.
+CHECK_IN_SECONDS = 5.0
 _connecting = threading.Lock()
 _connected_to: str | None = None
 
@@ -48,6 +50,32 @@ def capture(error: BaseException, **tags: str) -> None:
         _send(dsn, error, tags)
     except Exception as trouble:  # noqa: BLE001 (reporting a fault must not become one)
         _log.warning("Sentry can't be told of a fault: %s. Check SENTRY_DSN.", type(trouble).__name__)
+
+
+def check_in(monitor: str, well: bool) -> bool:
+    """Tell a monitor of Sentry Crons that all is well, or isn't, if there are SENTRY_DSN and a monitor. Never raises.
+
+    False when it could not be told. Sentry's own answer says nothing: it gives an id even to what is never delivered.
+    """
+    dsn = os.environ.get("SENTRY_DSN", "").strip()
+    if not dsn or not monitor:
+        return True
+    try:
+        _check_in(dsn, monitor, well)
+    except Exception as trouble:  # noqa: BLE001 (as above)
+        _log.warning("Sentry can't be told of the heartbeat: %s. Check SENTRY_DSN.", type(trouble).__name__)
+        return False
+    return True
+
+
+def _check_in(dsn: str, monitor: str, well: bool) -> None:
+    import sentry_sdk
+    from sentry_sdk.crons import capture_checkin
+
+    _connect(dsn)
+    capture_checkin(monitor_slug=monitor, status="ok" if well else "error")
+    # What is only queued when a short command ends is lost.
+    sentry_sdk.flush(timeout=CHECK_IN_SECONDS)
 
 
 def _send(dsn: str, error: BaseException, tags: Mapping[str, str]) -> None:
@@ -82,12 +110,16 @@ def _connect(dsn: str) -> None:
 
 
 _KEPT = ("event_id", "timestamp", "platform", "level", "release", "environment", "server_name", "sdk", "tags")
+_KEPT_OF_CHECK_INS = ("type", "event_id", "check_in_id", "monitor_slug", "status", "environment", "release", "sdk")
 _KEPT_OF_FRAMES = ("filename", "module", "function", "lineno", "in_app")
 
 
 def _harmless(event: "Event", _hint: "Hint") -> "Event":
     """The event with nothing in it but what is named here: what the SDK adds one day stays out by itself."""
     everything: dict[str, Any] = dict(event)
+    if everything.get("type") == "check_in":
+        # The SDK asks here for these, too; stripped of their words they would be no check-ins any more.
+        return {name: everything[name] for name in _KEPT_OF_CHECK_INS if name in everything}  # type: ignore[return-value]
     kept: Any = {name: everything[name] for name in _KEPT if name in everything}
     kept["exception"] = {"values": [_exception(value) for value in everything.get("exception", {}).get("values", ())]}
     return kept  # type: ignore[no-any-return]

@@ -42,7 +42,12 @@ ROOMS = {
     "doubts": "what makes an answer count for less than it says",
     "pipeline": "one batch, end to end; read this first",
     "rehearsal": "the policies in virtual time: what would have been mailed",
-    "scheduler": "when: jobs, signals, reload; knows nothing of checks or mail",
+    "reloading": "rules that are read again: what changed, by whom, and a file that is wrong",
+    "watchman": "why sanityd itself is not to be trusted just now",
+    "heartbeat": "tells somebody outside that all is well here, or isn't",
+    "scheduler": "when: jobs, signals, a clock that jumps; knows nothing of checks or mail",
+    "daemon": "the rules as they are now, and what is done when the scheduler says so",
+    "web": "what the daemon tells over HTTP: whether it is well, and its figures",
     "authoring": "for people who write rules: lint against the database, try, propose",
     "demo": "the story of a lost welcome mail, its data and its rules",
     "cli": "the commands: words in, words out",
@@ -56,7 +61,8 @@ STRANGERS = {
     "lifecycle": {"sources", "checks", "alerts", "rules"},
     "telling": {"sources", "checks", "lifecycle"},
     "acting": {"sources", "checks", "lifecycle"},
-    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "acting", "pipeline", "rehearsal"},
+    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "acting", "pipeline", "rehearsal"}
+    | {"doubts", "reloading", "watchman", "heartbeat"},
 }
 
 #: Where imports may stand inside functions, or be done by name, and why.
@@ -74,6 +80,7 @@ LATE_IMPORTS = {
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
     "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
     "store/tables.py": "the dialect of PostgreSQL takes 0.1 s, and most stores are SQLite",
+    "web/serving.py": "uvicorn is an extra",
     "telling/tell.py": "as in `alerts/render.py`: what the letters are made of, too",
     "telemetry.py": "the Sentry SDK is heavy, and most people don't use it",
 }
@@ -83,6 +90,8 @@ ALONE = {
     "sentry_sdk": "telemetry.py",
     "apscheduler": "scheduler.py",
     "css_inline": "alerts/typesetting.py",
+    "prometheus_client": "web/figures.py",
+    "uvicorn": "web/serving.py",
     "urllib3": "alerts/http.py",
 }
 
@@ -177,7 +186,11 @@ def test_only_declared_packages_are_imported() -> None:
     declared = {re.split(r"[^a-z0-9-]", name.lower())[0] for name in wanted}
     foreign = {found.target.split(".")[0] for found in IMPORTS} - set(sys.stdlib_module_names) - {"sanityd"}
     makers = packages_distributions()
-    by_nobody = {package for package in foreign if not declared & {maker.lower() for maker in makers.get(package, ())}}
+    by_nobody = {
+        package
+        for package in foreign
+        if not declared & {maker.lower().replace("_", "-") for maker in makers.get(package, ())}
+    }
     assert by_nobody <= COME_WITH_OTHERS.keys()
 
 

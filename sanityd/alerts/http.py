@@ -1,4 +1,4 @@
-"""One POST to a web server, so that a failure tells exactly what had happened by then; for all channels that post.
+"""One request to a web server, so that a failure tells exactly what had happened by then; for all channels that post.
 
 A connection of our own rather than a pool: it is known on which side of the last byte it broke, and an answer that
 trickles in is cut off. Redirects are not followed: a body with a signature goes to whom it was meant for.
@@ -6,7 +6,7 @@ trickles in is cut off. Redirects are not followed: a body with a signature goes
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -39,6 +39,10 @@ class Target:
         """What follows the host."""
         return (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
 
+    def below(self, name: str) -> "Target":
+        """The address of that name below this one."""
+        return replace(self, parts=self.parts._replace(path=f"{self.parts.path.rstrip('/')}/{name}"))
+
 
 def target(url: str, ca: Path | None = None) -> Target:
     """Read a URL, which is a secret: no message quotes it. Raises a fault of configuration."""
@@ -63,13 +67,24 @@ def post(to: Target, body: bytes, headers: Mapping[str, str], *, timeout: float 
     Raises DeliveryError: `uncertain` when all was sent and the answer was lost; final for an answer that will not get
     better by trying again. It never quotes what the server says.
     """
-    with Watchdog(PATIENCE) as watchdog:
+    _ask(to, "POST", body, headers, timeout=timeout, patience=PATIENCE)
+
+
+def get(to: Target, *, timeout: float = TIMEOUT) -> None:
+    """Ask once, for at most so many seconds; when this returns, the server has answered 2xx. Raises DeliveryError."""
+    _ask(to, "GET", None, {}, timeout=timeout, patience=timeout)
+
+
+def _ask(
+    to: Target, method: str, body: bytes | None, headers: Mapping[str, str], *, timeout: float, patience: float
+) -> None:
+    with Watchdog(patience) as watchdog:
         connection = _connection(to, watchdog, timeout)
         try:
             try:
                 connection.connect()
                 connection.request(
-                    "POST", to.path, body=body, headers={"User-Agent": f"sanityd/{__version__}", **headers}
+                    method, to.path, body=body, headers={"User-Agent": f"sanityd/{__version__}", **headers}
                 )
             except _BROKEN as error:
                 why = f"the server can't be reached: {_why(error)}"

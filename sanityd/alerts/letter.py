@@ -153,6 +153,7 @@ def _part(news: News, chosen: Sequence[Chosen], at: datetime, form: Form, budget
     place = [escaped(rule.location), f"revision {escaped(rule.revision)}" if rule.revision else ""]
     name = shlex.quote(escaped(rule.id))
     act_title, act = _act(news, name)
+    is_about_rule = not (wording.is_about_source(news) or wording.is_about_rules_file(news))
     return Part(
         reason=news.reason.value,
         state=state.word,
@@ -165,15 +166,22 @@ def _part(news: News, chosen: Sequence[Chosen], at: datetime, form: Form, budget
         owner=escaped(rule.owner),
         rows=listing(chosen, total, rule.key, at=at, zone=form.zone, budget=budget),
         rows_title="WHICH ONES" if is_open else "STILL THERE",
-        history=bars(news.history) if not wording.is_about_source(news) else (),
+        history=bars(news.history) if is_about_rule else (),
         rule=name,
-        look="sanityd lint --connect" if wording.is_about_source(news) else f"sanityd try {name}",
-        place="" if wording.is_about_source(news) else ", ".join(part for part in place if part),
+        look=_look(news, name),
+        place=", ".join(part for part in place if part) if is_about_rule else "",
         act=act,
         act_title=act_title,
         noise=wording.noise(news, f"sanityd noise undo {name}"),
         next=_next(news, at, form),
     )
+
+
+def _look(news: News, name: str) -> str:
+    """The command that shows it."""
+    if wording.is_about_rules_file(news):
+        return "sanityd lint"
+    return "sanityd lint --connect" if wording.is_about_source(news) else f"sanityd try {name}"
 
 
 def _fix(news: News, limit: int) -> list[str]:
@@ -211,6 +219,8 @@ def _next(news: News, at: datetime, form: Form) -> str:
             return "You hear again when it can be checked."
         case Cause.SOURCE_DOWN:
             return "You hear again when it answers."
+        case Cause.RULES_WRONG:
+            return "You hear again when it is read."
     return f"You hear again when it doubles, is solved, or {_reminder(news, at, form)}."
 
 

@@ -36,6 +36,7 @@ _FIRST = {
     Cause.VIOLATED: Reason.OPENED,
     Cause.ERRORED: Reason.ERRORED,
     Cause.SOURCE_DOWN: Reason.SOURCE_DOWN,
+    Cause.RULES_WRONG: Reason.ERRORED,
 }
 
 

@@ -59,12 +59,16 @@ def state(news: News) -> State:
         return State(news.reason.value.replace("_", " "), "info", 0.5)
     blind = incident.cause is not Cause.VIOLATED
     if incident.open and blind:
-        return State("not checked" if incident.cause is Cause.ERRORED else "source down", "blind", 2.5)
+        return State(_BLIND[incident.cause], "blind", 2.5)
     if incident.open:
         return State(incident.severity.label, incident.severity.label, incident.severity)
     if blind:
-        return State("checked again" if incident.cause is Cause.ERRORED else "answers again", "resolved", 0)
+        return State(_SEEING[incident.cause], "resolved", 0)
     return State("closed", "info", 0) if unseen(incident.fates) else State("resolved", "resolved", 0)
+
+
+_BLIND = {Cause.ERRORED: "not checked", Cause.SOURCE_DOWN: "source down", Cause.RULES_WRONG: "rules wrong"}
+_SEEING = {Cause.ERRORED: "checked again", Cause.SOURCE_DOWN: "answers again", Cause.RULES_WRONG: "read again"}
 
 
 def ordered(news: Sequence[News]) -> list[News]:
@@ -75,6 +79,11 @@ def ordered(news: Sequence[News]) -> list[News]:
 def is_about_source(news: News) -> bool:
     """Whether it belongs to a source and to no rule."""
     return news.incident is not None and news.incident.cause is Cause.SOURCE_DOWN
+
+
+def is_about_rules_file(news: News) -> bool:
+    """Whether it belongs to the file, and to no rule of it."""
+    return news.incident is not None and news.incident.cause is Cause.RULES_WRONG
 
 
 def title(news: News) -> str:
@@ -145,6 +154,8 @@ def _when_over(news: News, incident: Incident) -> str:
             return "The rule can be checked again."
         case Cause.SOURCE_DOWN:
             return f"Source `{escaped(incident.source)}` answers again."
+        case Cause.RULES_WRONG:
+            return "The rules file is read again."
     return what_became(incident.fates, incident.violations)
 
 
@@ -258,6 +269,8 @@ def _last_look(news: News, incident: Incident, at: datetime, zone: tzinfo) -> li
     match incident.cause:
         case Cause.SOURCE_DOWN:
             return ["Its rules were not checked meanwhile; each is looked at anew before anything is told of it."]
+        case Cause.RULES_WRONG:
+            return ["Since then the rules are looked at as the file says now."]
         case Cause.ERRORED:
             return ["What it says about the data is told on its own, if there is anything to tell."]
     return [] if unseen(incident.fates) else [_checked(news, incident, at, zone)]

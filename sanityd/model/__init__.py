@@ -3,7 +3,18 @@
 Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where they meet.
 """
 
-from sanityd.model.incidents import Cause, Disposition, Incident, Reason, Silence, Stance, Standing, Told, about_source
+from sanityd.model.incidents import (
+    Cause,
+    Disposition,
+    Incident,
+    Reason,
+    Silence,
+    Stance,
+    Standing,
+    Told,
+    about_file,
+    about_source,
+)
 from sanityd.model.looks import (
     Change,
     Fate,
@@ -53,6 +64,7 @@ __all__ = [
     "Value",
     "Violation",
     "Watermark",
+    "about_file",
     "about_source",
     "decode_values",
     "encode_values",

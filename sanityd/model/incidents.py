@@ -17,6 +17,8 @@ class Cause(enum.StrEnum):
     ERRORED = "errored"
     #: A source does not answer; such an incident belongs to no rule.
     SOURCE_DOWN = "source_down"
+    #: The rules file is wrong, so that older rules than it says are looked at; it belongs to no rule.
+    RULES_WRONG = "rules_wrong"
 
 
 class Reason(enum.StrEnum):
@@ -223,6 +225,11 @@ class Silence:
     tag: str = ""
     source: str = ""
     ended_at: datetime | None = None
+
+
+def about_file(name: str) -> str:
+    """The same for a rules file."""
+    return f"file:{name}"
 
 
 def about_source(name: str) -> str:

@@ -1,10 +1,10 @@
 """The audit: every decision with its reason, appended and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from sanityd.store.tables import audit
 
@@ -23,6 +23,13 @@ def append(  # noqa: PLR0913 (each is a column)
     """Keep a decision. `detail` holds numbers and names, never a row's value."""
     values = {"at": at, "actor": actor, "action": action, "reason": reason, "rule": rule, "incident": incident}
     connection.execute(insert(audit).values(**values, detail=dict(detail or {})))
+
+
+def of_file(connection: Connection, file: str, actions: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """What was done last to each rule of a file, of these actions, and how the rule is to be recognised since."""
+    newest = select(func.max(audit.c.id)).where(audit.c.action.in_(actions)).group_by(audit.c.rule)
+    found = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
+    return {row["rule"]: (row["action"], row["detail"]["print"]) for row in found if row["detail"]["file"] == file}
 
 
 def of_rule(connection: Connection, rule: str) -> list[RowMapping]:

@@ -1,5 +1,6 @@
 """Opening the store: SQLite beside the rules file or PostgreSQL, migrated, with faults in words."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,24 @@ class Store:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
             yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Be the only daemon of a store that can't be shared: True for a file. Raises StoreError when another is."""
+        path = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or not path:
+            yield False
+            return
+        # The system forgets the lock with the process, however that ends.
+        with open(f"{path}.serving", "a", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StoreError(
+                    f"another `sanityd serve` works with this store ({self.name})",
+                    "Stop it first; for several at once name a PostgreSQL database in `state:` or SANITYD_STATE.",
+                ) from None
+            yield True
 
     def close(self) -> None:
         """Give back all connections."""

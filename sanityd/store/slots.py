@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from sanityd.store.tables import insert_into, slots
 
@@ -27,6 +27,15 @@ class Claim:
     runner: str
     fence: int
     rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What is known of a batch: which slot was claimed last, and how many have passed while it was looked at."""
+
+    at: datetime
+    running: bool
+    late: int
 
 
 def claim(
@@ -53,9 +62,19 @@ def claim(
     got = connection.execute(upsert.returning(slots.c.fence)).first()
     if got is not None:
         return Claim(batch, slot, runner, got.fence, tuple(rules))
-    waits = and_(slots.c.batch == batch, slots.c.running, slots.c.slot < slot)
-    connection.execute(update(slots).where(waits).values(late=slots.c.late + 1))
+    if connection.execute(select(slots.c.batch).where(slots.c.batch == batch, slots.c.slot < slot)).first():
+        count_late(connection, batch, 1)
     return None
+
+
+def count_late(connection: Connection, batch: str, times: int) -> None:
+    """Keep that slots of a batch have passed while an earlier one was looked at."""
+    connection.execute(update(slots).where(slots.c.batch == batch, slots.c.running).values(late=slots.c.late + times))
+
+
+def forget(connection: Connection, batch: str) -> None:
+    """A batch is none any more."""
+    connection.execute(delete(slots).where(slots.c.batch == batch))
 
 
 def abandoned(connection: Connection, file: str, at: datetime) -> list[tuple[str, datetime, tuple[str, ...]]]:
@@ -70,9 +89,9 @@ def finish(connection: Connection, ours: Claim, at: datetime) -> bool:
     return ended.rowcount == 1
 
 
-def renew(connection: Connection, runner: str, at: datetime) -> None:
-    """Say that a runner is alive: all that it has claimed stays its own."""
-    mine = and_(slots.c.runner == runner, slots.c.running)
+def renew(connection: Connection, runner: str, batches: Sequence[str], at: datetime) -> None:
+    """Say that a runner is alive, and looks at these batches: they stay its own."""
+    mine = and_(slots.c.runner == runner, slots.c.batch.in_(batches), slots.c.running)
     connection.execute(update(slots).where(mine).values(leased_until=at + LEASE))
 
 
@@ -88,9 +107,10 @@ def give_up_all_but(connection: Connection, runner: str, file: str, at: datetime
     connection.execute(update(slots).where(theirs).values(leased_until=at - LEASE))
 
 
-def newest(connection: Connection, file: str) -> dict[str, RowMapping]:
+def newest(connection: Connection, file: str) -> dict[str, Slot]:
     """The newest slot of each batch of a rules file."""
-    return {row["batch"]: row for row in connection.execute(select(slots).where(slots.c.file == file)).mappings()}
+    found = connection.execute(select(slots).where(slots.c.file == file))
+    return {row.batch: Slot(row.slot, row.running, row.late) for row in found}
 
 
 def _is(ours: Claim) -> ColumnElement[bool]:

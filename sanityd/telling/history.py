@@ -13,11 +13,13 @@ _BEGINNINGS = {
     Cause.VIOLATED: "violated{rows}, {0.declared.label}",
     Cause.ERRORED: "can't be checked: {0.error}",
     Cause.SOURCE_DOWN: "does not answer: {0.error}",
+    Cause.RULES_WRONG: "can't be read: {0.error}",
 }
 _ENDS = {
     Cause.VIOLATED: "holds again{fates}",
     Cause.ERRORED: "can be checked again",
     Cause.SOURCE_DOWN: "answers again",
+    Cause.RULES_WRONG: "can be read again",
 }
 _FATES = {
     Fate.FIXED: "repaired",

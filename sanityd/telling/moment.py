@@ -94,6 +94,8 @@ class Moment:
         if rule is not None:
             answer = self.background(incident).answer
             return rule.facts(self.rules.revision, answer.key if answer else ())
+        if incident.cause is Cause.RULES_WRONG:
+            return RuleFacts(incident.rule, "rules", "", "", "Rules file", revision=self.rules.revision)
         title = f"Source {incident.source}" if incident.cause is Cause.SOURCE_DOWN else incident.rule
         return RuleFacts(incident.rule, "source", incident.source, "", title, revision=self.rules.revision)
 
@@ -180,6 +182,8 @@ def sentence(moment: Moment, incident: Incident) -> str:
     match incident.cause:
         case Cause.ERRORED:
             return f"this rule can't be checked: {incident.error}"
+        case Cause.RULES_WRONG:
+            return f"the rules file is wrong, so the rules of before are still in force: {incident.error}"
         case Cause.SOURCE_DOWN:
             blind = sum(incident.source in (rule.source, rule.invariant.elsewhere) for rule in moment.rules.enabled())
             skipped = "1 rule is" if blind == 1 else f"{blind:,} rules are"

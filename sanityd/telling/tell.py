@@ -91,7 +91,10 @@ def tell(
 
 
 def ears(rules: RuleSet, incident: Incident) -> list[Who]:
-    """Every (channel, recipient) that hears of an incident: for a source those of all its rules that mail."""
+    """Every (channel, recipient) that hears of an incident: for a source those of all its rules that mail, for
+    the rules file all owners."""
+    if incident.cause is Cause.RULES_WRONG:
+        return rules.ears(name for rule in rules.enabled() for name in rule.on_error)
     if incident.cause is Cause.SOURCE_DOWN:
         below = [rule for rule in rules.enabled() if incident.source in (rule.source, rule.invariant.elsewhere)]
         return rules.ears(name for rule in below if rule.severity >= Severity.ERROR for name in rule.notify)

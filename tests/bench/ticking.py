@@ -5,12 +5,11 @@ import json
 import sys
 import threading
 import time
-from datetime import datetime
 
-from sanityd import clock
 from sanityd.schedule import parse_schedule
-from sanityd.scheduler import Batch, Timetable, Work
+from sanityd.scheduler import Batch, Timetable
 from tests.bench.peer.told import peak
+from tests.clockwork import NoWork
 
 EVERY = 10
 
@@ -22,8 +21,11 @@ def main() -> None:
     batches = [Batch(f"source{n}", parse_schedule(f"every {EVERY}s"), (f"rule{n}",)) for n in range(number)]
     started: list[float] = []
 
-    def evaluate(_batch: Batch) -> None:
-        next(done)
+    class Nothing(NoWork):
+        """Counts."""
+
+        def evaluate(self, batch: Batch) -> None:
+            next(done)
 
     def begin_and_end() -> None:
         # The first second is the planning's, which has ended when the first batch is due.
@@ -33,13 +35,10 @@ def main() -> None:
         time.sleep(seconds)
         timetable.stop()
 
-    def just_now(_rule: str) -> datetime:
-        return clock.now()
-
-    timetable = Timetable(Work(evaluate, lambda: None, lambda: batches))
+    timetable = Timetable(Nothing())
     threading.Thread(target=begin_and_end, daemon=True).start()
     began = time.perf_counter()
-    timetable.run(batches, just_now)
+    timetable.run(batches)
     figures = {
         "planned": started[0],
         "cpu": time.process_time() - started[1],

@@ -45,14 +45,14 @@ def test_who_is_alive_keeps_its_claim_and_who_died_loses_it_and_records_nothing(
     with store.write() as memory:
         first = claim(memory, "one")
         assert first is not None
-        slots.renew(memory, "one", AT + LEASE)
+        slots.renew(memory, "one", ["app every 5m"], AT + LEASE)
         assert slots.abandoned(memory, "rules.yaml", AT + 1.5 * LEASE) == []
         assert slots.abandoned(memory, "another.yaml", AT + 3 * LEASE) == []
         later = AT + 3 * LEASE
         assert slots.abandoned(memory, "rules.yaml", later) == [("app every 5m", SLOT, ("a", "b"))]
         second = claim(memory, "two", at=later)
         assert second is not None
-        slots.renew(memory, "one", later)
+        slots.renew(memory, "one", ["app every 5m"], later)
         assert not slots.finish(memory, first, later)
         assert slots.finish(memory, second, later)
         assert not slots.finish(memory, second, later)
@@ -62,7 +62,7 @@ def test_a_slot_that_passes_while_its_batch_is_looked_at_counts_as_late(store: S
     with store.write() as memory:
         claim(memory, "one")
         assert claim(memory, "one", SLOT + STEP, AT + LEASE / 2) is None
-        assert slots.newest(memory, "rules.yaml")["app every 5m"]["late"] == 1
+        assert slots.newest(memory, "rules.yaml")["app every 5m"].late == 1
 
 
 def test_a_slot_of_a_future_that_never_was_stops_nobody(store: Store) -> None:

@@ -1,0 +1,74 @@
+"""The pages: `/healthz`, `/readyz` and `/metrics`. They read the store and change nothing.
+
+None of them shows a row's value, so none asks who is there; whoever binds beyond loopback decides who may know which
+rules are broken.
+"""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sanityd import clock, watchman
+from sanityd.errors import StoreError
+from sanityd.rules.rule import RuleSet
+from sanityd.store.open import Store
+from sanityd.watchman import Signs
+from sanityd.web import figures
+
+#: Nothing of it is to be kept, framed or guessed at.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
+    """The application of one daemon.
+
+    Parameters: `rules` gives those that are in force.
+    """
+
+    def signs() -> Signs:
+        with store.read() as memory:
+            return watchman.signs(memory, rules(), clock.now())
+
+    def healthz(_: Request) -> Response:
+        """The process: 503 only when it must be replaced; what else is wrong is `degraded`."""
+        at = clock.now()
+        try:
+            found = signs()
+        except StoreError as error:
+            return _json({"status": "degraded", "complaints": [error.message]})
+        complaints = found.complaints(at)
+        if found.silence(at):
+            return _json({"status": "dead", "complaints": list(complaints)}, 503)
+        return _json({"status": "degraded" if complaints else "ok", "complaints": list(complaints)})
+
+    def readyz(_: Request) -> Response:
+        """The store and the sources: 503 while one of them does not answer."""
+        try:
+            down = dict.fromkeys(signs().down, "does not answer")
+        except StoreError as error:
+            return _json({"status": "unready", "store": error.message}, 503)
+        sources = {name: down.get(name, "ok") for name in rules().sources}
+        return _json({"status": "unready" if down else "ok", "store": "ok", "sources": sources}, 503 if down else 200)
+
+    def metrics(_: Request) -> Response:
+        """For Prometheus."""
+        try:
+            with store.read() as memory:
+                text = figures.exposition(memory, rules(), clock.now())
+        except StoreError as error:
+            return _json({"status": "unready", "store": error.message}, 503)
+        return Response(text, media_type=figures.CONTENT_TYPE, headers=HEADERS)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+def _json(said: object, status: int = 200) -> Response:
+    return JSONResponse(said, status, HEADERS)

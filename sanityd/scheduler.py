@@ -7,6 +7,7 @@ not end, a clock that jumps, a file that changes.
 
 import hashlib
 import logging
+import queue
 import signal
 import threading
 from abc import ABC, abstractmethod
@@ -25,6 +26,8 @@ from sanityd import clock
 from sanityd.schedule import Schedule
 
 log = logging.getLogger(__name__)
+# What it says of jobs we say ourselves, in words of ours and without what an exception quotes.
+logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
 #: How often the outbox is looked into, the house is kept, and the watchman looks round.
 DELIVER_EVERY = timedelta(seconds=5)
@@ -33,6 +36,7 @@ REPORT_EVERY = timedelta(minutes=1)
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 #: How long running checks get to end after SIGTERM.
 GRACE = timedelta(seconds=20)
+GRACE_WHEN_BROKEN = timedelta(seconds=3)
 #: For how many seconds the scheduler may be silent, and a batch go on after it was stopped, before all is given up.
 SILENCE = 60
 #: By how much the wall clock may run away from the other within a second.
@@ -149,6 +153,7 @@ class Timetable:
         #: Why it can't go on, so that a new process must; empty while it can.
         self.broken = ""
         self._stop = threading.Event()
+        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._silence = silence
         self._batches: Sequence[Batch] = ()
         #: Seconds as the main thread counts them, so that a process that was stopped itself blames nobody; when the
@@ -178,16 +183,15 @@ class Timetable:
         return self._stop.is_set()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Work until SIGTERM or SIGINT, or until it is broken. Must be called in the main thread."""
+        """Work until SIGTERM or SIGINT, or until it is broken. The process should end soon after."""
         self._renew(batches)
-        # Fetched by the main thread, so that no handler can interrupt a lock.
         hold_signals()
+        threading.Thread(target=self._fetch_signals, name="sanityd-signals", daemon=True).start()
         self._scheduler.start()
         try:
             self._wait()
         finally:
             self._end()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def stop(self) -> None:
         """Ask it to end, within a second."""
@@ -195,15 +199,23 @@ class Timetable:
 
     def _wait(self) -> None:
         while not self._stop.is_set():
-            received = signal.sigtimedwait(SIGNALS, 1)
-            if received is None:
+            try:
+                received = self._signals.get(timeout=1)
+            except queue.Empty:
                 self._watch()
                 if self._seconds % LOOK_AT_FILE == 0 and self.work.changed():
                     self._renew(self.work.reload())
-            elif received.si_signo == signal.SIGHUP:
+                continue
+            if received == signal.SIGHUP:
                 self._renew(self.work.reload())
             else:
                 self.stop()
+
+    def _fetch_signals(self) -> None:
+        """In a thread that does nothing else, so that no handler can interrupt a lock. Not by `sigtimedwait`, which
+        makes up a signal when the process is stopped and goes on."""
+        while True:
+            self._signals.put(signal.sigwait(SIGNALS))
 
     def _watch(self) -> None:
         """Once a second: who is silent, what does not end, and whether the clock jumped."""
@@ -273,11 +285,12 @@ class Timetable:
         self._heard = self._seconds
 
     def _end(self) -> None:
-        log.info("stopping: running checks have %d s to end", GRACE.total_seconds())
+        grace = GRACE_WHEN_BROKEN if self.broken else GRACE
+        log.info("stopping: running checks have %d s to end", grace.total_seconds())
         self._scheduler.pause()
         ended = threading.Thread(target=self._scheduler.shutdown, daemon=True)
         ended.start()
-        for _ in range(int(GRACE.total_seconds())):
+        for _ in range(int(grace.total_seconds())):
             # Again and again: a statement may begin at the very moment at which the one before was cut off.
             for name in list(self._looking):
                 self.work.cut(name, "sanityd is being stopped")

@@ -1,7 +1,8 @@
 """`sanityd check`: one pass over the rules, then return. Its exit code is for cron and CI."""
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,10 @@ def command(
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
+    if not dry_run and any(map(os.environ.get, ("SANITYD_HEARTBEAT_URL", "SANITYD_SENTRY_MONITOR"))):
+        # Whatever ends this command: who waits for it is told how it ended.
+        ctx.call_on_close(lambda: _beat(ended))
+    ended: dict[str, int] = {}
     rules = load(path)
     at, begun = clock.now(), clock.stopwatch()
     store = None if dry_run else open_store(rules)
@@ -68,13 +73,20 @@ def command(
     finally:
         if store is not None:
             store.close()
-    code = exit_code(results, delivered, waiting)
+    code = ended["code"] = exit_code(results, delivered, waiting)
     if due and form == "text" and not results and code == 0:
         # cron mails whatever is printed.
         ctx.exit(code)
     report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code)
     reports.FORMS[form](report, sys.stdout)
     ctx.exit(code)
+
+
+def _beat(ended: Mapping[str, int]) -> None:
+    """A heartbeat: that data is wrong is not the watchman's business, that something is not known is."""
+    from sanityd import heartbeat
+
+    heartbeat.beat([] if ended.get("code", EXIT_UNKNOWN) <= 1 else ["something could not be checked or told"])
 
 
 def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int) -> int:

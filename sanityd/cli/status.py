@@ -27,6 +27,7 @@ def command(path: Path) -> None:
     store, at, console = open_store(rules), clock.now(), screen.console()
     try:
         with store.read() as memory:
+            _watchman(console, memory, rules, at)
             _undelivered(console, memory, at)
             _unverified(console, memory, rules, at)
             _open(console, memory, rules, at)
@@ -34,6 +35,24 @@ def command(path: Path) -> None:
             _holding(console, memory, rules, at)
     finally:
         store.close()
+
+
+def _watchman(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Whether what follows is to be believed."""
+    from sanityd import watchman
+    from sanityd.alerts.safe import visible
+    from sanityd.cli import screen
+
+    signs = watchman.signs(memory, rules, at)
+    complaints = signs.complaints(at)
+    for complaint in complaints:
+        console.print(screen.signed(screen.UNKNOWN, f"sanityd itself: {complaint}"), style="bold red")
+    if not complaints and signs.daemon is not None and signs.waiting is None and not signs.given_up:
+        alive = f"sanityd serve is alive, since {screen.since(signs.daemon.since, at)}"
+        console.print(screen.signed(screen.PASSED, alive))
+    if signs.wrong_file:
+        wrong = f"the rules file is wrong, so older rules are in force: {visible(signs.wrong_file, 400)}"
+        console.print(screen.signed(screen.UNKNOWN, wrong), style="bold red")
 
 
 def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from sanityd.demo.catcher import Catcher
 from tests.project import RULES, Project
@@ -79,3 +83,90 @@ def test_sighup_reads_the_rules_again_and_a_broken_file_keeps_the_old_ones(
     project.sql("update mails set status = 'queued' where person_id = 7")
     wait_until(lambda: len(catcher.mails) == 2)
     assert daemon.poll() is None
+
+
+def test_a_second_daemon_of_a_file_is_refused_and_the_first_goes_on(
+    project: Project, daemon: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    wait_until(lambda: "serving 2 rules" in (tmp_path / "log").read_text())
+    second = project.run_anew("serve")
+    assert second.code != 0
+    assert "another `sanityd serve` works with this store (state.db)" in second.err
+    assert "Traceback" not in second.err
+    assert project.run("check").code == 0
+    assert daemon.poll() is None
+
+
+def test_who_was_killed_leaves_no_lock_and_what_it_did_not_do_is_done_at_once(
+    project: Project, daemon: "subprocess.Popen[str]", catcher: Catcher, tmp_path: Path
+) -> None:
+    wait_until(lambda: "serving 2 rules" in (tmp_path / "log").read_text())
+    daemon.kill()
+    daemon.wait()
+    project.sql("update mails set status = 'queued' where person_id = 7")
+    with (tmp_path / "log2").open("w") as log:
+        words = [sys.executable, "-m", "sanityd", "serve"]
+        again = subprocess.Popen(words, cwd=tmp_path, env={**os.environ, "SMTP_URL": catcher.url}, stderr=log)
+    try:
+        wait_until(lambda: len(catcher.mails) == 1, 30)
+    finally:
+        again.kill()
+        again.wait()
+
+
+def test_a_saved_file_is_read_without_being_asked(
+    project: Project, daemon: "subprocess.Popen[str]", catcher: Catcher, tmp_path: Path
+) -> None:
+    wait_until(lambda: "serving 2 rules" in (tmp_path / "log").read_text())
+    project.rules(FAST + "\n  everybody-is-new:\n    table: app.people\n    accepted_values: {status: [new]}\n")
+    wait_until(lambda: len(catcher.mails) == 1)
+    assert "1 × rule added" in (tmp_path / "log").read_text()
+    assert daemon.poll() is None
+
+
+def test_restarted_every_few_seconds_a_daily_rule_is_still_looked_at_once(project: Project, tmp_path: Path) -> None:
+    """Its interval doesn't begin anew with each start, and what was looked at today isn't looked at again."""
+    project.rules(FAST.replace("every 1s", "every 24h"))
+    for _ in range(3):
+        with (tmp_path / "log").open("w") as log:
+            one = subprocess.Popen([sys.executable, "-m", "sanityd", "serve"], cwd=tmp_path, stderr=log)
+        wait_until(lambda: "serving" in (tmp_path / "log").read_text())
+        time.sleep(1.5)
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(timeout=25) == 0
+    assert project.state("SELECT rule, count(*) FROM runs GROUP BY rule ORDER BY rule") == [
+        ("every-person-has-a-welcome-mail", 1),
+        ("no-duplicate-emails", 1),
+    ]
+
+
+def test_it_serves_its_health_while_it_works(project: Project, tmp_path: Path) -> None:
+    project.rules(FAST)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (tmp_path / "log").open("w") as log:
+        words = [sys.executable, "-m", "sanityd", "serve", "--web", f"127.0.0.1:{port}"]
+        one = subprocess.Popen(words, cwd=tmp_path, stderr=log)
+    pool = PoolManager(retries=False, timeout=5)
+
+    def is_well() -> bool:
+        with suppress(HTTPError):
+            return bool(pool.request("GET", f"http://127.0.0.1:{port}/healthz").status == 200)
+        return False
+
+    try:
+        wait_until(is_well)
+        assert b"sanityd_rules 2.0" in pool.request("GET", f"http://127.0.0.1:{port}/metrics").data
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(timeout=25) == 0
+    finally:
+        one.kill()
+        one.wait()
+
+
+@pytest.mark.parametrize(("address", "said"), [("nonsense", "is not an address"), ("256.0.0.1:80", "can't be served")])
+def test_an_address_that_cannot_be_is_refused_in_words(project: Project, address: str, said: str) -> None:
+    ended = project.run_anew("serve", "--web", address)
+    assert ended.code not in (0, 1)
+    assert said in ended.err
+    assert "Traceback" not in ended.err

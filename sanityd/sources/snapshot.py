@@ -123,9 +123,12 @@ class EngineSource(Source):
             yield EngineSnapshot(self, connection, now)
 
     def can_write(self) -> bool:
-        """Whether the login could write if it weren't for our guards."""
+        """Whether the login could write if it weren't for our guards. Raises SourceError where that can't be asked."""
         with self._turns, self._session() as (connection, _):
-            return self.writable(connection)
+            try:
+                return self.writable(connection)
+            except SQLAlchemyError as error:
+                raise self._no_answer(error) from None
 
     def close(self) -> None:
         """Give back all connections."""
@@ -289,14 +292,16 @@ class EngineSnapshot(Snapshot):
         """A user's SQL condition, gated."""
         return verbatim.condition(self._gated(gate_predicate, sql))
 
-    def sql(self, statement: Executable) -> str:
-        """The statement as people read it, with the user's SQL and its values in place. It is never run."""
+    def sql(self, statement: Executable, *, values: bool = True) -> str:
+        """The statement as people read it, with the user's SQL and its values, or `?`, in place. It is never run."""
         dialect = self._connection.dialect
         compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
-        values = compiled.params
+        params = compiled.params
 
         def value(name: re.Match[str]) -> str:
-            return _shown(values[name[1]]) if name[1] in values else name[0]
+            if name[1] not in params:
+                return name[0]
+            return _shown(params[name[1]]) if values else "?"
 
         return verbatim.restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
 

@@ -14,7 +14,7 @@ ADVICE = "sanityd never writes, but give it a login that can't: one with SELECT 
 
 
 def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
-    """The names of the sources whose login can write; those that don't answer, of which nothing is known, are left out."""
+    """The names of the sources whose login can write. One that doesn't answer is left out: nothing is known of it."""
     return [name for name, one in settings.items() if _is_writable(one)]
 
 

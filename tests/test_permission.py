@@ -121,9 +121,9 @@ def test_commands_cannot_be_allowed_yet(project: Project) -> None:
     said = project.run("lint").err
     assert "`commands`" in said
     project.rules(HEAD + "  r: {table: app.people, not_null: id, remedy: {command: reboot}}\n")
-    said = project.run("check")
-    assert said.code == 2
-    assert "remedy" in said.err
+    refused = project.run("check")
+    assert refused.code == 2
+    assert "remedy" in refused.err
 
 
 def test_a_folder_that_is_trusted_once_is_not_trusted_for_others(haunted: Project, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from sanityd.rules.load import load
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.watch import Watch
 from sanityd.scheduler import Batch, Timetable, Work
+from sanityd.sources import rights
 from sanityd.sources.views import Brake
 from sanityd.store import leases, runs, slots
 from sanityd.store.open import Store
@@ -154,6 +156,11 @@ class Daemon(Work):
                 found += self._missed(known, at)
         return found
 
+    def _warn_of_rights(self) -> None:
+        """A login that can write is one guard less; asked in a thread, as a source may take its time to answer."""
+        for name in rights.writable(self.rules.sources):
+            log.warning("%s. %s", rights.warning(name), rights.ADVICE)
+
     def report(self) -> None:
         """Send the heartbeat, or say that there is none to send."""
         with self._kept("the watchman could not be told"):
@@ -199,6 +206,7 @@ class Daemon(Work):
             counts = reloading.adopt(rules, self.store, at)
             said = ", ".join(f"{count:,} × {action}" for action, count in counts.items()) or "no rule changed"
             log.info("%d rules of revision %s: %s", len(rules.enabled()), rules.revision, said)
+            threading.Thread(target=self._warn_of_rights, name="sanityd-rights", daemon=True).start()
             if gone:
                 log.info("closed, as their rules are gone: %s", ", ".join(gone[:10]))
 

@@ -349,9 +349,14 @@ def _tell(memory: Connection, rules: RuleSet, results: Sequence[Result], at: dat
 
 def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> bool:
     """A rule that means something else now starts anew: what was open under the old meaning is closed as such."""
-    changed = rules_seen.meaning(memory, rules.name, rule.id) not in (None, rule.meaning)
+    before = rules_seen.meaning(memory, rules.name, rule.id)
+    changed = before not in (None, rule.meaning)
     if changed:
         _close(memory, rule.id, lifecycle.close_changed, at)
+    if before != rule.meaning and rule.invariant.redaction is not None:
+        # What was remembered before may have keys in clear, and a fingerprint of a small number is as good as that.
+        violations.forget(memory, rule.id)
+        dispositions.forget_rows(memory, rule.id, at)
     rules_seen.remember(memory, rules.name, rule.id, rule.meaning, rules.revision, at)
     return changed
 

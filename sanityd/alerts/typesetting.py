@@ -5,7 +5,7 @@ Each template is a file `NAME.html` or `NAME.txt`. It is given harmless words (`
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +27,7 @@ from jinja2 import (
     select_autoescape,
 )
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sanityd import clock
@@ -36,6 +37,11 @@ _log = logging.getLogger("sanityd.alerts")
 
 #: How long one template may take, and how much it may write.
 SECONDS, CHARACTERS = 5.0, 500_000
+#: Numbers stay below that, so that each step is short.
+_MOST = 10**18
+#: Methods and filters that make a text, or a list, as wide as they are told.
+_PADDING = ("center", "expandtabs", "ljust", "rjust", "zfill")
+_WIDE = ("batch", "center", "format", "indent", "slice")
 _LEFT: ContextVar[float] = ContextVar("left")
 
 
@@ -173,7 +179,12 @@ def theirs(file: str, folder: Path) -> Path:
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """A sandbox in which each turn of a loop looks at the clock, so that no template runs for ever."""
+    """A sandbox in which each turn of a loop looks at the clock, so that no template runs for ever.
+
+    What takes long in a single step, where no clock is looked at, is refused beforehand.
+    """
+
+    intercepted_binops = frozenset(("*", "**", "%"))
 
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
@@ -182,6 +193,24 @@ class _Environment(ImmutableSandboxedEnvironment):
             tick = nodes.ExprStmt(nodes.Call(nodes.EnvironmentAttribute("tick"), [], [], None, None))
             loop.body.insert(0, tick.set_lineno(loop.lineno))
         return super()._generate(source, name, filename, defer_init)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Powers, repetitions and forms that are filled in, as far as they stay small."""
+        if operator == "**":
+            raise TooMuch("it calculates a power")
+        if operator == "%" and isinstance(left, str):
+            raise TooMuch("it fills in a form by `%`, which may be of any width: use `~`")
+        if operator == "*":
+            times, many = (left, right) if isinstance(left, int) else (right, left)
+            if len(many) * times > CHARACTERS if isinstance(many, Sized) else abs(times * many) > _MOST:
+                raise TooMuch("it makes something too large by `*`")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """A call, but of what pads a text to any width."""
+        if isinstance(getattr(__obj, "__self__", None), str) and __obj.__name__ in _PADDING:
+            raise TooMuch(f"it pads a text by `{__obj.__name__}`, which may be of any width")
+        return super().call(__context, __obj, *args, **kwargs)
 
     def tick(self) -> None:
         """Called in each turn of each loop."""
@@ -201,6 +230,10 @@ def _environment(folder: Path | None) -> _Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    for name in _WIDE:
+        del environment.filters[name]
+    # A million paragraphs are as easily asked for as one.
+    del environment.globals["lipsum"]
     environment.filters |= {
         "linked": filters.linked,
         "coded": filters.coded,

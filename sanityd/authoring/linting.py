@@ -11,6 +11,7 @@ from sanityd.checks.planner import Look
 from sanityd.errors import CheckError, Problem, SourceError
 from sanityd.rulefile import Document
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources import rights
 from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
 from sanityd.sources.views import Views
@@ -52,9 +53,8 @@ def _of_rule(document: Document, rule: Rule, snapshot: Snapshot, views: Views) -
 def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Problem]:
     if not can_write:
         return ()
-    message = f"the login of source `{source}` can write"
-    advice = "sanityd never writes, but give it a login that can't: one with SELECT only"
-    return (document.problem(("sources", source), message, advice, key=True, level="warning"),)
+    place = ("sources", source)
+    return (document.problem(place, rights.warning(source), rights.ADVICE, key=True, level="warning"),)
 
 
 def _try_statements(look: Look) -> None:

@@ -33,7 +33,8 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
             plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot, known=Known(audited=[rule.id]))
             [run] = executor.evaluate(plan, snapshot, {}, at)
             form, proof = (plan.looks[0].form, plan.looks[0].proof) if plan.looks else ("nothing", None)
-            looked = [one.sql(statement) for one in views.all() for statement in one.looked]
+            plain = invariant.redaction is None
+            looked = [one.sql(statement, values=plain) for one in views.all() for statement in one.looked]
             return Trial(run, form, tuple(looked), proof)
     except SourceError as error:
         return Trial(executor.skipped(invariant, at, error), "nothing", ())

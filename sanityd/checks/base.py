@@ -148,6 +148,11 @@ class Check(BaseModel, ABC):
         """Whether this rule names a `table` (else a `source`)."""
         return self.needs_table
 
+    @property
+    def quotes_rows(self) -> bool:
+        """Whether keys of its violations hold values of rows (else they are words of sanityd's own)."""
+        return True
+
     @abstractmethod
     def says(self, count: int) -> str:
         """What is wrong with `count` of its rows, as the end of a sentence: `have no row in mails`."""
@@ -272,6 +277,11 @@ class AggregateCheck(Check):
     #: Whether it compares with the values of earlier runs.
     learns: ClassVar[bool] = False
 
+    @property
+    def quotes_rows(self) -> bool:
+        """Never."""
+        return False
+
     @abstractmethod
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
         """Aggregate expressions over the rows in scope, by name."""
@@ -302,6 +312,11 @@ class CatalogCheck(Check):
     """What the catalog says of the table; no row is read."""
 
     about_rows: ClassVar[bool] = False
+
+    @property
+    def quotes_rows(self) -> bool:
+        """Never: names of columns."""
+        return False
 
     @abstractmethod
     def judge(self, table: TableInfo) -> list[Violation]:

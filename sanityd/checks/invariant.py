@@ -13,6 +13,7 @@ from sanityd.model import OVERLAP, Severity
 
 if TYPE_CHECKING:
     from sanityd.checks.base import Check
+    from sanityd.checks.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ class Invariant:
     cap: int = 1000
     confirm: Confirm = Confirm()
     scan: Scan = Scan()
+    #: How keys of rows are hidden; None: they leave the database in clear.
+    redaction: "Redaction | None" = None
 
     @property
     def overlap(self) -> timedelta:

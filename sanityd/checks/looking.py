@@ -73,9 +73,14 @@ def believes(look: Look, open_keys: Mapping[str, Key]) -> bool:
 
 
 def _finished(look: Look, seen: Seen, open_keys: Mapping[str, Key]) -> Seen:
+    redaction = look.invariant.redaction
+    if redaction is not None:
+        # Here, so that nothing that comes after a look ever holds a key in clear.
+        seen = replace(seen, tracked=tuple(redaction.violation(violation) for violation in seen.tracked))
     if seen.checked == 0 and not seen.violations and _empty_fails(look):
         seen = replace(seen, violations=seen.violations + 1, tracked=(*seen.tracked, _EMPTY))
-    return replace(seen, fates=fates(look, seen, open_keys)) if open_keys else seen
+    # What is known of a redacted row can't be looked for: that it isn't found any more is all that can be told of it.
+    return replace(seen, fates=fates(look, seen, open_keys)) if open_keys and redaction is None else seen
 
 
 def _see_proof(look: Look) -> Seen:

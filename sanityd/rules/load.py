@@ -15,11 +15,13 @@ from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import Settings
 from sanityd.checks.base import Check, FunctionCheck, PairCheck
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
+from sanityd.checks.redaction import Redaction
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
 from sanityd.rulefile import Document, texts
 from sanityd.rules import foreach, mistakes
 from sanityd.rules.connections import Connections
+from sanityd.rules.redacting import Redacting
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
@@ -52,6 +54,7 @@ class _Reader:
         self.environment = environment
         folder = path if path.is_dir() else path.parent
         self.connections = Connections(document, folder.resolve(), environment, need_secrets)
+        self.redacting = Redacting(document, environment, need_secrets)
         allowed = self._spec(AllowSpec, ("allow",), self._section("allow"), "`allow`")
         self.runs_python = allowed is not None and allowed.python
         if self.runs_python:
@@ -92,7 +95,7 @@ class _Reader:
             state=state,
             named=named,
             alerts=alerts,
-            warnings=tuple(self.connections.warnings),
+            warnings=(*self.connections.warnings, *self.redacting.warnings),
         )
 
     def _name(self, state: str | None) -> str | None:
@@ -110,7 +113,7 @@ class _Reader:
         """What is wrong as YAML and as rules. A line that is wrong as YAML is told once."""
         structural = self.document.problems
         told = {(problem.path, problem.line) for problem in structural}
-        others = [*self.found, *self.connections.problems]
+        others = [*self.found, *self.connections.problems, *self.redacting.problems]
         return [*structural, *(problem for problem in others if (problem.path, problem.line) not in told)]
 
     def _section(self, name: str) -> dict[str, Any]:
@@ -155,6 +158,7 @@ class _Reader:
             self.found += gate_problems(self.document, place, check, where, self._dialects(source, check))
         if spec is None or check is None or subject is None or kind is None:
             return None
+        redaction = self.redacting.of_rule(name, spec, check, defaults)
         notify = spec.notify if spec.notify is not None else defaults.notify
         owner = spec.owner if spec.owner is not None else defaults.owner or ""
         tags = spec.tags if spec.tags is not None else defaults.tags or []
@@ -173,6 +177,7 @@ class _Reader:
                 cap=alerts.limits.tracked_rows,
                 confirm=spec.confirm or Confirm(),
                 scan=spec.scan or Scan(),
+                redaction=redaction,
             ),
             schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
             notify=tuple(dict.fromkeys(hear)),
@@ -185,7 +190,7 @@ class _Reader:
             fix=spec.fix,
             enabled=spec.enabled,
             location=self.document.location(place),
-            meaning=_meaning(kind, check, subject),
+            meaning=_meaning(kind, check, subject, redaction),
         )
 
     def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
@@ -363,10 +368,12 @@ class _Reader:
                 self.found.append(self.document.problem(where, f"there is no channel `{name}`", advice))
 
 
-def _meaning(kind: str, check: Check, subject: Subject) -> str:
+def _meaning(kind: str, check: Check, subject: Subject, redaction: Redaction | None) -> str:
     """A hash of what the rule asks for. Words for people (why, fix), times and recipients are not in it."""
     parts: list[Any] = [kind, repr(check), str(subject.table), subject.source, subject.where, subject.key]
     parts += [repr(subject.within), repr(subject.window), subject.nulls_fail, subject.empty_fails]
+    # Rows are known by other keys then, also when the secret is another.
+    parts += [redaction.mark] if redaction else []
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 

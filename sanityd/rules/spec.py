@@ -167,6 +167,7 @@ class Defaults(Spec):
     tags: Names | None = None
     nulls: Literal["pass", "fail"] | None = None
     when_empty: Literal["pass", "fail"] | None = None
+    redact: Literal["hash", "no"] | None = None
 
 
 class RuleSpec(Defaults):

@@ -128,8 +128,11 @@ class Snapshot(ABC):
         """The tables and views of the default schema, by name."""
 
     @abstractmethod
-    def sql(self, statement: Executable) -> str:
-        """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run."""
+    def sql(self, statement: Executable, *, values: bool = True) -> str:
+        """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run.
+
+        Without `values` there are question marks in their places: some may be what was read before.
+        """
 
     @abstractmethod
     def state(self) -> str | None:

@@ -127,9 +127,12 @@ class EngineSource(Source):
             yield EngineSnapshot(self, connection, now)
 
     def can_write(self) -> bool:
-        """Whether the login could write if it weren't for our guards."""
+        """Whether the login could write if it weren't for our guards. Raises SourceError where that can't be asked."""
         with self._turns, self._session() as (connection, _):
-            return self.writable(connection)
+            try:
+                return self.writable(connection)
+            except SQLAlchemyError as error:
+                raise self._no_answer(error) from None
 
     def close(self) -> None:
         """Give back all connections."""
@@ -306,9 +309,9 @@ class EngineSnapshot(Snapshot):
         """A user's SQL condition, gated."""
         return verbatim.condition(self._gated(gate_predicate, sql))
 
-    def sql(self, statement: Executable) -> str:
-        """The statement as people read it, with the user's SQL and its values in place. It is never run."""
-        return verbatim.readable(statement, self._connection.dialect)
+    def sql(self, statement: Executable, *, values: bool = True) -> str:
+        """The statement as people read it, with the user's SQL and its values, or `?`, in place. It is never run."""
+        return verbatim.readable(statement, self._connection.dialect, values=values)
 
     @property
     def _connection(self) -> Connection:

@@ -64,13 +64,15 @@ def token(sql: str) -> str:
     return f"sanityd_sql_{sql.encode().hex()}_end"
 
 
-def readable(statement: Executable, dialect: Dialect) -> str:
-    """The statement as people read it, with the user's SQL and its values in place. It is never run."""
+def readable(statement: Executable, dialect: Dialect, *, values: bool = True) -> str:
+    """The statement as people read it, with the user's SQL and its values, or `?`, in place. It is never run."""
     compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
-    values = compiled.params
+    params = compiled.params
 
     def value(name: re.Match[str]) -> str:
-        return _shown(values[name[1]]) if name[1] in values else name[0]
+        if name[1] not in params:
+            return name[0]
+        return _shown(params[name[1]]) if values else "?"
 
     return restore(re.sub(r"(?<!:):(\w+)", value, str(compiled)))
 

@@ -69,6 +69,13 @@ def end(connection: Connection, numbers: Iterable[int], how: str, at: datetime) 
     return _end(connection, dispositions.c.id.in_(list(numbers)), how, at)
 
 
+def forget_rows(connection: Connection, rule: str, at: datetime) -> None:
+    """What was decided about single rows of a rule holds no longer, and doesn't tell which rows these were."""
+    about_rows = (dispositions.c.rule == rule) & dispositions.c.fingerprint.is_not(None)
+    _end(connection, about_rows, "resolved", at)
+    connection.execute(update(dispositions).where(about_rows).values(fingerprint=""))
+
+
 def _end(connection: Connection, which: Any, how: str, at: datetime) -> int:
     holds = which & dispositions.c.ended_at.is_(None)
     return connection.execute(update(dispositions).where(holds).values(ended_at=at, ended=how)).rowcount

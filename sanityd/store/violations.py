@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
 
 from sanityd.model import Change, Fate, Key, Tracked, Transition, Value, decode_values, encode_values
 from sanityd.store.tables import insert_into, violations
@@ -45,6 +45,14 @@ def new_since(connection: Connection, rule: str, since: datetime) -> int:
     """How many of a rule's open violations were first seen after that."""
     late = and_(violations.c.rule == rule, violations.c.open, violations.c.first_seen > since)
     return int(connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one())
+
+
+def forget(connection: Connection, rule: str) -> None:
+    """All that is known of a rule's rows goes: their keys may not be kept as they are."""
+    if connection.dialect.name == "sqlite":
+        # Else what was deleted stays in the file until something is written over it.
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    connection.execute(delete(violations).where(violations.c.rule == rule))
 
 
 def _rank(value: Value) -> tuple[int, Any]:

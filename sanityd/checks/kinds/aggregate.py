@@ -72,6 +72,11 @@ class Aggregate(QueryCheck):
         """The group."""
         return tuple(self.by) or (_WHOLE,)
 
+    @property
+    def quotes_rows(self) -> bool:
+        """The group is one."""
+        return bool(self.by)
+
     def violations(self, scope: Scope) -> AnySelect:
         """The groups whose value is wrong."""
         groups = self._groups(scope)

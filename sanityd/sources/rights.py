@@ -1,0 +1,34 @@
+"""Which sources could be written to with the login they were given. sanityd never writes; a login that can't is safer.
+
+Asking takes a connection of its own per source: for people who start something that runs for long, not for each pass.
+"""
+
+from collections.abc import Mapping
+
+from sanityd.errors import SanitydError
+from sanityd.sources.base import SourceSettings
+from sanityd.sources.open import open_source
+
+#: What to do about it.
+ADVICE = "sanityd never writes, but give it a login that can't: one with SELECT only"
+
+
+def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
+    """The names of the sources whose login can write. One that doesn't answer is left out: nothing is known of it."""
+    return [name for name, one in settings.items() if _is_writable(one)]
+
+
+def warning(name: str) -> str:
+    """What is wrong with the login of a source, in words."""
+    return f"the login of source `{name}` can write"
+
+
+def _is_writable(settings: SourceSettings) -> bool:
+    try:
+        source = open_source(settings)
+        try:
+            return source.can_write()
+        finally:
+            source.close()
+    except SanitydError:
+        return False

@@ -1,5 +1,6 @@
 """The only reader of the wall clock. Everything else is handed the time as an aware UTC datetime."""
 
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +15,6 @@ def stopwatch() -> float:
     return time.monotonic()
 
 
-def pause(seconds: float) -> None:
-    """Wait."""
-    time.sleep(seconds)
+def pause(seconds: float, until: threading.Event | None = None) -> None:
+    """Wait, but no longer than until something happens."""
+    (until or threading.Event()).wait(seconds)

@@ -23,7 +23,7 @@ from sanityd.rules.watch import Watch
 from sanityd.scheduler import Batch, Timetable, Work
 from sanityd.sources import rights
 from sanityd.sources.views import Brake
-from sanityd.store import leases, runs, slots
+from sanityd.store import care, leases, runs, slots
 from sanityd.store.open import Store
 from sanityd.store.slots import Claim, Slot
 
@@ -172,6 +172,8 @@ class Daemon(Work):
             for complaint in complaints:
                 log.warning("no heartbeat: %s", complaint)
             heartbeat.beat(complaints)
+            if (tidied := care.tidy(self.store, at)) is not None:
+                log.info("tidied: %d runs, %d violations, %d messages", tidied.runs, tidied.violations, tidied.messages)
 
     def changed(self) -> bool:
         """Whether the rules file was saved since it was read."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,8 @@ def command(
             pipeline.tell(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
         waiting = _undelivered(store, at) if store is not None else 0
+        if store is not None:
+            _tidy(store, at)
     finally:
         if store is not None:
             store.close()
@@ -146,6 +149,15 @@ def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: 
                 results += pipeline.run_batch(rules, batch, store, at, seen=lambda _: bar.advance(task))
     order = {rule.id: place for place, rule in enumerate(chosen)}
     return sorted(results, key=lambda result: order[result.rule.id])
+
+
+def _tidy(store: "Store", at: datetime) -> None:
+    """What can't be tidied today can be tomorrow; what the pass found is not less true for it."""
+    from sanityd.errors import StoreError
+    from sanityd.store import care
+
+    with suppress(StoreError):
+        care.tidy(store, at)
 
 
 def _undelivered(store: "Store", at: datetime) -> int:

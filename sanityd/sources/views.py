@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Self
 
+from sanityd import clock
 from sanityd.errors import CheckError, SourceError
 from sanityd.sources.base import Snapshot, SourceSettings
 from sanityd.sources.open import open_source
@@ -31,7 +32,7 @@ class Brake:
 
     def wait(self, seconds: float) -> None:
         """Wait, but not any longer once it is pulled."""
-        self._pulled.wait(seconds)
+        clock.pause(seconds, self._pulled)
 
     def add(self, snapshot: Snapshot) -> None:
         """Let it stop this snapshot, too. Raises the reason when it was pulled already."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, true
 
 from sanityd.model import Outcome, PastRun, Run, Severity
-from sanityd.store.tables import runs
+from sanityd.store.tables import days, runs
 
 #: By how much a run may be of the future: another pass began later and ended earlier.
 OVERLAP = timedelta(hours=1)
@@ -71,7 +71,8 @@ def looked_at(connection: Connection, rules: Sequence[str], since: datetime, at:
 
 def first_at(connection: Connection) -> datetime | None:
     """When anything was looked at for the first time, as far as is remembered."""
-    return connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
+    rolled_up = connection.execute(select(func.min(days.c.day, type_=days.c.day.type))).scalar()
+    return rolled_up or connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
 
 
 def last(connection: Connection, rule: str) -> Run | None:

@@ -84,6 +84,24 @@ runs = Table(
     Index("runs_by_rule", "rule", "at"),
 )
 
+#: What is left of runs that are older than they are kept (`care.KEPT`).
+days = Table(
+    "days",
+    metadata,
+    Column("rule", String, primary_key=True),
+    #: Midnight in UTC, at its beginning.
+    Column("day", Instant, primary_key=True),
+    Column("runs", Integer, nullable=False),
+    #: Runs that said something about the data, and those of them that found a violation that counts.
+    Column("answered", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    #: The most violations of one run, and the worst severity.
+    Column("most", BigInteger, nullable=False),
+    Column("severity", Integer),
+    #: Of all runs together.
+    Column("seconds", Float, nullable=False),
+)
+
 #: One row per fingerprint. A violation that merely goes on is not written again: when it was last seen follows from the
 #: rule's runs.
 violations = Table(

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sanityd.model import Cause, Fate, Incident, Reason, Tracked
-from sanityd.store import audit, hearing, incidents, runs, violations
+from sanityd.store import audit, care, hearing, incidents, runs, violations
 
 _BEGINNINGS = {
     Cause.VIOLATED: "violated{rows}, {0.declared.label}",
@@ -82,6 +82,11 @@ def _of(memory: Connection, rule: str, since: datetime) -> Iterator[Event]:
     for incident in incidents.of_rule(memory, rule, since):
         seen = runs.violations_at(memory, rule, incident.opened_at)
         yield from _incident(incident, "" if seen is None else f": {seen:,} {'row' if seen == 1 else 'rows'}")
+    for day in care.days_of(memory, rule, since):
+        if day.failed or day.answered < day.runs:
+            unanswered = f", {day.runs - day.answered} without an answer" if day.answered < day.runs else ""
+            said = f"looked at {day.runs} times: violated in {day.failed}, at most {day.most:,} rows{unanswered}"
+            yield Event(day.day, rule, said)
     for message in hearing.of_rule(memory, rule, since):
         when = message["ended_at"] or message["created_at"]
         state = _STATES[message["state"]]

@@ -49,7 +49,7 @@ class Two:
 @pytest.fixture
 def two(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
     """The databases named by the test, and no time to lose."""
-    monkeypatch.setattr(clock, "pause", lambda _seconds: None)
+    monkeypatch.setattr(clock, "pause", lambda *_: None)
     app, mail = request.param
     urls = {"app": request.getfixturevalue(app), "mail": request.getfixturevalue(mail)}
     made = Two(tmp_path, urls)
@@ -189,7 +189,7 @@ def test_two_tables_of_two_databases_agree_row_for_row_or_it_is_said_where_they_
 
 @pytest.mark.parametrize("two", [("sqlite", "postgres"), ("mariadb", "sqlite")], indirect=True, ids="-".join)
 def test_a_row_that_arrives_between_the_looks_is_no_difference(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    def arrive(_seconds: float) -> None:
+    def arrive(*_: object) -> None:
         people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
 
     monkeypatch.setattr(clock, "pause", arrive)
@@ -219,7 +219,7 @@ def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
 ) -> None:
     """The mail was on its way between the two databases."""
 
-    def arrive(_seconds: float) -> None:
+    def arrive(*_: object) -> None:
         people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
 
     monkeypatch.setattr(clock, "pause", arrive)
@@ -229,7 +229,7 @@ def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
 
 @pytest.mark.parametrize("two", [("sqlite", "postgres")], indirect=True, ids="-".join)
 def test_nothing_suspicious_is_not_waited_for(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "pause", lambda seconds: pytest.fail(f"waited for {seconds} s"))
+    monkeypatch.setattr(clock, "pause", lambda seconds, _: pytest.fail(f"waited for {seconds} s"))
     people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1), (8, 5, NULL, 1)")
     assert ids(people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})) == []
     rule = {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "id"}, "count": "none"}, "confirm": "no"}

@@ -1,4 +1,4 @@
-"""Many runs in virtual time, through all that a daemon does: look, record, tell, send, tidy. A line of JSON now and then.
+"""Many runs in virtual time, through all that a daemon does: look, record, tell, send, tidy. Prints lines of JSON.
 
 Run in a process of its own, so that its memory is its own: `python -m tests.bench.soaking FOLDER --runs 20000`.
 """

@@ -28,7 +28,7 @@ _FAULTS = {
     "not a database": ("is not a SQLite database", "Move the file away, or name another in `state:`."),
     "malformed": ("is damaged", "Restore it from a backup, or move it away to begin anew."),
     "unable to open": ("can't be opened", "Check that its folder exists and may be written."),
-    "disk i/o": ("can't be read or written (disk I/O error)", "Check the disk."),
+    "disk i/o": ("can't be read or written (disk I/O error)", "See whether the disk is full, or failing."),
 }
 
 

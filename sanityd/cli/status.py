@@ -82,7 +82,7 @@ def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datet
             since = f"does not answer since {screen.since(incident.opened_at, at)}"
             console.print(screen.signed(screen.UNKNOWN, f"{incident.rule}: {since}: {visible(incident.error, 400)}"))
     for rule in rules.enabled():
-        last = runs.last(memory, rule.id)
+        last = runs.last(memory, rule.id, at)
         if last is None:
             console.print(screen.signed(screen.UNKNOWN, f"{rule.id}: never looked at"))
         elif last.error is not None:
@@ -146,7 +146,7 @@ def _holding(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime
     from sanityd.cli import screen
     from sanityd.store import runs
 
-    last = [run for rule in rules.enabled() if (run := runs.last(memory, rule.id)) is not None]
+    last = [run for rule in rules.enabled() if (run := runs.last(memory, rule.id, at)) is not None]
     holding = [run for run in last if run.verdict == "passed"]
     if holding:
         newest = max(run.at for run in holding)

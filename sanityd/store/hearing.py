@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, select
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, 
 from sanityd.model import Reason, Severity, Told
 from sanityd.store.incidents import Ear
 from sanityd.store.outbox import WAITING
+from sanityd.store.runs import OVERLAP, right_since
 from sanityd.store.tables import incidents, news, outbox
 
 #: How long after a message was given up the same news may be tried again: at first, and at last.
@@ -42,32 +44,53 @@ def heard(connection: Connection, names: Sequence[str], at: datetime) -> dict[Ea
     by_ear: dict[Ear, list[RowMapping]] = {}
     for row in connection.execute(found.order_by(outbox.c.seq)).mappings():
         by_ear.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
-    return {ear: _heard(rows, at) for ear, rows in by_ear.items()}
+    present = _Present(connection, at)
+    return {ear: _heard(rows, present) for ear, rows in by_ear.items()}
 
 
-def _heard(rows: Sequence[RowMapping], at: datetime) -> Heard:
+@dataclass
+class _Present:
+    """The present, and when what was written in the future counts as having happened: when the clock was right again.
+
+    Else nobody would be reminded, and nothing tried again, until a wrong time comes true.
+    """
+
+    connection: Connection
+    at: datetime
+
+    @cached_property
+    def right_since(self) -> datetime:
+        """Asked only when there is something of the future."""
+        return right_since(self.connection, self.at)
+
+    def passed(self, when: datetime) -> datetime:
+        """When it happened, as far as that can be known."""
+        return when if when <= self.at + OVERLAP else self.right_since
+
+
+def _heard(rows: Sequence[RowMapping], present: _Present) -> Heard:
     told: Told | None = None
     waiting: RowMapping | None = None
     dead: list[datetime] = []
     lost = 0
     for row in rows:
         if row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None:
-            told = _told(row, told)
+            told = _told(row, told, present)
         if row["state"] in WAITING:
             waiting = row
         elif row["state"] == "superseded":
             lost += 1
         elif row["state"] == "dead":
-            dead.append(row["ended_at"])
+            dead.append(present.passed(row["ended_at"]))
     if dead:
         pause = min(FIRST_REVIVAL * 2 ** min(len(dead) - 1, 10), LAST_REVIVAL)
-        lost += len(dead) - (at - dead[-1] < pause)
+        lost += len(dead) - (present.at - dead[-1] < pause)
     if waiting is None:
         return Heard(told, lost=lost)
-    return Heard(told, _told(waiting, None), waiting["seq"] if waiting["state"] == "pending" else None, lost)
+    return Heard(told, _told(waiting, None, present), waiting["seq"] if waiting["state"] == "pending" else None, lost)
 
 
-def _told(row: RowMapping, before: Told | None) -> Told:
+def _told(row: RowMapping, before: Told | None, present: _Present) -> Told:
     reason = Reason(row["said"])
     reminders = 0
     if reason is Reason.REMINDER:
@@ -77,16 +100,18 @@ def _told(row: RowMapping, before: Told | None) -> Told:
         violations=row["violations"],
         severity=Severity(row["how"]),
         sequence=before.sequence + 1 if before else 1,
-        at=row["ended_at"] or row["uncertain_at"] or row["created_at"],
+        at=present.passed(row["ended_at"] or row["uncertain_at"] or row["created_at"]),
         reminders=reminders,
         root=before.root if before else row["message_id"],
     )
 
 
-def mailed_since(connection: Connection, since: datetime) -> dict[tuple[str, str], list[int]]:
-    """The severities of the messages that each (channel, recipient) was sent, or will be, since then; no digests."""
+def mailed_since(connection: Connection, since: datetime, at: datetime) -> dict[tuple[str, str], list[int]]:
+    """The severities of the messages that each (channel, recipient) was sent, or will be, since then, as seen at `at`;
+    no digests."""
     counts = and_(
         outbox.c.created_at > since,
+        outbox.c.created_at <= at + OVERLAP,
         outbox.c.state.in_((*WAITING, "sent", "uncertain")),
         outbox.c.reason != Reason.DIGEST.value,
     )

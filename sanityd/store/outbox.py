@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sanityd.errors import DeliveryError
 from sanityd.model import Alert, Claimed, Message, News, Reason
 from sanityd.store.open import Store
+from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import incidents, insert_into, news, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
@@ -207,9 +208,15 @@ def _earlier() -> tuple[Any, ColumnElement[bool]]:
 def _due(at: datetime) -> ColumnElement[bool]:
     before, earlier = _earlier()
     blocked = exists().where(earlier, before.c.state.in_(WAITING))
-    waiting = and_(outbox.c.state == "pending", outbox.c.not_before <= at)
-    # Whose lease has run out died with it; at which step can't be known, so the message goes out (again).
-    abandoned = and_(outbox.c.state == "leased", outbox.c.leased_until < at)
+    # What is to be tried later than after the longest pause was put off when the clock was wrong.
+    put_off = and_(
+        or_(outbox.c.created_at > at + OVERLAP, outbox.c.attempts > 0), outbox.c.not_before > at + PAUSES[-1] + OVERLAP
+    )
+    waiting = and_(outbox.c.state == "pending", or_(outbox.c.not_before <= at, put_off))
+    # Whose lease has run out died with it, and so does one that was taken then; at which step can't be known, so the
+    # message goes out (again).
+    over = or_(outbox.c.leased_until < at, outbox.c.leased_until > at + LEASE + OVERLAP)
+    abandoned = and_(outbox.c.state == "leased", over)
     return and_(or_(waiting, abandoned), ~blocked)
 
 

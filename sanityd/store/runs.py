@@ -75,16 +75,25 @@ def first_at(connection: Connection) -> datetime | None:
     return rolled_up or connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
 
 
-def last(connection: Connection, rule: str) -> Run | None:
-    """The newest run of a rule, without its rows."""
-    newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
+def right_since(connection: Connection, at: datetime) -> datetime:
+    """Since when the clock is right, after it was ahead: the first run that came after all those of the future."""
+    wrong = select(func.max(runs.c.id)).where(runs.c.at > at + OVERLAP).scalar_subquery()
+    first = select(func.min(runs.c.at, type_=runs.c.at.type)).where(runs.c.id > func.coalesce(wrong, 0))
+    return connection.execute(first).scalar() or at
+
+
+def last(connection: Connection, rule: str, at: datetime) -> Run | None:
+    """The newest run of a rule as seen at `at`, without its rows."""
+    ours = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
+    newest = select(runs).where(ours).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
     found = connection.execute(newest).mappings().first()
     return None if found is None else _run(found)
 
 
-def last_answered(connection: Connection, rule: str) -> Run | None:
-    """The newest run of a rule that says something about the data, without its rows."""
-    answered = select(runs).where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+def last_answered(connection: Connection, rule: str, at: datetime) -> Run | None:
+    """The newest run of a rule, as seen at `at`, that says something about the data, without its rows."""
+    ours = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
+    answered = select(runs).where(ours, runs.c.outcome.in_(_LOOKED))
     newest = answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
     found = connection.execute(newest).mappings().first()
     return None if found is None else _run(found)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
 
 from sanityd.model import Change, Fate, Key, Tracked, Transition, Value, decode_values, encode_values
+from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, violations
 
 #: How long a resolved row is known, so that it can be told when it comes back.
@@ -41,9 +42,10 @@ def all_rows(connection: Connection, rule: str) -> list[Tracked]:
     return [_tracked(row) for row in connection.execute(found).mappings()]
 
 
-def new_since(connection: Connection, rule: str, since: datetime) -> int:
-    """How many of a rule's open violations were first seen after that."""
-    late = and_(violations.c.rule == rule, violations.c.open, violations.c.first_seen > since)
+def new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
+    """How many of a rule's open violations were first seen after that, as seen at `at`."""
+    seen = violations.c.first_seen
+    late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
     return int(connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one())
 
 

@@ -101,7 +101,7 @@ class _Known:
         self.open = incidents.list_open(self.memory)
         self.counted = {incident.id: incident for incident in self.moment.incidents}
         self.over = incidents.resolved_since(self.memory, min(self.since, self.at - _AGAIN))
-        self.last = {rule.id: runs.last(self.memory, rule.id) for rule in self.rules.enabled()}
+        self.last = {rule.id: runs.last(self.memory, rule.id, self.at) for rule in self.rules.enabled()}
         self.sent = hearing.sent_since(self.memory, self.at - _QUALITY)
         self.acted = {one.incident for one in dispositions.since(self.memory, self.at - _QUALITY - _AGAIN)}
         self.undelivered = outbox.summary(self.memory)

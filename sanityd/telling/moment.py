@@ -15,6 +15,7 @@ from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import dispositions, hearing, incidents, runs, silences, standings, violations
 from sanityd.store.hearing import Heard
 from sanityd.store.incidents import Ear
+from sanityd.store.runs import OVERLAP
 
 #: How many runs the bar picture of a mail shows.
 HISTORY = 14
@@ -23,19 +24,20 @@ HISTORY = 14
 class Background:
     """What is known of a rule besides its incident; each thing is asked when it is first needed."""
 
-    def __init__(self, memory: Connection, rule: str) -> None:
+    def __init__(self, memory: Connection, rule: str, at: datetime) -> None:
         self._memory = memory
         self._rule = rule
+        self._at = at
 
     @cached_property
     def answer(self) -> Run | None:
         """The last run that had an answer."""
-        return runs.last_answered(self._memory, self._rule)
+        return runs.last_answered(self._memory, self._rule, self._at)
 
     @cached_property
     def last(self) -> Run | None:
         """The last run."""
-        return runs.last(self._memory, self._rule)
+        return runs.last(self._memory, self._rule, self._at)
 
     @cached_property
     def rows(self) -> tuple[Tracked, ...]:
@@ -85,7 +87,7 @@ class Moment:
     def background(self, incident: Incident) -> Background:
         """What else is known of its rule."""
         if incident.rule not in self._backgrounds:
-            self._backgrounds[incident.rule] = Background(self.memory, incident.rule)
+            self._backgrounds[incident.rule] = Background(self.memory, incident.rule, self.at)
         return self._backgrounds[incident.rule]
 
     def facts(self, incident: Incident) -> RuleFacts:
@@ -107,6 +109,9 @@ class Moment:
         """What a human had decided, if that ended since the recipient was told."""
         found = self._lapsed.get(incident.id)
         if found is None or incident.id in self._in_force or found.ended_at is None:
+            return None
+        if found.ended_at > self.at + OVERLAP:
+            # It ran out when the clock was wrong; until then it would be news in every pass.
             return None
         unheard = heard.told is None or heard.told.at is None or heard.told.at < found.ended_at
         return found if unheard else None
@@ -130,7 +135,7 @@ class Moment:
             told=heard.told,
             waiting=heard.waiting,
             replaceable=heard.pending is not None,
-            new_rows=violations.new_since(self.memory, incident.rule, told_at) if is_ripe and told_at else 0,
+            new_rows=violations.new_since(self.memory, incident.rule, told_at, self.at) if is_ripe and told_at else 0,
             verified=self.background(incident).stale_since is None,
             disposition=self.disposition(incident),
             lapsed=self.lapsed(incident, heard),

@@ -121,7 +121,7 @@ def _tell(memory: Connection, rules: RuleSet, rule: Rule, record: Record, verdic
     if record.declared < Severity.ERROR:
         return 0
     incident = next((one for one in ours if one.open), None)
-    background = Background(memory, rule.id)
+    background = Background(memory, rule.id, at)
     queued = 0
     for channel, recipient in rules.ears(rule.notify):
         news = News(

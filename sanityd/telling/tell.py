@@ -74,7 +74,7 @@ def tell(
     for one in decisions:
         if one.reason.mails:
             by_who.setdefault(one.who, []).append(one)
-    mailed = hearing.mailed_since(memory, at - _HOUR)
+    mailed = hearing.mailed_since(memory, at - _HOUR, at)
     sent: dict[Ear, Decision] = {}
     for who, news in by_who.items():
         for together in _messages(news, moment, mailed.get(who, []), collapse=who in piled):

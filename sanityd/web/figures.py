@@ -75,7 +75,7 @@ class _Figures(Collector):
         seconds = GaugeMetricFamily("sanityd_run_seconds", "How long the last run took.", labels=labels)
         when = GaugeMetricFamily("sanityd_run_timestamp_seconds", "When the last run was.", labels=labels)
         for rule in self._rules.enabled():
-            run, values = runs.last(self._memory, rule.id), [rule.id, rule.source]
+            run, values = runs.last(self._memory, rule.id, self._at), [rule.id, rule.source]
             if run is None:
                 continue
             answered.add_metric(values, int(run.answered))

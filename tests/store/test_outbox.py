@@ -367,9 +367,9 @@ def test_the_mails_of_the_last_hour_are_counted_for_each_recipient(store: Store)
     put(store, "c", to="bo@x.io")
     Outbox(store).dead(claim(store), DOWN, AT)
     with store.read() as memory:
-        counts = hearing.mailed_since(memory, AT - timedelta(hours=1))
+        counts = hearing.mailed_since(memory, AT - timedelta(hours=1), AT)
         assert counts == {("team", "bo@x.io"): [int(Severity.ERROR)]}
-        assert hearing.mailed_since(memory, AT) == {}
+        assert hearing.mailed_since(memory, AT, AT) == {}
 
 
 def test_what_waited_three_days_is_given_up_and_counted(store: Store) -> None:

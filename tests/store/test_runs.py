@@ -29,8 +29,8 @@ def test_the_newest_run_comes_back(store: Store) -> None:
     )  # fmt: skip
     keep(store, 3, Outcome.ERRORED, error="no such table", hint="make it")
     with store.read() as memory:
-        assert runs.last(memory, "r") == newest
-        assert runs.last(memory, "other") is None
+        assert runs.last(memory, "r", AT + timedelta(hours=1)) == newest
+        assert runs.last(memory, "other", AT) is None
 
 
 def test_a_run_is_kept_with_its_revision_and_incident(store: Store) -> None:
@@ -46,7 +46,7 @@ def test_runs_of_the_same_moment_stand_in_the_order_of_their_coming(store: Store
         keep(store, 0, violations=number)
     with store.read() as memory:
         assert [past.violations for past in runs.history(memory, "r", 9)] == [0, 1, 2]
-        newest = runs.last(memory, "r")
+        newest = runs.last(memory, "r", AT + timedelta(hours=1))
     assert newest is not None
     assert newest.violations == 2
 

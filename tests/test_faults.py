@@ -4,8 +4,10 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -196,3 +198,37 @@ def _all(connection: Connection, statements: str) -> None:
     for statement in statements.split("; "):
         connection.execute(text(statement))
     connection.commit()
+
+
+def test_a_source_that_deadlocks_with_a_migration_resolves_nothing(
+    shop: tuple[Project, Connection], postgres: str
+) -> None:
+    """Reading takes locks, too: one table is read already; who alters the other one wants the first one next."""
+    project, connection = shop
+    url = connection.engine.url.render_as_string(hide_password=False)
+    both = "".join(f"  {table}: {{table: app.{table}, between: {{age: [18, 150]}}}}\n" for table in ("people", "mails"))
+    project.rules(HEAD.replace("sqlite:///app.db", "${APP_URL}") + both)
+    _all(connection, "CREATE TABLE mails AS SELECT * FROM people; ALTER TABLE mails ADD PRIMARY KEY (id)")
+    with working() as box, ThreadPoolExecutor(1) as beside:
+        named = {"SMTP_URL": f"smtp://127.0.0.1:{box.port}", "APP_URL": url}
+        assert project.run("check", **named).code == 1
+        connection.execute(text("LOCK TABLE mails"))
+        looking = beside.submit(project.run, "check", "--format", "json", **named)
+        _until_it_waits(connection)
+        connection.execute(text("LOCK TABLE people"))
+        connection.commit()
+        done = looking.result(60)
+        assert done.code == 3
+        assert "deadlock" in done.out
+        assert project.state("SELECT count(*) FROM violations WHERE open") == [(2,)]
+        assert project.run("check", **named).code == 1
+        assert [mail["X-Sanityd-Event"] for _, mail in box.mails] == ["opened", "errored", "resolved"]
+
+
+def _until_it_waits(connection: Connection) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")
+    for _ in range(2_000):
+        if connection.execute(waiting).scalar_one():
+            return
+        time.sleep(0.01)
+    pytest.fail("nobody waits")

@@ -4,7 +4,9 @@ import hashlib
 import hmac
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -296,3 +298,20 @@ def test_what_is_shown_was_declared_to_leave() -> None:
     assert (found.shown, found.detail, found.rows) == ({"name": "Ana"}, "is wrong", 3)
     assert "7" not in repr(found.key) or len(str(found.key["id"])) == 17
     assert "secret" not in repr(Redaction(b"secret"))
+
+
+def test_no_number_leaves_by_the_statements_that_look_it_up_elsewhere(project: Project) -> None:
+    """Two databases: the keys read in one are asked for in the other, where numbers would stand in the text of the SQL."""
+    project.sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY, age INTEGER)")
+    project.sql("INSERT INTO accounts VALUES (48151623, 5)")
+    with closing(sqlite3.connect(project.folder / "there.db")) as there, there:
+        there.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    sources = 'sources: {app: "sqlite:///app.db", there: "sqlite:///there.db"}\nrules:\n'
+    kept = "  noted: {table: app.accounts, has: {in: there.notes, on: {id: id}}"
+    project.rules(f"{sources}{kept}, redact: hash}}\n")
+    said = project.run("try", "noted", SANITYD_REDACT_KEY=SECRET)
+    assert "there.notes" in said.out or "notes" in said.out
+    assert said.code == 1
+    assert "48151623" not in said.out + said.err
+    project.rules(f"{sources}{kept}}}\n")
+    assert project.run("try", "noted").out.count("48151623") > 1

@@ -301,7 +301,7 @@ def test_what_is_shown_was_declared_to_leave() -> None:
 
 
 def test_no_number_leaves_by_the_statements_that_look_it_up_elsewhere(project: Project) -> None:
-    """Two databases: the keys read in one are asked for in the other, where numbers would stand in the text of the SQL."""
+    """The keys read in one database are asked for in the other, where numbers would stand in the text of the SQL."""
     project.sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY, age INTEGER)")
     project.sql("INSERT INTO accounts VALUES (48151623, 5)")
     with closing(sqlite3.connect(project.folder / "there.db")) as there, there:

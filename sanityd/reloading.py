@@ -19,7 +19,7 @@ from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import audit, incidents, outbox
 from sanityd.store.open import Store
 
-ADDED, CHANGED, REMOVED = _ACTIONS = ("rule added", "rule changed", "rule removed")
+_ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
 
 
 def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
@@ -29,7 +29,7 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     """
     prints = {rule.id: _print(rule) for rule in rules.rules.values()}
     with store.read() as memory:
-        is_known = not _changes(audit.of_file(memory, rules.name, _ACTIONS), prints)
+        is_known = not _changes(audit.of_file(memory, rules.name), prints)
         is_right = incidents.open_for(memory, _about(rules), Cause.RULES_WRONG) is None
     if is_known and is_right:
         return {}
@@ -38,7 +38,7 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     words = f"revision {rules.revision}" + (f", commit {who.commit}" if who.commit else "")
     with store.write() as memory:
         # Another process may have been first.
-        changed = _changes(audit.of_file(memory, rules.name, _ACTIONS), prints)
+        changed = _changes(audit.of_file(memory, rules.name), prints)
         for rule, (action, mark) in changed.items():
             detail = {"file": rules.name, "print": mark, "revision": rules.revision, "commit": who.commit}
             audit.append(memory, at, who.author, action, words, rule=rule, detail=detail)
@@ -70,11 +70,11 @@ def _about(rules: RuleSet) -> str:
 
 def _changes(known: Mapping[str, tuple[str, str]], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """For each rule that isn't what it was: what happened, and how it can be recognised from now on."""
-    before = {rule: mark for rule, (action, mark) in known.items() if action != REMOVED}
+    before = {rule: mark for rule, (action, mark) in known.items() if action != _REMOVED}
     found = {
-        rule: (CHANGED if rule in before else ADDED, mark) for rule, mark in now.items() if before.get(rule) != mark
+        rule: (_CHANGED if rule in before else _ADDED, mark) for rule, mark in now.items() if before.get(rule) != mark
     }
-    return found | dict.fromkeys(before.keys() - now.keys(), (REMOVED, ""))
+    return found | dict.fromkeys(before.keys() - now.keys(), (_REMOVED, ""))
 
 
 def _print(rule: Rule) -> str:

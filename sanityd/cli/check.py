@@ -48,7 +48,7 @@ def command(
     checked, recorded or mailed.
     """
     # Heavy rooms are imported here, so that `--help` needs none of them.
-    from sanityd import clock, pipeline, telemetry
+    from sanityd import clock, pipeline, reloading, telemetry
     from sanityd.cli import reports
     from sanityd.rules.load import load
 
@@ -61,6 +61,8 @@ def command(
     at, begun = clock.now(), clock.stopwatch()
     store = None if dry_run else open_store(rules)
     try:
+        if store is not None:
+            reloading.adopt(rules, store, at)
         chosen = _chosen(rules, names, tag, source)
         if due and store is not None:
             chosen = _due(chosen, store, at)

@@ -1,12 +1,15 @@
 """The audit: every decision with its reason, appended and never changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from sanityd.store.tables import audit
+
+#: What may happen to a rule of a file.
+RULE_CHANGES = ("rule added", "rule changed", "rule removed")
 
 
 def append(  # noqa: PLR0913 (each is a column)
@@ -25,9 +28,9 @@ def append(  # noqa: PLR0913 (each is a column)
     connection.execute(insert(audit).values(**values, detail=dict(detail or {})))
 
 
-def of_file(connection: Connection, file: str, actions: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """What was done last to each rule of a file, of these actions, and how the rule is to be recognised since."""
-    newest = select(func.max(audit.c.id)).where(audit.c.action.in_(actions)).group_by(audit.c.rule)
+def of_file(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
+    """What happened last to each rule of a file, and how the rule is to be recognised since."""
+    newest = select(func.max(audit.c.id)).where(audit.c.action.in_(RULE_CHANGES)).group_by(audit.c.rule)
     found = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
     return {row["rule"]: (row["action"], row["detail"]["print"]) for row in found if row["detail"]["file"] == file}
 

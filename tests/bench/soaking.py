@@ -18,22 +18,30 @@ from sanityd.store import care
 from sanityd.store.open import Store
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+#: How many rules are about people.
+PEOPLE = 20
 #: How often it says how things stand.
 LINES = 20
 
 
 def project(folder: Path, rules: int) -> Path:
-    """An application with some people, and so many rules about them; one of them breaks now and then."""
+    """An application with some people and some things, and so many rules; those about people break now and then."""
     with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
         connection.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, age INTEGER)")
-        connection.executemany("INSERT INTO people VALUES (?, 30)", [(number,) for number in range(50)])
+        connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, age INTEGER)")
+        for table in ("people", "things"):
+            connection.executemany(f"INSERT INTO {table} VALUES (?, 30)", [(number,) for number in range(50)])
     said = {
         "sources": {"app": "sqlite:///app.db"},
         "channels": {"team": {"log": "info"}},
         "alerts": {"noise": {"auto": "off", "critical": "off"}},
         "defaults": {"notify": "team"},
         "rules": {
-            f"rule-{number}": {"table": "app.people", "between": {"age": [18, 100 + number]}} for number in range(rules)
+            f"rule-{number}": {
+                "table": "app.people" if number < PEOPLE else "app.things",
+                "between": {"age": [18, 100 + number]},
+            }
+            for number in range(rules)
         },
     }
     file = folder / "rules.yaml"

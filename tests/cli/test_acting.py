@@ -143,7 +143,7 @@ def test_history_tells_one_story_as_text_and_as_json(broken: Project) -> None:
     text = act(broken, "history")
     story = json.loads(act(broken, "history", RULE, "--format", "json"))
     told = [one["what"].split(":")[0].split(" until")[0] for one in story]
-    assert told[:3] == ["violated", "mail `opened` delivered", "acknowledged"]
+    assert told[:4] == ["rule added", "violated", "mail `opened` delivered", "acknowledged"]
     assert "holds again: 3 repaired" in [one["what"] for one in story]
     assert all(words in text for words in ("violated: 3 rows, error", "holds again: 3 repaired", "team@example.com"))
 

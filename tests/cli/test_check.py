@@ -205,3 +205,16 @@ def test_suspects_are_told_and_do_not_count_yet(project: Project, lose_mails: Ca
     assert first.code == 0
     assert "3 suspects, to be confirmed by a later run" in first.out
     assert project.run("check").code != 0
+
+
+def test_who_changed_a_rule_is_known_without_a_daemon(project: Project) -> None:
+    """The record of changes is of the file, whichever command reads it; a dry run and a second pass add nothing."""
+    project.run("check", "--dry-run")
+    assert not (project.folder / ".sanityd").exists()
+    for _ in range(2):
+        project.run("check")
+    project.rules(RULES.replace("ignore: [case, spaces]", "ignore: [case]"))
+    project.run("check")
+    told = project.state("select rule, action from audit where action like 'rule %' order by id")
+    assert told[2:] == [("no-duplicate-emails", "rule changed")]
+    assert {action for _, action in told[:2]} == {"rule added"}

@@ -36,6 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[tally.FOLDER] = str(config.stash[_RUN].folder)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no worker is left with it when all others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many processes were killed, and what came of it."""
     if line := tally.told():

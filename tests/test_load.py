@@ -141,6 +141,7 @@ def plant(engine: Engine, *statements: str) -> None:
             run(connection, statement)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database", ["sqlite", "postgres", "mariadb"])
 def test_no_false_alarm_under_load_and_what_is_planted_is_found(
     database: str, request: pytest.FixtureRequest, tmp_path: Path

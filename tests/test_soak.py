@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SOAK = (sys.executable, "-m", "tests.bench.soaking")
 
 
@@ -16,6 +18,7 @@ def soak(folder: Path, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.long
 def test_neither_the_store_nor_the_memory_grows_when_what_is_kept_is_full(tmp_path: Path) -> None:
     """Incidents, the audit and a row per rule and day are kept for ever: a small part of what runs would take."""
     told = soak(tmp_path, "--runs", "6000", "--rules", "10", "--hours", "8")

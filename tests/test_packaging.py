@@ -1,6 +1,7 @@
 """What is shipped is whole, what it is tested with is pinned, and it starts at once."""
 
 import email
+import os
 import re
 import shutil
 import sqlite3
@@ -59,6 +60,19 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
     assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("sanityd", "Apache-2.0", ">=3.11")
     assert {"postgresql", "mysql"} <= set(said.get_all("Provides-Extra", []))
     assert "sanityd = sanityd.__main__:main" in points
+
+
+def test_a_wheel_plays_the_demo_where_there_is_no_repository(built: Path, tmp_path: Path) -> None:
+    """Unpacked as an installer does; the rules, the data and the templates are those of the wheel."""
+    [wheel] = built.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")  # noqa: S202 (a wheel of our own)
+    code = "import sanityd; print(sanityd.__file__); from sanityd.__main__ import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PYTHONSAFEPATH": "1"}
+    words = [sys.executable, "-c", code, "demo"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == str(tmp_path / "site/sanityd/__init__.py")
+    assert "every-person-has-a-welcome-mail" in done.stdout
 
 
 def test_the_source_archive_can_be_built_from_and_carries_the_license(built: Path) -> None:

@@ -1,12 +1,15 @@
-"""The manual of the check kinds, from their docstrings and fields: what `sanityd kinds` shows and the reference prints.
+"""The manual of check kinds and channels, from their docstrings and fields: what `kinds` and the reference show.
 
-`python -m sanityd.authoring.manual` prints the page `docs/reference/kinds.md`.
+`python -m sanityd.authoring.manual kinds` prints the page `docs/reference/kinds.md`, `… channels` that of the channels.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from pydantic.fields import FieldInfo
 
 from sanityd import plugins
 
@@ -33,11 +36,13 @@ def text(kind: str) -> str:
 def options(kind: str) -> Iterator[Option]:
     """The kind's options, in order."""
     for name, field in plugins.lookup("checks", kind).model_fields.items():
-        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        yield Option(field.alias or name, default, field.description or "")
+        yield Option(field.alias or name, _default(field), field.description or "")
 
 
-def _default(value: object) -> str:
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
     return "none" if value is None or value == [] else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -50,5 +55,36 @@ def page() -> str:
     return "\n".join(parts)
 
 
+_CHANNELS = """\
+# The channels
+
+<!-- Written by `scripts/docs` from the docstrings. -->
+
+An entry of `channels:` is a way to reach people, under a name that rules and owners use: `notify: [team-mail]`. Each
+recipient gets a message of their own. URLs, tokens and passwords come from the environment (`${NAME}`), and are never
+printed. Digests go to `email` and `file`. What is tried again, and for how long, is told in
+[the outbox](../explanation/alerting.md#the-outbox).
+"""
+
+
+def channels_page() -> str:
+    """The reference page of all channels, in Markdown."""
+    parts = [_CHANNELS]
+    for kind in plugins.names("channels"):
+        channel = plugins.lookup("channels", kind)
+        fields = [(field.alias or name, field) for name, field in channel.model_fields.items() if name != "name"]
+        rows = "\n".join(f"| `{name}` | {_default(field)} |" for name, field in fields)
+        told = _fenced(inspect.getdoc(channel) or "")
+        parts.append(f"## {kind}\n\n{told}\n\n| option | default |\n|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _fenced(text: str) -> str:
+    """An indented example as one of YAML."""
+    return re.sub(
+        r"(?:^ {4}.*\n)+", lambda found: f"```yaml\n{inspect.cleandoc(found[0])}\n```\n", text, flags=re.MULTILINE
+    )
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write({"kinds": page, "channels": channels_page}[sys.argv[1]]())

@@ -16,7 +16,7 @@ SHELVES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "howto": (
         "How to",
         {
-            "Write rules": ["first-rules", "editor", "mistakes", "test-rules", "migrate"],
+            "Write rules": ["first-rules", "editor", "mistakes", "test-rules", "own-kinds", "migrate"],
             "Run them": ["cron", "serve", "containers", "airflow", "dagster", "store"],
             "Use them in a project": ["django", "sqlalchemy", "github-actions"],
             "Live with them": ["acting", "own-templates"],
@@ -33,7 +33,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The navigation, from the files that are there."""
     docs = Path(config.docs_dir)
     config.nav = [
-        {"sanityd": "index.md"},
+        {"Start": "index.md"},
         *(_tab(docs / folder) for folder in SHELVES if any(docs.glob(f"{folder}/*.md"))),
     ]
     return config
@@ -61,8 +61,12 @@ def _there(folder: Path, names: list[str]) -> Iterator[str]:
 
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -> str:
-    """Links to files outside of `docs/` work in a checkout; the site has the repository's, or the words alone."""
+    """The first page stands alone, so there is nothing to list beside it.
+
+    Links to files outside of `docs/` work in a checkout; the site has the repository's, or the words alone."""
     docs = Path(config.docs_dir).resolve()
+    if page.is_homepage:
+        page.meta.setdefault("hide", ["navigation"])
 
     def inside(link: re.Match[str]) -> str:
         words, target, anchor = link[1], link[2], link[3] or ""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sanityd.rules.load import load
 from tests.pages import PAGES, ROOT, blocks, reader
 from tests.project import Project
 
@@ -32,9 +33,13 @@ def test_the_commands_of_a_page_work_beside_an_application(page: Path, project: 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_block_of_code_can_be_read(page: Path) -> None:
+def test_every_block_of_code_can_be_read(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "python", "yaml"):
         try:
             yaml.safe_load(block.text) if block.language == "yaml" else compile(block.text, str(block), "exec")
         except (SyntaxError, yaml.YAMLError) as error:
             pytest.fail(f"{block}: {error}")
+        # On pages that run, it is loaded by what runs.
+        if block.title == "rules.yaml" and page not in RUN:
+            (tmp_path / "rules.yaml").write_text(block.text, encoding="utf-8")
+            assert load(tmp_path / "rules.yaml", {"DATABASE_URL": "sqlite:///app.db"}).rules

@@ -79,11 +79,22 @@ def _attributes(node: ast.ClassDef, lines: list[str]) -> Iterator[tuple[str, str
             while lines[place].strip().startswith("#:"):
                 above.insert(0, lines[place].strip()[2:].strip())
                 place -= 1
-            default = f" = {ast.unparse(child.value)}" if child.value is not None else ""
+            default, told = _value(child.value)
             kind = ast.unparse(child.annotation)
-            if above or not kind.startswith("ClassVar["):
+            if above or told or not kind.startswith("ClassVar["):
                 kind = re.sub(r"^ClassVar\[(.*)\]$", r"\1", kind)
-                yield f"{ast.unparse(child.target)}: {kind}{default}", " ".join(above)
+                yield f"{ast.unparse(child.target)}: {kind}{default}", told or " ".join(above)
+
+
+def _value(value: ast.expr | None) -> tuple[str, str]:
+    """The default as it is written (` = 20`), and what a `Field` says of itself."""
+    if value is None:
+        return "", ""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) in ("Field", "field")):
+        return f" = {ast.unparse(value)}", ""
+    told = [word.value for word in value.keywords if word.arg == "description"]
+    default = f" = {ast.unparse(value.args[0])}" if value.args else ""
+    return default, str(ast.literal_eval(told[0])) if told else ""
 
 
 def _methods(node: ast.ClassDef) -> Iterator[tuple[str, str]]:

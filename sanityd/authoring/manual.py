@@ -6,7 +6,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic.fields import FieldInfo
@@ -33,10 +33,11 @@ def text(kind: str) -> str:
     return inspect.getdoc(plugins.lookup("checks", kind)) or ""
 
 
-def options(kind: str) -> Iterator[Option]:
-    """The kind's options, in order."""
-    for name, field in plugins.lookup("checks", kind).model_fields.items():
-        yield Option(field.alias or name, _default(field), field.description or "")
+def options(kind: str, room: str = "checks") -> Iterator[Option]:
+    """The options of a kind of check (or of `channels`), in order."""
+    for name, field in plugins.lookup(room, kind).model_fields.items():
+        if (room, name) != ("channels", "name"):  # that is the key of its entry
+            yield Option(field.alias or name, _default(field), field.description or "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -49,10 +50,18 @@ def _default(field: FieldInfo) -> str:
 def page() -> str:
     """The reference page of all kinds, in Markdown."""
     parts = ["# The check kinds\n\n<!-- Written by `scripts/docs` from the docstrings. -->\n"]
-    for kind in plugins.names("checks"):
-        rows = "\n".join(f"| `{option.name}` | {option.default} | {option.meaning} |" for option in options(kind))
-        parts.append(f"## {kind}\n\n{text(kind)}\n\n| option | default | meaning |\n|---|---|---|\n{rows}\n")
+    parts += (f"## {kind}\n\n{text(kind)}\n\n{_table(list(options(kind)))}\n" for kind in plugins.names("checks"))
     return "\n".join(parts)
+
+
+def _table(listed: Sequence[Option]) -> str:
+    """Options whose meanings are all told by the text above have no column for them."""
+    has_meanings = any(option.meaning for option in listed)
+    rows = [("option", "default", "meaning")]
+    rows += [(f"`{option.name}`", option.default, option.meaning) for option in listed]
+    width = 3 if has_meanings else 2
+    head, *lines = ("| " + " | ".join(row[:width]) + " |" for row in rows)
+    return "\n".join([head, "|---" * width + "|", *lines])
 
 
 _CHANNELS = """\
@@ -71,11 +80,8 @@ def channels_page() -> str:
     """The reference page of all channels, in Markdown."""
     parts = [_CHANNELS]
     for kind in plugins.names("channels"):
-        channel = plugins.lookup("channels", kind)
-        fields = [(field.alias or name, field) for name, field in channel.model_fields.items() if name != "name"]
-        rows = "\n".join(f"| `{name}` | {_default(field)} |" for name, field in fields)
-        told = _fenced(inspect.getdoc(channel) or "")
-        parts.append(f"## {kind}\n\n{told}\n\n| option | default |\n|---|---|\n{rows}\n")
+        told = _fenced(inspect.getdoc(plugins.lookup("channels", kind)) or "")
+        parts.append(f"## {kind}\n\n{told}\n\n{_table(list(options(kind, 'channels')))}\n")
     return "\n".join(parts)
 
 

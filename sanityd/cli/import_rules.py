@@ -1,0 +1,40 @@
+"""`sanityd import`: rules from another tool's checks."""
+
+from pathlib import Path
+
+import click
+
+#: Each format: what it is called, and the module that reads it.
+FORMATS = {"dbt": "dbt", "soda": "soda", "odcs": "odcs"}
+
+
+@click.command("import")
+@click.argument("form", metavar="[" + "|".join(FORMATS) + "]", type=click.Choice(list(FORMATS)))
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--source", metavar="NAME", help="What to call the database (the file's own word, or `app`).")
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, not to the terminal.")
+def command(form: str, files: tuple[Path, ...], source: str | None, output: Path | None) -> None:
+    """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
+
+    `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
+    line and the reason, on stderr and at the top of the file. A file that is there is never overwritten.
+
+    Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
+    """
+    import importlib
+
+    from sanityd.authoring.importing import writing
+    from sanityd.cli.options import write_new
+
+    reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
+    if output is not None and output.exists():
+        raise click.UsageError(f"`{output}` is there already; nothing was written")
+    written = writing.write(reader.read(files, source))
+    for line in writing.summary(written):
+        click.echo(line, err=True)
+    if not written.imported:
+        raise click.UsageError("nothing can be imported; nothing was written")
+    if output is None:
+        click.echo(written.text, nl=False)
+    else:
+        write_new(output, written.text)

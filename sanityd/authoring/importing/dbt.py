@@ -165,6 +165,7 @@ def _generic(
             raise Unmappable(f"the argument `{left[0]}` has no counterpart")
         chosen = body.text("name") if body is not None and body.get("name") else None
         why = (body.text("description") if body is not None else None) or described
+        drafts = [one.having(_other_words(body)) for one in drafts]
         done = [_finished(draft, config, above, chosen, why, place) for place, draft in enumerate(drafts)]
         return Translation(node.place, what, tuple(done))
     except Unmappable as reason:
@@ -209,6 +210,20 @@ def _arguments(body: Node | None) -> dict[str, Any]:
     return arguments
 
 
+def _other_words(body: Node | None) -> str:
+    """A note on words that YAML 1.1, which dbt reads, takes for a boolean."""
+    pending = [] if body is None else [body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node.value, dict):
+            pending += node.value.values()
+        elif isinstance(node.value, list):
+            pending += node.value
+        elif isinstance(node.value, bool) and node.raw.lower() not in ("true", "false"):
+            return f"`{node.raw}` is {str(node.value).lower()} to dbt, which reads YAML 1.1: quote it if text is meant."
+    return ""
+
+
 def _unknown(name: str) -> str:
     package, dot, _ = name.rpartition(".")
     if package in ("dbt_utils", "dbt_expectations"):
@@ -236,7 +251,8 @@ def _freshness(source: Node, table: Node, known: _Relations, above: list[dict[st
             if limit is None or not limit.text("count"):
                 continue
             age, note = length(limit.text("count"), str(limit.text("period")).lower())
-            says = f"{relation.noun} is younger than {limit.text('count')} {limit.text('period')}s"
+            many = "" if limit.text("count") == "1" else "s"
+            says = f"{relation.noun} is younger than {limit.text('count')} {limit.text('period')}{many}"
             draft = Draft(says, "fresh", {name: age}, {"table": relation.name}, counted=WHOLE)
             condition = found.text("filter")
             done = dbt_config.decorated(draft, {} if condition is None else {"where": condition}, above)

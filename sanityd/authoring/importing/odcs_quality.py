@@ -123,6 +123,8 @@ def _library(item: Mapping[str, Any], about: Subject) -> list[Draft]:
         columns = [about.physical.get(str(name), str(name)) for name in names]
         says = f"{' and '.join(columns)} of {about.noun} is unique"
         return shared.counted([Draft(says, "unique", columns if columns[1:] else columns[0])], levels, percent=percent)
+    if word not in ("nullValues", "missingValues", "invalidValues"):
+        raise Unmappable(f"the metric `{word}` has no counterpart")
     if not about.column:
         raise Unmappable(f"`{word}` needs a column")
     if word == "nullValues":
@@ -132,13 +134,11 @@ def _library(item: Mapping[str, Any], about: Subject) -> list[Draft]:
         values = [one for one in listed if one is not None] if isinstance(listed, list) else None
         config = {"missing values": values} if values else {}
         return shared.counted(shared.missing(about.column, about.noun, config), levels, percent=percent)
-    if word == "invalidValues":
-        # An old form, which the standard's own examples have, too: beside `arguments`, not below it.
-        values, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
-        known = {"valid values": values, "valid regex": pattern}
-        drafts = shared.invalid(about.column, about.noun, {key: one for key, one in known.items() if one is not None})
-        return shared.counted(drafts, levels, percent=percent)
-    raise Unmappable(f"the metric `{word}` has no counterpart")
+    # An old form, which the standard's own examples have, too: beside `arguments`, not below it.
+    values, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
+    known = {"valid values": values, "valid regex": pattern}
+    drafts = shared.invalid(about.column, about.noun, {key: one for key, one in known.items() if one is not None})
+    return shared.counted(drafts, levels, percent=percent)
 
 
 def _sql(item: Mapping[str, Any], about: Subject) -> list[Draft]:

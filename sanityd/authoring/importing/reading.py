@@ -45,10 +45,12 @@ class Node:
         return None if found is None or found.value is None else found.raw if found.raw else str(found.value)
 
     def list(self, *names: str) -> "list[Node]":
-        """What is listed under a name: nothing, one or several."""
+        """What is listed under a name: nothing, one or several. Raises RuleError for a mapping."""
         found = self.get(*names) if names else self
         if found is None or found.value is None:
             return []
+        if isinstance(found.value, dict):
+            raise wrong(found, "this is a mapping, where a list is expected", "begin each line with `- `")
         return found.value if isinstance(found.value, list) else [found]
 
     def mapping(self, name: str) -> "dict[str, Node]":
@@ -68,7 +70,7 @@ def read(path: Path, *, version: str = "1.2") -> Node:
     Raises RuleError, with the place, for what can't be read.
     """
     text = read_text(path)
-    with _told(path):
+    with _told(path, text):
         _measure(text, path)
         root = yaml.compose(text, Loader=_LOADER)
     if root is None:
@@ -110,13 +112,15 @@ def _line(path: Path, number: int) -> str:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, text: str) -> Iterator[None]:
     """What the parser refuses, as a problem at its place."""
     try:
         yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        # What is missing at the end is told at the last line.
+        line = min(mark.line, len(text.splitlines()) - 1) + 1 if mark else 1
+        column = mark.column + 1 if mark and line == mark.line + 1 else 1
         what = error.problem or error.context or "it can't be read"
         raise _wrong(path, line, column, f"this is not YAML: {what}", "check indentation and quotes") from None
     except yaml.YAMLError:

@@ -19,5 +19,6 @@ def read(paths: Sequence[Path], source: str | None) -> Migration:
         is_contract = "dataset" in root.value
         name = source or (soda_contract.source_of(root) if is_contract else "app")
         sources[name] = None
-        found += soda_contract.read(root, name) if is_contract else soda_cl.read(root, name)
+        checks = soda_contract.read(root, name) if is_contract else soda_cl.read(root, name)
+        found += sorted(checks, key=lambda one: one.place.line)
     return Migration("soda", tuple(found), tuple(sources))

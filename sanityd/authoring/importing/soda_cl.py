@@ -68,19 +68,19 @@ def read(root: Node, source: str) -> Iterator[Translation]:
         elif header.startswith("checks for"):
             raise wrong(node, f"`{header[:60]}` names no table", "write `checks for TABLE:`")
         else:
-            reason = (
-                "it looks at tables or columns that are not in the file"
-                if "for each" in header
-                else "it checks nothing"
-            )
-            yield Translation(node.place, header, reason=f"`{header.split(' ')[0]} …` has no counterpart: {reason}")
+            each = "for each" in header
+            reason = "it looks at tables or columns that are not in the file" if each else "it checks nothing"
+            yield Translation(node.place, header, reason=reason)
+        for key, setting in node.value.items() if _CONFIGURATION.fullmatch(header.strip()) else ():
+            if not _SETTING.fullmatch(key.strip()):
+                yield Translation(setting.place, f"{key} in {header}", reason="it is no setting of a column")
 
 
 def _parts(root: Node) -> dict[tuple[str, str], str]:
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for header, node in root.value.items():
-        if match := _PARTITION.fullmatch(header.strip()):
-            found[match["table"], match["part"]] = node.text("where") or ""
+        if (match := _PARTITION.fullmatch(header.strip())) and (where := node.text("where")):
+            found[match["table"], match["part"]] = where
     return found
 
 
@@ -136,7 +136,7 @@ def _check(node: Node) -> tuple[str, dict[str, Any]]:
 
 
 def _drafts(words: str, body: dict[str, Any], table: Table) -> Iterator[Draft]:
-    if any("${" in str(value) for value in (words, table.where, *body.values())):
+    if any("${" in str(value) for value in (words, table.name, table.where, *body.values())):
         raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
     owner, tags, note = soda.attributes({**table.attributes, **(body.get("attributes") or {})})
     for place, draft in enumerate(_mapped(words, body, table)):

@@ -22,6 +22,8 @@ MOST_RULES = 20_000
 #: Longer values of a rule stand on several lines.
 _WIDTH = 100
 _ORDER = ("table", "source")
+#: What YAML takes for the end of a line, too.
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None if scalar(value) == value else "'"
+    if _LINE_ENDS.search(value):
+        style: str | None = '"'
+    else:
+        style = "|" if "\n" in value else None if scalar(value) == value else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -28,7 +28,7 @@ CREATE TABLE bookings (id integer PRIMARY KEY, room integer, starts integer, end
 INSERT INTO bookings VALUES (1, 1, 1, 5), (2, 1, 5, 8), (3, 2, 1, 3), (4, 2, 6, 7);
 CREATE TABLE endless (id integer PRIMARY KEY, room integer, starts integer, ends integer);
 INSERT INTO endless VALUES (1, 1, 1, NULL);
-CREATE TABLE numbers (id integer PRIMARY KEY, good integer, holes integer, twice integer, tens integer, same integer, nothing integer);
+CREATE TABLE numbers (id integer PRIMARY KEY, good integer, holes integer, twice integer, tens integer, same integer, nil integer);
 INSERT INTO numbers VALUES (1, 1, 1, 1, 10, 7, NULL), (2, 2, 2, 2, 20, 7, NULL), (3, 3, 4, 2, 30, 7, NULL), (4, NULL, NULL, 3, NULL, NULL, NULL);
 CREATE TABLE nobody (id integer PRIMARY KEY, seen_at timestamp, age integer);
 CREATE TABLE events (id integer PRIMARY KEY, seen_at timestamp);

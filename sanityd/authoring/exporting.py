@@ -12,28 +12,13 @@ import yaml
 
 from sanityd.authoring.importing import odcs
 from sanityd.authoring.importing.draft import Unmappable, quoted
-from sanityd.authoring.importing.odcs_quality import OURS, Subject, drafts_of
+from sanityd.authoring.importing.odcs_quality import BESIDE, OURS, Subject, drafts_of
 from sanityd.authoring.importing.writing import BLOCK, pairs
 from sanityd.checks.invariant import TableName
 from sanityd.rules import foreach
 from sanityd.rules.rule import Rule, RuleSet
 
 VERSION = "v3.1.0"
-#: Keys that say nothing about which rows are right: they may go along beside the standard's words.
-_BESIDE = (
-    "owner",
-    "key",
-    "show",
-    "redact",
-    "noise",
-    "depends_on",
-    "fix",
-    "enabled",
-    "schedule",
-    "notify",
-    "scan",
-    "confirm",
-)
 _FROM_DEFAULTS = ("schedule", "severity", "notify", "owner", "tags", "redact")
 _COMMENT = "# The rules of sanityd as a data contract; `sanityd import odcs` makes rules of it again.\n"
 
@@ -164,7 +149,7 @@ def _said(rule: Rule, raw: Mapping[str, Any]) -> dict[str, Any]:
     severity = raw.get("severity")
     word = next(iter(severity), None) if isinstance(severity, dict) else severity
     said = {"description": raw.get("why"), "severity": word, "tags": _listed(raw.get("tags"))}
-    beside = {key: raw[key] for key in _BESIDE if key in raw}
+    beside = {key: raw[key] for key in BESIDE if key in raw}
     custom = {"customProperties": [{"property": OURS, "value": beside}]} if beside else {}
     return {**{key: value for key, value in said.items() if value}, **custom}
 
@@ -184,7 +169,7 @@ def _reads_back(item: dict[str, Any], about: Subject, rule: Rule, raw: dict[str,
     wanted["table"] = about.table
     if "tags" in wanted:
         wanted["tags"] = _listed(wanted["tags"])
-    usual = {"severity": "error"}
+    usual = {"severity": "error", "nulls": "pass"}
     same_keys = {**usual, **draft.keys} == {**usual, **wanted}
     return draft.kind == kind and draft.options == raw[kind] and same_keys
 

@@ -28,6 +28,11 @@ OPERATORS = {
 #: What `metric` was called before version 3.1, as `rule`.
 _OLD = {"nullCheck": "nullValues", "duplicateCount": "duplicateValues", "validValues": "invalidValues"}
 _VARIABLE = re.compile(r"\$?\{\{?\s*(object|property|table|column)\s*\}?\}")
+#: Keys that say nothing about which rows are right: they may go along beside the standard's own words.
+BESIDE = (
+    *("owner", "key", "show", "redact", "noise", "depends_on", "fix", "enabled"),
+    *("schedule", "notify", "scan", "confirm"),
+)
 #: Keys of a rule that name what is not in a contract.
 _ELSEWHERE = ("notify",)
 
@@ -184,7 +189,7 @@ def _decorated(draft: Draft, item: Mapping[str, Any], about: Subject, place: int
     extra = next(
         (one.get("value") for one in _mappings(item.get("customProperties")) if one.get("property") == OURS), None
     )
-    keys, note = _here(extra if isinstance(extra, dict) else {})
+    keys, note = _here({key: extra[key] for key in BESIDE if key in extra} if isinstance(extra, dict) else {})
     why = item.get("description") or item.get("businessImpact")
     word, ladder = str(item.get("severity") or "").lower(), draft.keys.get("severity")
     severity = _severity(word, ladder)
@@ -192,8 +197,8 @@ def _decorated(draft: Draft, item: Mapping[str, Any], about: Subject, place: int
     schedule = item.get("schedule") if item.get("scheduler") in (None, "cron") else None
     tags = item.get("tags") if isinstance(item.get("tags"), list) else None
     bare = replace(draft, keys={key: value for key, value in draft.keys.items() if key != "severity"})
-    done = bare.having(note, foreign, severity=severity, schedule=schedule, tags=tags or None, **keys)
-    done = about.finished(done, why=str(why) if why else None)
+    done = bare.having(note, foreign, severity=severity, tags=tags or None, **{"schedule": schedule, **keys})
+    done = about.finished(done).having(why=str(why) if why else None)
     name = item.get("name")
     return replace(done, says=str(name) if name and place == 0 else f"{name} {draft.says}" if name else draft.says)
 

@@ -38,15 +38,11 @@ def test_the_rules_find_what_the_other_tool_found(case: Case, tmp_path: Path) ->
     """A check that became several rules fails when one of them does."""
     found, verdicts = runs(case.expected, tmp_path), case.verdicts
     assert [(name, run.error) for name, run in found.items() if run.error] == []
-    assert {name: run.violations for name, run in found.items()} == {
-        name: one["here"] for name, one in verdicts.items()
-    }
+    assert {name: found[name].violations for name in found} == {name: one["here"] for name, one in verdicts.items()}
     for name, one in verdicts.items():
-        parts = [
-            part for part in found if part == name or (part.startswith(f"{name}-") and "peer" not in verdicts[part])
-        ]
         if one.get("peer"):
-            fails = any(found[part].severity is not None for part in parts)
+            others = [part for part in found if part.startswith(f"{name}-") and "peer" not in verdicts[part]]
+            fails = any(found[part].severity is not None for part in (name, *others))
             assert fails == (one["peer"] == "fails"), name
 
 

@@ -14,6 +14,7 @@ from sanityd.authoring.importing.dbt_sql import plain_sql
 from sanityd.authoring.importing.dbt_test import Relation, Test, column, length
 from sanityd.authoring.importing.dbt_tests import CORE, UTILS
 from sanityd.authoring.importing.draft import WHOLE, Draft, Migration, Place, Translation, Unmappable, quoted
+from sanityd.authoring.importing.keys import keyed, notes
 from sanityd.authoring.importing.reading import Node
 from sanityd.authoring.importing.selecting import KEY_CHOSEN, key_of
 
@@ -37,7 +38,8 @@ def read(paths: Sequence[Path], source: str | None) -> Migration:
     found: list[Translation] = []
     for path in paths:
         found += _file(files[path], known) if path in files else [_singular(path, known)]
-    return Migration("dbt", tuple(found), (name,))
+    done = keyed(found)
+    return Migration("dbt", tuple(done), (name,), notes(done))
 
 
 class _Relations:

@@ -63,11 +63,13 @@ class Translation:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """All that was found in some files. `sources` are names of databases, in the order in which they were met."""
+    """All that was found in some files. `sources` are names of databases, in the order in which they were met; `notes`
+    are about the rules as a whole."""
 
     tool: str
     translations: tuple[Translation, ...]
     sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -7,6 +7,7 @@ from typing import Any
 from sanityd.authoring.importing import reading, spans
 from sanityd.authoring.importing import soda_values as shared
 from sanityd.authoring.importing.draft import Draft, Migration, Translation, Unmappable, quoted, source_name
+from sanityd.authoring.importing.keys import keyed, notes
 from sanityd.authoring.importing.odcs_quality import Subject, drafts_of, words_of
 from sanityd.authoring.importing.reading import Node
 
@@ -27,6 +28,7 @@ _UNITS = {
 def read(paths: Sequence[Path], source: str | None) -> Migration:
     """Read contracts. `source` is the name of the database (that of the contract's first server, or `app`)."""
     found: list[Translation] = []
+    said: list[str] = []
     sources: dict[str, None] = {}
     for path in paths:
         root = reading.read(path)
@@ -36,9 +38,13 @@ def read(paths: Sequence[Path], source: str | None) -> Migration:
             node = root.get("apiVersion") or root
             raise reading.wrong(node, "only version 3 of the standard is read", "convert the contract to `v3.1.0`")
         contract = _Contract(root, source)
-        found += sorted(contract.all(), key=lambda one: one.place.line)
+        checks = sorted(contract.all(), key=lambda one: one.place.line)
+        # A contract of ours says which rules have a key.
+        done = checks if contract.exported else keyed(checks)
+        said += () if contract.exported else notes(done)
+        found += done
         sources |= dict.fromkeys(contract.sources)
-    return Migration("odcs", tuple(found), tuple(sources))
+    return Migration("odcs", tuple(found), tuple(sources), tuple(dict.fromkeys(said)))
 
 
 class _Contract:
@@ -51,6 +57,7 @@ class _Contract:
         self.root = root
         self.source = source or named
         self.schema = None if first is None else first.text("schema")
+        self.exported = any(one.text("property") == SOURCES for one in root.list("customProperties"))
         self.sources: dict[str, None] = dict.fromkeys(
             one.raw
             for node in root.list("customProperties")

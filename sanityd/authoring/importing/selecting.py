@@ -10,7 +10,8 @@ from sanityd.authoring.importing.draft import Unmappable
 
 #: What is said wherever a key was found so.
 KEY_CHOSEN = "`key` was chosen by the import: its columns leave the database. See that they identify a row."
-_LIKE_A_KEY = re.compile(r"id|.*_(id|key|uuid|sk|pk)|uuid|key", re.IGNORECASE)
+#: How columns are called that identify a row, and tell nothing of a person.
+LIKE_A_KEY = re.compile(r"id|.*_(id|key|uuid|sk|pk)|uuid|key", re.IGNORECASE)
 
 
 def key_of(sql: str) -> list[str]:
@@ -35,7 +36,7 @@ def key_of(sql: str) -> list[str]:
         by_place = [names[int(str(one)) - 1] for one in group.expressions if _is_place(one, len(names))]
         if found := [name for name in (*grouped, *by_place) if name in names]:
             return found
-    return [name for name in names if _LIKE_A_KEY.fullmatch(name)] or names[:1]
+    return [name for name in names if LIKE_A_KEY.fullmatch(name)] or names[:1]
 
 
 def _is_place(one: exp.Expression, last: int) -> bool:

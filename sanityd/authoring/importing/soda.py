@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sanityd.authoring.importing import reading, soda_cl, soda_contract
 from sanityd.authoring.importing.draft import Migration, Translation
+from sanityd.authoring.importing.keys import keyed, notes
 
 
 def read(paths: Sequence[Path], source: str | None) -> Migration:
@@ -21,4 +22,5 @@ def read(paths: Sequence[Path], source: str | None) -> Migration:
         sources[name] = None
         checks = soda_contract.read(root, name) if is_contract else soda_cl.read(root, name)
         found += sorted(checks, key=lambda one: one.place.line)
-    return Migration("soda", tuple(found), tuple(sources))
+    done = keyed(found)
+    return Migration("soda", tuple(done), tuple(sources), notes(done))

@@ -89,7 +89,7 @@ def _file(migration: Migration, translations: list[Translation]) -> tuple[str, d
     """The text, and which translation begins at which line."""
     lines: list[str] = [f"# Imported by `sanityd import {migration.tool}`."]
     lines += [f"# {line}".rstrip() for line in summary(Written("", tuple(translations)))]
-    lines.append("sources:")
+    lines += [*(f"# {note}" for note in migration.notes), "sources:"]
     for source in migration.sources:
         lines.append(f"  {source}: ${{{re.sub('[^A-Z0-9]', '_', source.upper())}_DATABASE_URL}}")
     lines += ["", "rules:"]

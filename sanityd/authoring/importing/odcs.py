@@ -90,7 +90,7 @@ class _Contract:
             for one in node.list("properties")
             if (physical := one.text("physicalName"))
         }
-        return Subject(source, table, sql, exported=own is not None, physical=columns)
+        return Subject(source, table, sql, node.text("name") or "?", exported=own is not None, physical=columns)
 
     def named(self, name: str) -> Node | None:
         """The object of that name."""
@@ -110,6 +110,8 @@ class _Contract:
         if properties and not about.exported:
             yield from _columns(node, about, properties)
         yield from _primary_key(about, properties)
+        for item in node.list("relationships"):
+            yield self._reference(item, about, [one.raw for one in item.list("from")])
         for item in node.list("quality"):
             yield _quality(item, about)
         for one in properties:
@@ -125,21 +127,24 @@ class _Contract:
         yield from _promises(node, about)
         yield from _options(node, about)
         for one in node.list("relationships"):
-            yield self._relationship(one, about)
+            yield self._reference(one, about, [f"{table.name}.{node.text('name')}"])
         for item in node.list("quality"):
             yield _quality(item, about)
 
-    def _relationship(self, node: Node, about: Subject) -> Translation:
+    def _reference(self, node: Node, about: Subject, here: Sequence[str]) -> Translation:
+        """A foreign key, of one column or several. As in SQL it holds where one of them is NULL."""
         what = f"relationship of {about}"
         try:
-            target = node.text("to")
-            if target is None or (node.text("type") or "foreignKey") != "foreignKey":
-                raise Unmappable("only a foreign key of one column has a counterpart")
-            table, column = self.column(target)
-            draft = Draft(
-                about.says(f"exists in {table.noun}"), "references", {about.column: f"{table.table}.{column}"}
-            )
-            return Translation(node.place, what, (about.finished(draft),))
+            there = [one.raw for one in node.list("to")]
+            if (node.text("type") or "foreignKey") != "foreignKey" or len(here) != len(there) or not here:
+                raise Unmappable("it is no foreign key with as many columns on one side as on the other")
+            mine, theirs = [self.column(path) for path in here], [self.column(path) for path in there]
+            if len({subject.table for subject, _ in theirs}) != 1 or any(one.table != about.table for one, _ in mine):
+                raise Unmappable("its columns are in several tables")
+            table, names = theirs[0][0], [name for _, name in mine]
+            pairs = {name: f"{table.table}.{other}" for name, (_, other) in zip(names, theirs, strict=True)}
+            says = f"{' and '.join(names)} of {about.noun} exists in {table.noun}"
+            return Translation(node.place, what, (about.finished(Draft(says, "references", pairs)),))
         except Unmappable as reason:
             return Translation(node.place, what, reason=str(reason))
 
@@ -233,7 +238,7 @@ def _quality(node: Node, about: Subject) -> Translation:
 
 def _level(node: Node, contract: _Contract) -> Translation:
     """A service level: how old the newest row may be, where it says so."""
-    word, element = node.text("property") or "?", node.text("element")
+    word, element = node.text("property") or "?", node.text("element") or contract.root.text("slaDefaultElement")
     what = f"slaProperties: {word}" + (f" of {element}" if element else "")
     try:
         if word.lower() not in ("latency", "ly", "freshness"):

@@ -44,6 +44,8 @@ class Subject:
     source: str
     table: str
     sql: str
+    #: What the contract calls the table.
+    name: str = ""
     column: str = ""
     exported: bool = False
     #: What columns are called in the database, where the contract has other names.

@@ -17,7 +17,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
 
     `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
-    line and the reason, on stderr and at the top of the file. A file that is there is never overwritten.
+    line and the reason, on stderr and at the top of the file. Of a folder all YAML files are read. A file that is there
+    is never overwritten.
 
     Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
     """
@@ -29,7 +30,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
     if output is not None and output.exists():
         raise click.UsageError(f"`{output}` is there already; nothing was written")
-    written = writing.write(reader.read(files, source))
+    written = writing.write(reader.read(_files(files), source))
     for line in writing.summary(written):
         click.echo(line, err=True)
     if not written.imported:
@@ -38,3 +39,14 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         click.echo(written.text, nl=False)
     else:
         write_new(output, written.text)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """The files, and those in the folders; each once. SQL is read where it is named: most of it is no test."""
+    found = (
+        file
+        for path in paths
+        for file in (sorted(path.rglob("*.y*ml")) if path.is_dir() else [path])
+        if file == path or file.suffix in (".yml", ".yaml")
+    )
+    return list(dict.fromkeys(found))

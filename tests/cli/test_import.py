@@ -26,6 +26,18 @@ def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(project: P
     assert project.run("check", "--dry-run", SHOP_DATABASE_URL="sqlite:///app.db").code == 0
 
 
+def test_of_a_folder_all_yaml_files_are_read_once(project: Project, tmp_path: Path) -> None:
+    """Its SQL are models, not tests."""
+    for name in ("a/b/one.yml", "a/two.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(SCHEMA.replace("people", Path(name).stem), encoding="utf-8")
+    (tmp_path / "a" / "model.sql").write_text("select 1 as id", encoding="utf-8")
+    (tmp_path / "test.sql").write_text("select id from {{ ref('one') }} where id < 0", encoding="utf-8")
+    answer = project.run("import", "dbt", "a", "a/two.yaml", "test.sql")
+    assert answer.err.startswith("5 of 7 checks imported; 2 can't be:\n  a/b/one.yml:5 ")
+    assert "query: select id from one where id < 0" in answer.out
+
+
 def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) -> None:
     (tmp_path / "schema.yml").write_text(SCHEMA, encoding="utf-8")
     first = project.run("import", "dbt", "schema.yml", "--output", "new/rules.yaml")

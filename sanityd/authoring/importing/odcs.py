@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sanityd.authoring.importing import reading, spans
-from sanityd.authoring.importing import soda_values as shared
+from sanityd.authoring.importing import conditions, reading, spans
 from sanityd.authoring.importing.draft import Draft, Migration, Translation, Unmappable, quoted, source_name
 from sanityd.authoring.importing.keys import keyed, notes
 from sanityd.authoring.importing.odcs_quality import Subject, drafts_of, words_of
@@ -250,7 +249,7 @@ def _level(node: Node, contract: _Contract) -> Translation:
         if unit is None or not isinstance(value, int):
             raise Unmappable("its value and unit are no length of time")
         about, column = contract.column(element)
-        [draft] = shared.fresh(column, about.noun, [(f"{value}{unit}", None)])
+        [draft] = conditions.fresh(column, about.noun, [(f"{value}{unit}", None)])
         return Translation(node.place, what, (about.finished(draft),))
     except Unmappable as reason:
         return Translation(node.place, what, reason=str(reason))

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sanityd import plugins, rulefile
-from sanityd.authoring.importing import soda_values as shared
-from sanityd.authoring.importing import spans
+from sanityd.authoring.importing import conditions, spans
+from sanityd.authoring.importing.conditions import Level, counted
 from sanityd.authoring.importing.draft import Draft, Unmappable, quoted
-from sanityd.authoring.importing.soda_values import Level
 from sanityd.authoring.importing.spans import Span
 from sanityd.errors import RuleError
 from sanityd.model import Severity
@@ -122,30 +121,30 @@ def _library(item: Mapping[str, Any], about: Subject) -> list[Draft]:
     if word == "rowCount":
         if percent:
             raise Unmappable("of which number the rows are a share is not said")
-        return shared.row_count(about.noun, levels)
+        return conditions.row_count(about.noun, levels)
     if word == "duplicateValues":
         names = arguments.get("properties") or ([about.column] if about.column else None)
         if not isinstance(names, list):
             raise Unmappable("it names no columns")
         columns = [about.physical.get(str(name), str(name)) for name in names]
         says = f"{' and '.join(columns)} of {about.noun} is unique"
-        return shared.counted([Draft(says, "unique", columns if columns[1:] else columns[0])], levels, percent=percent)
+        return counted([Draft(says, "unique", columns if columns[1:] else columns[0])], levels, percent=percent)
     if word not in ("nullValues", "missingValues", "invalidValues"):
         raise Unmappable(f"the metric `{word}` has no counterpart")
     if not about.column:
         raise Unmappable(f"`{word}` needs a column")
     if word == "nullValues":
-        return shared.counted([Draft(about.says("is never null"), "not_null", about.column)], levels, percent=percent)
+        return counted([Draft(about.says("is never null"), "not_null", about.column)], levels, percent=percent)
     if word == "missingValues":
         listed = arguments.get("missingValues")
         values = [one for one in listed if one is not None] if isinstance(listed, list) else None
         config = {"missing values": values} if values else {}
-        return shared.counted(shared.missing(about.column, about.noun, config), levels, percent=percent)
+        return counted(conditions.missing(about.column, about.noun, config), levels, percent=percent)
     # An old form, which the standard's own examples have, too: beside `arguments`, not below it.
     values, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
     known = {"valid values": values, "valid regex": pattern}
-    drafts = shared.invalid(about.column, about.noun, {key: one for key, one in known.items() if one is not None})
-    return shared.counted(drafts, levels, percent=percent)
+    drafts = conditions.invalid(about.column, about.noun, {key: one for key, one in known.items() if one is not None})
+    return counted(drafts, levels, percent=percent)
 
 
 def _sql(item: Mapping[str, Any], about: Subject) -> list[Draft]:
@@ -162,7 +161,7 @@ def _sql(item: Mapping[str, Any], about: Subject) -> list[Draft]:
     if "${" in query or re.search(r"\{\w+\}", query):
         raise Unmappable("its query has a variable that is not in the file")
     says = str(item.get("name") or f"query on {about}")
-    return shared.queried(query, says, [Level(span_of(item))], about.source)
+    return conditions.queried(query, says, [Level(span_of(item))], about.source)
 
 
 def _custom(item: Mapping[str, Any], about: Subject) -> list[Draft]:

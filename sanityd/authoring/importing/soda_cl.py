@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.importing import soda_values as soda
-from sanityd.authoring.importing import spans
+from sanityd.authoring.importing import conditions, spans
+from sanityd.authoring.importing.conditions import Level, counted
 from sanityd.authoring.importing.draft import Draft, Translation, Unmappable, quoted, source_name
 from sanityd.authoring.importing.reading import Node, wrong
 from sanityd.authoring.importing.selecting import KEY_CHOSEN, key_of
-from sanityd.authoring.importing.soda_values import Level
 
 _HEADER = re.compile(r"checks for (?P<table>\S+|\"[^\"]+\")(?:\s*\[(?P<part>[^\]]+)\])?")
 _PARTITION = re.compile(r"(?:filter|partition) (?P<table>\S+)\s*\[(?P<part>[^\]]+)\]")
@@ -138,7 +137,7 @@ def _check(node: Node) -> tuple[str, dict[str, Any]]:
 def _drafts(words: str, body: dict[str, Any], table: Table) -> Iterator[Draft]:
     if any("${" in str(value) for value in (words, table.name, table.where, *body.values())):
         raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
-    owner, tags, note = soda.attributes({**table.attributes, **(body.get("attributes") or {})})
+    owner, tags, note = conditions.attributes({**table.attributes, **(body.get("attributes") or {})})
     for place, draft in enumerate(_mapped(words, body, table)):
         where = None if draft.kind in ("query", "columns") else table.where
         condition = None if draft.kind in ("query", "columns") else body.get("filter")
@@ -199,14 +198,14 @@ def _metric(metric: str, args: list[str], threshold: str | None, body: dict[str,
     own = {key: value for key, value in body.items() if _VALIDITY.fullmatch(key)}
     config = {**(table.settings.get(args[0], {}) if args else {}), **own}
     if query := body.get(f"{metric} query"):
-        return soda.queried(str(query), metric, _levels(threshold, body), table.source)
+        return conditions.queried(str(query), metric, _levels(threshold, body), table.source)
     if expression := body.get(f"{metric} expression"):
-        return soda.measured(str(expression).strip(), f"{metric} of {table.noun}", _levels(threshold, body))
+        return conditions.measured(str(expression).strip(), f"{metric} of {table.noun}", _levels(threshold, body))
     _refuse(body, metric)
     levels = _levels(threshold, body)
     base, _, unit = metric.rpartition("_")
     if metric == "row_count":
-        return soda.row_count(table.noun, levels)
+        return conditions.row_count(table.noun, levels)
     if base in ("missing", "invalid", "duplicate") and unit in ("count", "percent"):
         if not args:
             raise Unmappable("it names no column")
@@ -214,13 +213,13 @@ def _metric(metric: str, args: list[str], threshold: str | None, body: dict[str,
             drafts = [Draft(f"{' and '.join(args)} of {table.noun} is unique", "unique", args if args[1:] else args[0])]
         else:
             [name] = args
-            drafts = (soda.missing if base == "missing" else soda.invalid)(name, table.noun, config)
-        return soda.counted(drafts, levels, percent=unit == "percent", rounded=True)
+            drafts = (conditions.missing if base == "missing" else conditions.invalid)(name, table.noun, config)
+        return counted(drafts, levels, percent=unit == "percent", rounded=True)
     if metric in _NUMERIC and len(args) == 1:
         if config:
             raise Unmappable("conditions on valid values narrow what is measured, which has no counterpart")
         says = f"{metric.replace('_', ' ')} of {args[0]} of {table.noun} is right"
-        return soda.measured(_NUMERIC[metric].format(quoted(args[0])), says, levels)
+        return conditions.measured(_NUMERIC[metric].format(quoted(args[0])), says, levels)
     raise Unmappable(f"the metric `{metric}` has no counterpart")
 
 
@@ -238,15 +237,15 @@ def _freshness(args: list[str], threshold: str | None, body: dict[str, Any], tab
     if threshold:
         if not threshold.startswith("<"):
             raise Unmappable(f"`{threshold}` asks for old rows")
-        limits = [(soda.duration(threshold.lstrip("<= ")), None)]
+        limits = [(conditions.duration(threshold.lstrip("<= ")), None)]
     for key, severity in (("fail", None), ("warn", "warning")):
         if text := body.get(key):
             if not str(text).startswith("when >"):
                 raise Unmappable(f"`{text}` asks for old rows")
-            limits.append((soda.duration(str(text).removeprefix("when >").lstrip("= ")), severity))
+            limits.append((conditions.duration(str(text).removeprefix("when >").lstrip("= ")), severity))
     if not limits:
         raise Unmappable("it has no threshold")
-    return soda.fresh(args[0], table.noun, limits)
+    return conditions.fresh(args[0], table.noun, limits)
 
 
 def _reference(found: re.Match[str], table: Table) -> Draft:
@@ -280,13 +279,13 @@ def _failed_rows(body: dict[str, Any], table: Table) -> list[Draft]:
     levels = _levels(None, body) if body.get("fail") or body.get("warn") else [Level(spans.Span(0, 0))]
     if condition := body.get("fail condition"):
         text = str(condition).strip()
-        return soda.counted([Draft(f"{table.noun} never {text}"[:80], "never", text)], levels, percent=False)
+        return counted([Draft(f"{table.noun} never {text}"[:80], "never", text)], levels, percent=False)
     sql = str(body.get("fail query") or "").strip().rstrip(";").strip()
     if not sql:
         raise Unmappable("it has neither `fail condition` nor `fail query`")
     says = f"{table.noun or 'the database'} has no failed rows"
     draft = Draft(says, "query", sql, {"source": table.source, "key": key_of(sql)}, (KEY_CHOSEN,))
-    return soda.counted([draft], levels, percent=False)
+    return counted([draft], levels, percent=False)
 
 
 def _schema(body: dict[str, Any], table: Table) -> Iterator[Draft]:
@@ -302,10 +301,12 @@ def _schema(body: dict[str, Any], table: Table) -> Iterator[Draft]:
             if condition == "when required column missing" and isinstance(value, list):
                 wanted = {**dict.fromkeys(map(str, value), "any"), **wanted}
             elif condition in ("when wrong column type", "when mismatching columns") and isinstance(value, dict):
-                wanted |= {name: soda.column_type(None if word is None else str(word)) for name, word in value.items()}
+                wanted |= {
+                    name: conditions.column_type(None if word is None else str(word)) for name, word in value.items()
+                }
                 extra = extra or condition == "when mismatching columns"
             else:
                 raise Unmappable(f"`{condition}` has no counterpart")
         options: Any = {"columns": wanted, "extra": "fail"} if extra else wanted
         says = f"{table.noun} has its columns" + (" or warns" if severity else "")
-        yield Draft(says, "columns", options, {"severity": severity} if severity else {}, (soda.FAMILIES,))
+        yield Draft(says, "columns", options, {"severity": severity} if severity else {}, (conditions.FAMILIES,))

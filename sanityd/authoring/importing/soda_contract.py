@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sanityd.authoring.importing import soda_values as soda
-from sanityd.authoring.importing import spans
+from sanityd.authoring.importing import conditions, spans
+from sanityd.authoring.importing.conditions import Level, counted
 from sanityd.authoring.importing.draft import Draft, Translation, Unmappable, quoted, source_name
 from sanityd.authoring.importing.reading import Node, wrong
 from sanityd.authoring.importing.selecting import KEY_CHOSEN, key_of
-from sanityd.authoring.importing.soda_values import Level
 from sanityd.authoring.importing.spans import Span
 
 _COMPARED = {
@@ -89,7 +88,7 @@ class _Contract:
             raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
         if "scope" in body:
             raise Unmappable("`scope` has no counterpart")
-        owner, tags, note = soda.attributes(body.get("attributes") or {})
+        owner, tags, note = conditions.attributes(body.get("attributes") or {})
         name = None if column is None else column.text("name")
         why = column.text("description") if column is not None else None
         mapped = self._columns(body) if kind == "schema" else self._mapped(kind, body, column, name)
@@ -111,7 +110,7 @@ class _Contract:
         usual = levels or [Level(Span(0, 0))]
         if kind == "row_count":
             self._only(body)
-            return soda.row_count(self.noun, levels or [Level(Span(0, None, low_open=True))])
+            return conditions.row_count(self.noun, levels or [Level(Span(0, None, low_open=True))])
         if kind == "freshness":
             return self._freshness(body)
         if kind in ("failed_rows", "metric"):
@@ -127,13 +126,13 @@ class _Contract:
         self._only(body, *_VALIDITY)
         config = _validity(body, column)
         if kind == "missing":
-            drafts = soda.missing(name, self.noun, config)
+            drafts = conditions.missing(name, self.noun, config)
         elif reference := config.pop("valid reference data", None):
             drafts = [self._reference(name, reference)]
-            drafts += soda.invalid(name, self.noun, config) if config else []
+            drafts += conditions.invalid(name, self.noun, config) if config else []
         else:
-            drafts = soda.invalid(name, self.noun, config)
-        return soda.counted(drafts, usual, percent=percent)
+            drafts = conditions.invalid(name, self.noun, config)
+        return counted(drafts, usual, percent=percent)
 
     def _only(self, body: dict[str, Any], *known: str) -> None:
         if unknown := next((key for key in body if key not in _SILENT and key not in known), None):
@@ -158,7 +157,7 @@ class _Contract:
         else:
             note = "NULLs equal each other, as in Soda's check of several columns."
             draft = Draft(says, "unique", {"columns": names, "nulls": "equal"}, notes=(note,))
-        done = soda.counted([draft], levels, percent=percent)
+        done = counted([draft], levels, percent=percent)
         return [
             one.having(_SURPLUS) if "severity" in one.keys and isinstance(one.keys["severity"], dict) else one
             for one in done
@@ -169,7 +168,7 @@ class _Contract:
         function = str(body.get("function"))
         if function not in _FUNCTIONS or not levels:
             raise Unmappable(f"the function `{function}` has no counterpart, or there is no threshold")
-        return soda.measured(
+        return conditions.measured(
             _FUNCTIONS[function].format(quoted(name)), f"{function} of {name} of {self.noun} is right", levels
         )
 
@@ -181,7 +180,9 @@ class _Contract:
         if unit is None or not levels or any(one.right.high is None or one.right.low is not None for one in levels):
             raise Unmappable("`fresh` knows only the greatest age that the newest row may have")
         limits = [(f"{round(float(one.right.high or 0) * unit)}s", one.severity) for one in levels]
-        return soda.fresh(str(body.get("column")), self.noun, [(_rounded(age), severity) for age, severity in limits])
+        return conditions.fresh(
+            str(body.get("column")), self.noun, [(_rounded(age), severity) for age, severity in limits]
+        )
 
     def _sql(self, kind: str, body: dict[str, Any], levels: list[Level], *, percent: bool) -> list[Draft]:
         self._only(body, "expression", "query")
@@ -190,23 +191,23 @@ class _Contract:
             if not levels:
                 raise Unmappable("it has no threshold")
             if query:
-                return soda.queried(str(query), f"metric of {self.noun}", levels, self.source)
-            return soda.measured(str(expression).strip(), f"metric of {self.noun}", levels)
+                return conditions.queried(str(query), f"metric of {self.noun}", levels, self.source)
+            return conditions.measured(str(expression).strip(), f"metric of {self.noun}", levels)
         usual = levels or [Level(Span(0, 0))]
         if expression:
             text = " ".join(str(expression).split())
-            return soda.counted([Draft(f"{self.noun} never {text}"[:80], "never", text)], usual, percent=percent)
+            return counted([Draft(f"{self.noun} never {text}"[:80], "never", text)], usual, percent=percent)
         sql = str(query or "").strip().rstrip(";").strip()
         if not sql or percent:
             raise Unmappable("of how many rows a query's are a share is not known here")
         says = f"{self.noun} has no failed rows"
-        return soda.counted([Draft(says, "query", sql, {"key": key_of(sql)}, (KEY_CHOSEN,))], usual, percent=False)
+        return counted([Draft(says, "query", sql, {"key": key_of(sql)}, (KEY_CHOSEN,))], usual, percent=False)
 
     def _columns(self, body: dict[str, Any]) -> list[Draft]:
         self._only(body, "allow_extra_columns", "allow_other_column_order")
         columns = self.root.list("columns")
         wanted = {
-            one.text("name") or "": soda.column_type(one.text("data_type"))
+            one.text("name") or "": conditions.column_type(one.text("data_type"))
             for one in columns
             if (one.get("optional") or one).value is not True
         }
@@ -215,7 +216,7 @@ class _Contract:
             raise Unmappable("columns that may be there, and no others, have no counterpart")
         options: Any = {"columns": wanted, "extra": "fail"} if extra else wanted
         order = "" if body.get("allow_other_column_order") else "The order of columns is not looked at."
-        return [Draft(f"{self.noun} has its columns", "columns", options, notes=(soda.FAMILIES,)).having(order)]
+        return [Draft(f"{self.noun} has its columns", "columns", options, notes=(conditions.FAMILIES,)).having(order)]
 
 
 def _validity(body: Mapping[str, Any], column: Node | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Soda's two languages share: what is missing, what is invalid, and thresholds that warn or fail."""
+"""What Soda's languages and data contracts share: what is missing, what is invalid, thresholds that warn or fail."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -148,7 +148,7 @@ def counted(drafts: list[Draft], levels: Sequence[Level], *, percent: bool, roun
         raise Unmappable("several conditions share one threshold: each is a rule of its own here")
     if any(isinstance(start, str) for start in ladder.values()):
         if any(draft.kind == "unique" for draft in drafts):
-            raise Unmappable("Soda's share of duplicates is one of values, sanityd's one of rows")
+            raise Unmappable("a share of duplicates is one of values there, and one of rows here")
         notes.append("Soda rounds the share to two decimals, sanityd compares it exactly." if rounded else "")
     words = list(ladder)
     severity = (None if words == ["error"] else words[0]) if plain and len(words) == 1 else ladder
@@ -223,12 +223,12 @@ def duration(text: str) -> str:
     return words
 
 
-def column_type(word: str | None) -> str:
+def column_type(word: Any) -> str:
     """The type of a column as `columns` knows it."""
     if word is None:
         return "any"
-    plain = re.sub(r"\s*\(.*\)", "", word.strip().lower())
-    return _TYPES.get(plain, word.strip().lower())
+    whole = str(word).strip().lower()
+    return _TYPES.get(re.sub(r"\s*\(.*\)", "", whole), whole)
 
 
 def _keys(level: Level) -> dict[str, Any]:

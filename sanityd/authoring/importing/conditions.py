@@ -18,6 +18,7 @@ _FORMATS = {
     "negative integer": "-[0-9]+",
 }
 _DURATION = re.compile(r"(?:[0-9]+[dhms])+")
+_VARIABLE = re.compile(r"\$\{\s*(?:var\.)?(\w+)\s*\}")
 _TYPES = {
     **dict.fromkeys(("varchar", "character varying", "char", "character", "text", "string", "nvarchar"), "text"),
     **dict.fromkeys(("int", "integer", "bigint", "smallint", "tinyint", "int4", "int8", "int64"), "integer"),
@@ -239,9 +240,37 @@ def _at(says: str, level: Level) -> str:
     return f"{says} or warns" if level.severity else says
 
 
-def attributes(config: Mapping[str, Any]) -> tuple[str | None, list[str], str]:
+def mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The mapping under a name; empty where there is none. Raises Unmappable for anything else."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise Unmappable(f"`{name}` is no mapping")
+    return value or {}
+
+
+def filled(value: Any, variables: Mapping[str, str]) -> Any:
+    """A piece of data with its variables replaced by the values that the file gives them.
+
+    Raises Unmappable for a variable that the file gives none.
+    """
+    if isinstance(value, dict):
+        return {filled(key, variables): filled(one, variables) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, variables) for one in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    text = _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), value)
+    if "${" in text:
+        raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
+    return text
+
+
+#: Said of a check that has a variable.
+FILLED = "A variable has the value that the file gives it."
+
+
+def attributes(found: Mapping[str, Any]) -> tuple[str | None, list[str], str]:
     """The owner and the tags among the attributes of a check, and the others as a note."""
-    found = config
     owner = found.get("owner") if isinstance(found.get("owner"), str) else None
     tags = found.get("tags")
     listed = [str(tag) for tag in tags] if isinstance(tags, list) else [str(tags)] if tags else []

@@ -72,6 +72,7 @@ class Migration:
     notes: tuple[str, ...] = ()
 
 
+_SOURCE = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -90,5 +91,5 @@ def literal(value: Any) -> str:
 
 
 def source_name(text: str) -> str:
-    """A text as the name of a source."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "app"
+    """A text as the name of a source; one that can be one stays as it is."""
+    return text if _SOURCE.fullmatch(text) else re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "app"

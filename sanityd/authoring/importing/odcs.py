@@ -56,13 +56,9 @@ class _Contract:
         self.root = root
         self.source = source or named
         self.schema = None if first is None else first.text("schema")
-        self.exported = any(one.text("property") == SOURCES for one in root.list("customProperties"))
-        self.sources: dict[str, None] = dict.fromkeys(
-            one.raw
-            for node in root.list("customProperties")
-            if node.text("property") == SOURCES
-            for one in node.list("value")
-        )
+        ours = [one for one in root.list("customProperties") if one.text("property") == SOURCES]
+        self.exported = bool(ours)
+        self.sources = dict.fromkeys(source_name(one.raw) for node in ours for one in node.list("value"))
 
     def all(self) -> Iterator[Translation]:
         """What it says of tables, columns and service levels."""
@@ -77,7 +73,7 @@ class _Contract:
         """The table of an object of the schema."""
         own = next((one.text("value") for one in node.list("customProperties") if one.text("property") == SOURCE), None)
         # In a contract of ours the rules name their tables themselves.
-        source = own or self.source
+        source = source_name(own) if own else self.source
         self.sources[source] = None
         named = node.text("physicalName") or node.text("name") or "?"
         parts = named.split(".")[-2:]
@@ -186,7 +182,7 @@ def _promises(node: Node, about: Subject) -> Iterator[Translation]:
         yield Translation(found.place, f"unique of {about}", (about.finished(draft, why=why),))
     if (found := node.get("enum")) is not None:
         values = [one.get("value") or one for one in found.list()]
-        options = {name: [one.value for one in values]}
+        options = {name: [one.plain() for one in values]}
         draft = Draft(about.says("is an accepted value"), "accepted_values", options, notes=("A NULL passes.",))
         yield Translation(found.place, f"enum of {about}", (about.finished(draft, why=why),))
 
@@ -206,7 +202,7 @@ def _options(node: Node, about: Subject) -> Iterator[Translation]:
 def _option_drafts(node: Node, about: Subject) -> Iterator[tuple[Any, str, Draft | str]]:
     name, options = about.column, node.value
     for kind, says, words in (("between", "is in range", _LIMITS), ("length", "has a right length", _LENGTHS)):
-        limits = {word: options[key].value for key, word in words.items() if key in options}
+        limits = {word: options[key].plain() for key, word in words.items() if key in options}
         if limits:
             places = [key for key in words if key in options]
             yield options[places[0]].place, " and ".join(places), Draft(about.says(says), kind, {name: limits})

@@ -54,14 +54,25 @@ class Table:
         return self.name.rpartition(".")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says of its tables: parts of them by name, settings of their columns, and the values of variables."""
+
+    source: str
+    parts: dict[tuple[str, str], str]
+    settings: dict[str, dict[str, dict[str, Any]]]
+    variables: dict[str, str]
+
+
 def read(root: Node, source: str) -> Iterator[Translation]:
     """All checks of a file."""
-    parts, settings = _parts(root), _settings(root)
+    given = {name: str(one.raw) for name, one in root.mapping("variables").items()}
+    file = _File(source, _parts(root), _settings(root), given)
     for header, node in root.value.items():
         if found := _HEADER.fullmatch(header.strip()):
-            yield from _section(node, found["table"].strip('"'), found["part"], source, parts, settings)
+            yield from _section(node, found["table"].strip('"'), found["part"], file)
         elif header.strip() == "checks":
-            yield from _section(node, "", None, source, parts, settings)
+            yield from _section(node, "", None, file)
         elif _PARTITION.fullmatch(header.strip()) or _CONFIGURATION.fullmatch(header.strip()) or header == "variables":
             continue
         elif header.startswith("checks for"):
@@ -95,26 +106,27 @@ def _settings(root: Node) -> dict[str, dict[str, dict[str, Any]]]:
     return tables
 
 
-def _section(
-    node: Node,
-    table: str,
-    part: str | None,
-    source: str,
-    parts: dict[tuple[str, str], str],
-    settings: dict[str, dict[str, dict[str, Any]]],
-) -> Iterator[Translation]:
-    shared: dict[str, Any] = next((one.value["attributes"].plain() for one in node.list() if _is_attributes(one)), {})
+def _section(node: Node, table: str, part: str | None, file: _File) -> Iterator[Translation]:
+    shared = next((one.value["attributes"].plain() for one in node.list() if _is_attributes(one)), None)
+    if not isinstance(shared, dict):
+        shared = {}
     for check in node.list():
         if _is_attributes(check):
             continue
         words, body = _check(check)
         what = f"{words} on {table}" if table else words
         try:
-            if part is not None and (table, part) not in parts:
+            if isinstance(check.value, dict) and len(check.value) > 1:
+                raise Unmappable("a check is one line with its settings below it; check the indentation")
+            if part is not None and (table, part) not in file.parts:
                 raise Unmappable(f"the filter `{part}` is not in the file")
-            where = parts.get((table, part)) if part else None
-            about = Table(f"{source}.{table}", source, where, settings.get(table, {}), shared)
-            yield Translation(check.place, what, tuple(_drafts(words, body, about)))
+            where = file.parts.get((table, part)) if part else None
+            written = [words, body, table, where, file.settings.get(table, {}), shared]
+            words, body, name, where, settings, ours = conditions.filled(written, file.variables)
+            about = Table(f"{file.source}.{name}", file.source, where, settings, ours)
+            note = conditions.FILLED if "${" in str(written) else ""
+            drafts = (draft.having(note) for draft in _drafts(words, body, about))
+            yield Translation(check.place, what, tuple(drafts))
         except Unmappable as reason:
             yield Translation(check.place, what, reason=str(reason))
 
@@ -128,16 +140,12 @@ def _check(node: Node) -> tuple[str, dict[str, Any]]:
     if isinstance(node.value, dict) and node.value:
         [(words, body), *_] = node.value.items()
         found = body.plain()
-        # `- row_count: ` with its settings at the same depth is a mistake that Soda, too, takes like this.
-        others = {key: one.plain() for key, one in list(node.value.items())[1:]}
-        return " ".join(words.split()), {**others, **(found if isinstance(found, dict) else {})}
+        return " ".join(words.split()), found if isinstance(found, dict) else {}
     return " ".join(str(node.raw or node.value).split()), {}
 
 
 def _drafts(words: str, body: dict[str, Any], table: Table) -> Iterator[Draft]:
-    if any("${" in str(value) for value in (words, table.name, table.where, *body.values())):
-        raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
-    owner, tags, note = conditions.attributes({**table.attributes, **(body.get("attributes") or {})})
+    owner, tags, note = conditions.attributes({**table.attributes, **conditions.mapping(body, "attributes")})
     for place, draft in enumerate(_mapped(words, body, table)):
         where = None if draft.kind in ("query", "columns") else table.where
         condition = None if draft.kind in ("query", "columns") else body.get("filter")

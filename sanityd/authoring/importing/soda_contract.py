@@ -66,6 +66,9 @@ class _Contract:
         self.root, self.table, self.source = root, table, source
         self.noun = table.rpartition(".")[2]
         self.schedule = _schedule(root)
+        self.variables = {
+            name: default for name, one in root.mapping("variables").items() if (default := one.text("default"))
+        }
 
     def check(self, node: Node, column: Node | None) -> Translation:
         """One check as rules."""
@@ -83,17 +86,17 @@ class _Contract:
             return Translation(node.place, what, reason=str(reason))
 
     def _drafts(self, kind: str, body: dict[str, Any], column: Node | None) -> Iterator[Draft]:
-        filters = [text for text in (self.root.text("filter"), body.get("filter")) if text]
-        if any("${" in str(value) for value in (*filters, *body.values())):
-            raise Unmappable("it has a variable (`${…}`), whose value is not in the file")
+        written = {"body": body, "filters": [text for text in (self.root.text("filter"), body.get("filter")) if text]}
+        body, filters = conditions.filled(written, self.variables).values()
+        known = conditions.FILLED if "${" in str(written) else ""
         if "scope" in body:
             raise Unmappable("`scope` has no counterpart")
-        owner, tags, note = conditions.attributes(body.get("attributes") or {})
+        owner, tags, note = conditions.attributes(conditions.mapping(body, "attributes"))
         name = None if column is None else column.text("name")
         why = column.text("description") if column is not None else None
         mapped = self._columns(body) if kind == "schema" else self._mapped(kind, body, column, name)
         for place, draft in enumerate(mapped):
-            done = draft.having(note, owner=owner, tags=tags or None, schedule=self.schedule)
+            done = draft.having(note, known, owner=owner, tags=tags or None, schedule=self.schedule)
             if draft.kind == "query":
                 done = done.having(source=self.source)
             else:
@@ -106,7 +109,7 @@ class _Contract:
             yield Draft(says, done.kind, done.options, done.keys, done.notes)
 
     def _mapped(self, kind: str, body: dict[str, Any], column: Node | None, name: str | None) -> list[Draft]:
-        levels, percent = _levels(body.get("threshold"))
+        levels, percent = _levels(conditions.mapping(body, "threshold"))
         usual = levels or [Level(Span(0, 0))]
         if kind == "row_count":
             self._only(body)
@@ -127,7 +130,8 @@ class _Contract:
         config = _validity(body, column)
         if kind == "missing":
             drafts = conditions.missing(name, self.noun, config)
-        elif reference := config.pop("valid reference data", None):
+        elif reference := conditions.mapping(config, "valid reference data"):
+            del config["valid reference data"]
             drafts = [self._reference(name, reference)]
             drafts += conditions.invalid(name, self.noun, config) if config else []
         else:
@@ -148,7 +152,8 @@ class _Contract:
 
     def _unique(self, body: dict[str, Any], name: str | None, levels: list[Level], *, percent: bool) -> list[Draft]:
         self._only(body, "columns")
-        names = [name] if name else [str(one) for one in body.get("columns") or []]
+        listed = [name] if name else body.get("columns")
+        names = [str(one) for one in listed] if isinstance(listed, list) else []
         if not names:
             raise Unmappable("it names no columns")
         says = f"{' and '.join(names)} of {self.noun} is unique"
@@ -174,7 +179,7 @@ class _Contract:
 
     def _freshness(self, body: dict[str, Any]) -> list[Draft]:
         self._only(body, "column")
-        threshold = body.get("threshold") or {}
+        threshold = conditions.mapping(body, "threshold")
         unit = _UNITS.get(str(threshold.get("unit", "hour")))
         levels, _ = _levels({key: value for key, value in threshold.items() if key != "unit"})
         if unit is None or not levels or any(one.right.high is None or one.right.low is not None for one in levels):
@@ -234,11 +239,9 @@ def _validity(body: Mapping[str, Any], column: Node | None) -> dict[str, Any]:
     return named
 
 
-def _levels(threshold: Any) -> tuple[list[Level], bool]:
+def _levels(threshold: Mapping[str, Any]) -> tuple[list[Level], bool]:
     """The thresholds of a check, and whether they are shares."""
-    if not isinstance(threshold, dict):
-        return [], False
-    found = [_level(part) for part in (threshold, threshold.get("additional")) if isinstance(part, dict)]
+    found = [_level(part) for part in (threshold, conditions.mapping(threshold, "additional"))]
     return [level for level in found if level is not None], threshold.get("metric") == "percent"
 
 

@@ -4,7 +4,9 @@ Reads files, not a project: `dbt_project.yml`, macros and profiles stay unread, 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,87 +105,82 @@ class _Relations:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What tests are about: a table, perhaps a column of it, and what the files say of it and of what it is in."""
+
+    name: str
+    relation: Callable[[], Relation]
+    above: tuple[dict[str, Any], ...]
+    column: str | None = None
+    described: str | None = None
+
+    def __str__(self) -> str:
+        """As dbt names it."""
+        return f"{self.name}.{self.column}" if self.column else self.name
+
+
 def _file(root: Node, known: _Relations) -> Iterator[Translation]:
     if not isinstance(root.value, dict):
         raise reading.wrong(root, "this is no properties file of dbt", "it begins with `models:` or `sources:`")
     for kind in _RESOURCES:
         for node in root.list(kind):
             name = node.text("name") or "?"
-            yield from _resource(node, name, lambda name=name: known.model(name), known, [])
+            yield from _resource(node, _Subject(name, partial(known.model, name), ()), known)
     for node in root.list("sources"):
-        about = [dbt_config.of_resource(node)]
+        about = dbt_config.of_resource(node)
         for table in node.list("tables"):
             one, two = node.text("name") or "?", table.text("name") or "?"
-            yield from _freshness(node, table, known, [*about, dbt_config.of_resource(table)])
-            yield from _resource(table, f"{one}.{two}", lambda one=one, two=two: known.table(one, two), known, about)
+            yield from _freshness(node, table, known, [about, dbt_config.of_resource(table)])
+            yield from _resource(table, _Subject(f"{one}.{two}", partial(known.table, one, two), (about,)), known)
     for node in root.list("unit_tests"):
         what = f"unit test {node.text('name') or '?'}"
         yield Translation(node.place, what, reason="it tests how a model is made, not what a table holds")
 
 
-def _resource(
-    node: Node, name: str, relation: Any, known: _Relations, above: list[dict[str, Any]]
-) -> Iterator[Translation]:
+def _resource(node: Node, subject: _Subject, known: _Relations) -> Iterator[Translation]:
     """All tests of a model or table, and of its columns."""
-    about = [*above, dbt_config.of_resource(node)]
-    for test in node.list("tests", "data_tests"):
-        yield _generic(test, name, None, relation, known, about)
+    table = replace(subject, above=(*subject.above, dbt_config.of_resource(node)))
+    for test in (*node.list("tests"), *node.list("data_tests")):
+        yield _generic(test, table, known)
     for one in node.list("columns"):
-        column_name = one.text("name")
-        mine = [*about, dbt_config.of_resource(one)]
-        for test in one.list("tests", "data_tests"):
-            yield _generic(test, name, column_name, relation, known, mine, described=one.text("description"))
+        above = (*table.above, dbt_config.of_resource(one))
+        mine = replace(table, above=above, column=one.text("name"), described=one.text("description"))
+        for test in (*one.list("tests"), *one.list("data_tests")):
+            yield _generic(test, mine, known)
 
 
-def _generic(
-    node: Node,
-    table: str,
-    column_name: str | None,
-    relation: Any,
-    known: _Relations,
-    above: list[dict[str, Any]],
-    *,
-    described: str | None = None,
-) -> Translation:
+def _generic(node: Node, subject: _Subject, known: _Relations) -> Translation:
     name, body = _named(node)
-    what = f"{name or 'a test'} on {table}" + (f".{column_name}" if column_name else "")
+    what = f"{name or 'a test'} on {subject}"
     try:
         if name is None:
             raise Unmappable("a test is one name with its arguments below it; check the indentation")
         if (mapped := TESTS.get(name.removeprefix("dbt."))) is None:
             raise Unmappable(_unknown(name))
-        config = dbt_config.of_test(body)
-        arguments = _arguments(body)
-        of = arguments.get("column_name")
-        about = column_name if column_name is not None else None if of is None else column(str(of))
-        where = config.get("where")
-        here = relation()
+        config, arguments, here = dbt_config.of_test(body), _arguments(body), subject.relation()
+        named, where = arguments.get("column_name"), config.get("where")
+        about = column(str(named)) if subject.column is None and named is not None else subject.column
         test = Test(here, about, arguments, known.read, None if where is None else str(where))
-        drafts = [
-            one.having(source=known.source) if one.kind == "query" else one.having(table=here.name)
-            for one in mapped(test)
-        ]
+        drafts = mapped(test)
         if left := test.leftovers():
             raise Unmappable(f"the argument `{left[0]}` has no counterpart")
-        chosen = body.text("name") if body is not None and body.get("name") else None
-        why = (body.text("description") if body is not None else None) or described
-        drafts = [one.having(_other_words(body)) for one in drafts]
-        done = [_finished(draft, config, above, chosen, why, place) for place, draft in enumerate(drafts)]
-        return Translation(node.place, what, tuple(done))
+        placed = (
+            one.having(source=known.source) if one.kind == "query" else one.having(table=here.name) for one in drafts
+        )
+        done = [dbt_config.decorated(one.having(_other_words(body)), config, subject.above) for one in placed]
+        return Translation(node.place, what, tuple(_told(done, body, subject.described)))
     except Unmappable as reason:
         return Translation(node.place, what, reason=str(reason))
 
 
-def _finished(
-    draft: Draft, config: dict[str, Any], above: list[dict[str, Any]], name: str | None, why: str | None, place: int
-) -> Draft:
-    done = dbt_config.decorated(draft, config, above)
-    if why and not dbt_config.has_jinja(why):
-        done = done.having(why=" ".join(why.split()))
-    if name:
-        says = name if place == 0 else f"{name} {draft.says}"
-        return Draft(says, done.kind, done.options, done.keys, done.notes, done.counted)
-    return done
+def _told(drafts: list[Draft], body: Node | None, described: str | None) -> Iterator[Draft]:
+    """The rules by the name that the test has, if any, and with its description, or that of the column."""
+    name = body.text("name") if body is not None else None
+    why = (body.text("description") if body is not None else None) or described
+    for place, draft in enumerate(drafts):
+        said = draft.having(why=" ".join(why.split())) if why and not dbt_config.has_jinja(why) else draft
+        yield said if name is None else replace(said, says=name if place == 0 else f"{name} {draft.says}")
 
 
 def _named(node: Node) -> tuple[str | None, Node | None]:

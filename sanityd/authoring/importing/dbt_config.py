@@ -1,6 +1,6 @@
 """What dbt says of a test besides the test: severity and thresholds, `where`, tags, owner, whether it is on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sanityd.authoring.importing import spans
@@ -43,7 +43,7 @@ def of_resource(node: Node) -> dict[str, Any]:
     return {"tags": tags, "owner": meta.get("owner"), "enabled": inside.get("enabled", True)}
 
 
-def decorated(draft: Draft, config: Mapping[str, Any], above: list[dict[str, Any]]) -> Draft:
+def decorated(draft: Draft, config: Mapping[str, Any], above: Sequence[dict[str, Any]]) -> Draft:
     """The rule with what the configuration of its test, column and model (`above`) says of it."""
     _refuse(config)
     meta = config.get("meta") if isinstance(config.get("meta"), dict) else {}

@@ -36,6 +36,8 @@ def read(paths: Sequence[Path], source: str | None) -> Migration:
     files = {path: reading.read(path, version="1.1") for path in paths if path.suffix != ".sql"}
     known = _Relations(name)
     for root in files.values():
+        if root.get("config-version", "model-paths") is not None:
+            raise reading.wrong(root, "this is a project's own file", "name those with tests: `models/schema.yml`")
         known.learn(root)
     found: list[Translation] = []
     for path in paths:

@@ -116,35 +116,43 @@ def span_of(item: Mapping[str, Any]) -> Span:
 def _library(item: Mapping[str, Any], about: Subject) -> list[Draft]:
     word = str(item.get("metric") or _OLD.get(str(item.get("rule")), item.get("rule")))
     levels, percent = [Level(span_of(item))], item.get("unit") == "percent"
-    arguments = item.get("arguments") if isinstance(item.get("arguments"), dict) else {}
-    assert isinstance(arguments, dict)
     if word == "rowCount":
         if percent:
             raise Unmappable("of which number the rows are a share is not said")
         return conditions.row_count(about.noun, levels)
+    drafts, note = _violations(word, item, about)
+    # A contract of ours needs no word about what the standard leaves open.
+    return counted([draft if about.exported else draft.having(note) for draft in drafts], levels, percent=percent)
+
+
+def _violations(word: str, item: Mapping[str, Any], about: Subject) -> tuple[list[Draft], str]:
+    """The rules whose violations a metric counts, and what the standard leaves open about NULL."""
+    arguments = conditions.mapping(item, "arguments")
     if word == "duplicateValues":
         names = arguments.get("properties") or ([about.column] if about.column else None)
         if not isinstance(names, list):
             raise Unmappable("it names no columns")
         columns = [about.physical.get(str(name), str(name)) for name in names]
         says = f"{' and '.join(columns)} of {about.noun} is unique"
-        return counted([Draft(says, "unique", columns if columns[1:] else columns[0])], levels, percent=percent)
+        draft = Draft(says, "unique", columns if columns[1:] else columns[0])
+        return [draft], "A NULL is no duplicate here; the standard leaves it open."
     if word not in ("nullValues", "missingValues", "invalidValues"):
         raise Unmappable(f"the metric `{word}` has no counterpart")
     if not about.column:
         raise Unmappable(f"`{word}` needs a column")
     if word == "nullValues":
-        return counted([Draft(about.says("is never null"), "not_null", about.column)], levels, percent=percent)
+        return [Draft(about.says("is never null"), "not_null", about.column)], ""
     if word == "missingValues":
         listed = arguments.get("missingValues")
-        values = [one for one in listed if one is not None] if isinstance(listed, list) else None
-        config = {"missing values": values} if values else {}
-        return counted(conditions.missing(about.column, about.noun, config), levels, percent=percent)
+        values = [one for one in listed if one is not None] if isinstance(listed, list) else []
+        drafts = conditions.missing(about.column, about.noun, {"missing values": values} if values else {})
+        said = isinstance(listed, list) and None in listed
+        return drafts, "" if said else "A NULL is missing here, too; the standard leaves it open."
     # An old form, which the standard's own examples have, too: beside `arguments`, not below it.
-    values, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
-    known = {"valid values": values, "valid regex": pattern}
+    valid, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
+    known = {"valid values": valid, "valid regex": pattern}
     drafts = conditions.invalid(about.column, about.noun, {key: one for key, one in known.items() if one is not None})
-    return counted(drafts, levels, percent=percent)
+    return drafts, "A NULL is not invalid here; the standard leaves it open."
 
 
 def _sql(item: Mapping[str, Any], about: Subject) -> list[Draft]:
@@ -167,12 +175,8 @@ def _sql(item: Mapping[str, Any], about: Subject) -> list[Draft]:
 def _custom(item: Mapping[str, Any], about: Subject) -> list[Draft]:
     engine = str(item.get("engine"))
     if engine != OURS:
-        advice = (
-            " (`sanityd import soda`)" if engine == "soda" else " (`sanityd import dbt`)" if engine == "dbt" else ""
-        )
-        raise Unmappable(
-            f"it is for {engine}, whose own files can be imported{advice}" if advice else f"it is for {engine}"
-        )
+        own = f", whose own files `sanityd import {engine}` reads" if engine in ("soda", "dbt") else ""
+        raise Unmappable(f"it is for {engine}{own}")
     try:
         document = rulefile.parse_text(str(item.get("implementation")), Path("implementation"))
     except RuleError as error:

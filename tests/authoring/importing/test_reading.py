@@ -76,6 +76,7 @@ def test_files_that_stand_for_too_many_rules_are_refused(tmp_path: Path) -> None
     ("text", "words"),
     [
         ("[1]", "no properties file"),
+        ("name: shop\nconfig-version: 2\nmodels: {shop: {}}", "a project's own file"),
         ("models: {a: 1}", "a list is expected"),
         ("models: [{name: a, columns: {id: {tests: [unique]}}}]", "a list is expected"),
     ],

@@ -100,7 +100,6 @@ class Test:
 
 
 Mapped = list[Draft]
-Mapping_ = Callable[[Test], Mapped]
 
 
 def column(text: str) -> str:

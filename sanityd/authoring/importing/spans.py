@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sanityd.authoring.importing.draft import Unmappable, quoted
+from sanityd.authoring.importing.draft import Unmappable
 
 Number = int | float
 
@@ -45,12 +45,6 @@ class Span:
             return None
         first = math.ceil(self.high) if self.high_open else math.floor(self.high) + 1
         return first if first >= 1 else None
-
-    def allows_zero(self) -> bool:
-        """Whether zero lies in it."""
-        above = self.low is None or (self.low < 0 or (self.low == 0 and not self.low_open))
-        below = self.high is None or (self.high > 0 or (self.high == 0 and not self.high_open))
-        return (above and below) != self.outside
 
 
 _OPERATORS = {
@@ -131,8 +125,3 @@ def scalar_query(query: str, wanted: Span) -> tuple[str, dict[str, Any]]:
     return f"select 'value' as what, measured\nfrom ({inner}) as taken\nwhere {wanted.inverse().holds('measured')}", {
         "key": "what"
     }
-
-
-def missing(column: str, blanks: str = "") -> str:
-    """The condition that a column has no value."""
-    return f"{quoted(column)} is null{blanks}"

@@ -256,23 +256,10 @@ class _Composer:
 
     def _value(self, event: Any, mark: Mark) -> Any:
         """A scalar as YAML 1.2's core schema reads it."""
-        text = event.value
-        if event.style:
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        if _OCTAL.fullmatch(text):
-            return int(text[2:], 8)
-        if _HEXADECIMAL.fullmatch(text):
-            return int(text[2:], 16)
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if number in (float("inf"), float("-inf")):
-                self.reader.say("this number is too large", "quote it to make it text", mark)
-            return number
-        return text
+        value = event.value if event.style else scalar(event.value)
+        if value in (float("inf"), float("-inf")):
+            self.reader.say("this number is too large", "quote it to make it text", mark)
+        return value
 
     def _mark(self, event: Any) -> Mark:
         start, end = event.start_mark, event.end_mark
@@ -280,6 +267,19 @@ class _Composer:
         last = end.column if end.line == start.line else len(line)
         style = getattr(event, "style", None) or ""
         return Mark(self.path, start.line + 1, start.column + 1, max(1, last - start.column), style)
+
+
+def scalar(text: str) -> Any:
+    """A word that stands without quotes, as YAML 1.2's core schema reads it."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEXADECIMAL.fullmatch(text):
+        return int(text[2:], 16)
+    return float(text) if _FLOAT.fullmatch(text) else text
 
 
 def _advice(problem: str) -> str:

@@ -29,6 +29,8 @@ COMMANDS = {
     "accept": ("act:accept", "Say that it may stay so: an incident, or single rows."),
     "close": ("act:close", "Say how it was dealt with."),
     "silence": ("silence", "Hear nothing of some rules for a while."),
+    "import": ("import_rules", "Make rules of dbt's tests, Soda's checks or a data contract."),
+    "export": ("export_rules", "Write the rules as a data contract."),
     "noise": ("noise", "Which rules cry wolf, and what is done about it."),
 }
 

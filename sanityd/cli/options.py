@@ -52,3 +52,16 @@ def rule_named(rules: "RuleSet", name: str) -> Any:
         advice = suggest(name, rules.rules)
         raise click.UsageError(f"there is no rule `{name}`{'; ' + advice if advice else ''}")
     return rules.rules[name]
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that isn't there yet; what others wrote meanwhile is not overwritten. Raises a usage error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.UsageError(f"`{path}` is there already; nothing was written") from None
+    except OSError as error:
+        raise click.UsageError(f"`{path}` can't be written ({error.strerror})") from None
+    click.echo(f"Wrote {path}.", err=True)

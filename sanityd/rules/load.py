@@ -44,6 +44,11 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, need_secre
     return _Reader(document, path, os.environ if environment is None else environment, need_secrets).read()
 
 
+def load_text(text: str, path: Path) -> RuleSet:
+    """Read a text as if it stood in the file `path`; variables that aren't set are only warnings. Raises RuleError."""
+    return _Reader(rulefile.parse_text(text, path), path, os.environ, need_secrets=False).read()
+
+
 class _Reader:
     """Collects problems while it reads; gives a RuleSet only when there are none."""
 

@@ -1,0 +1,31 @@
+"""`sanityd export`: the rules as other tools read them."""
+
+from pathlib import Path
+
+import click
+
+from sanityd.cli.options import rules_option
+
+
+@click.command("export")
+@click.argument("form", metavar="odcs", type=click.Choice(["odcs"]))
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, not to the terminal.")
+@rules_option
+def command(form: str, output: Path | None, path: Path) -> None:
+    """Write the rules as a data contract: the Open Data Contract Standard (ODCS) 3.1.
+
+    Rules that the standard has no words for go along as they are, for the engine `sanityd`. Sources, their URLs, and
+    channels are not written. A file that is there is never overwritten.
+    """
+    from sanityd import rulefile
+    from sanityd.authoring import exporting
+    from sanityd.cli.options import write_new
+    from sanityd.rules.load import load
+
+    if output is not None and output.exists():
+        raise click.UsageError(f"`{output}` is there already; nothing was written")
+    text = exporting.contract(load(path, need_secrets=False), rulefile.parse(path).data)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_new(output, text)

@@ -1,0 +1,1 @@
+{% for name in ['a', 'b'] %}select '{{ name }}' as id{% if not loop.last %} union all {% endif %}{% endfor %}

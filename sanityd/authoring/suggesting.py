@@ -23,6 +23,8 @@ Place = tuple[str | None, str]
 #: How many rules are proposed for one table, and in all.
 PER_TABLE = 10
 IN_ALL = 60
+#: How many rules of a table are enough not to count its rows besides.
+_PLENTY = 3
 
 
 @dataclass
@@ -97,17 +99,22 @@ def _of_table(
         if isinstance(one, GivenUp):
             found.skipped.append((table.title, f"{one.candidates} of its rules were not tried: {one.why}"))
         elif one.proof is None and one.is_likely and not (one.holds and one.candidate.only_broken):
-            tried += [] if taken.covers(one) else [one]
+            tried.append(one)
     sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
-    return sorted(_with_keys(table, list(_said_once(tried)), sampled), key=_order)
+    new = [one for one in _said_once(tried) if not taken.covers(one)]
+    return sorted(_with_keys(table, tried, new, sampled), key=_order)
 
 
 def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:
     """Of rules that say which texts a column may hold, the one that says it most exactly: a code that exists elsewhere,
     or is in a list, needs no form."""
     said: set[str] = set()
-    for one in sorted(tried, key=lambda each: -each.candidate.worth):
+    ordered = sorted(tried, key=lambda each: -each.candidate.worth)
+    for place, one in enumerate(ordered):
         kind, about = one.candidate.kind, one.candidate.about
+        # It is worth least, and would stand below each table.
+        if kind == "row_count" and place >= _PLENTY:
+            continue
         if kind in ("accepted_values", "matches") and said.issuperset(about):
             continue
         if kind in ("references", "accepted_values"):
@@ -115,7 +122,7 @@ def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:
         yield one
 
 
-def _with_keys(table: TableProfile, tried: Sequence[Tried], sampled: str) -> Iterator[Proposal]:
+def _with_keys(table: TableProfile, tried: Sequence[Tried], new: Sequence[Tried], sampled: str) -> Iterator[Proposal]:
     """Rules about rows need to name them: by the table's key, or by a column that was just found to be one."""
     key: tuple[str, ...] = ()
     if not table.info.key:
@@ -124,7 +131,7 @@ def _with_keys(table: TableProfile, tried: Sequence[Tried], sampled: str) -> Ite
             if one.candidate.kind == "unique" and one.holds and not others and table.columns[name].filled == table.read:
                 key = (name,)
                 break
-    for one in tried:
+    for one in new:
         needs = one.invariant.check.needs_key and not table.info.key
         if not needs or key:
             yield Proposal(one.candidate.id, one, key if needs else (), sampled)

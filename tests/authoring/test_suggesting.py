@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from sanityd.authoring import linting, starter, suggesting
+from sanityd.authoring.profile import ColumnProfile, TableProfile
+from sanityd.authoring.proposals.pointing import Pointers
 from sanityd.authoring.suggestions import NOTHING, Suggestions, Taken
 from sanityd.checks import executor, planner
 from sanityd.model import Run
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 from sanityd.sources.base import Snapshot, SourceSettings
+from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.open import open_source
 from tests.authoring import shop
 from tests.services import owner
@@ -196,7 +199,7 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     engine.dispose()
     found = suggestions(sqlite)
     kinds = {name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name} for name in NAMES}
-    assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",), "row_count": ()}
+    assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
     rules = written(found, sqlite, tmp_path)
     assert [problem for problem in linting.connected(rules) if problem.level == "error"] == []
@@ -301,3 +304,38 @@ def test_sqlite_may_hold_anything_in_any_column(sqlite: str) -> None:
     found = suggestions(sqlite)
     assert found.skipped == []
     assert {proposal.tried.candidate.kind for proposal in found.proposals} == {"row_count"}
+
+
+POINTING = {
+    "orders.person_id": "people",
+    "orders.billing_address_id": "billing_addresses",
+    "orders.delivery_address_id": "addresses",
+    "orders.country": "countries",
+    "orders.status": None,
+    "orders.user_id": "auth_user",
+    "orders.box_id": "boxes",
+    "shop_lines.item_id": "shop_items",
+    "shop_lines.orderLineID": "orderlines",
+    "customers.customer_id": None,
+    "orders.customer_id": "customers",
+}
+TARGETS = ("people", "addresses", "billing_addresses", "countries", "auth_user", "boxes", "shop_items", "other_items")
+
+
+@pytest.mark.parametrize(("column", "target"), POINTING.items())
+def test_names_say_what_points_where(column: str, target: str | None) -> None:
+    def table(name: str, key: str, *others: str) -> TableProfile:
+        columns = {
+            each: ColumnInfo(each, "", Family.TEXT if each in ("code", "country", "status") else Family.INTEGER)
+            for each in (key, *others)
+        }
+        info = TableInfo(name, None, columns, (key,))
+        return TableProfile("app", info, 9, 9, {each: ColumnProfile(about) for each, about in columns.items()})
+
+    name, _, mine = column.partition(".")
+    keys = {"countries": "code"}
+    known = {each: table(each, keys.get(each, "id")) for each in (*TARGETS, "orderlines")}
+    known["customers"] = table("customers", "customer_id")
+    asking = known[name] if name in known else table(name, "id", mine)
+    found = Pointers([*known.values(), asking]).targets(asking, asking.columns[mine])
+    assert (found[0][0].name if found else None) == target

@@ -58,13 +58,14 @@ def _pairs(table: TableProfile) -> Iterator[Candidate]:
     owners = [name for name in table.columns if words(name)[-1:] == ("id",) and name not in _own_key(table)]
     places = [name for name, column in table.columns.items() if words(name)[-1:] and words(name)[-1] in _PLACES]
     pairs = [(owner, place) for owner in owners for place in places if owner != place]
-    if len(owners) == 2 and len(table.columns) <= 5:
-        pairs.append((owners[0], owners[1]))
+    # What does nothing but link two things links them once.
+    links = [(owners[0], owners[1])] if len(owners) == 2 and len(table.columns) <= 5 else []
+    pairs += links
     for pair in pairs[:4]:
         values = [tuple(row.get(name) for name in pair) for row in table.sample]
         known = [value for value in values if None not in value]
         # Neither alone may name the row, or the pair says nothing new.
-        if len(known) < ENOUGH or any(not _repeats(table, name) for name in pair):
+        if len(known) < ENOUGH or (pair not in links and any(not _repeats(table, name) for name in pair)):
             continue
         if len({*map(str, known)}) < len(known) * (1 - _FEW_TWINS):
             continue

@@ -24,10 +24,18 @@ class Pointers:
     def targets(self, table: TableProfile, column: ColumnProfile) -> list[tuple[TableProfile, str]]:
         """The tables that a column may point at, each with its key; those of the same schema and with the longest name
         first: `billing_address_id` is rather of `billing_addresses` than of `addresses`."""
+        stems = list(_stems(column))
+        own_words = words(table.name)
+        # `shop_orders.customer_id` speaks of `shop_customers`.
+        kin = [(*own_words[:end], *stem) for end in range(1, len(own_words)) for stem in stems]
+        close = [other for stem in (*stems, *kin) for other in self._by_stem.get(stem, ())]
+        if not close:
+            # `user_id` of `auth_user`, if there is no other user.
+            ends = {other.title: other for stem in stems for other in self._by_end.get(stem, ())}
+            close = list(ends.values()) if len(ends) == 1 else []
         found = {
             other.title: (other, key)
-            for stem in _stems(column)
-            for other in self._by_stem.get(stem, ())
+            for other in close
             if other.title != table.title and (key := key_of(other, column)) is not None
         }
         own = table.info.schema
@@ -47,6 +55,17 @@ class Pointers:
             stems = {(*head, one) for one in singulars(last)} | {(one,) for one in singulars(whole)}
             for stem in stems:
                 found.setdefault(stem, []).append(table)
+        return found
+
+    @cached_property
+    def _by_end(self) -> dict[Stem, list[TableProfile]]:
+        """By the last words of their names alone."""
+        found: dict[Stem, list[TableProfile]] = {}
+        for table in self.tables:
+            *head, last = words(table.name) or [""]
+            for at in range(1, len(head) + 1):
+                for one in singulars(last):
+                    found.setdefault((*head[at:], one), []).append(table)
         return found
 
     @cached_property

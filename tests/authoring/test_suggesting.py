@@ -339,3 +339,30 @@ def test_names_say_what_points_where(column: str, target: str | None) -> None:
     asking = known[name] if name in known else table(name, "id", mine)
     found = Pointers([*known.values(), asking]).targets(asking, asking.columns[mine])
     assert (found[0][0].name if found else None) == target
+
+
+def test_what_a_constraint_proves_is_not_proposed(postgres: str) -> None:
+    """A CHECK, UNIQUE, NOT NULL and a foreign key; and all of it where they were never validated."""
+    engine = owner(postgres)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE people (id integer PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO people SELECT g FROM generate_series(1, 60) g")
+        connection.exec_driver_sql(
+            "CREATE TABLE proved (id integer PRIMARY KEY, code text NOT NULL UNIQUE, amount integer NOT NULL"
+            " CHECK (amount >= 0), status text NOT NULL CHECK (status IN ('new', 'old')),"
+            " person_id integer NOT NULL REFERENCES people)"
+        )
+        connection.exec_driver_sql("CREATE TABLE claimed (id integer PRIMARY KEY, amount integer, person_id integer)")
+        connection.exec_driver_sql(
+            "INSERT INTO proved SELECT g, 'c' || g, g, CASE WHEN g < 30 THEN 'new' ELSE 'old' END, g"
+            " FROM generate_series(1, 60) g"
+        )
+        connection.exec_driver_sql("INSERT INTO claimed SELECT g, g, g FROM generate_series(1, 61) g")
+        connection.exec_driver_sql("ALTER TABLE claimed ADD CHECK (amount >= 0) NOT VALID")
+        connection.exec_driver_sql("ALTER TABLE claimed ADD FOREIGN KEY (person_id) REFERENCES people NOT VALID")
+    engine.dispose()
+    found: dict[str, set[str]] = {}
+    for proposal in suggestions(postgres).proposals:
+        found.setdefault(proposal.table.name, set()).add(proposal.tried.candidate.kind)
+    assert found["proved"] == {"row_count"}
+    assert found["claimed"] == {"references", "between", "not_null"}

@@ -1,7 +1,7 @@
 """A rules file, or a folder of them, as plain data that knows its line and column. Knows nothing of rules."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,15 +105,19 @@ class Document:
         return Mark(mark.path, mark.line, mark.column + column - 1 + (mark.style in ("'", '"')), length)
 
 
-def parse(path: Path) -> Document:
+def parse(path: Path, instead: Mapping[Path, bytes] | None = None) -> Document:
     """Read one file, or the `*.yaml` and `*.yml` files of a folder, merged section by section.
 
+    Parameters: `instead` is what to read in place of the content of some of the files.
     Raises RuleError when a file can't be read to its end; smaller problems are in the document's `problems`.
     """
     files = _files(path)
     reader = Reader()
     for file in files:
-        reader.read(file)
+        if instead is not None and file in instead:
+            reader.read_bytes(instead[file], file)
+        else:
+            reader.read(file)
     return _document(reader)
 
 

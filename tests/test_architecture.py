@@ -68,6 +68,7 @@ STRANGERS = {
 #: Where imports may stand inside functions, or be done by name, and why.
 LATE_IMPORTS = {
     "alerts/channels/apprise.py": "apprise is an extra",
+    "authoring/proposals/__init__.py": "an idea is found by the name of its file",
     "alerts/digest.py": "templates take 0.1 s, and few passes send a digest",
     "alerts/render.py": "templates take 0.1 s, and most passes have nothing to say",
     "cli/": "`--help` answers at once; a command imports what it needs",

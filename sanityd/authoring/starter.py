@@ -1,19 +1,28 @@
-"""A first rules file: a commented example, or promises read off a database's own tables."""
+"""A first rules file: a commented example, or what was proposed for a database. Writes nothing."""
 
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
+from pathlib import Path
 
-from sanityd.sources.base import Snapshot
-from sanityd.sources.catalog import Family, TableInfo
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from sanityd.authoring.suggestions import Proposal, Suggestions
+from sanityd.authoring.yamltext import comment, scalar
+
+#: What the database's URL is called in the environment, and that of the mail server.
+DATABASE, MAIL = "APP_DATABASE_URL", "SMTP_URL"
+_FILES = {".duckdb": "duckdb", ".ddb": "duckdb"}
 
 _HEAD = """\
 # What must always be true of the data. `sanityd lint` reads it, `sanityd try RULE` looks at one rule,
 # `sanityd check` looks at all of them. `sanityd kinds` lists what can be said.
 sources:
-  app: ${APP_DATABASE_URL}
+  app: {source}
 
 channels:
-  team: {email: team@example.com, server: "${SMTP_URL:-smtp://localhost:25}", from: "Sanity <sanity@example.com>"}
+  team: {{email: team@example.com, server: "${{SMTP_URL:-smtp://localhost:25}}", from: "Sanity <sanity@example.com>"}}
 
 defaults:
   schedule: every 5m
@@ -35,59 +44,71 @@ _EXAMPLE = """\
     unique: {columns: email, ignore: [case, spaces]}
 """
 
-#: Columns that are meant to be unique in most databases that have them.
-_UNIQUE = re.compile(r"(e?mail|email_address|uuid|slug|username|login)")
-#: Columns whose text has a form that is known by its name.
-_FORMATS = {"email": "email", "email_address": "email", "uuid": "uuid", "slug": "slug", "currency": "currency"}
+#: For a database that nothing could be proposed for: a rule that is right on every database, to be replaced.
+_NOTHING = """\
+  # Nothing was proposed. This one holds as long as the database answers; write your own in its place, such as
+  #   every-order-has-a-customer: {table: app.orders, references: {customer_id: app.customers.id}}
+  the-database-answers:
+    source: app
+    query: select 1 as id from (select 1 as one) as t where 1 = 0
+    key: id
+"""
+
+_ENVIRONMENT = """\
+# Copy this to `.env`, fill it in, and keep that file to yourself: `set -a; . ./.env; set +a` exports it.
+{database}# The mail server: smtp://user:password@host:587
+SMTP_URL=
+"""
+_OF_DATABASE = """\
+# The database, with a login that can only SELECT, such as postgresql://user:password@host/database
+APP_DATABASE_URL=
+"""
 
 
 def example() -> str:
     """A rules file to be edited by hand."""
-    return _HEAD + _EXAMPLE
+    return _HEAD.format(source=f"${{{DATABASE}}}") + _EXAMPLE
 
 
-def proposed(snapshot: Snapshot) -> str:
-    """A rules file with promises that the names and types of the tables suggest, and that no constraint proves.
-
-    They are proposals: they were not tried on the data.
-    """
-    tables = {name: snapshot.table(name) for name in snapshot.table_names()}
-    rules = "\n".join(text for table in tables.values() for text in _promises(table, tables))
-    return _HEAD + (rules or _EXAMPLE)
+def proposed(found: Suggestions, source: str) -> str:
+    """A rules file with proposals, those of one table together. `source` is what stands for the URL in it."""
+    is_plain = "${" in source or re.fullmatch(r"[a-z]+:///[A-Za-z0-9_./-]+", source)
+    head = _HEAD.format(source=source if is_plain else scalar(source))
+    return head + (written(found.proposals) or _NOTHING)
 
 
-def _promises(table: TableInfo, tables: Mapping[str, TableInfo]) -> Iterator[str]:
-    keys = {key for key in (table.primary_key, *table.unique_keys) if key}
-    for name, column in table.columns.items():
-        if _UNIQUE.fullmatch(name) and (name,) not in keys:
-            yield _rule(f"no-duplicate-{name}-in-{table.name}", table, [f"unique: {_quoted(name)}"])
-        if (form := _FORMATS.get(name)) and column.family is Family.TEXT:
-            yield _rule(
-                f"every-{name}-of-{table.name}-is-well-formed", table, [f"matches: {{{_quoted(name)}: {form}}}"]
-            )
-        if (target := _target(name, tables)) is not None:
-            line = f"references: {{{_quoted(name)}: {_quoted(target + '.id')}}}"
-            yield _rule(f"every-{name}-of-{table.name}-exists", table, [line])
-    if not keys:
-        return
-    yield _rule(f"{table.name}-is-not-empty", table, ["row_count: {min: 1}", "severity: warning"])
+def written(proposals: Iterable[Proposal]) -> str:
+    """Rules as they stand below `rules:`, table by table; of each table those that don't hold come first."""
+    by_table: dict[str, list[Proposal]] = {}
+    for proposal in proposals:
+        by_table.setdefault(proposal.table.title, []).append(proposal)
+    parts = []
+    for table, some in sorted(by_table.items()):
+        rules = ["\n".join(f"  {line}" for line in proposal.lines()) for proposal in some]
+        parts.append("\n\n".join([f"  {comment(table)}\n{rules[0]}", *rules[1:]]))
+    return "\n\n".join(parts) + "\n" if parts else ""
 
 
-def _target(column: str, tables: Mapping[str, TableInfo]) -> str | None:
-    """The table that a column such as `person_id` points at, by the usual ways to form a plural."""
-    stem = column.removesuffix("_id")
-    if stem == column:
-        return None
-    plurals = (stem, stem + "s", stem + "es", stem.removesuffix("y") + "ies", {"person": "people"}.get(stem, stem))
-    return next((name for name in plurals if name in tables and "id" in tables[name].columns), None)
+def environment(*, with_database: bool) -> str:
+    """A file with the names of the variables that the rules file needs, and no value."""
+    return _ENVIRONMENT.format(database=_OF_DATABASE if with_database else "")
 
 
-def _rule(name: str, table: TableInfo, lines: Iterable[str]) -> str:
-    slug = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
-    body = "".join(f"    {line}\n" for line in lines)
-    return f"  {slug}:\n    table: {_quoted('app.' + table.name)}\n{body}"
+def url_of(text: str) -> str:
+    """What was given on the command line as a URL: a file of SQLite or DuckDB may be named as it is."""
+    if "://" in text or not Path(text).is_file():
+        return text
+    return f"{_FILES.get(Path(text).suffix, 'sqlite')}:///{Path(text).resolve()}"
 
 
-def _quoted(text: str) -> str:
-    """The text as a YAML scalar."""
-    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", text) else "'" + text.replace("'", "''") + "'"
+def source_in(url: str, folder: Path) -> str:
+    """How the source is written into a rules file in that folder: a file by its path, which is no secret; anything else
+    by the name of a variable."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return f"${{{DATABASE}}}"
+    plain = parsed.get_backend_name() in ("sqlite", "duckdb") and not parsed.query and not parsed.password
+    if not plain or not parsed.database or not Path(parsed.database).is_file() or "${" in parsed.database:
+        return f"${{{DATABASE}}}"
+    return f"{parsed.get_backend_name()}:///{os.path.relpath(Path(parsed.database).resolve(), folder.resolve())}"

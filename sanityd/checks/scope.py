@@ -26,7 +26,8 @@ class Scope:
 
     Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows; `query`
     is a SELECT in place of a table; `newer` narrows it to rows of which a column has that value or a higher one (or
-    none: who knows). Raises CheckError when the table isn't there.
+    none: who knows); `sample` is some of the table's rows, which stand for all. Raises CheckError when the table isn't
+    there.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Scope:
         alias: str | None = None,
         query: str | None = None,
         newer: tuple[str, Value] | None = None,
+        sample: FromClause | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.subject = subject
@@ -51,7 +53,7 @@ class Scope:
         # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
         name = subject.table
         self.info = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
-        clause = self.info.clause
+        clause = self.info.clause if sample is None else sample
         self.table = clause.alias(alias) if alias else clause
 
     @property

@@ -15,6 +15,7 @@ from sanityd import __version__
 COMMANDS = {
     "demo": ("demo", "See what sanityd does, in a minute, on a database of its own."),
     "init": ("init", "Write a first rules.yaml."),
+    "suggest": ("suggest", "Propose rules that the data keeps, and constraints."),
     "lint": ("lint", "Show every mistake in the rules file."),
     "kinds": ("kinds", "List the check kinds, or show the manual of one."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),

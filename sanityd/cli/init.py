@@ -1,52 +1,70 @@
 """`sanityd init`: a first rules.yaml."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.options import rules_option
+from sanityd.cli.options import rules_option, sample_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sanityd.authoring.suggestions import Suggestions
 
 
 @click.command("init")
 @click.argument("url", required=False)
+@sample_option
 @rules_option
-def command(url: str | None, path: Path) -> None:
-    """Write a first rules.yaml; with the URL of a database, with rules that its tables suggest.
+def command(url: str | None, whole: int, path: Path) -> None:
+    """Write a first rules.yaml; with the URL of a database, with rules that its data keeps, or nearly keeps.
 
-    A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. The URL itself is not written anywhere:
-    export it as APP_DATABASE_URL.
+    A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not written anywhere:
+    export it as APP_DATABASE_URL. The database is only read.
     """
     from sanityd.authoring import starter
+    from sanityd.cli import proposals
 
     if path.exists():
         raise click.UsageError(f"`{path}` is there already; nothing was written")
-    if url is not None and "://" not in url and Path(url).is_file():
-        scheme = "duckdb" if Path(url).suffix in (".duckdb", ".ddb") else "sqlite"
-        url = f"{scheme}:///{Path(url).resolve()}"
+    found, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
+    if url is not None:
+        url = starter.url_of(url)
+        found = _looked_at(url, whole)
+        source = starter.source_in(url, path.parent)
+        text = starter.proposed(found, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = starter.example() if url is None else _proposed(url, path)
     # Exclusive: what somebody else wrote meanwhile is not overwritten.
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
-    click.echo(f"Wrote {path}.")
+    needs_url = "${" in source
+    variables = path.parent / ".env.example"
+    wrote = proposals.write_beside(variables, starter.environment(with_database=needs_url))
+    click.echo(f"Wrote {path}{f' and {variables}' if wrote else ''}.")
     click.echo("Next:")
-    if url is not None and url.startswith(("sqlite:", "duckdb:")):
-        click.echo(f"  export APP_DATABASE_URL={url}")
-    else:
-        click.echo("  export APP_DATABASE_URL=…      the database, with a login that can only SELECT")
-    click.echo("  export SMTP_URL=…              smtp://user:password@host:587")
-    click.echo("  sanityd lint --connect         what the database says about the rules")
-    click.echo("  sanityd check --dry-run        look, without recording or mailing")
+    steps = list(_next(found, needs_url=needs_url))
+    width = max(len(step) for step, _ in steps)
+    for step, meaning in steps:
+        click.echo(f"  {step:{width}}   {meaning}")
 
 
-def _proposed(url: str, path: Path) -> str:
-    from sanityd.authoring import starter
+def _next(found: "Suggestions | None", *, needs_url: bool) -> "Iterator[tuple[str, str]]":
+    """What to do now, and what for."""
+    if needs_url:
+        yield "export APP_DATABASE_URL=…", "the database, with a login that can only SELECT"
+    if found is not None and found.broken:
+        yield f"sanityd try {found.broken[0].id}", "the rows that break it"
+    yield "sanityd check --dry-run", "look at all rules, without recording or mailing"
+    yield "sanityd lint --connect", "what the database says about the rules"
+    yield "export SMTP_URL=…", "smtp://user:password@host:587, to be mailed what changes"
+
+
+def _looked_at(url: str, whole: int) -> "Suggestions":
+    from sanityd.authoring.suggestions import Taken
+    from sanityd.cli import proposals, screen
     from sanityd.sources.base import SourceSettings
-    from sanityd.sources.open import open_source
 
-    source = open_source(SourceSettings("app", url))
-    try:
-        with source.snapshot() as snapshot:
-            return starter.proposed(snapshot)
-    finally:
-        source.close()
+    found, seconds = proposals.look(SourceSettings("app", url), proposals.all_tables, whole, Taken())
+    proposals.tell(screen.console(), found, seconds)
+    return found

@@ -23,6 +23,17 @@ rules_option: Callable[[Any], Any] = click.option(
 )
 
 
+sample_option: Callable[[Any], Any] = click.option(
+    "--sample",
+    "whole",
+    type=click.IntRange(min=100),
+    default=2_000_000,
+    show_default=True,
+    metavar="ROWS",
+    help="Read tables with more rows than this as a sample.",
+)
+
+
 def open_store(rules: "RuleSet") -> "Store":
     """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules file."""
     import os
@@ -30,6 +41,16 @@ def open_store(rules: "RuleSet") -> "Store":
     from sanityd.store.open import Store
 
     return Store.open(os.environ.get("SANITYD_STATE") or rules.state, rules.folder)
+
+
+def known_store(rules: "RuleSet") -> "Store | None":
+    """The same memory, if there is one already; nothing is made."""
+    import os
+
+    url = os.environ.get("SANITYD_STATE") or rules.state
+    if url is None and not (rules.folder / ".sanityd" / "state.db").exists():
+        return None
+    return open_store(rules)
 
 
 def named(rules: "RuleSet", memory: "Connection", name: str) -> str:

@@ -33,15 +33,29 @@ SpecT = TypeVar("SpecT", bound=BaseModel)
 Place = tuple[str | int, ...]
 
 
-def load(path: Path, environment: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> RuleSet:
+def load(
+    path: Path, environment: Mapping[str, str] | None = None, *, need_secrets: bool = True, need_rules: bool = True
+) -> RuleSet:
     """Read a rules file or a folder of them.
 
     Parameters: `environment` is where `${NAME}` is looked up (os.environ); with `need_secrets=False` a variable that is
-    not set is only a warning, for editors and CI that have no secrets.
+    not set is only a warning, for editors and CI that have no secrets; with `need_rules=False` there may be no rule.
     Raises RuleError with every problem of the files.
     """
-    document = rulefile.parse(path)
-    return _Reader(document, path, os.environ if environment is None else environment, need_secrets).read()
+    return read(rulefile.parse(path), path, environment, need_secrets=need_secrets, need_rules=need_rules)
+
+
+def read(
+    document: Document,
+    path: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    need_secrets: bool = True,
+    need_rules: bool = True,
+) -> RuleSet:
+    """The same, of a document that was parsed already."""
+    reader = _Reader(document, path, os.environ if environment is None else environment, need_secrets)
+    return reader.read(need_rules=need_rules)
 
 
 def load_text(text: str, path: Path) -> RuleSet:
@@ -66,7 +80,7 @@ class _Reader:
             plugins.trust(folder.resolve())
         self.kinds = plugins.names("checks")
 
-    def read(self) -> RuleSet:
+    def read(self, *, need_rules: bool = True) -> RuleSet:
         data = self.document.data
         for name in data.keys() - set(SECTIONS):
             self.found.append(mistakes.unknown_key(self.document, (name,), SECTIONS, "the rules file"))
@@ -87,7 +101,7 @@ class _Reader:
             if (rule := self._rule(str(name), suffix, one, defaults, alerts)) is not None
         }
         self._check_depends_on(rules)
-        if not self._section("rules") and not self.found:
+        if need_rules and not self._section("rules") and not self.found:
             self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
         if problems := self._all_problems():
             raise RuleError(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
@@ -195,7 +209,7 @@ class _Reader:
             fix=spec.fix,
             enabled=spec.enabled,
             location=self.document.location(place),
-            meaning=_meaning(kind, check, subject, redaction),
+            meaning=meaning_of(kind, check, subject, redaction),
         )
 
     def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
@@ -373,7 +387,7 @@ class _Reader:
                 self.found.append(self.document.problem(where, f"there is no channel `{name}`", advice))
 
 
-def _meaning(kind: str, check: Check, subject: Subject, redaction: Redaction | None) -> str:
+def meaning_of(kind: str, check: Check, subject: Subject, redaction: Redaction | None = None) -> str:
     """A hash of what the rule asks for. Words for people (why, fix), times and recipients are not in it."""
     parts: list[Any] = [kind, repr(check), str(subject.table), subject.source, subject.where, subject.key]
     parts += [repr(subject.within), repr(subject.window), subject.nulls_fail, subject.empty_fails]
@@ -382,4 +396,4 @@ def _meaning(kind: str, check: Check, subject: Subject, redaction: Redaction | N
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 
-__all__ = ["Channel", "RuleSet", "load"]
+__all__ = ["Channel", "RuleSet", "load", "meaning_of", "read"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, Subquery, literal
+from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subquery, literal
 from sqlalchemy.types import NullType
 
 from sanityd.errors import CheckError
@@ -79,6 +79,12 @@ class Dialect(ABC):
         """The statement such that a limit on it doesn't change how it is done."""
         return statement
 
+    def sample(self, table: TableInfo, share: float) -> FromClause | None:
+        """About that share (0 to 1) of a table's rows, from all over it, without reading the others; the same ones each
+        time it is asked. None where the database has no such thing."""
+        del table, share
+        return None
+
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> "Bitmap | None":
         """Whole numbers, 64 to a row: what to group by, `number // 64`, in the order of numbers; and per group the bits
         of those that occur, 1 << number % 64. None where the database can't, or has other things in such columns."""
@@ -126,6 +132,14 @@ class Snapshot(ABC):
     @abstractmethod
     def table_names(self) -> Sequence[str]:
         """The tables and views of the default schema, by name."""
+
+    @abstractmethod
+    def places(self) -> Sequence[tuple[str | None, str]]:
+        """All tables, without views, as (schema, name); the schema of the default one is None."""
+
+    @abstractmethod
+    def quoted(self, name: str) -> str:
+        """The name of a column as it stands in the database's SQL."""
 
     @abstractmethod
     def sql(self, statement: Executable, *, values: bool = True) -> str:

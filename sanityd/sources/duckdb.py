@@ -17,12 +17,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    FromClause,
     String,
     case,
     cast,
     collate,
+    column,
     event,
     func,
+    literal_column,
+    select,
     text,
     try_cast,
 )
@@ -101,6 +105,11 @@ class DuckdbDialect(Dialect):
         size = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", info.type)
         is_large = size is not None and abs(value) >= 10 ** (int(size[1]) - int(size[2]))
         return bound(float(value) if is_large else value)
+
+    def sample(self, table: TableInfo, share: float) -> FromClause | None:
+        """Every so manieth thousand rows. A view has no row numbers."""
+        part = column("rowid").op("//")(literal_column("1000")).op("%")(literal_column(str(max(1, round(1 / share)))))
+        return select(*table.clause.c).where(part == literal_column("0")).subquery("sanityd_sample")
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself; of numbers, microseconds since 1970."""
@@ -220,6 +229,10 @@ class DuckdbSource(EngineSource):
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views of one schema."""
         return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
+
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """All schemas of this file."""
+        return [(row.schema, row.name) for row in connection.execute(text(_PLACES))]
 
     def writable(self, connection: Connection) -> bool:
         """Whether our user may write the file."""
@@ -373,4 +386,9 @@ FROM duckdb_indexes() WHERE {_WHERE} AND lower(table_name) = lower(:name) AND is
 _NAMES = f"""
 SELECT table_name FROM duckdb_tables() WHERE {_WHERE} AND NOT internal
 UNION ALL SELECT view_name FROM duckdb_views() WHERE {_WHERE} AND NOT internal
+"""
+
+_PLACES = """
+SELECT CASE WHEN schema_name = current_schema() THEN NULL ELSE schema_name END AS schema, table_name AS name
+FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal
 """

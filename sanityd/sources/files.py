@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from glob import glob
 from pathlib import Path
@@ -69,6 +69,10 @@ class FilesSource(DuckdbSource):
         if error := self._broken.get(name.lower()):
             raise error
         return super().describe(connection, name, schema)
+
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """The files, which are views here."""
+        return [(None, name) for name in self.table_names(connection, None)]
 
     def writable(self, connection: Connection) -> bool:
         """Whether our user may write any of the files."""

@@ -174,6 +174,10 @@ class MysqlSource(EngineSource):
         """The tables and views of one database."""
         return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """The tables of the one database that the URL names; others on the server are somebody else's."""
+        return [(None, name) for name in connection.execute(text(_TABLES)).scalars()]
+
     def writable(self, connection: Connection) -> bool:
         """By SHOW GRANTS, which tells the rights of the active role, too."""
         return any(_grants_writing(line) for line in connection.exec_driver_sql("SHOW GRANTS").scalars())
@@ -290,6 +294,10 @@ _KEYS = f"""
 SELECT index_name, column_name, sub_part
 FROM information_schema.statistics WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
 """
+
+_TABLES = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+)
 
 _NAMES = """
 SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE()) ORDER BY table_name

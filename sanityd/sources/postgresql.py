@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Executable,
+    FromClause,
     Integer,
     Text,
     and_,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    tablesample,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
@@ -38,6 +40,8 @@ from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#: From how many rows on a sample of pages is as good as one of rows.
+_MANY = 500_000
 #: Options inside a pattern work only at its very beginning.
 _OPTIONS = re.compile(r"\(\?[a-z]+\)")
 
@@ -102,6 +106,11 @@ class PostgresqlDialect(Dialect):
         if not others and info.family is Family.TEXT:
             return func.hashtextextended(elements[0], literal_column("0"))
         return func.hash_record_extended(func.row(*elements), literal_column("0"))
+
+    def sample(self, table: TableInfo, share: float) -> FromClause | None:
+        """Whole pages, always the same ones; of a small table, whose pages are few, single rows."""
+        method = func.system if (table.estimate or 0) >= _MANY else func.bernoulli
+        return tablesample(table.clause, method(literal_column(f"{share * 100:.6f}")), "sanityd_sample", bound(1))
 
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
         """Both shifts keep the sign."""
@@ -260,6 +269,10 @@ class PostgresqlSource(EngineSource):
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """What the login can see; tables of other schemas with their schema."""
         return postgresql_catalog.table_names(connection, schema)
+
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """All schemas that the login may use, without the partitions of tables."""
+        return postgresql_catalog.places(connection)
 
     def writable(self, connection: Connection) -> bool:
         """A right on any table that isn't the system's, also by a role, counts."""

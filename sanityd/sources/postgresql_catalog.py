@@ -32,6 +32,11 @@ def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
     return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
 
+def places(connection: Connection) -> Sequence[tuple[str | None, str]]:
+    """The tables that the login may read, each with its schema where SQL would have to say it."""
+    return [(row.schema, row.relname) for row in connection.execute(text(_PLACES))]
+
+
 def state(connection: Connection) -> str | None:
     """A word that is the same again only if no row of any plain table has changed.
 
@@ -160,6 +165,15 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT LIKE 'pg~_%' ESCAPE '~'
     AND n.nspname <> 'information_schema' AND n.nspname = COALESCE(CAST(:schema AS text), n.nspname)
 ORDER BY 1
+"""
+
+#: A partition's rows are those of the table it is a part of.
+_PLACES = """
+SELECT CASE WHEN pg_table_is_visible(c.oid) THEN NULL ELSE n.nspname END AS schema, c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'f', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg~_%' ESCAPE '~'
+    AND n.nspname <> 'information_schema' AND has_schema_privilege(n.oid, 'USAGE')
+    AND has_any_column_privilege(c.oid, 'SELECT')
 """
 
 _STATE = """

@@ -3,7 +3,6 @@
 A database's own file says how a session is guarded, what its catalog looks like and what its errors mean.
 """
 
-import difflib
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import verbatim
+from sanityd.sources.absent import no_such_table
 from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Forecast, TableInfo
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
@@ -78,6 +78,10 @@ class EngineSource(Source):
     @abstractmethod
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """The tables and views of a schema, or of the default one."""
+
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """The tables of all schemas, each with its schema; None for the default one."""
+        return [(None, name) for name in self.table_names(connection, None)]
 
     @abstractmethod
     def writable(self, connection: Connection) -> bool:
@@ -265,7 +269,7 @@ class EngineSnapshot(Snapshot):
                 found = self.source.describe(self._connection, name, schema)
                 others = [] if found else self.source.table_names(self._connection, schema)
             if found is None:
-                raise self._no_such_table(name, schema, others)
+                raise no_such_table(self.source.settings.name, name, schema, others)
             # The schema as the rule names it: unnamed ones stay so in SQL, too.
             self._tables[place] = replace(found, schema=schema)
         return self._tables[place]
@@ -274,6 +278,15 @@ class EngineSnapshot(Snapshot):
         """The tables and views of the default schema."""
         with self._in_our_words():
             return sorted(self.source.table_names(self._connection, None))
+
+    def places(self) -> Sequence[tuple[str | None, str]]:
+        """The tables of all schemas, the default one first."""
+        with self._in_our_words():
+            return sorted(self.source.places(self._connection), key=lambda place: (place[0] or "", place[1]))
+
+    def quoted(self, name: str) -> str:
+        """By the rules of the dialect."""
+        return self._connection.dialect.identifier_preparer.quote(name)
 
     def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:
         """Run one SELECT and read all of its rows."""
@@ -375,18 +388,6 @@ class EngineSnapshot(Snapshot):
     def _gone(self) -> SourceError:
         name = self.source.settings.name
         return SourceError(f"the connection to `{name}` was lost", source=name)
-
-    def _no_such_table(self, name: str, schema: str | None, others: Sequence[str]) -> CheckError:
-        near = difflib.get_close_matches(name.lower(), {other.lower(): other for other in others}, n=1)
-        close = [other for other in others if near and other.lower() == near[0]]
-        if close:
-            hint = f"Did you mean `{close[0]}`?"
-        elif others:
-            hint = f"There are {', '.join(f'`{other}`' for other in sorted(others)[:8])}."
-        else:
-            hint = "There is no table at all that this login can see."
-        full = f"{schema}.{name}" if schema else name
-        return CheckError(f"`{self.source.settings.name}` has no table or view `{full}`", hint, word=name)
 
 
 def _driver_of(connection: Connection | None) -> Any:

@@ -174,6 +174,12 @@ class SqliteSource(EngineSource):
         )
         return connection.execute(query).scalars().all()
 
+    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+        """Without views, and without tables that are a module's."""
+        query = text("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+        names = connection.execute(query).scalars().all()
+        return [(None, name) for name in names if not name.startswith("sqlite_")]
+
     def writable(self, connection: Connection) -> bool:
         """Whether our user may write the file."""
         return os.access(self.path, os.W_OK)
@@ -249,13 +255,17 @@ def _driver(connection: Connection) -> _Watched:
 _FORBIDDEN = frozenset({"load_extension", "fts3_tokenizer", "writefile", "edit", "regexp"})
 
 
+#: Pragmas that ask and change nothing.
+_QUESTIONS = frozenset({"table_xinfo", "index_list", "index_xinfo", "foreign_key_list", "data_version"})
+
+
 def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _trigger: str | None) -> int:
     """Reading is allowed, and asking for the shape of tables; all else is not."""
     if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE):
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION and second not in _FORBIDDEN:
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and first in ("table_xinfo", "index_list", "index_xinfo", "data_version"):
+    if action == sqlite3.SQLITE_PRAGMA and first in _QUESTIONS:
         return sqlite3.SQLITE_OK
     # What SQLite asks when it first meets a virtual table; a real UPDATE of the schema it refuses by itself.
     if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":

@@ -4,7 +4,10 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import pytest
+from sqlalchemy import make_url
 
+from sanityd.authoring import starter
 from tests.project import Project
 
 
@@ -23,33 +26,68 @@ def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) ->
     assert (tmp_path / "rules.yaml").read_text() == before
 
 
-def test_rules_are_proposed_from_the_tables(project: Project, tmp_path: Path) -> None:
+def test_from_nothing_to_a_first_finding(project: Project, tmp_path: Path) -> None:
+    """Two commands, no URL to export, no password on disk, and the broken rows are on the screen."""
     (tmp_path / "rules.yaml").unlink()
-    project.sql('create table "odd name" (id integer primary key, person_id int, "e-mail" text)')
-    url = f"sqlite:///{tmp_path}/app.db"
-    assert project.run("init", url).code == 0
-    text = (tmp_path / "rules.yaml").read_text()
-    assert url not in text
-    for rule in ("no-duplicate-email-in-people", "every-person-id-of-mails-exists", "odd-name-is-not-empty"):
-        assert f"  {rule}:\n" in text
-    answer = project.run("check", "--dry-run", APP_DATABASE_URL=url)
-    assert answer.code == 0
-    assert "!  odd-name-is-not-empty" in answer.out
+    project.sql("delete from people where id in (7, 77); create table vacant (id integer primary key)")
+    made = project.run("init", "app.db")
+    assert made.code == 0, made.err
+    assert "3 tables, 1,998 rows looked at" in made.out
+    assert "1 of them does not hold now:\n  ✗ every-person-id-of-mails-exists\n" in made.out
+    assert "2 of 1,000 mails have person_id that is in no app.people.id" in made.out
+    assert "1 table without a row: app.vacant" in made.out
+    assert "  app: sqlite:///app.db\n" in (tmp_path / "rules.yaml").read_text()
+    assert (tmp_path / ".env.example").read_text().splitlines()[-1] == "SMTP_URL="
+    seen = project.run("check", "--dry-run")
+    assert seen.code == 1
+    assert "id 7 · id 77" in seen.out
+    assert project.run("lint", "--connect").code == 0
+    # SQLite keeps times as text.
+    assert "    within: 1h of created_at\n" in (tmp_path / "rules.yaml").read_text()
 
 
-def test_a_file_of_duckdb_may_be_named_as_it_is(tmp_path: Path) -> None:
-    file = tmp_path / "shop.duckdb"
-    with closing(duckdb.connect(str(file))) as connection:
-        connection.execute("CREATE TABLE orders (id int PRIMARY KEY, person_id int)")
-    made = Project(tmp_path).run("init", "shop.duckdb")
-    assert f"export APP_DATABASE_URL=duckdb:///{file}" in made.out
-    assert "app.orders" in (tmp_path / "rules.yaml").read_text()
+@pytest.mark.parametrize("place", ["deep/er/rules.yaml", "rules.yaml"])
+def test_a_file_of_duckdb_may_be_named_as_it_is(place: str, tmp_path: Path) -> None:
+    with closing(duckdb.connect(str(tmp_path / "shop.duckdb"))) as connection:
+        connection.execute("CREATE TABLE orders AS SELECT n AS id, n % 5 AS person_id FROM range(50) AS r(n)")
+    project = Project(tmp_path)
+    assert project.run("init", "shop.duckdb", "--rules", place).code == 0
+    assert "shop.duckdb" in (tmp_path / place).read_text()
+    checked = project.run("check", "--dry-run", "--rules", place)
+    assert checked.code == 0, checked.err
 
 
-def test_a_file_of_sqlite_may_be_named_as_it_is(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["postgres", "mariadb"])
+def test_the_url_of_a_server_is_written_nowhere(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Not even of a database without a table, of which nothing can be proposed."""
+    url = request.getfixturevalue(database)
+    project = Project(tmp_path)
+    made = project.run("init", url)
+    assert made.code == 0, made.err
+    secret = make_url(url).password
+    assert secret
+    written = [file.read_text() for file in tmp_path.iterdir() if file.is_file()]
+    assert not [text for text in (*written, made.out, made.err) if secret in text or "127.0.0.1" in text]
+    assert "app: ${APP_DATABASE_URL}" in (tmp_path / "rules.yaml").read_text()
+    assert "APP_DATABASE_URL=\n" in (tmp_path / ".env.example").read_text()
+    assert "export APP_DATABASE_URL=…" in made.out
+    assert project.run("check", "--dry-run", APP_DATABASE_URL=url).code == 0
+    linted = project.run("lint", "--connect", APP_DATABASE_URL=url)
+    assert linted.code == 0, linted.err
+
+
+def test_a_file_is_named_only_where_its_url_holds_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "shop.db").touch()
+    url = f"sqlite:///{tmp_path}/shop.db"
+    assert starter.source_in(url, tmp_path) == "sqlite:///shop.db"
+    for secret in (f"{url}?key=s3cret", f"duckdb:///{tmp_path}/shop.db?motherduck_token=t", "nonsense", f"{url}x"):
+        assert starter.source_in(secret, tmp_path) == "${APP_DATABASE_URL}"
+
+
+def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").unlink()
-    answer = project.run("init", "app.db")
-    assert answer.code == 0, answer.err
-    url = f"sqlite:///{tmp_path / 'app.db'}"
-    assert f"export APP_DATABASE_URL={url}" in answer.out
-    assert project.run("lint", "--connect", APP_DATABASE_URL=url, SMTP_URL="smtp://127.0.0.1:1").code == 0
+    (tmp_path / ".env.example").write_text("MINE=1\n")
+    assert project.run("init", "sqlite:///gone.db").code == 3
+    assert not (tmp_path / "rules.yaml").exists()
+    assert "Wrote rules.yaml.\n" in project.run("init", "app.db").out
+    assert (tmp_path / ".env.example").read_text() == "MINE=1\n"

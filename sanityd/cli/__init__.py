@@ -17,6 +17,7 @@ COMMANDS = {
     "init": ("init", "Write a first rules.yaml."),
     "lint": ("lint", "Show every mistake in the rules file."),
     "kinds": ("kinds", "List the check kinds, or show the manual of one."),
+    "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),
     "explain": ("explain", "Show how the rules will be looked at, and why so."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),

@@ -13,10 +13,12 @@ from sanityd.cli.options import rules_option
 def command(url: str | None, path: Path) -> None:
     """Write a first rules.yaml; with the URL of a database, with rules that its tables suggest.
 
+    Beside it goes `sanityd.schema.json`, by which editors complete, explain and mark it.
+
     A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. The URL itself is not written anywhere:
     export it as APP_DATABASE_URL.
     """
-    from sanityd.authoring import starter
+    from sanityd.authoring import schema, starter
 
     if path.exists():
         raise click.UsageError(f"`{path}` is there already; nothing was written")
@@ -27,8 +29,10 @@ def command(url: str | None, path: Path) -> None:
     text = starter.example() if url is None else _proposed(url, path)
     # Exclusive: what somebody else wrote meanwhile is not overwritten.
     with path.open("x", encoding="utf-8") as file:
-        file.write(text)
-    click.echo(f"Wrote {path}.")
+        file.write(schema.MODELINE + text)
+    described = path.parent / schema.FILE
+    described.write_text(schema.text(), encoding="utf-8")
+    click.echo(f"Wrote {path}, and {described} for your editor.")
     click.echo("Next:")
     if url is not None and url.startswith(("sqlite:", "duckdb:")):
         click.echo(f"  export APP_DATABASE_URL={url}")

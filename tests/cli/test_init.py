@@ -10,7 +10,11 @@ from tests.project import Project
 
 def test_the_first_file_is_right(project: Project, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").unlink()
-    assert project.run("init").code == 0
+    answer = project.run("init")
+    assert answer.code == 0
+    assert "Wrote rules.yaml, and sanityd.schema.json for your editor." in answer.out
+    assert (tmp_path / "rules.yaml").read_text().startswith("# yaml-language-server: $schema=./sanityd.schema.json\n")
+    assert (tmp_path / "sanityd.schema.json").read_text() == project.run("schema").out
     assert project.run("lint", APP_DATABASE_URL="sqlite:///app.db").code == 0
     checked = project.run("check", "--dry-run", APP_DATABASE_URL="sqlite:///app.db")
     assert checked.code == 0

@@ -170,6 +170,11 @@ class Check(BaseModel, ABC):
         return self.needs_table
 
     @property
+    def measure_name(self) -> str:
+        """What the measured value is, as a noun, where it measures one."""
+        return "the value"
+
+    @property
     def quotes_rows(self) -> bool:
         """Whether keys of its violations hold values of rows (else they are words of sanityd's own)."""
         return True

@@ -50,6 +50,9 @@ def without_mistakes(plan: Plan) -> Plan:
 
 def _statement_of(look: Look) -> object:
     check = look.invariant.check
+    if look.other is not None:
+        # Each source is asked for its own half.
+        return look.scope.rows, look.other.rows
     if isinstance(check, RowCheck):
         return look.violating
     return check.violations(look.scope) if isinstance(check, QueryCheck) else measures_of(look)

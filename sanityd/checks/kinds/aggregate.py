@@ -73,6 +73,11 @@ class Aggregate(QueryCheck):
         return tuple(self.by) or (_WHOLE,)
 
     @property
+    def measure_name(self) -> str:
+        """The expression."""
+        return self.expr
+
+    @property
     def quotes_rows(self) -> bool:
         """The group is one."""
         return bool(self.by)

@@ -91,9 +91,10 @@ def _step(console: Any, step: "Step", told: str, width: int) -> None:
     what = Text(_what(step), style="bold").append(" " * (width - len(_what(step))) + guess, style="not bold")
     what.rstrip()
     if step.reason != told:
-        console.print(Text(f"\n  {visible(step.reason, limit=300)}"), soft_wrap=True)
+        console.print()
+        screen.fact(console, "", visible(step.reason, limit=300), width=2)
     console.print(screen.signed(sign, what), soft_wrap=True)
-    console.print(Text(f"    {_named(step.rules)}", style="dim"), soft_wrap=True)
+    screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
 
 
 def _named(rules: "Sequence[str]") -> str:

@@ -21,7 +21,7 @@ WHERE mails.person_id = people.id AND (
 template = 'a  and
  b' -- not yet
  or age between 1 and 2
-))) AND CASE WHEN (a AND b) THEN 1 END = 1
+))) AND CASE WHEN (a AND b) THEN 1 END = 1 AND c BETWEEN 3 AND 4
  LIMIT 10"""
 
 LAID_OUT = """SELECT people.id
@@ -36,6 +36,7 @@ WHERE NOT (EXISTS (
     or age between 1 and 2)
 ))
   AND CASE WHEN (a AND b) THEN 1 END = 1
+  AND c BETWEEN 3 AND 4
 LIMIT 10"""
 
 

@@ -67,7 +67,15 @@ def right_files() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 RIGHT = list(right_files())
-BROKEN = yaml.safe_load((HERE / "broken.yaml").read_text(encoding="utf-8").replace(" on:", ' "on":'))
+#: The simplest file, which the cases change.
+SIMPLE = {"sources": {"app": "sqlite:///x.db"}, "rules": {"a-rule": {**TABLE, "unique": "email"}}}
+
+
+def cases(name: str) -> pytest.MarkDecorator:
+    """Runs a test with each file of `<name>.yaml`."""
+    found = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8").replace(" on:", ' "on":'))
+    files = [SIMPLE | one.get("file", {"rules": {"a-rule": {**TABLE, **one.get("rule", {})}}}) for one in found]
+    return pytest.mark.parametrize("file", files, ids=[one["says"] for one in found])
 
 
 def why(file: Any) -> str:
@@ -88,11 +96,15 @@ def test_it_takes_every_rules_file_of_the_repository() -> None:
     assert [f"{name}: {said}" for name, file in RIGHT if (said := why(file))] == []
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=[one["says"] for one in BROKEN])
-def test_it_refuses_what_an_editor_can_see(broken: dict[str, Any], tmp_path: Path) -> None:
-    right = {"sources": {"app": "sqlite:///x.db"}, "rules": {"a-rule": {**TABLE, "unique": "email"}}}
-    assert why(right) == ""
-    file = right | broken.get("file", {"rules": {"a-rule": {**TABLE, **broken.get("rule", {})}}})
+@cases("right")
+def test_it_takes_what_one_might_forget(file: dict[str, Any], tmp_path: Path) -> None:
+    assert _loads(file, tmp_path)
+    assert why(file) == ""
+
+
+@cases("broken")
+def test_it_refuses_what_an_editor_can_see(file: dict[str, Any], tmp_path: Path) -> None:
+    assert why(SIMPLE) == ""
     assert not _loads(file, tmp_path)
     assert why(file) != ""
 
@@ -175,7 +187,11 @@ def _printed(project: Project) -> Any:
 def _loads(file: dict[str, Any], folder: Path) -> bool:
     (folder / "rules.yaml").write_text(json.dumps(file), encoding="utf-8")
     try:
-        load(folder / "rules.yaml", {**ENVIRONMENT, "HOME": "home"}, need_secrets=False)
+        load(
+            folder / "rules.yaml",
+            {**ENVIRONMENT, "HOME": "home", "PATIENCE": "30s", "LEVEL": "info"},
+            need_secrets=False,
+        )
     except RuleError:
         return False
     return True

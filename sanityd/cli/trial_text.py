@@ -1,5 +1,6 @@
 """What `try` tells people: what is wrong, how it was looked at, and what would come of it as things stand."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def _headline(console: "Console", rule: Rule, run: Run) -> None:
         console.print(name.append(told, style="magenta"), soft_wrap=True)
         console.print(f"  {run.hint or ''}", soft_wrap=True)
     elif not run.violations:
-        console.print(name.append(": holds.", style="green"))
+        console.print(name.append(": holds.", style="not bold green"))
     else:
         style = screen.STYLES[run.severity] if run.severity else "green"
         tolerated = "" if run.severity else " That is below the first step of `severity`, so the rule holds."
@@ -118,7 +119,8 @@ def _how(rule: Rule, trial: Trial) -> Iterator[Fact]:
     looks = run.statements
     took = f"{looks} statement{'s' * (looks != 1)}, {run.seconds * 1000:,.0f} ms"
     read = "" if run.checked is None else f", {run.checked:,} row{'s' * (run.checked != 1)} in scope"
-    yield "Cost", took + read + expected
+    if run.answered or looks:
+        yield "Cost", took + read + expected
     if trial.proof is not None:
         yield "Proved by", f"{visible(trial.proof)}, so `check` reads no row of it but once a week"
     if subject.where is not None:
@@ -145,11 +147,10 @@ def number(value: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that is never rounded away: two digits that say something."""
+    """A percentage that is never rounded away: what is below one has two digits that say something."""
     percent = part / whole * 100
-    digits = 1 if percent >= 1 else 2
-    shown = f"{percent:.{digits}f}".rstrip("0").rstrip(".") if percent >= 0.01 else f"{percent:.1g}"
-    return f"{shown} %"
+    digits = 1 if percent >= 1 or not percent else 1 - math.floor(math.log10(percent))
+    return f"{percent:.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 def _ladder(ladder: "Ladder", run: Run) -> Text:

@@ -1,14 +1,17 @@
 """`try`: what is wrong now, how it was looked at, and what would come of it by what is remembered; without a trace."""
 
 import json
+import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from sanityd.cli.trial_text import share
+from sanityd.demo import story
 from sanityd.demo.catcher import Catcher
 from tests.project import RULES, Project
 
@@ -28,16 +31,24 @@ MORE = """
 """
 
 
-@pytest.fixture
-def known(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> Project:
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people have no welcome mail, the team was told, and now it is a fourth."""
-    project.rules(RULES + MORE)
-    lose_mails()
-    (tmp_path / "caught").mkdir()
-    with Catcher(tmp_path / "caught") as catcher:
-        assert project.run("check", SMTP_URL=catcher.url).code == 1
-    project.sql("update mails set status = 'queued' where person_id = 17")
-    return project
+    made = Project(tmp_path_factory.mktemp("checked"))
+    made.rules(RULES + MORE)
+    story.begin(made.folder / "app.db")
+    made.sql("update mails set status = 'queued' where person_id in (7, 77, 777)")
+    with TemporaryDirectory() as caught, Catcher(Path(caught)) as catcher:
+        assert made.run("check", SMTP_URL=catcher.url).code == 1
+    made.sql("update mails set status = 'queued' where person_id = 17")
+    return made.folder
+
+
+@pytest.fixture
+def known(checked: Path, tmp_path: Path) -> Project:
+    """The same, to do with as one likes."""
+    shutil.copytree(checked, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
 
 
 def tried(project: Project, *words: str, code: int = 1) -> dict[str, str]:
@@ -99,6 +110,21 @@ def test_it_tells_what_was_measured_and_which_step_is_reached(known: Project) ->
     facts = tried(known, "seldom-wrong")
     assert facts["Severity"] == "warning from 1 on, error from 2 on: reached, critical from 50 % of the rows on"
     assert facts["Measured"] == "2 of 1,000 rows violate, 0.2 %"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "told"),
+    [
+        (0, 9, "0 %"),
+        (3, 1000, "0.3 %"),
+        (6, 50_000, "0.012 %"),
+        (4, 10**9, "0.0000004 %"),
+        (1, 3, "33.3 %"),
+        (2, 2, "100 %"),
+    ],
+)
+def test_a_share_is_never_rounded_away(part: int, whole: int, told: str) -> None:
+    assert share(part, whole) == told
 
 
 def test_a_memory_of_another_version_is_left_as_it_is(known: Project) -> None:

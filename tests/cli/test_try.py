@@ -1,6 +1,7 @@
 """`try`: what is wrong now, how it was looked at, and what would come of it by what is remembered; without a trace."""
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,11 +11,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sanityd.cli import trial_text
 from sanityd.cli.trial_text import share
 from sanityd.demo import story
 from sanityd.demo.catcher import Catcher
 from tests.project import RULES, Project
 
+ROOT = Path(__file__).parents[2]
 RULE = "every-person-has-a-welcome-mail"
 MORE = """
   ids-add-up:
@@ -125,6 +128,14 @@ def test_it_tells_what_was_measured_and_which_step_is_reached(known: Project) ->
 )
 def test_a_share_is_never_rounded_away(part: int, whole: int, told: str) -> None:
     assert share(part, whole) == told
+
+
+def test_the_page_about_it_explains_every_line() -> None:
+    page = (ROOT / "docs" / "howto" / "trying.md").read_text(encoding="utf-8")
+    explained = {word for line in re.findall(r"^\| ([A-Z][^|]*) \|", page, re.MULTILINE) for word in line.split(", ")}
+    printed = set(re.findall(r'yield "([A-Z][^"]+)"', Path(trial_text.__file__).read_text(encoding="utf-8")))
+    assert len(printed) > 12
+    assert printed - explained == set()
 
 
 def test_a_memory_of_another_version_is_left_as_it_is(known: Project) -> None:

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from sanityd import rulefile
 from sanityd.durations import format_duration
+from sanityd.errors import RuleError
 
 Schema = dict[str, Any]
 _REFERENCE = "#/$defs/"
@@ -35,6 +37,11 @@ class _Writer(GenerateJsonSchema):
         """As the model and its examples say it, not by the alphabet."""
         del parent_key
         return value
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
+        """Of a type that JSON doesn't know nothing is said, and so nothing that is wrong."""
+        del schema, error_info
+        return {}
 
     def function_before_schema(self, schema: Any) -> JsonSchemaValue:
         """A validator that doesn't say what it takes may take anything."""
@@ -154,9 +161,11 @@ def _plain(schema: Any, known: Mapping[str, Any]) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        # What is said beside a reference is said of this place.
+        # What is said beside a reference is said of this place. What holds its like may hold anything.
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        schema = {**known[schema["$ref"].removeprefix(_REFERENCE)], **beside}
+        name = schema["$ref"].removeprefix(_REFERENCE)
+        schema = {**known.get(name, {}), **beside}
+        known = {other: one for other, one in known.items() if other != name}
     plain: Schema = {}
     for key, value in schema.items():
         if key in ("properties", "patternProperties"):
@@ -183,8 +192,8 @@ def _read(line: str, kind: str) -> Iterator[Any]:
     found = re.match(rf"\s*(?:[a-z0-9-]+: (?=\{{{kind}:)|{kind}:)", line)
     if found is None:
         return
-    data = rulefile.parse_text(line.strip(), Path("manual")).data
-    yield from data.values()
+    with suppress(RuleError):
+        yield from rulefile.parse_text(line.strip(), Path("manual")).data.values()
 
 
 def _in_a_line(value: Any) -> str:

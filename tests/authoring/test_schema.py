@@ -157,18 +157,28 @@ def test_rule_tests_have_their_form() -> None:
     assert not tests.is_valid({"a-rule": {**one, "violate": [2]}})
 
 
+#: With options of which JSON knows nothing, or whose schema has no end.
 EVEN = '''
-from sanityd.checks.base import ColumnCheck, Scope
+from collections.abc import Callable
+from typing import Any
+from pydantic import BaseModel
+from sanityd.checks.base import ColumnCheck
+
+class Tree(BaseModel):
+    below: list["Tree"] = []
 
 class Even(ColumnCheck):
     """Numbers are even.
 
     ```yaml
     even: {quantity: true}
+    even: {quantity: [}
     ```
     """
 
     kind = "even"
+    tree: Tree = Tree()
+    call: Callable[..., Any] | None = None
 
     def is_bad_value(self, scope, name, expected):
         return scope.column(name) % 2 == 1

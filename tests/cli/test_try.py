@@ -15,6 +15,7 @@ from sanityd.cli import trial_text
 from sanityd.cli.trial_text import share
 from sanityd.demo import story
 from sanityd.demo.catcher import Catcher
+from sanityd.model import Reason
 from tests.project import RULES, Project
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +137,11 @@ def test_the_page_about_it_explains_every_line() -> None:
     printed = set(re.findall(r'yield "([A-Z][^"]+)"', Path(trial_text.__file__).read_text(encoding="utf-8")))
     assert len(printed) > 12
     assert printed - explained == set()
+
+
+def test_every_reason_not_to_tell_has_its_words() -> None:
+    by_name = {Reason.ACKNOWLEDGED, Reason.SNOOZED, Reason.CLOSED, Reason.SILENCED, Reason.INHIBITED}
+    assert {reason for reason in Reason if not reason.mails} == by_name | trial_text.QUIET.keys()
 
 
 def test_a_memory_of_another_version_is_left_as_it_is(known: Project) -> None:

@@ -4,8 +4,11 @@ import re
 from datetime import timedelta
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(?:[0-9]{1,10}[smhdw])+")
-_ADVICE = "write a number and a unit, as in `10m`, `36h`, `7d`"
+#: A regular expression of them, for patterns of more than a length of time.
+DURATION = "(?:[0-9]{1,10}[smhdw])+"
+_DURATION = re.compile(DURATION)
+#: What to write instead of anything else.
+LENGTHS = "write a number and a unit, as in `10m`, `36h`, `7d`"
 _LONGEST = timedelta(days=3660)
 
 
@@ -15,7 +18,7 @@ def duration(text: str) -> timedelta:
     Raises ValueError, with what to write instead, for anything else, for nothing, and for more than ten years.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError(_ADVICE)
+        raise ValueError(LENGTHS)
     seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
     if not 0 < seconds <= _LONGEST.total_seconds():
         raise ValueError("write something between one second and ten years")

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from sanityd.durations import duration
+from sanityd.durations import DURATION, LENGTHS, duration
 
 
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
@@ -40,6 +40,17 @@ def _zone(value: Any) -> Any:
         raise fault(f"`{value}` is not a time zone", "write a name such as `Europe/Berlin`, or `UTC`") from None
 
 
-Names = Annotated[list[str], BeforeValidator(listed)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+#: What people write; for the JSON Schema, which is never stricter than the validator beside it.
+_DurationText = Annotated[
+    str,
+    Field(
+        pattern=rf"^{DURATION}$",
+        examples=["30s", "10m", "36h", "7d", "1h30m"],
+        json_schema_extra={"patternErrorMessage": LENGTHS},
+    ),
+]
+_ZoneText = Annotated[str, Field(examples=["Europe/Berlin", "America/New_York", "UTC"])]
+
+Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=_DurationText)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone, json_schema_input_type=_ZoneText)]

@@ -17,13 +17,15 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from sanityd import pipeline
+from sanityd.alerts import policy
 from sanityd.alerts.settings import Flapping, Noise
-from sanityd.model import Disposition, Message, Outcome, Reason, Run, Standing, Violation
-from sanityd.rules.rule import RuleSet
-from sanityd.store import audit, dispositions, incidents, runs, standings
+from sanityd.model import Cause, Disposition, Incident, Message, Outcome, Reason, Run, Silence, Standing, Violation
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import audit, dispositions, incidents, runs, silences, standings
 from sanityd.store.open import Store
-from sanityd.store.outbox import Outbox
-from sanityd.telling.tell import tell
+from sanityd.store.outbox import Outbox, asked
+from sanityd.telling import state
+from sanityd.telling.tell import Decision, tell
 
 #: How often time alone may lead to a mail.
 TICK = timedelta(hours=1)
@@ -58,6 +60,50 @@ class Replay:
     mails: int
     without: int
     verdicts: tuple[tuple[datetime, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What would come of a run, were it recorded now."""
+
+    result: pipeline.Result
+    #: Why each recipient would hear of it, or wouldn't; about incidents of this rule only.
+    decisions: tuple[Decision, ...]
+    messages: tuple[Message, ...]
+    #: What the policy of noise would have decided about the rule.
+    standing: Standing
+    #: The incident that goes on, as it would count.
+    incident: Incident | None = None
+    #: What somebody decided about it, if that holds.
+    disposition: Disposition | None = None
+    #: How many of its rows somebody accepted.
+    accepted: int = 0
+    #: Silences that hold now, and are about the rule.
+    silences: tuple[Silence, ...] = ()
+
+
+def foresee(rules: RuleSet, rule: Rule, run: Run, recall: Callable[[Connection], object]) -> Foresight:
+    """What would come of a run of one rule.
+
+    Parameters: `recall` fills the rehearsal's memory with what is known.
+    """
+    alone, facts = replace(rules, rules={rule.id: rule}), rule.facts(rules.revision)
+    with Rehearsal.of(alone) as rehearsal, rehearsal.store.write() as memory:
+        recall(memory)
+        result = pipeline.record(memory, alone, rule, run)
+        decisions = [one for one in tell(memory, alone, run.at) if one.incident.rule == rule.id]
+        going_on = [one for one in state.open_now(memory, alone, run.at) if one.incident.rule == rule.id]
+        found = next((one for one in going_on if one.incident.cause is Cause.VIOLATED), None)
+        return Foresight(
+            result,
+            tuple(decisions),
+            tuple(one.message for one in asked(memory, run.at)),
+            standings.of_rule(memory, rule.id),
+            found.incident if found else None,
+            found.disposition if found else None,
+            found.accepted if found else 0,
+            tuple(one for one in silences.listed(memory, run.at) if policy.is_silenced(facts, [one], run.at)),
+        )
 
 
 #: The policies of noise switched off.

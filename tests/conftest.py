@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import duckdb as duckdb_driver
 import pytest
@@ -107,9 +108,14 @@ def _shared(server: type[Server]) -> str:
     try:
         return server.shared(Path(os.environ[tally.FOLDER]))
     except Missing as reason:
-        if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)
-        pytest.skip(f"{reason}; `scripts/test` installs it as root, or see tests/conftest.py")
+        absent(reason)
+
+
+def absent(reason: Missing) -> NoReturn:
+    """Skip what needs a program that this machine doesn't have, or fail where everything must be there."""
+    if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)
+    pytest.skip(f"{reason}; `scripts/test` installs it as root, or see tests/conftest.py")
 
 
 @contextmanager

@@ -133,21 +133,8 @@ def test_the_commands_of_the_readme_and_of_planning_run_in_their_order(project: 
         if line.startswith("sanityd ") and "RULE" in block
     ]
     assert [words[0] for words in commands] == [
-        *(
-            "init",
-            "suggest",
-            "lint",
-            "try",
-            "explain",
-            "check",
-            "check",
-            "serve",
-            "status",
-            "show",
-            "history",
-            "ack",
-            "noise",
-        ),
+        *("init", "suggest", "schema", "lint", "try", "explain"),
+        *("check", "check", "serve", "status", "show", "history", "ack", "noise"),
         *("explain", "explain", "explain"),
     ]
     for words in commands:

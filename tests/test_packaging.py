@@ -1,6 +1,7 @@
 """What is shipped is whole, what it is tested with is pinned, and it starts at once."""
 
 import email
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ["setup", "demo", "test", "check", "lock"]
+SCRIPTS = ["setup", "demo", "test", "check", "lock", "language-server"]
 
 #: What `--help` has no use for.
 HEAVY = {"alembic", "apscheduler", "jinja2", "pydantic", "rich", "sentry_sdk", "sqlalchemy", "sqlglot", "yaml"}
@@ -88,6 +89,12 @@ def test_the_lock_pins_each_package_by_hash_and_names_no_registry() -> None:
     assert [entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+", entry)] == []
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert not re.search(r"://|index|find-links", text)
+
+
+def test_the_lock_of_the_language_server_does_so_too() -> None:
+    packages = json.loads((ROOT / "tests" / "editor" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert len(packages) > 10
+    assert [name for name, one in packages.items() if name and ("resolved" in one or "integrity" not in one)] == []
 
 
 def test_the_lock_knows_every_dependency() -> None:

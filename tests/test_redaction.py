@@ -144,9 +144,11 @@ def test_no_key_leaves_by_looking(watched: Watched) -> None:
     watched.cage.look("check")
     for rule in RULES:
         watched.cage.look("--log", "debug", "try", rule)
-        watched.cage.look("try", "--show-mail", rule)
         watched.cage.look("show", rule)
         watched.cage.look("history", rule)
+    for rule in ("grown-up", "one-nick", "noted-there"):
+        # It holds the text of the mail, too.
+        assert '"messages"' in watched.cage.look("try", "--format", "json", rule)
     for words in (("status",), ("explain",), ("lint", "--connect"), ("history", "--format", "json")):
         watched.cage.look(*words)
     assert digest(KEYS[0]) in watched.cage.look("show", "grown-up")

@@ -17,7 +17,7 @@ class Channel(BaseModel, ABC):
     manual. `name` is the key in the rules file.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: ClassVar[str]
     #: Whether people read it at their leisure, and so get the digest there, too.

@@ -20,10 +20,19 @@ def _time_of_day(value: Any) -> Any:
         return value
     if found := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(value)):
         return time(int(found[1]), int(found[2]))
-    raise fault(f"`{value}` is not a time of day", "write hours and minutes, as in `08:30`")
+    raise fault(f"`{value}` is not a time of day", _HOURS)
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+_HOURS = "write hours and minutes, as in `08:30`"
+_Written = Annotated[
+    str,
+    Field(
+        pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$",
+        examples=["08:30", "22:00"],
+        json_schema_extra={"patternErrorMessage": _HOURS},
+    ),
+]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day, json_schema_input_type=_Written)]
 
 
 class _Settings(BaseModel):
@@ -85,7 +94,11 @@ class Digest(_Settings):
 
     at: TimeOfDay | None = Field(time(8, 30), description="When it comes; `null` for never.")
     zone: Zone | None = Field(None, description="In which zone; that of the mails if left out.")
-    days: list[Weekday] = Field(["mon", "tue", "wed", "thu", "fri"], description="On which days.")
+    days: list[Weekday] = Field(
+        ["mon", "tue", "wed", "thu", "fri"],
+        description="On which days.",
+        examples=[["mon", "tue", "wed", "thu", "fri"]],
+    )
     empty: Literal["monday", "always", "never"] = Field("monday", description="When to say that all rules held.")
 
 
@@ -94,7 +107,7 @@ class QuietHours(_Settings):
 
     start: TimeOfDay | None = Field(None, alias="from", description="From when on each day.")
     end: TimeOfDay | None = Field(None, alias="to", description="Until when, maybe on the next day.")
-    days: list[Weekday] = Field([], description="Whole days.")
+    days: list[Weekday] = Field([], description="Whole days.", examples=[["sat", "sun"]])
     zone: Zone | None = Field(None, description="In which zone; that of the mails if left out.")
 
     @model_validator(mode="after")
@@ -110,7 +123,9 @@ class Settings(_Settings):
     group_wait: Duration = Field(timedelta(seconds=60), description="What opens waits so long for its like.")
     update_every: Duration = Field(_HOUR, description="Other rows of what was told are mailed at most so often.")
     remind: Annotated[list[Duration], Field(min_length=1)] = Field(
-        [_DAY, 3 * _DAY, 7 * _DAY], description="When to remind, counted from the news; the last one repeats."
+        [_DAY, 3 * _DAY, 7 * _DAY],
+        description="When to remind, counted from the news; the last one repeats.",
+        examples=[["24h", "72h", "7d"]],
     )
     acknowledge: Acknowledge = Acknowledge()
     limits: Limits = Limits()
@@ -119,5 +134,9 @@ class Settings(_Settings):
     digest: Digest = Digest()
     quiet_hours: QuietHours = QuietHours()
     zone: Zone = Field(ZoneInfo("UTC"), description="The zone of the times in mails.")
-    owners: dict[str, Names] = Field({}, description="Which channels an owner has.")
-    tags: dict[str, Names] = Field({}, description="Channels that hear of every rule with a tag, too.")
+    owners: dict[str, Names] = Field(
+        {}, description="Which channels an owner has.", examples=[{"payments": ["payments-mail"]}]
+    )
+    tags: dict[str, Names] = Field(
+        {}, description="Channels that hear of every rule with a tag, too.", examples=[{"gdpr": ["privacy-mail"]}]
+    )

@@ -54,7 +54,7 @@ def as_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
                 "database": one.database or None,
                 "rules": one.rules,
                 "error": one.down[0] if one.down else None,
-                "steps": [_step(step) for step in one.steps],
+                "steps": [step_as_json(step) for step in one.steps],
                 "refused": [{"rule": rule, "error": said[0], "hint": said[1]} for rule, said in one.refused.items()],
             }
             for one in explanations
@@ -62,7 +62,8 @@ def as_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def step_as_json(step: Step) -> dict[str, Any]:
+    """One step."""
     return {
         "form": step.form,
         "table": step.table,

@@ -1,46 +1,133 @@
-"""One rule looked at for its author: the run, the SQL it took, and the mail that would be sent. Records nothing."""
+"""One rule looked at for its author: the run, how it looked, and what would come of it. Records nothing.
 
-from dataclasses import dataclass
+What is remembered is read, where there is a memory; it is never made, migrated or written.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sanityd.checks import executor, planner
-from sanityd.checks.invariant import Invariant
-from sanityd.checks.planner import Known
-from sanityd.errors import SourceError
-from sanityd.model import Message, Run
-from sanityd.rehearsal import Rehearsal
+from sqlalchemy import Connection
+
+from sanityd.checks import confirm, executor, explaining, planner
+from sanityd.checks.explaining import Step
+from sanityd.checks.planner import Known, Plan
+from sanityd.errors import CheckError, SourceError, StoreError
+from sanityd.model import Run
+from sanityd.rehearsal import Foresight, foresee
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.views import Views
+from sanityd.store import recollection, runs, violations
+from sanityd.store.open import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SELECT that looked at data, and sqlglot's name of the dialect it is written in."""
+
+    source: str
+    dialect: str | None
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What was there to remember: how many runs of the last weeks, and the last of them; or why it can't be read."""
+
+    runs: int = 0
+    last: Run | None = None
+    #: Whether there is a store at all.
+    exists: bool = False
+    trouble: StoreError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one look saw, and how it looked."""
+    """What one look saw, how it looked, and what would come of it."""
 
     run: Run
-    form: str
-    statements: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+    statements: tuple[Statement, ...] = ()
     #: The constraint that would make looking needless.
     proof: str | None = None
+    #: Whether `check` would look again before it counts.
+    to_be_confirmed: bool = False
+    memory: Memory = field(default_factory=Memory)
+    foresight: Foresight | None = None
 
 
-def attempt(rules: RuleSet, rule: Rule, at: datetime) -> Trial:
-    """Look at one rule. A source that doesn't answer gives a skipped run."""
-    invariant: Invariant = rule.invariant
+def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
+    """Look at one rule. A source that doesn't answer gives a skipped run, a store that can't be read a `trouble`.
+
+    Parameters: `state` is the URL of the store; None for the one beside the rules file.
+    """
+    with _reading(rules, state) as (connection, trouble):
+        memory, known = _remembered(connection, rule, at) if connection else (Memory(trouble=trouble), Known())
+    # Not while the memory is being read: a look may take long.
+    run, steps, statements, proof = _look(rules, rule, at, replace(known, audited=[rule.id]))
+    suspected = run.answered and confirm.is_suspect(rule.invariant, run, known.open_keys.get(rule.id, {}))
+    ahead = None if run.down else _foresee(rules, rule, run, state)
+    return Trial(run, steps, statements, proof, suspected, memory, ahead)
+
+
+def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Foresight:
+    with _reading(rules, state) as (connection, _):
+
+        def recall(into: Connection) -> None:
+            if connection is not None:
+                recollection.carry(connection, into, rule.id, run.at)
+
+        return foresee(rules, rule, run, recall)
+
+
+@contextmanager
+def _reading(rules: RuleSet, state: str | None) -> Iterator[tuple[Connection | None, StoreError | None]]:
+    """The memory as it is, or nothing, and why."""
+    try:
+        store = Store.existing(state, rules.folder)
+    except StoreError as error:
+        yield None, error
+        return
+    if store is None:
+        yield None, None
+        return
+    try:
+        with store.read() as connection:
+            yield connection, None
+    finally:
+        store.close()
+
+
+def _remembered(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, Known]:
+    count = runs.count(connection, [rule.id], at - recollection.RUNS)
+    open_keys = {rule.id: violations.open_keys(connection, rule.id)}
+    past = {rule.id: runs.measured(connection, rule.id)} if rule.learns else {}
+    return Memory(count, runs.last(connection, rule.id, at), exists=True), Known(open_keys, past)
+
+
+def _look(
+    rules: RuleSet, rule: Rule, at: datetime, known: Known
+) -> tuple[Run, tuple[Step, ...], tuple[Statement, ...], str | None]:
     try:
         with Views(rules.sources) as views:
             snapshot = views.snapshot(rule.source)
-            plan = planner.plan([invariant], snapshot, elsewhere=views.snapshot, known=Known(audited=[rule.id]))
-            [run] = executor.evaluate(plan, snapshot, {}, at)
-            form, proof = (plan.looks[0].form, plan.looks[0].proof) if plan.looks else ("nothing", None)
-            plain = invariant.redaction is None
-            looked = [one.sql(statement, values=plain) for one in views.all() for statement in one.looked]
-            return Trial(run, form, tuple(looked), proof)
+            plan = planner.plan([rule.invariant], snapshot, views.snapshot, known)
+            [run] = executor.evaluate(plan, snapshot, known.open_keys, at)
+            plain = rule.invariant.redaction is None
+            looked = tuple(
+                Statement(one.source.settings.name, one.source.dialect.name, one.sql(statement, values=plain))
+                for one in views.all()
+                for statement in one.looked
+            )
+            return run, _steps(plan), looked, plan.looks[0].proof if plan.looks else None
     except SourceError as error:
-        return Trial(executor.skipped(invariant, at, error), "nothing", ())
+        return executor.skipped(rule.invariant, at, error), (), (), None
 
 
-def mails(rules: RuleSet, run: Run) -> list[Message]:
-    """The messages that this run would cause if nothing were known before."""
-    with Rehearsal.of(rules) as rehearsal:
-        return [one.message for one in rehearsal.see([run], run.at)]
+def _steps(plan: Plan) -> tuple[Step, ...]:
+    """How it was looked at, in words. What is wrong with the rule was told by its run."""
+    try:
+        return tuple(explaining.steps(explaining.without_mistakes(plan)))
+    except CheckError:
+        return ()

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.scope import Scope
@@ -50,9 +51,16 @@ class There(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    table: str | None = Field(None, description="The table: `source.table`.")
-    source: str | None = Field(None, description="The source that the query runs in.")
-    query: str | None = Field(None, description="A SELECT whose columns are what the rule names.")
+    table: str | None = Field(None, description="The table: `source.table`.", examples=["ledger.entries"])
+    source: str | None = Field(None, description="The source that the query runs in.", examples=["ledger"])
+    query: str | None = Field(
+        None, description="A SELECT whose columns are what the rule names.", examples=["select ref, sum(amount) from …"]
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Both forms."""
+        return {"anyOf": [handler.resolve_ref_schema(handler(core)), {"type": "string"}]}
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +100,7 @@ def plural(count: int, one: str, many: str) -> str:
 class Check(BaseModel, ABC):
     """What a rule says of its rows. Subclasses set `kind`, and `short` to the field that a short form fills."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: ClassVar[str]
     short: ClassVar[str | None] = None
@@ -122,6 +130,19 @@ class Check(BaseModel, ABC):
             return value
         return {cls.model_fields[cls.short].alias or cls.short: value}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Both forms. In the short one no column is called like an option, or it would be the long one."""
+        long = handler.resolve_ref_schema(handler(core))
+        if cls.short is None:
+            return long
+        option = long["properties"][cls.model_fields[cls.short].alias or cls.short]
+        brief = {word: value for word, value in option.items() if word not in ("title", "description", "examples")}
+        if "additionalProperties" in brief:
+            brief["propertyNames"] = {"not": {"enum": list(long["properties"])}}
+        # The long one first: editors offer what stands there when nothing is written yet.
+        return {"anyOf": [long, brief]}
+
     def tables(self) -> Iterable[str]:
         """The other tables it looks at, as the rule names them."""
         return ()
@@ -147,6 +168,11 @@ class Check(BaseModel, ABC):
     def reads_table(self) -> bool:
         """Whether this rule names a `table` (else a `source`)."""
         return self.needs_table
+
+    @property
+    def measure_name(self) -> str:
+        """What the measured value is, as a noun, where it measures one."""
+        return "the value"
 
     @property
     def quotes_rows(self) -> bool:

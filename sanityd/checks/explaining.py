@@ -50,6 +50,9 @@ def without_mistakes(plan: Plan) -> Plan:
 
 def _statement_of(look: Look) -> object:
     check = look.invariant.check
+    if look.other is not None:
+        # Each source is asked for its own half.
+        return look.scope.rows, look.other.rows
     if isinstance(check, RowCheck):
         return look.violating
     return check.violations(look.scope) if isinstance(check, QueryCheck) else measures_of(look)
@@ -76,7 +79,7 @@ def _unit(looks: Sequence[Look]) -> Step | None:
             reason = "a row is read once and asked for all of them; only rows that break one are sent"
             return _step("one scan", looks, _also_new(look, reason), [scanning.statement_of(looks)[0]])
         case "row scan":
-            alone = "it has another table in it, and is a join of its own" if look.reads_alone else "it is the only one"
+            alone = "it looks into another table, and is a statement of its own" if look.reads_alone else "it is the only one"
             return _step("scan", looks, _also_new(look, alone), [scanning.statement_of(looks)[0]])
         case "query":
             return _query(look)

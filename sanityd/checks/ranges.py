@@ -2,7 +2,8 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
 
 from sanityd.fields import fault
 
@@ -14,10 +15,16 @@ class Range(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    min: Bound | None = None
-    max: Bound | None = None
-    above: Bound | None = None
-    below: Bound | None = None
+    min: Bound | None = Field(None, description="At least that.", examples=[0, "2020-01-01"])
+    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31"])
+    above: Bound | None = Field(None, description="More than that.", examples=[0])
+    below: Bound | None = Field(None, description="Less than that.", examples=[100])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Both forms."""
+        ends = {"type": "array", "items": {"type": ["number", "string", "null"]}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [{**ends, "examples": [[0, 120]]}, handler.resolve_ref_schema(handler(core))]}
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ COMMANDS = {
     "suggest": ("suggest", "Propose rules that the data keeps, and constraints."),
     "lint": ("lint", "Show every mistake in the rules file."),
     "kinds": ("kinds", "List the check kinds, or show the manual of one."),
+    "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),
     "explain": ("explain", "Show how the rules will be looked at, and why so."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),

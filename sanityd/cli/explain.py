@@ -49,7 +49,7 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     from rich.text import Text
 
     from sanityd.alerts.safe import visible
-    from sanityd.cli import screen
+    from sanityd.cli import screen, sqltext
 
     known = [step.statements for step in one.steps if step.statements is not None]
     rules = f"{one.rules} rule{'s' * (one.rules != 1)}"
@@ -59,37 +59,42 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     console.print(head)
     if one.down is not None:
         console.print(screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"))
-    told = ""
+    told, width = "", max((len(_what(step)) for step in one.steps), default=0)
     for step in one.steps:
-        _step(console, step, told)
+        if sql and step.reason == told:
+            console.print()
+        _step(console, step, told, width)
         told = step.reason
-        if sql:
-            for statement in step.sql:
-                lines = (line.rstrip() for line in statement.splitlines() if line.strip())
-                console.print(Text("\n".join(f"      {line}" for line in lines), style="dim"), soft_wrap=True)
+        for statement in step.sql if sql else ():
+            console.print()
+            console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
     for rule, (message, hint) in one.refused.items():
         console.print(screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}"))
     console.print()
 
 
-def _step(console: Any, step: "Step", told: str) -> None:
-    """One step; the reason is not repeated when it was `told` of the step before."""
+def _what(step: "Step") -> str:
+    return f"{step.form} of {step.table}"
+
+
+def _step(console: Any, step: "Step", told: str, width: int) -> None:
+    """One step; the reason is not repeated when it was `told` of the step before. Guesses stand below each other."""
     from rich.text import Text
 
     from sanityd.alerts.safe import visible
     from sanityd.cli import screen
 
     sign = screen.PASSED if step.form == "proved" else ("•", "cyan")
-    guess = []
-    if step.rows is not None:
-        guess.append(f"about {step.rows:,} rows")
-    if step.cost is not None:
-        guess.append(f"cost {step.cost:,.0f}")
-    what = Text(f"{step.form} of {step.table}", style="bold")
+    rows = "" if step.rows is None else f"about {step.rows:,} rows"
+    cost = "" if step.cost is None else f"cost {step.cost:,.0f}"
+    guess = f"   {rows:>20}   {cost:>14}" if rows or cost else ""
+    what = Text(_what(step), style="bold").append(" " * (width - len(_what(step))) + guess, style="not bold")
+    what.rstrip()
     if step.reason != told:
-        console.print(Text(f"\n  {visible(step.reason, limit=300)}"), soft_wrap=True)
-    console.print(screen.signed(sign, what, f"   {', '.join(guess)}" if guess else ""), soft_wrap=True)
-    console.print(Text(f"    {_named(step.rules)}", style="dim"), soft_wrap=True)
+        console.print()
+        screen.fact(console, "", visible(step.reason, limit=300), width=2)
+    console.print(screen.signed(sign, what), soft_wrap=True)
+    screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
 
 
 def _named(rules: "Sequence[str]") -> str:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def command(url: str | None, whole: int, path: Path) -> None:
     """Write a first rules.yaml; with the URL of a database, with rules that its data keeps, or nearly keeps.
 
+    Beside it goes `sanityd.schema.json`, by which editors complete, explain and mark it.
+
     A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not written anywhere:
     export it as APP_DATABASE_URL. The database is only read.
     """
-    from sanityd.authoring import starter
+    from sanityd.authoring import schema, starter
     from sanityd.cli import proposals
 
     if path.exists():
@@ -37,11 +39,15 @@ def command(url: str | None, whole: int, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Exclusive: what somebody else wrote meanwhile is not overwritten.
     with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+        file.write(schema.MODELINE + text)
+    described = path.parent / schema.FILE
+    described.write_text(schema.text(), encoding="utf-8")
     needs_url = "${" in source
     variables = path.parent / ".env.example"
-    wrote = proposals.write_beside(variables, starter.environment(with_database=needs_url))
-    click.echo(f"Wrote {path}{f' and {variables}' if wrote else ''}.")
+    wrote = [str(path), f"{described} (for your editor)"]
+    if proposals.write_beside(variables, starter.environment(with_database=needs_url)):
+        wrote.append(str(variables))
+    click.echo(f"Wrote {', '.join(wrote[:-1])} and {wrote[-1]}.")
     click.echo("Next:")
     steps = list(_next(found, needs_url=needs_url))
     width = max(len(step) for step, _ in steps)

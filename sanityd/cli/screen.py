@@ -99,6 +99,16 @@ def aligned(lines: Sequence[Sequence[Text] | Text]) -> Iterator[Text]:
         yield whole
 
 
+def fact(console: Console, word: str, told: str | Text, width: int = 17) -> None:
+    """A word and what it says, which goes on below itself when the line ends."""
+    text = told if isinstance(told, Text) else Text(told)
+    lines = text.wrap(console, max(console.width - width, 20))
+    for place, line in enumerate(lines):
+        line.rstrip()
+        label = word if place == 0 else ""
+        console.print(Text().append(f"{label:<{width}}", style="dim").append_text(line), soft_wrap=True)
+
+
 def indented(grid: Table | Text, by: int = 2) -> Padding:
     """The same, moved in."""
     return Padding(grid, (0, 0, 0, by), expand=False)

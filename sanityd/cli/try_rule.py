@@ -1,5 +1,6 @@
 """`sanityd try RULE`: look at one rule now. Records and sends nothing."""
 
+import json
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -10,97 +11,77 @@ import click
 from sanityd.cli.options import rule_named, rules_option
 
 if TYPE_CHECKING:
-    from sanityd.model import Run
-    from sanityd.rules.rule import Rule, RuleSet
+    from collections.abc import Sequence
 
-#: How many rows are shown.
-ROWS = 20
+    from sanityd.authoring.trial import Trial
+    from sanityd.model import Message
+    from sanityd.rules.rule import Rule, RuleSet
 
 
 @click.command("try")
 @click.argument("name", metavar="RULE")
 @click.option("--open", "show_mail", is_flag=True, help="Open the mail it would send in a browser.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 @rules_option
 @click.pass_context
-def command(ctx: click.Context, name: str, show_mail: bool, path: Path) -> None:
-    """Look at one rule now: rows, SQL, cost, and the mail it would send. Records and sends nothing.
+def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Path) -> None:
+    """Look at one rule now: rows, SQL, plan, cost, what would come of it, and the mail. Records and sends nothing.
 
     Exit 0: it holds. 1: it is violated. 2: the rules file is wrong. 3: it could not be checked.
     """
-    from rich.text import Text
+    import os
 
     from sanityd import clock, telemetry
-    from sanityd.alerts.safe import visible
     from sanityd.authoring.trial import attempt
-    from sanityd.cli import screen
+    from sanityd.cli import screen, trial_text
     from sanityd.cli.check import exit_code
+    from sanityd.cli.trial_json import as_json
     from sanityd.pipeline import Result
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     rule = rule_named(rules, name)
-    trial = attempt(rules, rule, clock.now())
-    console = screen.console()
-    _show_outcome(console, rule, trial.run)
-    if trial.statements:
-        console.print("\nSQL")
-        for sql in trial.statements:
-            lines = (line.rstrip() for line in sql.splitlines() if line.strip())
-            console.print(Text("\n".join(f"  {line}" for line in lines) + "\n"), soft_wrap=True)
-    seconds = f"{trial.run.seconds * 1000:,.0f} ms"
-    looks = trial.run.statements
-    read = "" if trial.run.checked is None else f", {trial.run.checked:,} rows in scope"
-    console.print(f"\nHow it looks     {trial.form}, {looks} statement{'s' * (looks != 1)}, {seconds}{read}")
-    if trial.proof is not None:
-        needless = "so `check` reads no row of it but once a week"
-        console.print(Text(f"Proved by        {visible(trial.proof)}, {needless}"), soft_wrap=True)
-    if (age := rule.invariant.subject.within) is not None:
-        from sanityd.durations import format_duration
-
-        console.print(f"Judged from      rows older than {format_duration(age.duration)}, by {age.column}")
-    _show_mail(console, rules, rule, trial.run, show_mail)
-    console.print("Nothing was recorded or sent.")
+    trial = attempt(rules, rule, clock.now(), os.environ.get("SANITYD_STATE") or rules.state)
+    if form == "json":
+        click.echo(json.dumps(as_json(rule, trial, trial_text.ROWS), indent=2))
+    else:
+        console = screen.console()
+        trial_text.show(console, rule, trial)
+        _mail(console, rules, rule, trial, show=show_mail)
+        console.print("Nothing was recorded or sent.")
     ctx.exit(exit_code([Result(rule, trial.run)], None, 0))
 
 
-def _show_outcome(console: Any, rule: "Rule", run: "Run") -> None:
-    from sanityd.alerts.safe import visible
+def _mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial", *, show: bool) -> None:
     from sanityd.cli import screen
+    from sanityd.rehearsal import foresee
 
-    if run.verdict in ("errored", "skipped"):
-        console.print(f"{rule.id}: not checked: {visible(run.error or '', limit=1000)}\n  {run.hint or ''}")
-        return
-    if not run.violations:
-        console.print(f"{rule.id}: holds.")
-        return
-    tolerated = "" if run.severity else " That is below the first step of `severity`, so the rule holds."
-    console.print(f"{rule.id}: {visible(rule.sentence(run), limit=1000)}.{tolerated}\n")
-    columns = [*run.key, *(name for name in rule.invariant.subject.show if name not in run.key)]
-    rows = run.tracked[:ROWS]
-    says_what = any(violation.detail or violation.rows != 1 for violation in rows)
-    grid = screen.table(*columns, *["what"] * says_what)
-    for violation in rows:
-        values = {**violation.key, **violation.shown}
-        what = violation.detail + (f" {violation.rows:,} rows" if violation.rows != 1 else "")
-        cells = [visible(values.get(column), limit=60) for column in columns]
-        grid.add_row(*cells, *[what.strip()] * says_what)
-    console.print(screen.indented(grid))
-    if run.violations > ROWS:
-        console.print(f"  … and {run.violations - ROWS:,} more")
-
-
-def _show_mail(console: Any, rules: "RuleSet", rule: "Rule", run: "Run", show: bool) -> None:
-    from sanityd.authoring.trial import mails
-
-    messages = mails(rules, run)
+    messages: Sequence[Message] = trial.foresight.messages if trial.foresight else ()
+    word = "The mail"
+    if show and not messages and trial.foresight is not None:
+        # Whoever asks to see it wants to know what it looks like.
+        messages, word = foresee(rules, rule, trial.run, lambda _: None).messages, "Its first mail"
     if not messages:
+        if show:
+            screen.fact(console, word, "there is none to open")
         return
-    to = ", ".join(message.recipient for message in messages)
-    hint = "" if show else "   (--open to see it)"
-    console.print(f"The mail         {messages[0].subject}  → {to}{hint}")
+    # What is new of the rule itself (it is restored, say) is a mail of its own.
+    subjects = dict.fromkeys(message.subject for message in messages)
+    for subject in subjects:
+        to = ", ".join(message.recipient for message in messages if message.subject == subject)
+        screen.fact(console, word, f"{subject}  → {to}{'' if show else '   (--open to see it)'}")
+        word = ""
     if show:
-        with tempfile.NamedTemporaryFile("w", suffix=".html", prefix="sanityd-", delete=False) as page:
-            page.write(messages[0].html)
-        click.echo(f"                 {page.name}", err=True)
-        webbrowser.open(Path(page.name).as_uri())
+        screen.fact(console, "", _opened(messages[-1].html))
+
+
+def _opened(html: str) -> str:
+    """Show it in a browser; where there is none, say where it is."""
+    with tempfile.NamedTemporaryFile("w", suffix=".html", prefix="sanityd-", delete=False, encoding="utf-8") as page:
+        page.write(html)
+    try:
+        opened = webbrowser.open(Path(page.name).as_uri())
+    except webbrowser.Error:
+        opened = False
+    return f"opened in a browser: {page.name}" if opened else f"there is no browser here; it is in {page.name}"

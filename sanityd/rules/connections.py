@@ -21,7 +21,7 @@ from sanityd.sources.open import dialect_of
 Place = tuple[str | int, ...]
 #: The URL of files, which have none.
 FILES = "files://"
-_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
 class Connections:
@@ -49,6 +49,8 @@ class Connections:
         for name, value in raw.items():
             place: Place = ("sources", name)
             self._check_name(place, name)
+            if value is None:
+                self._say_empty(place, f"source `{name}`", "write its URL, or a mapping with `url` or `files`")
             filled = self._filled(place, {"url": value} if isinstance(value, str) else value)
             spec = self._source_spec(place, name, filled) if filled is not None else None
             url = self._url((*place, "url"), FILES if spec.url is None else spec.url) if spec else None
@@ -78,6 +80,9 @@ class Connections:
         for name, value in raw.items():
             place: Place = ("channels", name)
             self._check_name(place, name)
+            if value is None:
+                kinds = ", ".join(plugins.names("channels"))
+                self._say_empty(place, f"channel `{name}`", f"write a mapping with one of: {kinds}")
             filled = self._filled(place, value)
             if filled is not None and (channel := self._channel(place, name, filled)) is not None:
                 channels[name] = channel
@@ -96,10 +101,13 @@ class Connections:
         return self._url(("state",), filled) if filled is not None else None
 
     def _check_name(self, place: Place, name: str) -> None:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             message = f"`{name}` is not a name"
             advice = "write small letters, digits, `-` and `_`"
             self.problems.append(self.document.problem(place, message, advice, key=True))
+
+    def _say_empty(self, place: Place, what: str, advice: str) -> None:
+        self.problems.append(self.document.problem(place, f"{what} says nothing", advice, key=True))
 
     def _filled(self, place: Place, value: Any) -> Any:
         """The value with its variables replaced; None when one is missing, after saying so."""
@@ -156,9 +164,13 @@ class Connections:
             self.problems.append(self.document.problem(place, message, f"write one of: {', '.join(known)}", key=True))
             return None
         model = plugins.lookup("channels", kinds[0])
+        fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
+        if "name" in value:
+            where = f"channel `{name}`"
+            self.problems.append(mistakes.unknown_key(self.document, (*place, "name"), fields, where))
+            return None
         try:
             return model.model_validate({"name": name, **value}, context={"folder": self.folder})  # type: ignore[no-any-return]
         except ValidationError as error:
-            fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
             self.problems += mistakes.problems(self.document, place, error, fields, f"channel `{name}`")
             return None

@@ -13,7 +13,7 @@ def expand(raw: Any) -> Iterator[tuple[str, Any]]:
     if (
         not isinstance(each, dict)
         or len(each) != 1
-        or not all(isinstance(values, list) and values for values in each.values())
+        or not all(isinstance(values, list) and values and all(map(_is_word, values)) for values in each.values())
     ):
         yield "", raw
         return
@@ -21,6 +21,10 @@ def expand(raw: Any) -> Iterator[tuple[str, Any]]:
     rest = {key: value for key, value in raw.items() if key != "for_each"}
     for value in dict.fromkeys(map(str, values)):
         yield f"[{value}]", _replaced(rest, "{" + str(name) + "}", value)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _replaced(data: Any, word: str, value: str) -> Any:

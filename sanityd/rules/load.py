@@ -28,7 +28,7 @@ from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
 SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow", "name")
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=BaseModel)
 Place = tuple[str | int, ...]
 
@@ -156,7 +156,7 @@ class _Reader:
     def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: Settings) -> Rule | None:
         place: Place = ("rules", name)
         before = len(self.found)
-        if not _ID.fullmatch(name):
+        if not ID.fullmatch(name):
             advice = f"write it in kebab-case: `{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-') or 'my-rule'}`"
             self.found.append(self.document.problem(place, f"`{name}` is not an id", advice, key=True))
         if not isinstance(raw, dict):

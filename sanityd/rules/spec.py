@@ -14,6 +14,7 @@ from sanityd.checks.invariant import Age, Confirm, Ladder, Scan, Step
 from sanityd.durations import duration
 from sanityd.fields import Duration, Names, Zone, fault
 from sanityd.model import OVERLAP, Severity
+from sanityd.rules import written
 from sanityd.schedule import Schedule, parse_schedule
 
 #: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
@@ -29,7 +30,7 @@ def _age(value: Any) -> Any:
     if isinstance(value, Age):
         return value
     if not isinstance(value, str):
-        raise fault("this is no age", "write `10m of created_at`")
+        raise fault("this is no age", written.AGE)
     length, of, column = value.partition(" of ")
     try:
         read = duration(length.strip())
@@ -44,7 +45,7 @@ def _schedule(value: Any) -> Any:
     if isinstance(value, Schedule):
         return value
     if not isinstance(value, str):
-        raise fault("this is no schedule", "write `every 5m`, `daily at 07:30 Europe/Berlin` or a cron line")
+        raise fault("this is no schedule", written.SCHEDULE)
     try:
         return parse_schedule(value)
     except ValueError as error:
@@ -62,7 +63,7 @@ def _confirm(value: Any) -> Any:
     try:
         return Confirm(after=duration(words))
     except ValueError:
-        raise fault(f"`{value}` is no way to confirm", "write `no`, `again after 30s` or `2 runs`") from None
+        raise fault(f"`{value}` is no way to confirm", written.CONFIRM) from None
 
 
 _SCAN = re.compile(r"new rows by (\S+?)(?:, full (daily|every [^,]+))?(?:, overlap ([^,]+))?")
@@ -74,8 +75,7 @@ def _scan(value: Any) -> Any:
     if value == "full":
         return Scan()
     if not (found := _SCAN.fullmatch(str(value))):
-        advice = "write `full`, or `new rows by created_at, full daily`"
-        raise fault(f"`{value}` is no way to scan", advice)
+        raise fault(f"`{value}` is no way to scan", written.SCAN)
     column, full, overlap = found.groups()
     try:
         every = timedelta(days=1) if full in (None, "daily") else duration(full.removeprefix("every ").strip())
@@ -125,11 +125,11 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
             )
 
 
-AgeOf = Annotated[Age, BeforeValidator(_age)]
-When = Annotated[Schedule, BeforeValidator(_schedule)]
-Severities = Annotated[Ladder, BeforeValidator(_ladder)]
-WhichRows = Annotated[Scan, BeforeValidator(_scan)]
-HowSure = Annotated[Confirm, BeforeValidator(_confirm)]
+AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=written.Age)]
+When = Annotated[Schedule, BeforeValidator(_schedule, json_schema_input_type=written.Schedule)]
+Severities = Annotated[Ladder, BeforeValidator(_ladder, json_schema_input_type=written.Severities)]
+WhichRows = Annotated[Scan, BeforeValidator(_scan, json_schema_input_type=written.Scan)]
+HowSure = Annotated[Confirm, BeforeValidator(_confirm, json_schema_input_type=written.Confirm)]
 
 
 class Spec(BaseModel):
@@ -141,13 +141,20 @@ class Spec(BaseModel):
 class SourceSpec(Spec):
     """A source: `url` or `files`, and how gently to treat it."""
 
-    url: str | None = Field(None, description="Any SQLAlchemy URL; write passwords as `${NAME}`.")
+    url: str | None = Field(
+        None,
+        description="Any SQLAlchemy URL; write passwords as `${NAME}`.",
+        examples=["${APP_DATABASE_URL}", "postgresql://sanityd:${PASSWORD}@db.example.com/shop", "sqlite:///shop.db"],
+    )
     files: Names | None = Field(
-        None, min_length=1, description="CSV and Parquet files instead; each is a table. `*` stands for any letters."
+        None,
+        min_length=1,
+        description="CSV and Parquet files instead; each is a table. `*` stands for any letters.",
+        examples=["exports/*.csv", ["lists/*.csv", "/srv/more/countries.tsv"]],
     )
     statement_timeout: Duration = Field(timedelta(seconds=60), description="How long one statement may take.")
     lock_timeout: Duration = Field(timedelta(seconds=5), description="How long to wait for a lock.")
-    connections: int = Field(2, ge=1, le=100, description="At most so many connections at once.")
+    connections: int = Field(2, ge=1, le=100, description="At most so many connections at once.", examples=[2])
     zone: Zone = Field(ZoneInfo("UTC"), description="The zone in which times without a zone are meant.")
 
     @model_validator(mode="after")
@@ -160,39 +167,114 @@ class SourceSpec(Spec):
 class Defaults(Spec):
     """What rules say when they don't say it themselves."""
 
-    schedule: When | None = None
-    severity: Severities | None = None
-    notify: Names | None = None
-    owner: str | None = None
-    tags: Names | None = None
-    nulls: Literal["pass", "fail"] | None = None
-    when_empty: Literal["pass", "fail"] | None = None
-    redact: Literal["hash", "no"] | None = None
+    schedule: When | None = Field(
+        None,
+        description="When it is looked at: `every 5m` (the usual), `hourly`, `daily at 07:30`, a cron line, `manual`.",
+        examples=["every 5m", "hourly", "daily at 07:30 Europe/Berlin", "0 7 * * 1-5", "manual"],
+    )
+    severity: Severities | None = Field(
+        None,
+        description="How bad a violation is: `error` (the usual), or a ladder by number or share of rows.",
+        examples=["error", "warning", {"error": 1, "critical": 50}, {"warning": 1, "error": "5%"}],
+    )
+    notify: Names | None = Field(
+        None, description="The channels that are told, by name.", examples=["team-mail", ["team-mail", "ops-hook"]]
+    )
+    owner: str | None = Field(
+        None, description="Who sees to it; `alerts: owners` names an owner's channels.", examples=["payments"]
+    )
+    tags: Names | None = Field(
+        None,
+        description="Words to choose rules by; `alerts: tags` names channels that hear of them.",
+        examples=["gdpr", ["mail", "nightly"]],
+    )
+    nulls: Literal["pass", "fail"] | None = Field(
+        None, description="Whether a NULL violates a rule about values: `pass`, as in SQL, or `fail`."
+    )
+    when_empty: Literal["pass", "fail"] | None = Field(
+        None, description="What it means when no row is in scope. If left out, an error where there were rows before."
+    )
+    redact: Literal["hash", "no"] | None = Field(
+        None, description="`hash`: keys of its rows leave the database only as digests, keyed by `SANITYD_REDACT_KEY`."
+    )
 
 
 class RuleSpec(Defaults):
     """A rule, without its check."""
 
-    table: str | None = None
-    source: str | None = None
-    where: str | None = Field(None, min_length=1)
-    within: AgeOf | None = None
-    window: AgeOf | None = None
-    key: Names | None = None
-    show: Names | None = None
-    confirm: HowSure | None = None
-    scan: WhichRows | None = None
-    depends_on: Names | None = None
-    noise: NoiseMode | None = None
-    why: str = ""
-    fix: str = ""
-    enabled: bool = True
+    table: str | None = Field(
+        None,
+        description="What it is about: `source.table` or `source.schema.table`.",
+        examples=["app.people", "app.public.people"],
+    )
+    source: str | None = Field(
+        None, description="Instead of a table, for `query` and `python`: the source that it reads.", examples=["app"]
+    )
+    where: str | None = Field(
+        None,
+        min_length=1,
+        description="A SQL condition that narrows what the rule is about.",
+        examples=["deleted_at is null"],
+    )
+    within: AgeOf | None = Field(
+        None,
+        description="Rows younger than that are not judged yet: the time that data takes to become whole.",
+        examples=["10m of created_at"],
+    )
+    window: AgeOf | None = Field(
+        None, description="Only rows of that age or younger are looked at.", examples=["7d of created_at"]
+    )
+    key: Names | None = Field(
+        None,
+        description="The columns that identify a row. If left out: the primary key, else the first unique index.",
+        examples=["id", ["tenant_id", "number"]],
+    )
+    show: Names | None = Field(
+        None,
+        description="Columns whose values may leave the database besides the key.",
+        examples=["status", ["status", "placed_at"]],
+    )
+    confirm: HowSure | None = Field(
+        None,
+        description="How a suspect becomes a violation: `again after 30s` (across sources), `2 runs`, or `no`.",
+        examples=["again after 30s", "2 runs", "no"],
+    )
+    scan: WhichRows | None = Field(
+        None,
+        description="Whether all rows are looked at (`full`), or those that are new by a column and all now and then.",
+        examples=["full", "new rows by created_at, full daily"],
+    )
+    depends_on: Names | None = Field(
+        None,
+        description="Rules or sources whose incident explains this one: while they are open it is not mailed.",
+        examples=["every-person-has-an-address", ["app", "mail"]],
+    )
+    noise: NoiseMode | None = Field(
+        None, description="Its own word on the policy of noise: `on`, only `suggest`, or `off`."
+    )
+    why: str = Field(
+        "",
+        description="Why it matters, in a sentence. It stands in the mail.",
+        examples=["Without it people never confirm their address and can't sign in."],
+    )
+    fix: str = Field(
+        "",
+        description="What to do about it, or a link to a page that says so. It stands in the mail.",
+        examples=["https://wiki.example.com/runbooks/welcome-mail"],
+    )
+    enabled: bool = Field(True, description="`false` switches it off; naming it in `sanityd check RULE` still runs it.")
     for_each: dict[str, Annotated[list[str | int], Field(min_length=1)]] | None = Field(
-        None, min_length=1, max_length=1
+        None,
+        min_length=1,
+        max_length=1,
+        description="One rule for each value: the word in braces is replaced in all texts of the rule.",
+        examples=[{"schema": ["north", "south"]}],
     )
 
 
 class AllowSpec(Spec):
     """What may run with sanityd's own rights."""
 
-    python: bool = Field(False, description="Python functions and check kinds beside the rules file.")
+    python: bool = Field(
+        False, description="Python functions, and check kinds in `checks/` beside the rules file.", examples=[True]
+    )

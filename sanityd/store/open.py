@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -49,6 +50,8 @@ class Store:
         Raises StoreError when it can't be used, or was written by a newer version.
         """
         parsed = _parse(url, folder)
+        if url is None:
+            _make_home(folder)
         name = Path(parsed.database or "memory").name if parsed.get_backend_name() == "sqlite" else "PostgreSQL"
         try:
             store = cls(_engine(parsed), name)
@@ -60,6 +63,32 @@ class Store:
             store.close()
             raise
         return store
+
+    @classmethod
+    def existing(cls, url: str | None, folder: Path) -> "Store | None":
+        """The store as it is, to be read and never changed; None where there is none yet.
+
+        Raises StoreError when it can't be read, or was written by another version.
+        """
+        parsed = _parse(url, folder)
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(parsed.database or "")
+            if not path.is_file():
+                return None
+            parsed = parsed.set(database=f"file:{quote(str(path.resolve()))}", query={"mode": "ro", "uri": "true"})
+        store = cls(_reading_engine(parsed), Path(parsed.database or "memory").name)
+        try:
+            with store.read() as connection:
+                version = _version(connection)
+        except BaseException:
+            store.close()
+            raise
+        if version == HEAD:
+            return store
+        store.close()
+        if version is None:
+            return None
+        raise StoreError("the store was written by another version of sanityd", "`sanityd check` brings it up to date.")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -150,12 +179,7 @@ def _version(connection: Connection) -> str | None:
 
 def _parse(url: str | None, folder: Path) -> URL:
     if url is None:
-        home = folder.resolve() / ".sanityd"
-        try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the folder `.sanityd` can't be made ({error.strerror})") from None
-        return URL.create("sqlite", database=str(home / "state.db"))
+        return URL.create("sqlite", database=str(folder.resolve() / ".sanityd" / "state.db"))
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -168,6 +192,23 @@ def _parse(url: str | None, folder: Path) -> URL:
     raise StoreError("the store can be SQLite or PostgreSQL, nothing else", "Change `state:` or SANITYD_STATE.")
 
 
+def _make_home(folder: Path) -> None:
+    try:
+        (folder.resolve() / ".sanityd").mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the folder `.sanityd` can't be made ({error.strerror})") from None
+
+
+def _reading_engine(url: URL) -> Engine:
+    """One that can't change anything, nor make what isn't there."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, poolclass=NullPool, hide_parameters=True)
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return _postgresql(url, execution_options={"postgresql_readonly": True})
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         if url.database:
@@ -177,8 +218,13 @@ def _engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    return _postgresql(url)
+
+
+def _postgresql(url: URL, **options: Any) -> Engine:
+    reach = {"connect_timeout": 10}
     try:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args={"connect_timeout": 10})
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=reach, **options)
     except ImportError:
         raise StoreError("PostgreSQL's driver isn't installed", "pip install 'sanityd[postgresql]'") from None
 
@@ -191,9 +237,13 @@ def _make_private(path: Path) -> None:
         return
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # The driver's own transactions begin too late, and end too early; ours begin in `_begin_sqlite`.
+def _leave_transactions_to_us(connection: Any, _: object) -> None:
+    # The driver's own begin too late, and end too early; ours begin in `_begin_sqlite`.
     connection.isolation_level = None
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    _leave_transactions_to_us(connection, record)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 

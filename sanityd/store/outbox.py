@@ -234,6 +234,12 @@ def _give_up(connection: Connection, at: datetime) -> None:
     connection.execute(update(outbox).where(unheard).values(state="cancelled", ended_at=at))
 
 
+def asked(connection: Connection, at: datetime) -> list[Claimed]:
+    """What was asked for at that very moment, as whoever claims it will get it."""
+    found = select(outbox).where(outbox.c.created_at == at, outbox.c.state == "pending").order_by(outbox.c.seq)
+    return [_claimed(row) for row in connection.execute(found).mappings()]
+
+
 def _claimed(row: RowMapping) -> Claimed:
     message = Message(
         message_id=row["message_id"],

@@ -13,7 +13,11 @@ from tests.project import Project
 
 def test_the_first_file_is_right(project: Project, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").unlink()
-    assert project.run("init").code == 0
+    answer = project.run("init")
+    assert answer.code == 0
+    assert "Wrote rules.yaml, sanityd.schema.json (for your editor) and .env.example." in answer.out
+    assert (tmp_path / "rules.yaml").read_text().startswith("# yaml-language-server: $schema=./sanityd.schema.json\n")
+    assert (tmp_path / "sanityd.schema.json").read_text() == project.run("schema").out
     assert project.run("lint", APP_DATABASE_URL="sqlite:///app.db").code == 0
     checked = project.run("check", "--dry-run", APP_DATABASE_URL="sqlite:///app.db")
     assert checked.code == 0
@@ -89,5 +93,5 @@ def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Pa
     (tmp_path / ".env.example").write_text("MINE=1\n")
     assert project.run("init", "sqlite:///gone.db").code == 3
     assert not (tmp_path / "rules.yaml").exists()
-    assert "Wrote rules.yaml.\n" in project.run("init", "app.db").out
+    assert "Wrote rules.yaml and sanityd.schema.json (for your editor).\n" in project.run("init", "app.db").out
     assert (tmp_path / ".env.example").read_text() == "MINE=1\n"

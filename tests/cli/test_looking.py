@@ -21,9 +21,14 @@ def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
     for words in (
         "3 of 1,000 people have no row in app.mails",
         "\n  777 ",
-        "NOT (EXISTS (SELECT 1",
+        "\n    AND NOT (EXISTS (\n      SELECT 1\n      FROM mails\n",
         "2 statements",
         "rows older than 10 min, by created_at",
+        "scan of app.people: it looks into another table",
+        "3 of 1,000 rows violate, 0.3 %",
+        "error from 1 on: reached",
+        "nothing: the rule was never checked",
+        "team@example.com (team): opened",
         "[ERROR] Every person has a welcome mail (every-person-has-a-welcome-mail)  → team@example.com",
         "Nothing was recorded or sent.",
     ):

@@ -7,11 +7,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from sanityd.errors import StoreError
 from sanityd.store import open as opening
@@ -255,3 +257,27 @@ def test_a_server_whose_store_is_locked_is_not_waited_for_without_end(
         pass
     first.close()
     second.close()
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    assert Store.existing(None, tmp_path) is None
+    assert Store.existing("sqlite:///state.db", tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_store_is_read_and_can_not_be_written(url: str, tmp_path: Path) -> None:
+    with closing(Store.open(url, tmp_path)) as store, store.write() as memory:
+        rules_seen.remember(memory, "f", "r", "m", "v", AT)
+    existing = Store.existing(url, tmp_path)
+    assert existing is not None
+    with closing(existing), existing.read() as memory:
+        assert rules_seen.meaning(memory, "f", "r") == "m"
+        with pytest.raises(DBAPIError, match=r"read-?only"):
+            rules_seen.remember(memory, "f", "r", "n", "v", AT)
+
+
+def test_an_existing_store_of_another_version_is_not_read(url: str, tmp_path: Path) -> None:
+    with closing(Store.open(url, tmp_path)) as store, store.write() as memory:
+        memory.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(StoreError, match="another version"):
+        Store.existing(url, tmp_path)

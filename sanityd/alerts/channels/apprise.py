@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from sanityd.alerts.base import Channel
 from sanityd.errors import DeliveryError
@@ -27,7 +27,7 @@ class Apprise(Channel):
 
     kind: ClassVar[str] = "apprise"
 
-    apprise: SecretStr | list[SecretStr]
+    apprise: SecretStr | list[SecretStr] = Field(description="One of Apprise's URLs, or several; they are secrets.")
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:

@@ -52,11 +52,15 @@ class Email(Channel):
     kind: ClassVar[str] = "email"
     digests: ClassVar[bool] = True
 
-    email: str | list[str]
-    server: SecretStr
-    sender: MailAddress = Field(alias="from")
-    ca: Path | None = None
-    timeout: Annotated[float, BeforeValidator(_seconds)] = 20.0
+    email: str | list[str] = Field(description="An address, or several: each has a mail of its own.")
+    server: SecretStr = Field(description="`smtp://user:password@host:587`, or `smtps://` on port 465; a secret.")
+    sender: MailAddress = Field(alias="from", description="Who the mails are from.")
+    ca: Path | None = Field(
+        None, description="A file with certificates to trust.", examples=["/etc/ssl/certs/our-own-ca.pem"]
+    )
+    timeout: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | float)] = Field(
+        20.0, description="How long the server may take to answer, up to `45s`.", examples=["20s"]
+    )
 
     @field_validator("email")
     @classmethod

@@ -26,8 +26,13 @@ class File(Channel):
     kind: ClassVar[str] = "file"
     digests: ClassVar[bool] = True
 
-    file: Path
-    sender: MailAddress = Field("sanityd <sanityd@localhost>", alias="from")
+    file: Path = Field(description="The folder of the mails.")
+    sender: MailAddress = Field(
+        "sanityd <sanityd@localhost>",
+        alias="from",
+        description="Who the mails are from.",
+        examples=["Sanity <sanity@example.com>"],
+    )
 
     @field_validator("file")
     @classmethod

@@ -3,6 +3,8 @@
 import logging
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from sanityd.alerts.base import Channel
 from sanityd.model import Message
 
@@ -17,7 +19,7 @@ class Log(Channel):
 
     kind: ClassVar[str] = "log"
 
-    log: Literal["info", "warning", "error"]
+    log: Literal["info", "warning", "error"] = Field(description="The level.")
 
     def deliver(self, message: Message) -> None:
         """Write the line. Never fails."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from sanityd import telemetry
 from sanityd.alerts.base import Channel
@@ -37,8 +37,8 @@ class Sentry(Channel):
 
     kind: ClassVar[str] = "sentry"
 
-    sentry: SecretStr
-    environment: str = "production"
+    sentry: SecretStr = Field(description="The DSN that Sentry shows for the project; a secret.")
+    environment: str = Field("production", description="What Sentry calls the environment.")
 
     @field_validator("sentry")
     @classmethod

@@ -41,10 +41,14 @@ class Webhook(Channel):
 
     kind: ClassVar[str] = "webhook"
 
-    webhook: SecretStr
-    secret: SecretStr | None = None
-    headers: dict[str, SecretStr] = Field({}, description="More headers, as `Authorization`.")
-    ca: Path | None = None
+    webhook: SecretStr = Field(description="The URL: `https://`, or on this machine; a secret.")
+    secret: SecretStr | None = Field(None, description="Signs each request, as Standard Webhooks say.")
+    headers: dict[str, SecretStr] = Field(
+        {}, description="More headers, as `Authorization`.", examples=[{"Authorization": "Bearer ${HOOK_TOKEN}"}]
+    )
+    ca: Path | None = Field(
+        None, description="A file with certificates to trust.", examples=["/etc/ssl/certs/our-own-ca.pem"]
+    )
 
     @field_validator("ca")
     @classmethod

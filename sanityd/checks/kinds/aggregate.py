@@ -43,7 +43,7 @@ class Aggregate(QueryCheck):
     tolerance: float | int = Field(0, ge=0, description="How far from `equals` it may be.")
     min: Bound | None = Field(None, description="It is at least that.")
     max: Bound | None = Field(None, description="It is at most that.")
-    above: Bound | None = Field(None, description="It is above that.")
+    above: Bound | None = Field(None, description="It is above that.", examples=[0])
     below: Bound | None = Field(None, description="It is below that.")
 
     @field_validator("expr")
@@ -71,6 +71,11 @@ class Aggregate(QueryCheck):
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The group."""
         return tuple(self.by) or (_WHOLE,)
+
+    @property
+    def measure_name(self) -> str:
+        """The expression."""
+        return self.expr
 
     @property
     def quotes_rows(self) -> bool:

@@ -42,6 +42,11 @@ class Fresh(AggregateCheck):
                 raise fault(f"`{text}` is not a duration", str(error), word=text) from None
         return value
 
+    @property
+    def measure_name(self) -> str:
+        """What keeps it fresh."""
+        return "rows young enough"
+
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
         """Per column: rows that are young enough, and rows from the future."""
         expressions: dict[str, ColumnElement[Any]] = {}

@@ -69,7 +69,17 @@ class Has(RowCheck):
     in_: str = Field(alias="in", description="The table of the counterparts: `source.table`.")
     on: Mapping[str, str] = Field(min_length=1, description="Columns of this table, each with its column there.")
     where: str | None = Field(None, description="A SQL condition that picks among the counterparts.")
-    count: Any = Field(Count(1, None), description="`at least 1`, `at most N`, `exactly N` or `none`.")
+    count: Any = Field(
+        Count(1, None),
+        description="`at least 1`, `at most N`, `exactly N` or `none`.",
+        examples=["at least 1", "at most 1", "exactly 1", "none"],
+        json_schema_extra={
+            "anyOf": [
+                {"type": "string", "pattern": "^((at least|at most|exactly) [0-9]+|none)$"},
+                {"type": "integer", "minimum": 0},
+            ]
+        },
+    )
 
     @field_validator("count")
     @classmethod

@@ -1,13 +1,14 @@
 """`not_null`: columns that must have a value."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import ColumnElement, func, or_
 
 from sanityd.checks import proofs
 from sanityd.checks.base import RowCheck, Scope, plural
+from sanityd.fields import Names
 
 
 class NotNull(RowCheck):
@@ -27,13 +28,8 @@ class NotNull(RowCheck):
     is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
 
-    columns: list[str] = Field(min_length=1, description="The columns that must have a value.")
+    columns: Names = Field(min_length=1, description="The columns that must have a value.")
     blank: Literal["pass", "fail"] = Field("pass", description="Whether empty or only-spaces text counts as missing.")
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is missing."""

@@ -45,6 +45,11 @@ class RowCount(AggregateCheck):
         return self
 
     @property
+    def measure_name(self) -> str:
+        """Rows."""
+        return "rows"
+
+    @property
     def allows_zero(self) -> bool:
         """Whether the rule itself names zero as right."""
         return 0 in (self.min, self.max, self.equals) or isinstance(self.equals, str)

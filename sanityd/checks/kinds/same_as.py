@@ -17,7 +17,8 @@ def _columns(value: Any) -> Any:
     return value
 
 
-Columns = Annotated[Mapping[str, str], BeforeValidator(_columns)]
+_Written = str | list[str] | dict[str, str]
+Columns = Annotated[Mapping[str, str], BeforeValidator(_columns, json_schema_input_type=_Written)]
 
 
 class SameAs(PairCheck):
@@ -48,9 +49,13 @@ class SameAs(PairCheck):
     in_: There = Field(alias="in", description="The other table, or a `source` and a `query`.")
     on: Columns = Field(min_length=1, description="Columns of this table, each with its column there.")
     compare: Columns = Field({}, description="Columns that must agree, each with its column there.")
-    where: str | None = Field(None, description="A SQL condition that picks among the rows there.")
+    where: str | None = Field(
+        None, description="A SQL condition that picks among the rows there.", examples=["voided = 0"]
+    )
     extra: Literal["pass", "fail"] = Field("fail", description="Whether rows there that aren't here violate.")
-    query: str | None = Field(None, description="A SELECT in place of the rule's table.")
+    query: str | None = Field(
+        None, description="A SELECT in place of the rule's table.", examples=["select id, total from orders"]
+    )
 
     @property
     def reads_table(self) -> bool:

@@ -31,7 +31,7 @@ class Steady(AggregateCheck):
 
     It is compared with the median of the earlier values: of so many `runs`, of the runs of so many `days`, or of the
     run nearest to the same hour on so many `same weekdays`. Until there are three of them (or as many as are asked
-    for), the rule learns, and holds. The record is made by the rule's own runs; `try` and `--dry-run` have none.
+    for), the rule learns, and holds. The record is made by the rule's own runs; `try` reads it, `--dry-run` has none.
     """
 
     kind: ClassVar[str] = "steady"
@@ -61,6 +61,11 @@ class Steady(AggregateCheck):
             advice = "write `last 20 runs`, `last 14 days` or `last 4 same weekdays`"
             raise fault(f"`{value}` does not say which earlier values", advice)
         return value
+
+    @property
+    def measure_name(self) -> str:
+        """The expression."""
+        return self.expr
 
     def sql(self) -> tuple[str, ...]:
         """The expression."""

@@ -11,6 +11,8 @@ from sanityd.checks.scope import bind
 from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
 
+Ignored = Literal["case", "spaces"]
+
 
 class Unique(QueryCheck):
     """No value, or combination of values, occurs more than once. A violation is the duplicated key.
@@ -32,7 +34,7 @@ class Unique(QueryCheck):
     can_narrow: ClassVar[bool] = True
 
     columns: Names = Field(min_length=1, description="The columns that make the key.")
-    ignore: Annotated[list[Literal["case", "spaces"]], BeforeValidator(listed)] = Field(
+    ignore: Annotated[list[Ignored], BeforeValidator(listed, json_schema_input_type=Ignored | list[Ignored])] = Field(
         [], description="Differences that don't count."
     )
     nulls: Literal["distinct", "equal"] = Field("distinct", description="Whether NULLs equal each other.")

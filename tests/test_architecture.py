@@ -75,6 +75,8 @@ LATE_IMPORTS = {
     "plugins.py": "one kind is imported, not all of them",
     "sources/duckdb.py": "duckdb is an extra",
     "sources/files.py": "duckdb is an extra",
+    "authoring/proving/": "sqlglot takes 0.1 s, and only examples of rules with SQL need it",
+    "sources/standing.py": "as in `sources/gate.py`",
     "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/postgresql.py": "psycopg is an extra",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",

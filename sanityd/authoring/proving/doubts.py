@@ -1,0 +1,185 @@
+"""What the examples of a rule don't show. They are played again with rows taken away and with clauses left out.
+
+Every doubt is a fact about the examples: a rule that is worse would have passed them, too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sanityd.authoring.proving.mutants import mutants
+from sanityd.authoring.proving.playing import Verdict, Workshop
+from sanityd.authoring.proving.sheets import Example
+from sanityd.checks.invariant import Invariant, TableName
+from sanityd.model import Key, Run, Value
+from sanityd.rules.cases import Case
+from sanityd.rules.rule import Rule
+
+#: What is compared: the keys, and how many rows stand behind them. None: there was no answer.
+Answer = tuple[tuple[str, ...], int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that the examples of a rule don't show, and what would."""
+
+    rule: str
+    #: The case by whose place it is told.
+    case: Case
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An example with what came of it."""
+
+    example: Example
+    verdict: Verdict
+
+    @property
+    def run(self) -> Run:
+        """What was found."""
+        return self.verdict.run
+
+
+def doubts(rule: Rule, played: Sequence[Played], workshop: Workshop) -> list[Doubt]:
+    """What the examples of one rule, all of which passed, don't show."""
+    return list(_Doubting(rule, played, workshop).all())
+
+
+class _Doubting:
+    """Plays the examples of one rule again and again."""
+
+    def __init__(self, rule: Rule, played: Sequence[Played], workshop: Workshop) -> None:
+        self.rule = rule
+        self.played = played
+        self.workshop = workshop
+        #: The examples that told the rule from a worse one.
+        self.telling: set[int] = set()
+
+    def all(self) -> Iterator[Doubt]:
+        """Every doubt, the gravest first."""
+        if not any(one.run.violations for one in self.played):
+            advice = "add a row that violates it, or an example that does"
+            yield self._doubt("no example shows that this rule can fail", advice)
+            return
+        if not any(_lets_pass(one) for one in self.played):
+            advice = (
+                "add a row, or an example, that it must let pass: a rule that condemns everything would find the same"
+            )
+            yield self._doubt("no example shows that this rule can hold", advice)
+        yield from self._immovable()
+        needless = list(self._evidence())
+        yield from needless
+        yield from self._clauses(with_others=not needless)
+        yield from self._empty()
+
+    def _immovable(self) -> Iterator[Doubt]:
+        """Violations that are found also when the rows that carry their keys are gone."""
+        for one in self.played:
+            gone = {
+                sheet.table: [row for row in sheet.rows if not any(_carries(row, key) for key in _keys(one.run))]
+                for sheet in one.example.sheets
+            }
+            left = sum(len(rows) for rows in gone.values())
+            if left == sum(len(sheet.rows) for sheet in one.example.sheets):
+                continue
+            again, _ = self.workshop.look(one.example.with_rows(gone), one.verdict.on)
+            still = [key for key in _keys(again) if key in _keys(one.run)]
+            carried = [key for key in still if any(_carries(row, key) for row in _rows(one.example))]
+            if again.answered and carried:
+                words = ", ".join(str(value) for value in carried[0].values())
+                advice = "look at the rule: what it finds doesn't come from its rows"
+                yield self._doubt(f"`{words}` is found also when its rows are taken away", advice, one.example.case)
+
+    def _evidence(self) -> Iterator[Doubt]:
+        """Tables besides the rule's own whose rows make no difference."""
+        own = self.rule.invariant.subject.table
+        others: dict[TableName, bool] = {}
+        for sheet in (sheet for one in self.played for sheet in one.example.sheets if sheet.table != own):
+            others[sheet.table] = others.get(sheet.table, False) or bool(sheet.rows)
+        for table, has_rows in others.items():
+            if not has_rows:
+                advice = "add some: nothing shows what they change"
+                yield self._doubt(f"no example has a row in `{table}`", advice)
+            elif not self._is_noticed(_emptied(table)):
+                advice = "add a row there that changes what is found"
+                yield self._doubt(f"the rows of `{table}` make no difference in any example", advice)
+
+    def _clauses(self, *, with_others: bool) -> Iterator[Doubt]:
+        """Clauses that make no difference. What is said of other tables is no news where these themselves make none."""
+        invariant, needless = self.rule.invariant, set[str]()
+        for mutant in mutants(invariant, self.played[0].example.dialects.get(self.rule.source, "")):
+            of_others = mutant.invariant.check != invariant.check and any(invariant.check.tables())
+            if (of_others and not with_others) or mutant.part_of in needless:
+                continue
+            if not self._is_noticed(partial(_as, mutant.invariant)):
+                needless.add(mutant.label)
+                advice = "without it the same is found: add a row for which it alone decides"
+                yield self._doubt(f"no example needs {mutant.label}", advice)
+
+    def _empty(self) -> Iterator[Doubt]:
+        """Examples that find nothing, have nothing to be judged, and told the rule from no worse one."""
+        for number, one in enumerate(self.played):
+            if not one.run.violations and not _lets_pass(one) and number not in self.telling:
+                advice = "give it rows that the rule judges, or take it out"
+                yield self._doubt(
+                    "this example proves nothing: the rule has nothing to judge in it", advice, one.example.case
+                )
+
+    def _is_noticed(self, change: Callable[[Example], Example]) -> bool:
+        """Whether any example gives another answer when it is changed. That it can't be evaluated is another, too."""
+        noticed = False
+        for number, one in enumerate(self.played):
+            run, _ = self.workshop.look(change(one.example), one.verdict.on)
+            names = [name for name in one.run.key if name in run.key]
+            if _answer(run, names) != _answer(one.run, names):
+                noticed = True
+                self.telling.add(number)
+        return noticed
+
+    def _doubt(self, message: str, advice: str, case: Case | None = None) -> Doubt:
+        return Doubt(self.rule.id, case or self.played[0].example.case, message, advice)
+
+
+def _answer(run: Run, names: Sequence[str]) -> Answer:
+    if not run.answered:
+        return None
+    return tuple(sorted(repr([key.get(name) for name in names]) for key in _keys(run))), run.rows
+
+
+def _lets_pass(one: Played) -> bool:
+    """Whether something in scope is not condemned."""
+    run = one.run
+    if run.checked is not None and run.key != ("fault",):
+        return run.checked > run.rows
+    if not run.violations:
+        return run.checked != 0 if run.checked is not None else bool(list(_rows(one.example)))
+    return run.key != ("fault",) and any(
+        not any(_carries(row, key) for key in _keys(run)) for row in _rows(one.example)
+    )
+
+
+def _rows(example: Example) -> Iterator[dict[str, Value]]:
+    for sheet in example.sheets:
+        yield from map(dict, sheet.rows)
+
+
+def _keys(run: Run) -> list[Key]:
+    return [violation.key for violation in run.tracked]
+
+
+def _carries(row: dict[str, Value] | Key, key: Key) -> bool:
+    """Whether a row has all values of a key, in columns of the same names."""
+    return all(name in row and (row[name] == value or str(row[name]) == str(value)) for name, value in key.items())
+
+
+def _as(mutant: Invariant, example: Example) -> Example:
+    """The example of another rule. What the example itself adds to its rule (the key) stays."""
+    subject = replace(mutant.subject, key=example.invariant.subject.key)
+    return replace(example, invariant=replace(example.invariant, subject=subject, check=mutant.check))
+
+
+def _emptied(table: TableName) -> Callable[[Example], Example]:
+    return lambda example: example.with_rows({table: ()})

@@ -16,13 +16,21 @@ ADVICE = "write `11:00` (of the day of `now`), `10m ago`, `in 5m` or `2026-01-01
 
 
 def is_stamp(value: Any) -> bool:
-    """Whether it looks like a date, or a date with a time."""
-    return isinstance(value, str) and (_DATE.fullmatch(value) or _STAMP.fullmatch(value)) is not None
+    """Whether it is a date, or a date with a time."""
+    try:
+        return _stamp(value) is not None
+    except ValueError:
+        return False
 
 
 def is_date(value: Any) -> bool:
     """Whether it is a date without a time."""
-    return isinstance(value, str) and _DATE.fullmatch(value) is not None
+    return is_stamp(value) and _DATE.fullmatch(value) is not None
+
+
+def has_zone(value: Any) -> bool:
+    """Whether it is a date with a time and a zone."""
+    return is_stamp(value) and _stamp(value).tzinfo is not None  # type: ignore[union-attr]  # as is_stamp says
 
 
 def is_distance(value: Any) -> bool:
@@ -46,10 +54,17 @@ def moment(text: Any, now: datetime) -> datetime:
         return now
     if found := _AGO.fullmatch(text):
         return now - duration(found[1]) if found[1] else now + duration(found[2])
-    if _DATE.fullmatch(text):
-        return datetime.combine(date.fromisoformat(text), time(), now.tzinfo)
-    if not _STAMP.fullmatch(text):
+    read = _stamp(text)
+    if read is None:
         raise ValueError(text)
-    # Python takes no blank before the zone.
-    read = datetime.fromisoformat(re.sub(r"(?<=\d) (?=[Z+-])", "", text))
     return read if read.tzinfo else read.replace(tzinfo=now.tzinfo)
+
+
+def _stamp(text: Any) -> datetime | None:
+    """A date, with or without a time, as it is written; None for anything else. Raises ValueError for none there is."""
+    if not isinstance(text, str):
+        return None
+    if _DATE.fullmatch(text):
+        return datetime.combine(date.fromisoformat(text), time())
+    # Python takes no blank before the zone.
+    return datetime.fromisoformat(re.sub(r"(?<=\d) (?=[Z+-])", "", text)) if _STAMP.fullmatch(text) else None

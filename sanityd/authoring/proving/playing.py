@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Literal, Self
 
 from sanityd.authoring.proving.matching import Expectation, Match, match
+from sanityd.authoring.proving.servers import scratch
 from sanityd.authoring.proving.sheets import Example
-from sanityd.authoring.proving.stages import DuckdbStage, SqliteStage, Stage, scratch
+from sanityd.authoring.proving.stages import DuckdbStage, SqliteStage, Stage
 from sanityd.checks import executor, planner
 from sanityd.checks.planner import Known
-from sanityd.errors import CheckError, SourceError
+from sanityd.errors import CheckError
 from sanityd.model import Run
 from sanityd.rules.cases import Case
 from sanityd.sources.base import SourceSettings
@@ -102,16 +103,16 @@ class Workshop:
 
     def _look_on(self, engine: str, example: Example) -> Run:
         invariant, at = example.invariant, example.case.now.astimezone(UTC)
-        settings = {source: self._filled(source, example, engine) for source in example.sources}
         past = {invariant.id: example.case.past}
         try:
+            settings = {source: self._filled(source, example, engine) for source in sorted(example.sources)}
             with Views(settings) as views:
                 snapshot = views.snapshot(invariant.subject.source)
                 plan = planner.plan([invariant], snapshot, views.snapshot, Known(past=past))
                 [run] = executor.evaluate(plan, snapshot, {}, at)
                 return run
-        except SourceError as error:
-            return executor.errored(invariant, at, CheckError(error.message, error.hint))
+        except CheckError as error:
+            return executor.errored(invariant, at, error)
 
     def _filled(self, source: str, example: Example, engine: str) -> SourceSettings:
         stage = self._stage(source, example, engine)

@@ -4,10 +4,11 @@ Every value that can't be what its column holds is a problem at its place. Touch
 """
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sanityd.authoring.proving import sqlcolumns
@@ -122,6 +123,8 @@ class Maker:
             guess = Family.TIMESTAMP if column in times else family
             columns.setdefault(column, guess or _counterpart(invariant, table, column, self, case) or Family.TEXT)
         self._look_for_slips(case, table, asked)
+        # There is no table without a column.
+        columns = columns or {"sanityd_nothing": Family.INTEGER}
         rows = [self._row(case, table, number, columns) for number in range(len(case.given.get(table, ())))]
         return Sheet(table, columns, tuple(rows))
 
@@ -196,30 +199,45 @@ def stored(value: Scalar, family: Family, now: datetime) -> Value:
 
     Parameters: `now` is the present, in the zone of the table's source.
     """
-    match family:
-        case Family.BOOLEAN:
-            if not isinstance(value, bool) and value not in (0, 1):
-                raise ValueError(value)
-            return bool(value)
-        case Family.INTEGER:
-            if isinstance(value, float) and not value.is_integer():
-                raise ValueError(value)
-            return int(value or 0)
-        case Family.NUMBER:
-            try:
-                return Decimal(str(int(value) if isinstance(value, bool) else value))
-            except InvalidOperation:
-                raise ValueError(value) from None
-        case Family.DATE:
-            return moments.moment(value, now).date()
-        case Family.TIMESTAMP:
-            return moments.moment(value, now).astimezone(now.tzinfo).replace(tzinfo=None)
-        case Family.TIMESTAMPTZ:
-            return moments.moment(value, now)
-        case Family.BYTES:
-            return _text(value).encode()
-        case _:
-            return _text(value)
+    return _STORED[family](value, now) if family in _STORED else _text(value)
+
+
+def _boolean(value: Scalar, _now: datetime) -> Value:
+    if not isinstance(value, bool) and value not in (0, 1):
+        raise ValueError(value)
+    return bool(value)
+
+
+def _integer(value: Scalar, _now: datetime) -> Value:
+    number = int(value or 0)
+    if (isinstance(value, float) and value != number) or not -_LONG <= number < _LONG:
+        raise ValueError(value)
+    return number
+
+
+def _decimal(value: Scalar, _now: datetime) -> Value:
+    try:
+        return Decimal(str(int(value) if isinstance(value, bool) else value))
+    except InvalidOperation:
+        raise ValueError(value) from None
+
+
+def _timestamp(value: Scalar, now: datetime) -> Value:
+    return moments.moment(value, now).astimezone(now.tzinfo).replace(tzinfo=None)
+
+
+#: How many different numbers there are on one side of zero in a whole number of a database.
+_LONG = 2**63
+_STORED: Mapping[Family, Callable[[Scalar, datetime], Value]] = {
+    Family.BOOLEAN: _boolean,
+    Family.INTEGER: _integer,
+    Family.NUMBER: _decimal,
+    Family.DATE: lambda value, now: moments.moment(value, now).date(),
+    Family.TIMESTAMP: _timestamp,
+    Family.TIMESTAMPTZ: moments.moment,
+    Family.BYTES: lambda value, _: _text(value).encode(),
+    Family.UUID: lambda value, _: str(UUID(_text(value))),
+}
 
 
 def _text(value: Scalar) -> str:
@@ -234,7 +252,7 @@ def _family(column: str, values: Sequence[Scalar], *, is_time: bool) -> Family |
     if kinds == {bool}:
         return Family.BOOLEAN
     if kinds <= {int, bool}:
-        return Family.INTEGER
+        return Family.INTEGER if all(-_LONG <= int(value or 0) < _LONG for value in values) else Family.NUMBER
     if kinds <= {int, float, bool}:
         return Family.NUMBER
     if kinds != {str}:
@@ -245,13 +263,8 @@ def _family(column: str, values: Sequence[Scalar], *, is_time: bool) -> Family |
     if is_time or (len(times) == len(values) and (full or column.endswith("_at"))):
         if all(moments.is_date(value) for value in values):
             return Family.DATE
-        zoned = any(moments.is_stamp(value) and moments.moment(value, _NOWHERE).tzinfo is not None for value in values)
-        return Family.TIMESTAMPTZ if zoned else Family.TIMESTAMP
+        return Family.TIMESTAMPTZ if any(map(moments.has_zone, values)) else Family.TIMESTAMP
     return Family.TEXT
-
-
-#: A time without a zone, to see whether a text brings one.
-_NOWHERE = datetime(2000, 1, 1)  # noqa: DTZ001 (that it has none is the point)
 
 
 def _asked(

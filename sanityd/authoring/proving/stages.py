@@ -6,30 +6,26 @@ Stage        tables of several sources, on one kind of database
 """
 
 import importlib.util
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, Connection, Engine, NullPool, column, create_engine, insert, make_url, table, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import Connection, NullPool, column, create_engine, insert, table
+from sqlalchemy.exc import SQLAlchemyError
 
 from sanityd.authoring.proving.sheets import Sheet
-from sanityd.errors import SourceError
+from sanityd.errors import CheckError, SourceError
 from sanityd.model import Value
-from sanityd.sources.base import SourceSettings
 from sanityd.sources.catalog import Family
-from sanityd.sources.mysql import MysqlSource
-from sanityd.sources.open import dialect_of
-from sanityd.sources.postgresql import PostgresqlSource
 
 #: What names of ours begin with, on servers that others use, too.
 PREFIX = "sanityd_test"
+#: Beyond that, SQLite keeps a number inexactly.
+_LONG = 2**63
 
 
 class Stage(ABC):
@@ -39,6 +35,8 @@ class Stage(ABC):
     dialect: ClassVar[str]
     #: The word for a column of each family.
     types: ClassVar[Mapping[Family, str]]
+    #: The word for numbers that the type of its numbers has no room for.
+    inexact: ClassVar[str] = "double"
 
     @abstractmethod
     def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
@@ -48,20 +46,47 @@ class Stage(ABC):
     def close(self) -> None:
         """Remove everything."""
 
-    def _make(self, connection: Connection, sheets: Iterable[Sheet]) -> None:
+    def _make(self, connection: Connection, sheets: Iterable[Sheet], *, only_rows: bool = False) -> None:
+        """Make and fill tables. Raises CheckError when the database won't have one."""
         for sheet in sheets:
-            columns = sheet.columns or {"sanityd_nothing": Family.INTEGER}
-            target = table(sheet.table.name, *(column(name) for name in columns), schema=sheet.table.schema)
-            quoted = connection.dialect.identifier_preparer
-            parts = ", ".join(f"{quoted.quote_identifier(name)} {self.types[kind]}" for name, kind in columns.items())
-            self._run(connection, f"CREATE TABLE {quoted.format_table(target)} ({parts})")
-            if sheet.rows:
-                rows = [{name: self.value(value) for name, value in row.items()} for row in sheet.rows]
-                connection.execute(insert(target), rows)
+            try:
+                if not only_rows:
+                    self._make_one(connection, sheet)
+                self._put(connection, sheet)
+            except (SQLAlchemyError, OverflowError, ValueError) as error:
+                advice = "Look at its values, and at the types that the example says or lets us think."
+                message = f"the rows of `{sheet.table}` can't be kept in {self.dialect} ({reason(error)})"
+                raise CheckError(message, advice) from None
+
+    def _make_one(self, connection: Connection, sheet: Sheet) -> None:
+        parts = ", ".join(f"{self._quoted(connection, name)} {self.type(name, sheet)}" for name in sheet.columns)
+        self._run(connection, f"CREATE TABLE {self._name(connection, sheet)} ({parts})")
+
+    def _put(self, connection: Connection, sheet: Sheet) -> None:
+        if sheet.rows:
+            target = table(sheet.table.name, *map(column, sheet.columns), schema=sheet.table.schema)
+            rows = [{name: self.value(value) for name, value in row.items()} for row in sheet.rows]
+            connection.execute(insert(target), rows)
+
+    def _name(self, connection: Connection, sheet: Sheet) -> str:
+        parts = (sheet.table.schema, sheet.table.name)
+        return ".".join(self._quoted(connection, part) for part in parts if part)
+
+    @staticmethod
+    def _quoted(connection: Connection, name: str) -> str:
+        # What is run without parameters needs no doubled `%`.
+        return connection.dialect.identifier_preparer.quote_identifier(name).replace("%%", "%")
 
     @staticmethod
     def _run(connection: Connection, statement: str) -> None:
         connection.execution_options(no_parameters=True).exec_driver_sql(statement)
+
+    def type(self, name: str, sheet: Sheet) -> str:
+        """The word for a column's type. Numbers are kept exactly where the type has room for them."""
+        family = sheet.columns.get(name, Family.INTEGER)
+        values = [row[name] for row in sheet.rows] if family is Family.NUMBER else []
+        has_room = all(_has_room(value) for value in values if isinstance(value, Decimal))
+        return self.types[family] if has_room else self.inexact
 
     def value(self, value: Value) -> Any:
         """A value as the driver takes it."""
@@ -84,6 +109,7 @@ class _FileStage(Stage):
         engine = create_engine(url, poolclass=NullPool)
         try:
             with engine.begin() as connection:
+                self._hurry(connection)
                 for schema in dict.fromkeys(sheet.table.schema for sheet in sheets if sheet.table.schema):
                     self._schema(connection, schema)
                 self._make(connection, sheets)
@@ -91,10 +117,11 @@ class _FileStage(Stage):
             engine.dispose()
         return url
 
+    def _hurry(self, connection: Connection) -> None:
+        """Nothing here must outlive a crash."""
+
     def _schema(self, connection: Connection, name: str) -> None:
-        self._run(
-            connection, f"CREATE SCHEMA IF NOT EXISTS {connection.dialect.identifier_preparer.quote_identifier(name)}"
-        )
+        self._run(connection, f"CREATE SCHEMA IF NOT EXISTS {self._quoted(connection, name)}")
 
     def close(self) -> None:
         """Remove the folder."""
@@ -105,6 +132,7 @@ class SqliteStage(_FileStage):
     """SQLite has no schemas; it keeps times as text, and numbers with a fraction inexactly."""
 
     dialect: ClassVar[str] = "sqlite"
+    inexact: ClassVar[str] = "numeric"
     scheme: ClassVar[str] = "sqlite"
     types: ClassVar[Mapping[Family, str]] = {
         Family.TEXT: "text",
@@ -125,8 +153,12 @@ class SqliteStage(_FileStage):
         if isinstance(value, date):
             return value.isoformat()
         if isinstance(value, Decimal):
-            return int(value) if value == value.to_integral_value() else float(value)
+            return int(value) if value == value.to_integral_value() and abs(value) < _LONG else float(value)
         return value
+
+    def _hurry(self, connection: Connection) -> None:
+        for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
+            self._run(connection, f"PRAGMA {pragma}")
 
     def _schema(self, connection: Connection, name: str) -> None:
         if name != "main":
@@ -157,176 +189,13 @@ class DuckdbStage(_FileStage):
         return all(importlib.util.find_spec(name) for name in ("duckdb", "duckdb_sqlalchemy"))
 
 
-class _ServerStage(Stage):
-    """A schema (in MariaDB the same as a database) for each source, and those that tables name themselves."""
-
-    driver: ClassVar[str]
-
-    def __init__(self, url: URL) -> None:
-        self._url = url
-        self._token = f"{PREFIX}_{secrets.token_hex(4)}"
-        self._made: set[str] = set()
-        url = url.set(drivername=self.driver)
-        self._engine: Engine = create_engine(
-            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
-        )
-
-    def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
-        """New schemas."""
-        own = f"{self._token}_{source}"
-        try:
-            with self._engine.connect() as connection:
-                for name in [own, *dict.fromkeys(sheet.table.schema for sheet in sheets if sheet.table.schema)]:
-                    self._renew(connection, name)
-                self._enter(connection, own)
-                self._make(connection, sheets)
-        except SQLAlchemyError as error:
-            raise SourceError(f"the scratch database refused: {_reason(error)}", _RIGHTS) from None
-        return self._address(self._url, own).render_as_string(hide_password=False)
-
-    def close(self) -> None:
-        """Drop the schemas."""
-        with suppress(SQLAlchemyError), self._engine.connect() as connection:
-            for name in self._made:
-                self._drop(connection, name)
-        self._engine.dispose()
-
-    def _renew(self, connection: Connection, name: str) -> None:
-        if name in self._made:
-            self._drop(connection, name)
-        elif self._exists(connection, name):
-            advice = "Lend a database that is empty: what the example's tables are called mustn't be there."
-            raise SourceError(f"the scratch database has a schema `{name}` of its own", advice)
-        self._create(connection, name)
-        self._made.add(name)
-
-    def _quoted(self, name: str) -> str:
-        return self._engine.dialect.identifier_preparer.quote_identifier(name)
-
-    def _exists(self, connection: Connection, name: str) -> bool:
-        query = text("SELECT count(*) FROM information_schema.schemata WHERE schema_name = :name")
-        return bool(connection.execute(query, {"name": name}).scalar_one())
-
-    @abstractmethod
-    def _create(self, connection: Connection, name: str) -> None: ...
-
-    @abstractmethod
-    def _drop(self, connection: Connection, name: str) -> None: ...
-
-    @abstractmethod
-    def _enter(self, connection: Connection, name: str) -> None: ...
-
-    @abstractmethod
-    def _address(self, url: URL, name: str) -> URL: ...
+def _has_room(value: Decimal) -> bool:
+    """Whether a number fits into decimal(38, 10)."""
+    _, digits, exponent = value.as_tuple()
+    return isinstance(exponent, int) and exponent >= -10 and len(digits) + exponent <= 28
 
 
-class PostgresqlStage(_ServerStage):
-    """Schemas, found by the search path."""
-
-    dialect: ClassVar[str] = "postgres"
-    driver: ClassVar[str] = PostgresqlSource.drivername
-    types: ClassVar[Mapping[Family, str]] = {
-        Family.TEXT: "text",
-        Family.INTEGER: "bigint",
-        Family.NUMBER: "numeric",
-        Family.BOOLEAN: "boolean",
-        Family.DATE: "date",
-        Family.TIMESTAMP: "timestamp",
-        Family.TIMESTAMPTZ: "timestamptz",
-        Family.UUID: "uuid",
-        Family.BYTES: "bytea",
-    }
-
-    def _create(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"CREATE SCHEMA {self._quoted(name)}")
-
-    def _drop(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"DROP SCHEMA IF EXISTS {self._quoted(name)} CASCADE")
-
-    def _enter(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"SET search_path TO {self._quoted(name)}")
-
-    def _address(self, url: URL, name: str) -> URL:
-        own = url.query.get("options", "")
-        options = f"{own if isinstance(own, str) else ' '.join(own)} -c search_path={name}".strip()
-        return url.update_query_dict({"options": options})
-
-
-class MysqlStage(_ServerStage):
-    """Databases of MariaDB or MySQL."""
-
-    dialect: ClassVar[str] = "mysql"
-    driver: ClassVar[str] = MysqlSource.drivername
-    types: ClassVar[Mapping[Family, str]] = {
-        Family.TEXT: "longtext",
-        Family.INTEGER: "bigint",
-        Family.NUMBER: "decimal(38, 10)",
-        Family.BOOLEAN: "boolean",
-        Family.DATE: "date",
-        Family.TIMESTAMP: "datetime(6)",
-        Family.TIMESTAMPTZ: "timestamp(6) null",
-        Family.UUID: "char(36)",
-        Family.BYTES: "longblob",
-    }
-
-    def value(self, value: Value) -> Any:
-        """Instants in the session's zone, which is UTC."""
-        if isinstance(value, datetime) and (offset := value.utcoffset()) is not None:
-            return value.replace(tzinfo=None) - offset
-        return value
-
-    def _create(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"CREATE DATABASE {self._quoted(name)} CHARACTER SET utf8mb4")
-
-    def _drop(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"DROP DATABASE IF EXISTS {self._quoted(name)}")
-
-    def _enter(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"USE {self._quoted(name)}")
-        self._run(connection, "SET time_zone = '+00:00'")
-
-    def _address(self, url: URL, name: str) -> URL:
-        return url.set(database=name)
-
-
-_RIGHTS = "Its login must be able to make schemas (in MariaDB: databases), which are removed afterwards."
-_SERVERS: Mapping[str, type[_ServerStage]] = {"postgres": PostgresqlStage, "mysql": MysqlStage}
-
-
-def scratch(url: str, watched: Mapping[str, SourceSettings]) -> Stage:
-    """The stage on a server that the user lends. Raises SourceError where it can't be one.
-
-    Parameters: `watched` are the sources of the rules file, none of which may be the same database.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise SourceError("the URL of `--scratch` can't be read", "Write `postgresql://user@host/database`.") from None
-    server = _SERVERS.get(dialect_of(url) or "")
-    if server is None:
-        advice = "It is for PostgreSQL, MariaDB and MySQL; SQLite and DuckDB need none: see `--on`."
-        raise SourceError("`--scratch` is no server that examples can be played on", advice)
-    for name, settings in watched.items():
-        if _place(make_url(settings.url)) == _place(parsed):
-            advice = "Lend a database that nobody uses: examples make tables there."
-            raise SourceError(f"`--scratch` is the database that `{name}` watches", advice)
-    try:
-        return server(parsed)
-    except ImportError:
-        raise SourceError(
-            "`--scratch` needs a driver that isn't installed", "pip install 'sanityd[postgresql]'"
-        ) from None
-
-
-def _place(url: URL) -> tuple[object, ...]:
-    """What tells one database from another."""
-    kind = dialect_of(url.render_as_string(hide_password=False))
-    host = (url.host or "localhost").lower()
-    port = url.port or {"postgres": 5432, "mysql": 3306}.get(kind or "")
-    return kind, "localhost" if host in ("127.0.0.1", "::1") else host, port, url.database
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """The kind of the driver's error; its text may quote the URL."""
+def reason(error: Exception) -> str:
+    """The kind of the driver's error; its text may quote the URL, or a value."""
     cause = getattr(error, "orig", None) or error
     return type(cause).__name__

@@ -77,11 +77,12 @@ class CaseReader:
         if not examples:
             self._say(place, f"rule `{name}` has no example", "write one, or take this out")
         for number, (at, one) in enumerate(examples, 1):
+            rule, before = self.rules.get(name), len(self.problems)
             spec = self._spec(at, name, one)
-            rule = self.rules.get(name)
-            if spec is not None and rule is not None:
-                label = spec.name or (str(number) if len(examples) > 1 else "")
-                if (case := self._case(at, rule, spec, label)) is not None:
+            if rule is not None and isinstance(one, dict):
+                label = str(one.get("name") or (number if len(examples) > 1 else ""))
+                case = self._case(at, rule, one, spec, label)
+                if case is not None and len(self.problems) == before:
                     yield case
 
     def _spec(self, place: Place, name: str, raw: Any) -> CaseSpec | None:
@@ -95,19 +96,19 @@ class CaseReader:
             self.problems += mistakes.problems(self.document, place, error, fields, f"the test of `{name}`")
             return None
 
-    def _case(self, place: Place, rule: Rule, spec: CaseSpec, name: str) -> Case | None:
-        before = len(self.problems)
-        now = self._now((*place, "now"), rule, spec.now)
-        tables = {text: self._table((*place, "given"), text, rule) for text in spec.given}
-        for text in spec.types:
+    def _case(self, place: Place, rule: Rule, raw: Mapping[str, Any], spec: CaseSpec | None, name: str) -> Case | None:
+        # Read off the file itself, so that a mistake in another key hides neither a wrong table nor a wrong time.
+        now = self._now((*place, "now"), rule, raw.get("now"))
+        tables = {text: self._table((*place, "given"), text, rule) for text in _keys(raw.get("given"))}
+        for text in _keys(raw.get("types")):
             self._table((*place, "types"), text, rule)
-        past = self._past((*place, "past"), rule, spec.past, now)
         meant = list(tables.values())
         for number, (text, table) in enumerate(tables.items()):
             if table is not None and table in meant[:number]:
                 message = f"`{text}` stands here for the second time, by another name"
                 self._say((*place, "given", text), message, "keep one of them", key=True)
-        if len(self.problems) > before:
+        past = self._past((*place, "past"), rule, spec.past if spec else None, now)
+        if spec is None:
             return None
         mark = self.document.mark(place, key=True)
         names = {table: text for text, table in tables.items() if table is not None}
@@ -128,9 +129,9 @@ class CaseReader:
             measured=None if spec.measured is None else float(spec.measured),
         )
 
-    def _now(self, place: Place, rule: Rule, text: str | None) -> datetime:
+    def _now(self, place: Place, rule: Rule, text: Any) -> datetime:
         present = NOON.replace(tzinfo=self.sources.get(rule.source, UTC))
-        if text is None:
+        if not isinstance(text, str):
             return present
         try:
             if not moments.is_stamp(text):
@@ -173,6 +174,10 @@ class CaseReader:
 
     def _say(self, place: Place, message: str, advice: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(place, message, advice, key=key))
+
+
+def _keys(value: Any) -> list[str]:
+    return [str(key) for key in value] if isinstance(value, dict) else []
 
 
 def tables_of(rule: Rule) -> list[TableName]:

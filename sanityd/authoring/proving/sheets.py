@@ -117,7 +117,8 @@ class Maker:
     def _sheet(
         self, case: Case, table: TableName, asked: Mapping[str, Family | None], drawn: Drawn, invariant: Invariant
     ) -> Sheet:
-        times = frozenset(column for where, column in drawn.times if where == table)
+        times = {column for where, column in drawn.times if where == table}
+        times |= {column for column, family in asked.items() if family is Family.TIMESTAMP}
         columns: dict[str, Family] = dict(self._inferred(case, table, times))
         for column, family in asked.items():
             guess = Family.TIMESTAMP if column in times else family
@@ -137,8 +138,10 @@ class Maker:
         for column in columns:
             values = [row[column] for row in rows if row.get(column) is not None]
             family = _family(column, values, is_time=column in times)
-            if column in known and known[column].family not in (Family.OTHER, Family.ENUM):
-                family = known[column].family
+            real = known[column].family if column in known else Family.OTHER
+            # Some keep times as text; those of an example are still times.
+            if real not in (Family.OTHER, Family.ENUM) and not (real is Family.TEXT and family in _TIMES):
+                family = real
             if column in said:
                 family = Family(said[column])
             if family is not None:
@@ -278,13 +281,14 @@ def _asked(
     for one in _named_in_sql(invariant, dialects):
         columns = asked.setdefault(one.table, {})
         if one.column and one.sure:
-            columns.setdefault(one.column, one.family)
+            columns[one.column] = columns.get(one.column) or one.family
         elif one.column:
             unsure.setdefault(one.column, []).append(one)
     for name, candidates in unsure.items():
-        # The SQL names it without its table: it is of the one that has it, else of the first.
-        if not any(name in asked[one.table] or name in inferred.get(one.table, {}) for one in candidates):
-            asked[candidates[0].table][name] = candidates[0].family
+        # The SQL names it without its table: it is of those that have it, else of the first.
+        having = [one for one in candidates if name in asked[one.table] or name in inferred.get(one.table, {})]
+        for one in having or candidates[:1]:
+            asked[one.table][name] = asked[one.table].get(name) or one.family
     return asked
 
 

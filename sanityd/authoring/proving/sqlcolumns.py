@@ -1,5 +1,6 @@
 """Which columns of which tables the SQL of a rule names, as far as its text tells. Touches no database."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,12 +94,21 @@ def _name(table: "exp.Table", source: str) -> TableName:
 
 
 def _neighbour(column: "exp.Column") -> Family | None:
-    """The kind of the value that it is compared with."""
+    """The kind of what it is compared with: a time, where the SQL around it has to do with the clock."""
     from sqlglot import exp
 
     parent = column.parent
-    if not isinstance(parent, exp.Binary | exp.In | exp.Between):
-        return None
-    for other in parent.find_all(exp.Literal):
+    comparison = column.find_ancestor(exp.Binary, exp.In, exp.Between)
+    if comparison is not None and _CLOCK.search(comparison.sql()):
+        return Family.TIMESTAMP
+    for other in parent.find_all(exp.Literal) if isinstance(parent, exp.Binary | exp.In | exp.Between) else ():
         return Family.TEXT if other.is_string else Family.NUMBER
     return None
+
+
+#: Words of SQL about times, as sqlglot writes them.
+_CLOCK = re.compile(
+    r"\b(now|current_(date|timestamp|datetime|time)|localtimestamp|today|interval|datetime|julianday|unixepoch|strftime"
+    r"|date_trunc|timestamp\w*|date)\b",
+    re.IGNORECASE,
+)

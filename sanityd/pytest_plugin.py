@@ -77,12 +77,12 @@ class _Collecting:
 
     def suite(self, path: Path) -> "Suite":
         """The examples of a rules file; those of a file of tests are about the first rules file that is set."""
-        from sanityd import rulefile
-        from sanityd.authoring.proving.suite import read
+        from sanityd.authoring.proving.suite import has_rules, read
 
-        if path.is_dir() or "rules" in rulefile.parse(path).data:
+        if has_rules(path):
             return read(path)
-        return read(next(iter(self.paths.values())), path)
+        others = (other for other in self.paths.values() if has_rules(other))
+        return read(next(others, path.with_name("rules.yaml")), path)
 
 
 class RulesFile(pytest.File):

@@ -67,11 +67,11 @@ def command(
 
 def _files(ctx: click.Context, path: Path, file: Path | None) -> tuple[Path, Path | None]:
     """The rules file, and the file with the tests where that is another."""
-    from sanityd import rulefile
+    from sanityd.authoring.proving.suite import has_rules
 
     if file is None or file.resolve() == path.resolve():
         return path, None
-    if file.is_dir() or "rules" in rulefile.parse(file).data:
+    if has_rules(file):
         return file, None
     if ctx.get_parameter_source("path") is click.core.ParameterSource.DEFAULT and not path.exists():
         return file.with_name(path.name), file

@@ -65,6 +65,11 @@ class Report:
         return all(verdict.passed for verdict in self.verdicts)
 
 
+def has_rules(path: Path) -> bool:
+    """Whether it is a rules file, or a folder of them, and not a file that has nothing but tests."""
+    return path.is_dir() or "rules" in rulefile.parse(path).data
+
+
 def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suite:
     """The examples of the rules file `path`, or of a `file` that has nothing but `tests:` for it.
 

@@ -1,5 +1,6 @@
 """pytest's plugin in nested runs of pytest: what it collects, what it says, what the fixture asserts, what it costs."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -90,6 +91,15 @@ def test_a_setting_asks_for_it_too_and_what_no_example_shows_is_a_warning(
     result.stdout.fnmatch_lines(["no-duplicate-emails: no example shows that this rule can hold; *(rules_test.yaml:*"])
     named = pytester.runpytest_inprocess("test_app.py::test_orders")
     named.assert_outcomes(passed=1)
+
+
+def test_what_the_page_on_testing_rules_shows_works(folder: Path, pytester: pytest.Pytester) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "howto" / "test-rules.md").read_text(encoding="utf-8")
+    for language, file in (("yaml", "rules.yaml"), ("python", "test_app.py"), ("ini", "pytest.ini")):
+        [shown] = re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        (folder / file).write_text(shown, encoding="utf-8")
+    result = pytester.runpytest_inprocess("-W", "error::sanityd.pytest_plugin.SanitydWarning")
+    result.assert_outcomes(passed=6)
 
 
 def test_a_wrong_file_is_told_with_its_places(folder: Path, pytester: pytest.Pytester) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from sanityd.authoring.proving.asserting import Sanityd
+    # By that name, so that tests can say what their fixture is: `from sanityd.pytest_plugin import Sanityd`.
+    from sanityd.authoring.proving.asserting import Sanityd as Sanityd  # noqa: PLC0414 (so it is a name of ours)
     from sanityd.authoring.proving.playing import Verdict, Workshop
     from sanityd.authoring.proving.sheets import Example
     from sanityd.authoring.proving.suite import Suite

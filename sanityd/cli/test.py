@@ -89,4 +89,5 @@ def _picked(suite: "Suite", only: tuple[str, ...]) -> "Suite":
 
 
 def _fits(name: str, word: str) -> bool:
-    return fnmatchcase(name, word)
+    # The brackets of `rule[value]` are no pattern.
+    return name == word or fnmatchcase(name, word.replace("[", "[[]"))

@@ -71,6 +71,9 @@ class CaseReader:
         if name not in self.known:
             advice = suggest(name, self.known) or "name a rule of the rules file"
             self._say(place, f"there is no rule `{name}`", advice, key=True)
+        elif name not in self.rules and (many := [one for one in self.rules if one.startswith(f"{name}[")]):
+            message = f"`for_each` makes rule `{name}` {len(many)} rules"
+            self._say(place, message, f"name one of them, as in `{many[0]}`", key=True)
         examples = (
             [((*place, number), one) for number, one in enumerate(raw)] if isinstance(raw, list) else [(place, raw)]
         )

@@ -23,6 +23,7 @@ rules:
     within: 10m of created_at
   steady-people: {table: app.people, steady: {within: 10%, of: last 3 runs}}
   balanced: {source: app, query: select id from entries, key: id}
+  each: {table: "app.{t}", not_null: id, for_each: {t: [a, b]}}
 tests:
 """
 
@@ -54,7 +55,7 @@ def test_a_case_has_all_that_it_says_and_needs_no_environment(tmp_path: Path) ->
       violates: []
 """,
     )["greeted"]
-    assert (first.title, first.location, first.violates) == ("greeted: 1", "rules.yaml:13", [1])
+    assert (first.title, first.location, first.violates) == ("greeted: 1", "rules.yaml:14", [1])
     assert first.given[TableName("app", "people")] == [{"id": 1, "created_at": "11:00"}]
     # Without a zone it is meant in that of the rule's source.
     assert first.now == datetime(2026, 1, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
@@ -121,6 +122,8 @@ def test_a_misspelt_table_a_doubled_one_and_a_present_that_is_none_are_told(tmp_
     - {now: "12:00", given: {app.peple: []}, violates: []}
     - {given: {app.people: [], people: []}, violates: []}
     - {given: {app.people: []}}
+  each: {given: {app.a: []}, violates: []}
+  each[a]: {given: {app.a: []}, violates: []}
 """,
     )
     assert found == [
@@ -128,6 +131,7 @@ def test_a_misspelt_table_a_doubled_one_and_a_present_that_is_none_are_told(tmp_
         "2:30 rule `greeted` does not look at `app.peple` | did you mean `app.people`?",
         "3:32 `people` stands here for the second time, by another name | keep one of them",
         "4:7 the test of `greeted` says no `violates` | add `violates:`",
+        "5:3 `for_each` makes rule `each` 2 rules | name one of them, as in `each[a]`",
     ]
 
 

@@ -29,61 +29,72 @@ class ServerStage(Stage):
     def __init__(self, url: URL) -> None:
         self._url = url
         self._token = f"{PREFIX}_{secrets.token_hex(4)}"
-        #: The schemas that are there, and whose they are.
-        self._made: dict[str, str] = {}
-        #: The tables that are there, by source.
+        #: The schemas that are ours.
+        self._made: set[str] = set()
+        #: The tables that are ours, by source; and what they are like, where they could be made.
         self._tables: dict[str, Sequence[Sheet]] = {}
+        self._shapes: dict[str, Sequence[object]] = {}
         url = url.set(drivername=self.driver)
         self._engine: Engine = create_engine(
             url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
         )
 
     def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
-        """New schemas; where the tables are the same as before, only new rows."""
+        """New tables; where they are the same as before, only new rows."""
         own = f"{self._token}_{source}"
-        before = self._tables.pop(source, ())
+        shape, before = self._shape(sheets), self._shapes.pop(source, None)
         try:
             with self._engine.connect() as connection:
-                same = self._shape(before) == self._shape(sheets)
-                if same:
+                if shape == before:
                     self._enter(connection, own)
                     for sheet in sheets:
                         self._run(connection, f"DELETE FROM {self._name(connection, sheet)}")  # noqa: S608 (quoted)
                 else:
+                    self._drop_tables(connection, source)
                     for name in [own, *dict.fromkeys(sheet.table.schema for sheet in sheets if sheet.table.schema)]:
-                        self._renew(connection, name, source)
+                        self._see_to(connection, name, sheets)
+                    self._tables[source] = sheets
                     self._enter(connection, own)
-                self._make(connection, sheets, only_rows=same)
+                self._make(connection, sheets, only_rows=shape == before)
         except SQLAlchemyError as error:
             raise SourceError(f"the scratch database refused: {reason(error)}", _RIGHTS) from None
-        self._tables[source] = sheets
+        self._shapes[source] = shape
         return self._address(self._url, own).render_as_string(hide_password=False)
 
-    def _shape(self, sheets: Sequence[Sheet]) -> Sequence[object]:
-        return [(sheet.table, {name: self.type(name, sheet) for name in sheet.columns}) for sheet in sheets]
-
     def close(self) -> None:
-        """Drop the schemas."""
+        """Drop what is ours."""
         with suppress(SQLAlchemyError), self._engine.connect() as connection:
+            for source in list(self._tables):
+                self._drop_tables(connection, source)
             for name in self._made:
                 self._drop(connection, name)
         self._engine.dispose()
 
-    def _renew(self, connection: Connection, name: str, source: str) -> None:
-        if self._made.get(name, source) != source:
-            advice = "Play one of them on SQLite or DuckDB: `--on duckdb`."
-            raise SourceError(f"`{self._made[name]}` and `{source}` both have a schema `{name}`", advice)
-        if name in self._made:
-            self._drop(connection, name)
-        elif self._exists(connection, name):
-            advice = "Lend a database that is empty: what the example's tables are called mustn't be there."
-            raise SourceError(f"the scratch database has a schema `{name}` of its own", advice)
-        self._create(connection, name)
-        self._made[name] = source
+    def _shape(self, sheets: Sequence[Sheet]) -> Sequence[object]:
+        return [(sheet.table, {name: self.type(name, sheet) for name in sheet.columns}) for sheet in sheets]
 
-    def _exists(self, connection: Connection, name: str) -> bool:
-        query = text("SELECT count(*) FROM information_schema.schemata WHERE schema_name = :name")
-        return bool(connection.execute(query, {"name": name}).scalar_one())
+    def _drop_tables(self, connection: Connection, source: str) -> None:
+        if (sheets := self._tables.pop(source, ())) and (own := f"{self._token}_{source}") in self._made:
+            self._enter(connection, own)
+            for sheet in sheets:
+                self._run(connection, f"DROP TABLE IF EXISTS {self._name(connection, sheet)}")
+
+    def _see_to(self, connection: Connection, schema: str, sheets: Sequence[Sheet]) -> None:
+        """Have a schema, without any of these tables. One that is there already (such as `public`) stays."""
+        if schema not in self._made and not self._count(connection, "schemata", schema_name=schema):
+            self._create(connection, schema)
+            self._made.add(schema)
+        for sheet in sheets:
+            name = sheet.table.name
+            taken = {"table_schema": schema, "table_name": name}
+            if sheet.table.schema == schema and self._count(connection, "tables", **taken):
+                advice = "Lend a database that is empty. Two sources with one table can be played by `--on duckdb`."
+                raise SourceError(f"the scratch database has a table `{schema}.{name}` already", advice)
+
+    def _count(self, connection: Connection, what: str, **names: str) -> int:
+        wanted = " AND ".join(f"{name} = :{name}" for name in names)
+        query = text(f"SELECT count(*) FROM information_schema.{what} WHERE {wanted}")  # noqa: S608 (words of ours)
+        return int(connection.execute(query, names).scalar_one())
 
     @abstractmethod
     def _create(self, connection: Connection, name: str) -> None: ...
@@ -99,7 +110,7 @@ class ServerStage(Stage):
 
 
 class PostgresqlStage(ServerStage):
-    """Schemas, found by the search path."""
+    """Schemas, found by the search path; functions of extensions are found in `public`."""
 
     dialect: ClassVar[str] = "postgres"
     inexact: ClassVar[str] = "numeric"
@@ -123,11 +134,11 @@ class PostgresqlStage(ServerStage):
         self._run(connection, f"DROP SCHEMA IF EXISTS {self._quoted(connection, name)} CASCADE")
 
     def _enter(self, connection: Connection, name: str) -> None:
-        self._run(connection, f"SET search_path TO {self._quoted(connection, name)}")
+        self._run(connection, f"SET search_path TO {self._quoted(connection, name)}, public")
 
     def _address(self, url: URL, name: str) -> URL:
         own = url.query.get("options", "")
-        options = f"{own if isinstance(own, str) else ' '.join(own)} -c search_path={name}".strip()
+        options = f"{own if isinstance(own, str) else ' '.join(own)} -c search_path={name},public".strip()
         return url.update_query_dict({"options": options})
 
 

@@ -1,9 +1,10 @@
 """Examples played: what is found, in which time, of which types, on which database."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import NullPool, create_engine, inspect
+from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 from sanityd.authoring.proving.playing import Workshop
 from sanityd.authoring.proving.stages import DuckdbStage
@@ -152,22 +153,33 @@ def test_a_lent_server_is_played_on_and_left_as_it_was(
 ) -> None:
     """In the rule's own SQL, in the schema that the rule names (which a database of MariaDB is, too)."""
     lent: str = request.getfixturevalue(server)
-    schema = f"sales_{tmp_path.name[-20:]}".replace("[", "").replace("]", "").replace("-", "_")
+    # One that has to be made, and one that is there.
+    schema, there = f"sales_{uuid4().hex[:8]}", {"postgres": "public", "mariadb": make_url(lent).database}[server]
     own = {"postgres": "n = any(array[1, 2])", "mariadb": "n <=> 1"}[server]
     text = f"""\
 rules:
   own-sql: {{table: app.t, never: "{own} and at < now()"}}
   in-a-schema: {{table: app.{schema}.t, references: {{p: people.id}}}}
+  in-theirs: {{table: app.{there}.t, not_null: n}}
 tests:
   own-sql: {{given: {{app.t: [{{id: 1, n: 1, at: 11:00}}, {{id: 2, n: 1, at: 13:00}}]}}, violates: [1]}}
   in-a-schema:
     - {{given: {{app.{schema}.t: [{{id: 1, p: 1}}, {{id: 2, p: 2}}], app.people: [{{id: 2}}]}}, violates: [1]}}
     - {{given: {{app.{schema}.t: [{{id: 1, p: 2}}], app.people: [{{id: 2}}]}}, violates: []}}
+  in-theirs: {{given: {{app.{there}.t: [{{id: 1}}, {{id: 2, n: 1}}]}}, violates: [1]}}
 """
     engine = create_engine(lent, poolclass=NullPool)
     before = inspect(engine).get_schema_names()
-    assert outcomes(tmp_path, text, lent=lent) == ["own-sql passed", "in-a-schema: 1 passed", "in-a-schema: 2 passed"]
+    assert outcomes(tmp_path, text, lent=lent) == [
+        *("own-sql passed", "in-a-schema: 1 passed", "in-a-schema: 2 passed", "in-theirs passed")
+    ]
     assert inspect(engine).get_schema_names() == before
+    assert inspect(engine).get_table_names(there) == []
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (id integer)")
+    with pytest.raises(SourceError, match=f"has a table `{there}.t` already"):
+        outcomes(tmp_path, text, lent=lent)
+    assert inspect(engine).get_table_names(there) == ["t"]
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def difference(verdict: Verdict) -> Iterator[str]:
     if not verdict.run.answered:
         yield visible(verdict.run.hint or "", 1000)
         if verdict.on in ("sqlite", "duckdb"):
-            yield f"It was played on {verdict.on}; SQL of another database is played there: `--scratch URL`."
+            yield f"It was played on {verdict.on}. What only another database understands needs `--scratch URL`."
 
 
 def keys(some: Sequence[Key], *, named: bool = False) -> str:

@@ -3,14 +3,14 @@
 Every doubt is a fact about the examples: a rule that is worse would have passed them, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from sanityd.authoring.proving.mutants import mutants
 from sanityd.authoring.proving.playing import Verdict, Workshop
 from sanityd.authoring.proving.sheets import Example
-from sanityd.checks.base import CatalogCheck
+from sanityd.checks.base import CatalogCheck, PairCheck
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.model import Key, Run, Value
 from sanityd.rules.cases import Case
@@ -150,16 +150,20 @@ def _answer(run: Run, names: Sequence[str]) -> Answer:
 
 
 def _lets_pass(one: Played) -> bool:
-    """Whether something in scope is not condemned."""
-    run, check = one.run, one.example.invariant.check
+    """Whether something in scope is not condemned. Where that can't be told, it is taken for granted."""
+    run, check, table = one.run, one.example.invariant.check, one.example.invariant.subject.table
+    own = next((sheet for sheet in one.example.sheets if sheet.table == table), None)
     if isinstance(check, CatalogCheck):
-        return any({"column": name} not in _keys(run) for sheet in one.example.sheets for name in sheet.columns)
+        return own is not None and any({"column": name} not in _keys(run) for name in own.columns)
     if run.key == ("fault",):
         return not run.violations and run.checked != 0
-    if run.checked is not None:
-        return run.checked > run.rows
-    # A query doesn't say what it looked at: rows that carry none of its keys.
-    return any(not any(_carries(row, key) for key in _keys(run)) for row in _rows(one.example))
+    if own is None or isinstance(check, PairCheck):
+        # It isn't told what was looked at: rows that carry none of the keys.
+        rows = own.rows if own is not None else _rows(one.example)
+        return any(not any(_carries(row, key) for key in _keys(run)) for row in rows)
+    # Of what isn't a row of the table, such as a hole, there may be more than rows.
+    counts_rows = own.columns.keys() >= set(run.key)
+    return (run.checked or 0) > (run.rows if counts_rows else 0)
 
 
 def _with_less(example: Example) -> Iterator[Example]:
@@ -170,16 +174,16 @@ def _with_less(example: Example) -> Iterator[Example]:
             yield example.with_rows({sheet.table: (*sheet.rows[:place], *sheet.rows[place + 1 :])})
 
 
-def _rows(example: Example) -> Iterator[dict[str, Value]]:
+def _rows(example: Example) -> Iterator[Mapping[str, Value]]:
     for sheet in example.sheets:
-        yield from map(dict, sheet.rows)
+        yield from sheet.rows
 
 
 def _keys(run: Run) -> list[Key]:
     return [violation.key for violation in run.tracked]
 
 
-def _carries(row: dict[str, Value] | Key, key: Key) -> bool:
+def _carries(row: Mapping[str, Value], key: Key) -> bool:
     """Whether a row has all values of a key, in columns of the same names."""
     return all(name in row and (row[name] == value or str(row[name]) == str(value)) for name, value in key.items())
 

@@ -51,8 +51,8 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
         [],
     ),
     "what AND means elsewhere is left alone": (
-        "table: app.t, never: n between 1 and 3 or (n = 7 and n = 7)",
-        "{given: {app.t: [{id: 1, n: 2}, {id: 2, n: 9}]}, violates: [1]}",
+        "table: app.t, never: n < 0 or m < 0 and m < 5",
+        "{given: {app.t: [{id: 1, n: -1, m: 9}, {id: 2, n: 1, m: 9}]}, violates: [1]}",
         [],
     ),
     "where, within and nulls": (
@@ -90,6 +90,16 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
         "table: app.t, references: {p: people.id}",
         "{given: {app.t: [{id: 1, p: 1}, {id: 2}], app.people: [{id: 7}]}, violates: [1]}",
         ["the rows of `app.people` make no difference in any example"],
+    ),
+    "two tables that agree in one row": (
+        "table: app.t, same_as: {in: app.u, on: id, compare: [n]}",
+        "{given: {app.t: [{id: 1, n: 1}, {id: 2, n: 2}], app.u: [{id: 1, n: 1}, {id: 3, n: 3}]}, violates: [2, 3]}",
+        ["no example needs `compare` of `same_as`"],
+    ),
+    "a hole larger than the table": (
+        "table: app.t, no_gaps: n",
+        "{given: {app.t: [{id: 1, n: 1}, {id: 2, n: 2}, {id: 3, n: 9}]}, violates: [[3, 8]]}",
+        [],
     ),
     "an example without anything to judge": (
         "table: app.t, never: n < 0",

@@ -1,7 +1,7 @@
 """Times as examples write them, beside a present of their own: `2026-01-01 11:00`, `11:00`, `10m ago`, `in 5m`."""
 
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sanityd.durations import duration
@@ -53,7 +53,10 @@ def moment(text: Any, now: datetime) -> datetime:
     if text == "now":
         return now
     if found := _AGO.fullmatch(text):
-        return now - duration(found[1]) if found[1] else now + duration(found[2])
+        # Not by the zone's own clock, which may have been set in between.
+        there = now.astimezone(UTC)
+        there = there - duration(found[1]) if found[1] else there + duration(found[2])
+        return there.astimezone(now.tzinfo)
     read = _stamp(text)
     if read is None:
         raise ValueError(text)

@@ -277,6 +277,9 @@ def _asked(
     asked: dict[TableName, dict[str, Family | None]] = {
         table: dict.fromkeys(columns) for table, columns in drawn.columns.items()
     }
+    if invariant.subject.table is not None and invariant.check.needs_key:
+        own = asked.setdefault(invariant.subject.table, {})
+        asked[invariant.subject.table] = {**dict.fromkeys(invariant.subject.key), **own}
     unsure: dict[str, list[sqlcolumns.Named]] = {}
     for one in _named_in_sql(invariant, dialects):
         columns = asked.setdefault(one.table, {})

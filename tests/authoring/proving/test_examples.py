@@ -8,6 +8,7 @@ from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 from sanityd.authoring.proving.playing import Workshop
 from sanityd.authoring.proving.stages import DuckdbStage
+from sanityd.authoring.proving.suite import play, read
 from sanityd.errors import SourceError
 from sanityd.sources.base import SourceSettings
 from tests.authoring.proving.playing import mistakes, outcomes, played
@@ -92,6 +93,26 @@ tests:
         "steady-people: as ever passed",
         "steady-people: another number failed measured 1 instead of 2",
     ]
+
+
+def test_times_are_meant_in_the_zone_of_their_source(tmp_path: Path) -> None:
+    """Also on the day on which the clocks are set: in Berlin, 01:00 was ten hours before 12:00, and 04:00 eight."""
+    text = """\
+sources: {app: {url: "${APP_DATABASE_URL}", zone: Europe/Berlin}, mail: "${MAIL_DATABASE_URL}"}
+rules: {r: {table: app.t, has: {in: mail.u, on: {at: at}}, within: 10h of at}}
+tests:
+  r:
+    now: 2026-03-29 12:00
+    given:
+      app.t: [{id: 1, at: 01:00}, {id: 2, at: 10h ago}, {id: 3, at: 11h ago}, {id: 4, at: 04:00}]
+      mail.u: [{at: 2026-03-28 23:00}]
+    violates: [1, 2]
+"""
+    path = tmp_path / "rules.yaml"
+    path.write_text(text, encoding="utf-8")
+    with Workshop() as workshop:
+        [verdict] = play(read(path), workshop, doubting=False).verdicts
+    assert verdict.passed, verdict.match
 
 
 def test_sql_that_sqlite_can_not_read_is_played_on_duckdb(tmp_path: Path) -> None:

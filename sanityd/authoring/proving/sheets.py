@@ -121,8 +121,10 @@ class Maker:
         times |= {column for column, family in asked.items() if family is Family.TIMESTAMP}
         columns: dict[str, Family] = dict(self._inferred(case, table, times))
         for column, family in asked.items():
-            guess = Family.TIMESTAMP if column in times else family
+            guess = self._real(table, column) or (Family.TIMESTAMP if column in times else family)
             columns.setdefault(column, guess or _counterpart(invariant, table, column, self, case) or Family.TEXT)
+        # Columns that are NULL in every row, and that the rule doesn't name.
+        columns |= {column: Family.TEXT for row in case.given.get(table, ()) for column in row if column not in columns}
         self._look_for_slips(case, table, asked)
         # There is no table without a column.
         columns = columns or {"sanityd_nothing": Family.INTEGER}
@@ -132,21 +134,26 @@ class Maker:
     def _inferred(self, case: Case, table: TableName, times: Collection[str]) -> dict[str, Family]:
         """The types of the columns that rows have a value of, or that the case or the database tells."""
         rows, said = case.given.get(table, ()), case.types.get(table, {})
-        known = self._catalog[table].columns if table in self._catalog else {}
         columns = dict.fromkeys([*(column for row in rows for column in row), *said])
         types: dict[str, Family] = {}
         for column in columns:
             values = [row[column] for row in rows if row.get(column) is not None]
             family = _family(column, values, is_time=column in times)
-            real = known[column].family if column in known else Family.OTHER
+            real = self._real(table, column)
             # Some keep times as text; those of an example are still times.
-            if real not in (Family.OTHER, Family.ENUM) and not (real is Family.TEXT and family in _TIMES):
+            if real is not None and not (real is Family.TEXT and family in _TIMES):
                 family = real
             if column in said:
                 family = Family(said[column])
             if family is not None:
                 types[column] = family
         return types
+
+    def _real(self, table: TableName, column: str) -> Family | None:
+        """The type of a column in the real table, where that was asked and examples can have it."""
+        columns = self._catalog[table].columns if table in self._catalog else {}
+        family = columns[column].family if column in columns else Family.OTHER
+        return None if family in (Family.OTHER, Family.ENUM) else family
 
     def family_of(self, case: Case, table: TableName, column: str) -> Family | None:
         """The type of a column, if its values tell."""

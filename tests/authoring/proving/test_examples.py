@@ -38,6 +38,9 @@ def test_what_is_missing_and_what_is_too_much_is_told_by_key(tmp_path: Path) -> 
     assert outcomes(tmp_path, GREETED.replace("violates: [2]", "violates: [1, 3]")) == [
         "every-person-has-a-welcome-mail failed -[1] -[3] +[2]"
     ]
+    assert outcomes(tmp_path, GREETED.replace("violates: [2]", "violates: []")) == [
+        "every-person-has-a-welcome-mail failed +[2]"
+    ]
 
 
 @pytest.mark.parametrize(

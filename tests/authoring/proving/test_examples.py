@@ -118,7 +118,7 @@ tests:
     assert verdict.passed, verdict.match
 
 
-def test_sql_that_sqlite_can_not_read_is_played_on_duckdb(tmp_path: Path) -> None:
+def test_schemas_and_sql_that_sqlite_can_not_read_are_played_on_duckdb(tmp_path: Path) -> None:
     text = """\
 rules:
   paid: {table: app.sales.orders, never: "status = 'pending' and placed_at < now() - interval '1 hour'"}
@@ -127,8 +127,9 @@ tests:
     given: {app.sales.orders: [{id: 1, status: pending, placed_at: 10:59}, {id: 2, status: pending, placed_at: 11:00}]}
     violates: [1]
 """
-    [verdict] = played(tmp_path, text).verdicts
-    assert (verdict.outcome, verdict.on) == ("passed", "duckdb")
+    for sql in (text, text.replace(".sales", "")):
+        [verdict] = played(tmp_path, sql).verdicts
+        assert (verdict.outcome, verdict.on) == ("passed", "duckdb")
     unread = text.replace(".sales", "").replace("now()", "tomorrow_or_so()")
     assert outcomes(tmp_path, unread)[0].startswith("paid errored it can't be evaluated: ")
 

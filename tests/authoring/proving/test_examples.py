@@ -53,6 +53,14 @@ def test_what_is_missing_and_what_is_too_much_is_told_by_key(tmp_path: Path) -> 
         # What a rule names and no row has is NULL.
         ("table: app.t, not_null: email", "[{id: 1}, {id: 2, email: a@x.io}]", "[1]"),
         ("table: app.t, never: deleted_at is null", "[{id: 1}]", "[1]"),
+        # Keys are compared in clear, whatever may leave a real database.
+        ("table: app.t, not_null: email, redact: hash", "[{id: 1}, {id: 2, email: a@x.io}]", "[1]"),
+        # A name that the SELECT makes is no column of the table.
+        (
+            "source: app, key: k, query: select k, count(*) as c from t group by k having c > 1",
+            "[{k: 1}, {k: 1}, {k: 2}]",
+            "[1]",
+        ),
         # What is wrong with a table as a whole: yes or no, or in words.
         ("table: app.t, row_count: {min: 2}", "[{id: 1}]", "true"),
         ("table: app.t, row_count: {min: 1}", "[{id: 1}]", "false"),

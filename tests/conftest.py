@@ -26,6 +26,9 @@ from tests.smtp_server import Mailbox, working
 # So that its assertions say what they compared.
 pytest.register_assert_rewrite("tests.acceptance")
 
+#: Runs pytest within pytest, for the plugin.
+pytest_plugins = ("pytester",)
+
 _RUN = pytest.StashKey[services.Run]()
 
 

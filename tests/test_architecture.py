@@ -51,6 +51,7 @@ ROOMS = {
     "authoring": "for people who write rules: lint against the database, try, propose",
     "demo": "the story of a lost welcome mail, its data and its rules",
     "cli": "the commands: words in, words out",
+    "pytest_plugin": "rule tests as pytest's own, and a fixture that asserts rules",
     "__main__": "`python -m sanityd`",
 }
 
@@ -74,8 +75,11 @@ LATE_IMPORTS = {
     "cli/": "`--help` answers at once; a command imports what it needs",
     "checks/kinds/python.py": "the user's own function, named in a rule",
     "plugins.py": "one kind is imported, not all of them",
+    "pytest_plugin.py": "pytest imports it in every run of everybody; it costs nothing where it isn't asked for",
     "sources/duckdb.py": "duckdb is an extra",
     "sources/files.py": "duckdb is an extra",
+    "authoring/proving/": "sqlglot takes 0.1 s, and only examples of rules with SQL need it",
+    "sources/standing.py": "as in `sources/gate.py`",
     "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/postgresql.py": "psycopg is an extra",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",

@@ -15,7 +15,10 @@ from pydantic import BaseModel
 from sanityd import plugins
 from sanityd.alerts import settings
 from sanityd.authoring import manual
+from sanityd.authoring.proving.playing import Workshop
+from sanityd.authoring.proving.suite import play, read
 from sanityd.cli import COMMANDS
+from sanityd.rules.cases import CaseSpec
 from sanityd.rules.load import load
 from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
 from tests.project import Project
@@ -47,6 +50,25 @@ def test_the_example_rules_file_is_right() -> None:
     assert len(load(ROOT / "rules.yaml", ENVIRONMENT).rules) == 8
 
 
+def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> None:
+    """Those of the example file, the demo, the page on testing rules, and of the README (of its first rule)."""
+    first, shown = (text for page, text in blocks("yaml") if page == "README.md")
+    [page] = (text for page, text in blocks("yaml") if page == "test-rules.md")
+    files = [
+        ROOT / "rules.yaml",
+        ROOT / "sanityd" / "demo" / "rules.yaml",
+        tmp_path / "readme.yaml",
+        tmp_path / "page.yaml",
+    ]
+    files[2].write_text(f"{first}\n{shown}", encoding="utf-8")
+    files[3].write_text(page, encoding="utf-8")
+    with Workshop() as workshop:
+        reports = [play(read(file), workshop) for file in files]
+    assert [len(report.verdicts) for report in reports] == [9, 5, 1, 3]
+    assert [verdict.case.title for report in reports for verdict in report.verdicts if not verdict.passed] == []
+    assert [doubt.message for report in reports for doubt in report.doubts] == []
+
+
 @pytest.mark.parametrize("kind", plugins.names("checks"))
 def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_TRUSTED", [])
@@ -72,7 +94,7 @@ def test_the_reference_of_the_kinds_is_fresh() -> None:
 def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
     inner: list[type[BaseModel]] = [type(section) for _, section in USUAL if isinstance(section, BaseModel)]
-    models: list[type[BaseModel]] = [SourceSpec, Defaults, RuleSpec, settings.Settings, *inner]
+    models: list[type[BaseModel]] = [SourceSpec, Defaults, RuleSpec, CaseSpec, settings.Settings, *inner]
     for model in models:
         keys = [field.alias or name for name, field in model.model_fields.items()]
         missing = [name for name in keys if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
@@ -158,4 +180,4 @@ def test_the_json_shown_has_the_keys_that_check_prints(project: Project) -> None
 def test_the_demo_rules_are_plain_yaml_too() -> None:
     """Nothing in our dialect of YAML means something else to other tools."""
     text = (ROOT / "sanityd" / "demo" / "rules.yaml").read_text(encoding="utf-8")
-    assert set(yaml.safe_load(text)) == {"sources", "channels", "defaults", "rules"}
+    assert set(yaml.safe_load(text)) == {"sources", "channels", "defaults", "rules", "tests"}

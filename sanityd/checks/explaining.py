@@ -79,7 +79,11 @@ def _unit(looks: Sequence[Look]) -> Step | None:
             reason = "a row is read once and asked for all of them; only rows that break one are sent"
             return _step("one scan", looks, _also_new(look, reason), [scanning.statement_of(looks)[0]])
         case "row scan":
-            alone = "it looks into another table, and is a statement of its own" if look.reads_alone else "it is the only one"
+            alone = (
+                "it looks into another table, and is a statement of its own"
+                if look.reads_alone
+                else "it is the only one"
+            )
             return _step("scan", looks, _also_new(look, alone), [scanning.statement_of(looks)[0]])
         case "query":
             return _query(look)

@@ -20,6 +20,7 @@ COMMANDS = {
     "kinds": ("kinds", "List the check kinds, or show the manual of one."),
     "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),
+    "test": ("test", "Play the examples of the rules: what they must find, and what nothing shows."),
     "explain": ("explain", "Show how the rules will be looked at, and why so."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),
     "serve": ("serve", "Check the rules on their schedules, until stopped."),

@@ -20,11 +20,13 @@ def command(ctx: click.Context, connect: bool, path: Path) -> None:
     """
     from sanityd.alerts.proofs import check_templates
     from sanityd.authoring import linting
+    from sanityd.authoring.proving import suite
     from sanityd.problems import format_problems
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=connect)
     found = [*rules.warnings, *check_templates(rules.folder / "alerts"), *(linting.connected(rules) if connect else ())]
+    found += suite.problems(rules)
     if found:
         click.echo(format_problems(found, colour=sys.stderr.isatty()), err=True)
     if any(problem.level == "error" for problem in found):

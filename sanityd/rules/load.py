@@ -20,6 +20,7 @@ from sanityd.errors import Problem, RuleError
 from sanityd.problems import suggest
 from sanityd.rulefile import Document, texts
 from sanityd.rules import foreach, mistakes
+from sanityd.rules.casereading import CaseReader, zones
 from sanityd.rules.connections import Connections
 from sanityd.rules.redacting import Redacting
 from sanityd.rules.rule import Rule, RuleSet
@@ -27,7 +28,7 @@ from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
-SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "state", "allow", "name")
+SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "tests", "state", "allow", "name")
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=BaseModel)
 Place = tuple[str | int, ...]
@@ -101,6 +102,10 @@ class _Reader:
             if (rule := self._rule(str(name), suffix, one, defaults, alerts)) is not None
         }
         self._check_depends_on(rules)
+        known = {*self._section("rules"), *rules}
+        examples = CaseReader(self.document, rules, known, zones(self._section("sources")))
+        cases = examples.read()
+        self.found += examples.problems
         if need_rules and not self._section("rules") and not self.found:
             self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
         if problems := self._all_problems():
@@ -114,6 +119,7 @@ class _Reader:
             state=state,
             named=named,
             alerts=alerts,
+            cases=cases,
             warnings=(*self.connections.warnings, *self.redacting.warnings),
         )
 

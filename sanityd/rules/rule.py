@@ -11,6 +11,7 @@ from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
+from sanityd.rules.cases import Case
 from sanityd.schedule import Schedule
 from sanityd.sources.base import SourceSettings
 
@@ -107,6 +108,8 @@ class RuleSet:
     #: What the file calls itself, for those that move from folder to folder.
     named: str | None = None
     alerts: Settings = field(default_factory=Settings)
+    #: The examples of each rule, by its id.
+    cases: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
     #: Not wrong, but worth a look.
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())

@@ -21,7 +21,6 @@ from sanityd.schedule import Schedule, parse_schedule
 NOT_YET = {
     "evidence": "rows' own history in the page and the mail",
     "remedy": "repairs",
-    "tests": "rule tests",
     "executor": "workers on other machines",
 }
 

@@ -40,6 +40,8 @@ class SourceSettings:
     #: Patterns of files that are the tables, where the source is no database, and what they are relative to.
     files: tuple[str, ...] = ()
     folder: Path = Path()
+    #: Of a rule test: the time at which its clock stands, also for SQL that reads it. None: it goes.
+    stands_at: datetime | None = None
 
 
 class Dialect(ABC):

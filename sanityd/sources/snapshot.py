@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources import verbatim
+from sanityd.sources import standing, verbatim
 from sanityd.sources.absent import no_such_table
 from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Forecast, TableInfo
@@ -163,7 +163,7 @@ class EngineSource(Source):
                 now = self.begin(connection)
             except SQLAlchemyError as error:
                 raise self._no_answer(error) from None
-            yield connection, now
+            yield connection, self.settings.stands_at or now
         finally:
             # Whatever fails here, the server forgets the snapshot with the connection.
             with suppress(SQLAlchemyError):
@@ -346,11 +346,11 @@ class EngineSnapshot(Snapshot):
         self._connection.exec_driver_sql(f"SET LOCAL {name} TO DEFAULT")
 
     def _gated(self, gate: Any, sql: str) -> str:
+        dialect, at = self.source.dialect.name, self.source.settings.stands_at
         try:
-            plain: str = gate(sql, self.source.dialect.name)
+            return standing.still(gate(sql, dialect), dialect, at)
         except GateRefusal as refusal:
             raise CheckError(f"the rule's SQL was refused: {refusal.message}", refusal.advice) from None
-        return plain
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:

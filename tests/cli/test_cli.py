@@ -8,12 +8,12 @@ from tests.project import Project
 def test_help_lists_every_command(project: Project) -> None:
     answer = project.run("--help")
     assert answer.code == 0
-    for name in ("demo", "init", "lint", "kinds", "try", "check", "serve", "status", "show"):
+    for name in ("demo", "init", "lint", "kinds", "try", "test", "check", "serve", "status", "show"):
         assert f"  {name} " in answer.out
 
 
 def test_every_command_explains_itself(project: Project) -> None:
-    for name in ("demo", "init", "lint", "kinds", "try", "check", "serve", "status", "show"):
+    for name in ("demo", "init", "lint", "kinds", "try", "test", "check", "serve", "status", "show"):
         answer = project.run(name, "--help")
         assert (answer.code, answer.err) == (0, "")
         assert "Usage: sanityd" in answer.out

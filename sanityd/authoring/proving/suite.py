@@ -1,0 +1,161 @@
+"""All examples of a rules file, or of a file of its own, read, checked, and played one after the other."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sanityd import rulefile
+from sanityd.authoring.proving.doubts import Doubt, Played, doubts
+from sanityd.authoring.proving.playing import Verdict, Workshop
+from sanityd.authoring.proving.sheets import Example, Maker
+from sanityd.checks.invariant import TableName
+from sanityd.errors import CheckError, Problem, RuleError
+from sanityd.rulefile import Document
+from sanityd.rules.casereading import CaseReader, zones
+from sanityd.rules.cases import Case
+from sanityd.rules.load import load
+from sanityd.rules.mistakes import unknown_key
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources.catalog import TableInfo
+from sanityd.sources.open import dialect_of
+from sanityd.sources.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Examples by rule, ready to be played."""
+
+    rules: RuleSet
+    document: Document
+    examples: Mapping[str, tuple[Example, ...]]
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return sum(map(len, self.examples.values()))
+
+    @property
+    def document_name(self) -> str:
+        """The file that the examples stand in, or the folder."""
+        files = list(self.document.files)
+        return str(files[0] if len(files) == 1 else files[0].parent)
+
+    def only(self, wanted: Callable[[Case], bool]) -> "Suite":
+        """Those that are wanted."""
+        picked = {rule: tuple(one for one in all_of if wanted(one.case)) for rule, all_of in self.examples.items()}
+        return Suite(self.rules, self.document, {rule: some for rule, some in picked.items() if some})
+
+    def warning(self, doubt: Doubt) -> Problem:
+        """A doubt as lint tells it, at its place."""
+        message = f"{doubt.rule}: {doubt.message}"
+        return self.document.problem(doubt.case.place, message, doubt.advice, key=True, level="warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a suite. Doubts are of rules all of whose examples passed."""
+
+    verdicts: tuple[Verdict, ...]
+    doubts: tuple[Doubt, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule found what it had to find."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def has_rules(path: Path) -> bool:
+    """Whether it is a rules file, or a folder of them, and not a file that has nothing but tests."""
+    return path.is_dir() or "rules" in rulefile.parse(path).data
+
+
+def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suite:
+    """The examples of the rules file `path`, or of a `file` that has nothing but `tests:` for it.
+
+    Parameters: with `connect` the databases are asked for tables, types and keys; else none is needed, nor any
+    environment variable. Raises RuleError with every mistake, SourceError when a database that is asked doesn't answer.
+    """
+    rules = load(path, need_secrets=connect)
+    if file is None:
+        return _suite(rules, rulefile.parse(path), rules.cases, connect=connect)
+    document = rulefile.parse(file)
+    reader = CaseReader(document, rules.rules, rules.rules, _zones(rules))
+    strangers = [
+        unknown_key(document, (name,), ["tests"], "a file of tests") for name in document.data if name != "tests"
+    ]
+    cases = reader.read()
+    if problems := [*document.problems, *strangers, *reader.problems]:
+        raise RuleError(problems)
+    return _suite(rules, document, cases, connect=connect)
+
+
+def problems(rules: RuleSet) -> list[Problem]:
+    """What is wrong with the examples of a rules file, beyond what reading it tells."""
+    if not rules.cases:
+        return []
+    maker = _maker(rules, rulefile.parse(rules.path), {})
+    for rule, case in _all(rules, rules.cases):
+        maker.example(case, rule)
+    return maker.problems
+
+
+def play(suite: Suite, workshop: Workshop, *, doubting: bool = True, seen: Callable[[Verdict], object] = id) -> Report:
+    """Play every example; then, rule by rule, look for what they don't show. `seen` is called with each verdict."""
+    verdicts: list[Verdict] = []
+    found: list[Doubt] = []
+    for name, examples in suite.examples.items():
+        played = []
+        for example in examples:
+            verdict = workshop.play(example)
+            seen(verdict)
+            verdicts.append(verdict)
+            played.append(Played(example, verdict))
+        if doubting and all(one.verdict.passed for one in played):
+            found += doubts(suite.rules.rules[name], played, workshop)
+    return Report(tuple(verdicts), tuple(found))
+
+
+def _suite(rules: RuleSet, document: Document, cases: Mapping[str, tuple[Case, ...]], *, connect: bool) -> Suite:
+    if not any(cases.values()):
+        advice = "write `tests:`, and below it the id of a rule with `given:` and `violates:`"
+        raise RuleError([document.problem((), "there are no tests", advice)])
+    catalog, missing = _catalog(rules, document, cases) if connect else ({}, [])
+    maker = _maker(rules, document, catalog)
+    examples: dict[str, list[Example]] = {}
+    for rule, case in _all(rules, cases):
+        examples.setdefault(rule.id, []).append(maker.example(case, rule))
+    if found := [*missing, *maker.problems]:
+        raise RuleError(sorted(found, key=lambda problem: (str(problem.path), problem.line, problem.column)))
+    return Suite(rules, document, {rule: tuple(all_of) for rule, all_of in examples.items()})
+
+
+def _all(rules: RuleSet, cases: Mapping[str, Iterable[Case]]) -> Iterable[tuple[Rule, Case]]:
+    return [(rules.rules[name], case) for name, some in cases.items() for case in some]
+
+
+def _maker(rules: RuleSet, document: Document, catalog: Mapping[TableName, TableInfo]) -> Maker:
+    dialects = {name: dialect_of(settings.url) or "" for name, settings in rules.sources.items()}
+    return Maker(document, _zones(rules), dialects, catalog)
+
+
+def _zones(rules: RuleSet) -> Mapping[str, ZoneInfo]:
+    return zones(rulefile.parse(rules.path).data.get("sources"))
+
+
+def _catalog(
+    rules: RuleSet, document: Document, cases: Mapping[str, Iterable[Case]]
+) -> tuple[dict[TableName, TableInfo], list[Problem]]:
+    """What the real databases say of the tables of all examples."""
+    catalog: dict[TableName, TableInfo] = {}
+    missing: list[Problem] = []
+    with Views(rules.sources) as views:
+        for _, case in _all(rules, cases):
+            for table, text in case.named.items():
+                try:
+                    if table not in catalog:
+                        catalog[table] = views.snapshot(table.source).table(table.name, table.schema)
+                except CheckError as error:
+                    place = (*case.place, "given", text)
+                    missing.append(document.problem(place, error.message, error.hint, key=True))
+    return catalog, missing

@@ -1,0 +1,93 @@
+"""`sanityd test`: play the examples of the rules. Needs no database of the user's, and no environment variable."""
+
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sanityd.cli.options import rules_option
+
+if TYPE_CHECKING:
+    from sanityd.authoring.proving.suite import Suite
+
+
+@click.command("test")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("-k", "--only", multiple=True, metavar="RULE", help="Only of rules so named; `*` stands for any letters.")
+@click.option("--strict", is_flag=True, help="Fail also for what the examples don't show.")
+@click.option(
+    "--scratch",
+    metavar="URL",
+    envvar="SANITYD_SCRATCH",
+    help="An empty PostgreSQL or MariaDB database to play rules of its kind on (SANITYD_SCRATCH).",
+)
+@click.option(
+    "--on", type=click.Choice(["sqlite", "duckdb"]), help="Where to play the others, whatever their database."
+)
+@click.option("--connect", is_flag=True, help="Ask the databases for types, columns and keys; no row is read.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True)
+@rules_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: Path | None,
+    only: tuple[str, ...],
+    strict: bool,
+    scratch: str | None,
+    on: str | None,
+    connect: bool,
+    form: str,
+    path: Path,
+) -> None:
+    """Play the examples (`tests:`) of a rules file; of FILE, where they have a file of their own.
+
+    Each is a few rows and what the rule must find in them, in a present of its own. Then rows are taken away and
+    clauses left out: what no example notices is told, as nothing shows that the rule does it.
+
+    Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did not answer.
+    """
+    from sanityd import clock, telemetry
+    from sanityd.authoring.proving.playing import Workshop
+    from sanityd.authoring.proving.suite import play, read
+    from sanityd.cli.test_reports import FORMS, Tested
+
+    telemetry.start(ctx.obj["log"])
+    started = clock.stopwatch()
+    rules, tests = _files(ctx, path, file)
+    suite = read(rules, tests, connect=connect)
+    suite = _picked(suite, only) if only else suite
+    with Workshop(scratch, on, suite.rules.sources) as workshop:  # type: ignore[arg-type]  # click has checked the word
+        report = play(suite, workshop)
+    tested = Tested(suite, report, strict, clock.stopwatch() - started)
+    FORMS[form](tested, sys.stdout)
+    ctx.exit(tested.code)
+
+
+def _files(ctx: click.Context, path: Path, file: Path | None) -> tuple[Path, Path | None]:
+    """The rules file, and the file with the tests where that is another."""
+    from sanityd.authoring.proving.suite import has_rules
+
+    if file is None or file.resolve() == path.resolve():
+        return path, None
+    if has_rules(file):
+        return file, None
+    if ctx.get_parameter_source("path") is click.core.ParameterSource.DEFAULT and not path.exists():
+        return file.with_name(path.name), file
+    return path, file
+
+
+def _picked(suite: "Suite", only: tuple[str, ...]) -> "Suite":
+    from sanityd.problems import suggest
+
+    for word in only:
+        if not any(_fits(name, word) for name in suite.examples):
+            advice = suggest(word, suite.examples)
+            raise click.UsageError(f"no rule with examples is called `{word}`{'; ' + advice if advice else ''}")
+    return suite.only(lambda case: any(_fits(case.rule, word) for word in only))
+
+
+def _fits(name: str, word: str) -> bool:
+    # The brackets of `rule[value]` are no pattern.
+    return name == word or fnmatchcase(name, word.replace("[", "[[]"))

@@ -1,0 +1,201 @@
+"""The forms of what `sanityd test` says: text for people, one JSON object, JUnit XML for CI."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from rich.text import Text
+
+from sanityd.alerts.safe import visible
+from sanityd.authoring.proving.doubts import Doubt
+from sanityd.authoring.proving.playing import Verdict
+from sanityd.authoring.proving.suite import Report, Suite
+from sanityd.cli import screen
+from sanityd.cli.reports import plain
+from sanityd.model import Key
+
+#: How many keys a line holds.
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A whole run of `sanityd test`."""
+
+    suite: Suite
+    report: Report
+    strict: bool
+    seconds: float
+
+    @property
+    def code(self) -> int:
+        """What to exit with."""
+        return 0 if self.report.passed and not (self.strict and self.report.doubts) else 1
+
+    def count(self, outcome: str) -> int:
+        """How many examples came out so."""
+        return sum(verdict.outcome == outcome for verdict in self.report.verdicts)
+
+
+def as_json(tested: Tested, out: IO[str]) -> None:
+    """One object, stable and documented."""
+    outcomes = {outcome: tested.count(outcome) for outcome in ("passed", "failed", "errored")}
+    document = {
+        "cases": [_case_object(verdict) for verdict in tested.report.verdicts],
+        "warnings": [_doubt_object(doubt) for doubt in tested.report.doubts],
+        "summary": {**outcomes, "warnings": len(tested.report.doubts), "seconds": round(tested.seconds, 3)},
+    }
+    out.write(json.dumps(document, ensure_ascii=True) + "\n")
+
+
+def _case_object(verdict: Verdict) -> dict[str, Any]:
+    case, match = verdict.case, verdict.match
+    return {
+        "rule": case.rule,
+        "name": case.name or None,
+        "file": case.file,
+        "line": case.line,
+        "outcome": verdict.outcome,
+        "expected": case.violates if isinstance(case.violates, bool) else [plain(key) for key in match.expected],
+        "found": [plain(key) for key in match.found],
+        "missing": [plain(key) for key in match.missing],
+        "unexpected": [plain(key) for key in match.unexpected],
+        "measured": verdict.run.measured,
+        "on": verdict.on,
+        "seconds": round(verdict.run.seconds, 4),
+        "error": "; ".join(match.faults) or None,
+    }
+
+
+def _doubt_object(doubt: Doubt) -> dict[str, Any]:
+    case = doubt.case
+    return {
+        "rule": doubt.rule,
+        "name": case.name or None,
+        "file": case.file,
+        "line": case.line,
+        "message": doubt.message,
+        "advice": doubt.advice,
+    }
+
+
+def as_junit(tested: Tested, out: IO[str]) -> None:
+    """One test case per example. What the examples don't show is one more each, which fails where that is strict."""
+    doubts = tested.report.doubts
+    suite = ElementTree.Element(
+        "testsuite",
+        name="sanityd test",
+        tests=str(len(tested.report.verdicts) + len(doubts)),
+        failures=str(tested.count("failed") + len(doubts) * tested.strict),
+        errors=str(tested.count("errored")),
+        skipped="0",
+        time=f"{tested.seconds:.3f}",
+    )
+    for verdict in tested.report.verdicts:
+        case = verdict.case
+        element = _element(suite, case.rule, case.name or "example", case.file, case.line)
+        element.set("time", f"{verdict.run.seconds:.3f}")
+        if not verdict.passed:
+            kind = "failure" if verdict.run.answered else "error"
+            told = ElementTree.SubElement(element, kind, message=expectation(verdict))
+            told.text = "\n".join(difference(verdict))
+    for number, doubt in enumerate(doubts, 1):
+        element = _element(suite, doubt.rule, f"what its examples show ({number})", doubt.case.file, doubt.case.line)
+        if tested.strict:
+            ElementTree.SubElement(element, "failure", message=visible(doubt.message, 400)).text = doubt.advice
+        else:
+            ElementTree.SubElement(element, "system-out").text = visible(f"{doubt.message}: {doubt.advice}", 800)
+    ElementTree.indent(suite)
+    out.write(ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
+
+
+def _element(suite: ElementTree.Element, rule: str, name: str, file: str, line: int) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite, "testcase", classname=f"sanityd.{rule}", name=visible(name), file=file, line=str(line)
+    )
+
+
+def as_text(tested: Tested, out: IO[str]) -> None:
+    """For people: each example with what it found, and what is wrong below it."""
+    console = screen.console(out)
+    examples, rules = len(tested.report.verdicts), len(tested.suite.examples)
+    amount = f"{examples} {_s(examples, 'example')} of {rules} {_s(rules, 'rule')}"
+    head = f"sanityd test · {tested.suite.document_name} · {amount}"
+    console.print(Text(head, style="bold"))
+    console.print()
+    lines: list[Sequence[Text] | Text] = []
+    for verdict in tested.report.verdicts:
+        lines += _lines(verdict)
+    for doubt in tested.report.doubts:
+        mark, style = screen.FAILED if tested.strict else screen.MILD
+        lines.append(_line(mark, style, doubt.rule, doubt.message, doubt.case.location))
+        lines.append(Text(f"     {visible(doubt.advice, 400)}", style="dim"))
+    for line in screen.aligned(lines):
+        console.print(line, soft_wrap=True)
+    console.print()
+    console.print(_last_line(tested))
+
+
+def _lines(verdict: Verdict) -> Iterator[Sequence[Text] | Text]:
+    case = verdict.case
+    mark, style = screen.PASSED if verdict.passed else screen.FAILED if verdict.run.answered else screen.UNKNOWN
+    yield _line(mark, style, case.title, expectation(verdict), case.location)
+    if not verdict.passed:
+        yield from (Text(f"     {line}") for line in difference(verdict))
+
+
+def _line(mark: str, style: str, title: str, words: str, location: str) -> Sequence[Text]:
+    return [Text(mark, style=style), Text(visible(title)), Text(visible(words, 400)), Text(location, style="dim")]
+
+
+def expectation(verdict: Verdict) -> str:
+    """What was to be found and what was, in a line."""
+    match = verdict.match
+    if not verdict.run.answered:
+        return "could not be evaluated"
+    found = keys(match.found)
+    if verdict.passed:
+        return f"finds {found}"
+    wanted = "a violation" if verdict.case.violates is True else keys(match.expected)
+    return f"expected {wanted}, found {found}"
+
+
+def difference(verdict: Verdict) -> Iterator[str]:
+    """What is wrong, line by line."""
+    match = verdict.match
+    for word, some in (("missing", match.missing), ("unexpected", match.unexpected)):
+        if some:
+            yield f"{word}: {keys(some, named=True)}"
+    yield from (visible(fault, 1000) for fault in match.faults)
+    if not verdict.run.answered:
+        yield visible(verdict.run.hint or "", 1000)
+        if verdict.on in ("sqlite", "duckdb"):
+            yield f"It was played on {verdict.on}. What only another database understands needs `--scratch URL`."
+
+
+def keys(some: Sequence[Key], *, named: bool = False) -> str:
+    """Keys as people write them in `violates`; `named` with the names of their columns."""
+    if not some:
+        return "nothing"
+    texts = [
+        screen.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values()))) for key in some[:SHOWN]
+    ]
+    more = f" and {len(some) - SHOWN:,} more" if len(some) > SHOWN else ""
+    return (" · " if named or len(some[0]) > 1 else ", ").join(texts) + more
+
+
+def _last_line(tested: Tested) -> str:
+    parts = [f"{tested.count('passed')} passed"]
+    parts += [f"{count} {word}" for word in ("failed", "errored") if (count := tested.count(word))]
+    if doubts := len(tested.report.doubts):
+        parts.append(f"{doubts} {_s(doubts, 'thing')} that no example shows")
+    return f"{', '.join(parts)}. {tested.seconds:.2f} s."
+
+
+def _s(count: int, noun: str) -> str:
+    return noun if count == 1 else noun + "s"
+
+
+FORMS: dict[str, Callable[[Tested, IO[str]], None]] = {"text": as_text, "json": as_json, "junit": as_junit}

@@ -1,0 +1,124 @@
+"""A rule test: rows that a rule is given, and what it must find in them. As it is written, and as it is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from sanityd.checks.invariant import TableName
+from sanityd.fields import fault
+from sanityd.model import Past
+from sanityd.rules.spec import Spec
+
+Place = tuple[str | int, ...]
+Scalar = None | bool | int | float | str
+Row = Mapping[str, Scalar]
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        raise fault("a value can't be a list or a mapping", "write text, a number, `true`, `false` or `null`")
+    return value
+
+
+def _expected(value: Any) -> Any:
+    if isinstance(value, dict | str | int | float) and not isinstance(value, bool):
+        raise fault(
+            "`violates` must be a list", "write the keys that the rule must find, as in `[2, 7]`; `[]` for none"
+        )
+    for key in value if isinstance(value, list) else ():
+        parts = key.values() if isinstance(key, dict) else key if isinstance(key, list) else [key]
+        if any(isinstance(part, dict | list) for part in parts):
+            raise fault(
+                "a key is no deeper than that", "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`"
+            )
+    return value
+
+
+def _past(value: Any) -> Any:
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if values is None or any(isinstance(one, bool) or not isinstance(one, int | float) for one in values):
+        raise fault("`past` holds numbers", "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`")
+    return value
+
+
+_ANY_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+_KEY = {"anyOf": [*({"type": kind} for kind in ("string", "number", "boolean", "null", "array", "object"))]}
+Cell = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema(_ANY_SCALAR)]
+Expected = Annotated[
+    Any,
+    BeforeValidator(_expected),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": _KEY}]}),
+]
+Earlier = Annotated[
+    Any,
+    BeforeValidator(_past),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}},
+                {"type": "object", "additionalProperties": {"type": "number"}},
+            ]
+        }
+    ),
+]
+Type = Literal["text", "integer", "number", "boolean", "date", "timestamp", "timestamptz", "uuid", "bytes"]
+
+
+class CaseSpec(Spec):
+    """One example of a rule: rows that it is given, and what it must find in them."""
+
+    name: str | None = Field(None, min_length=1, description="What the example shows, for the report.")
+    now: str | None = Field(
+        None, description="The present, as `2026-01-01 12:00`, in the zone of the rule's source (2026-01-01 12:00)."
+    )
+    given: dict[str, list[dict[str, Cell]]] = Field(
+        description="The rows of each table. Times are `11:00` (of the day of `now`), `10m ago`, or in full."
+    )
+    types: dict[str, dict[str, Type]] = Field(
+        {}, description="Types of columns, by table, where the values don't tell: `{app.people: {born: date}}`."
+    )
+    past: Earlier | None = Field(
+        None, description="What was measured before, for `steady`: a list, one a day until yesterday, or time → value."
+    )
+    violates: Expected = Field(
+        description="The keys that it must find: `[2]`; of several columns `[[1, a]]` or `[{id: 1, kind: a}]`; "
+        "`[]` for none. For rules about a table as a whole: `true`, `false`, or the words of what is wrong."
+    )
+    measured: int | float | None = Field(None, description="The value that it must measure.")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One example of a rule, read and checked as far as no database is needed."""
+
+    rule: str
+    #: Tells it from the other examples of the rule; empty when there is one.
+    name: str
+    #: Where it stands in the document.
+    place: Place
+    #: Where it stands for people, as `rules.yaml:41`; and the parts of that.
+    location: str
+    file: str
+    line: int
+    #: The present, in the zone of the rule's source.
+    now: datetime
+    given: Mapping[TableName, Sequence[Row]]
+    #: What each table is called in the document.
+    named: Mapping[TableName, str]
+    violates: bool | Sequence[Any]
+    types: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
+    past: Past = ()
+    measured: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Rule and name, as reports call it."""
+        return f"{self.rule}: {self.name}" if self.name else self.rule
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is to be found."""
+        return not self.violates

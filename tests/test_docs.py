@@ -21,11 +21,11 @@ from sanityd.cli import COMMANDS
 from sanityd.rules.cases import CaseSpec
 from sanityd.rules.load import load
 from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
+from tests import pages
+from tests.pages import PAGES, ROOT
 from tests.project import Project
 
 USUAL = settings.Settings()
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 ENVIRONMENT = {
     "APP_DATABASE_URL": "sqlite:///app.db",
     "LEDGER_DATABASE_URL": "postgresql://nobody@localhost/ledger",
@@ -34,10 +34,10 @@ ENVIRONMENT = {
 }
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
-    """Every fenced block of a language, with where it stands."""
-    fence = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    return [(page.name, found[1]) for page in PAGES for found in fence.finditer(page.read_text(encoding="utf-8"))]
+def blocks(language: str, *, titled: bool = False) -> list[tuple[str, str]]:
+    """Every fenced block of a language, with the name of its page; those with a title are files of pages that run."""
+    found = [block for page in PAGES for block in pages.blocks(page, language)]
+    return [(block.page.name, block.text) for block in found if titled or not block.title]
 
 
 @pytest.mark.parametrize(("page", "text"), [block for block in blocks("yaml") if "\nrules:\n" in block[1]])
@@ -53,7 +53,7 @@ def test_the_example_rules_file_is_right() -> None:
 def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> None:
     """Those of the example file, the demo, the page on testing rules, and of the README (of its first rule)."""
     first, shown = (text for page, text in blocks("yaml") if page == "README.md")
-    [page] = (text for page, text in blocks("yaml") if page == "test-rules.md")
+    [page] = (text for page, text in blocks("yaml", titled=True) if page == "test-rules.md")
     files = [
         ROOT / "rules.yaml",
         ROOT / "sanityd" / "demo" / "rules.yaml",

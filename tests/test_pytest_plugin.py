@@ -1,6 +1,5 @@
 """pytest's plugin in nested runs of pytest: what it collects, what it says, what the fixture asserts, what it costs."""
 
-import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from sanityd.authoring.proving.asserting import Sanityd
 from sanityd.errors import RuleError, SourceError
 from tests.authoring.proving.playing import suite  # noqa: F401 (imported here, nested runs need not do it anew)
 from tests.cli.test_test import TESTS
+from tests.pages import ROOT, blocks
 from tests.project import RULES
 
 MODULE = """
@@ -94,10 +94,9 @@ def test_a_setting_asks_for_it_too_and_what_no_example_shows_is_a_warning(
 
 
 def test_what_the_page_on_testing_rules_shows_works(folder: Path, pytester: pytest.Pytester) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "howto" / "test-rules.md").read_text(encoding="utf-8")
     for language, file in (("yaml", "rules.yaml"), ("python", "test_app.py"), ("ini", "pytest.ini")):
-        [shown] = re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-        (folder / file).write_text(shown, encoding="utf-8")
+        [shown] = blocks(ROOT / "docs" / "howto" / "test-rules.md", language)
+        (folder / file).write_text(shown.text, encoding="utf-8")
     result = pytester.runpytest_inprocess("-W", "error::sanityd.pytest_plugin.SanitydWarning")
     result.assert_outcomes(passed=6)
 

@@ -70,24 +70,34 @@ Type = Literal["text", "integer", "number", "boolean", "date", "timestamp", "tim
 class CaseSpec(Spec):
     """One example of a rule: rows that it is given, and what it must find in them."""
 
-    name: str | None = Field(None, min_length=1, description="What the example shows, for the report.")
+    name: str | None = Field(
+        None, min_length=1, description="What the example shows, for the report.", examples=["the mail was lost"]
+    )
     now: str | None = Field(
-        None, description="The present, as `2026-01-01 12:00`, in the zone of the rule's source (2026-01-01 12:00)."
+        None,
+        description="The present, in the zone of the rule's source (2026-01-01 12:00).",
+        examples=["2026-01-01 12:00"],
     )
     given: dict[str, list[dict[str, Cell]]] = Field(
-        description="The rows of each table. Times are `11:00` (of the day of `now`), `10m ago`, or in full."
+        description="The rows of each table. Times are `11:00` (of the day of `now`), `10m ago`, or in full.",
+        examples=[{"app.people": [{"id": 1, "created_at": "11:00"}]}],
     )
     types: dict[str, dict[str, Type]] = Field(
-        {}, description="Types of columns, by table, where the values don't tell: `{app.people: {born: date}}`."
+        {},
+        description="Types of columns, by table, where the values don't tell.",
+        examples=[{"app.people": {"born": "date"}}],
     )
     past: Earlier | None = Field(
-        None, description="What was measured before, for `steady`: a list, one a day until yesterday, or time → value."
+        None,
+        description="What was measured before, for `steady`: a list, one a day until yesterday, or time → value.",
+        examples=[[100, 102], {"7d ago": 100}],
     )
     violates: Expected = Field(
         description="The keys that it must find: `[2]`; of several columns `[[1, a]]` or `[{id: 1, kind: a}]`; "
-        "`[]` for none. For rules about a table as a whole: `true`, `false`, or the words of what is wrong."
+        "`[]` for none. For rules about a table as a whole: `true`, `false`, or the words of what is wrong.",
+        examples=[[2], [], True],
     )
-    measured: int | float | None = Field(None, description="The value that it must measure.")
+    measured: int | float | None = Field(None, description="The value that it must measure.", examples=[1000])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from sanityd.authoring.ruletests import rule_tests
 from sanityd.errors import RuleError
 from sanityd.rules.load import SECTIONS, load
 from tests import acceptance
+from tests.pages import ROOT
 from tests.project import Project
-from tests.test_docs import ENVIRONMENT, ROOT, blocks
+from tests.test_docs import ENVIRONMENT, blocks
 
 HERE = Path(__file__).parent
 WHOLE = schema.rules_file()

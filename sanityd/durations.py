@@ -9,6 +9,10 @@ DURATION = "(?:[0-9]{1,10}[smhdw])+"
 _DURATION = re.compile(DURATION)
 #: What to write instead of anything else.
 LENGTHS = "write a number and a unit, as in `10m`, `36h`, `7d`"
+#: As people say it: `7 days`, `1 hour 30 min`.
+_SPOKEN = re.compile(
+    r"\s*([0-9]{1,10})\s*(s|m|h|d|w)(?:ec|in|r|ay|econd|inute|our|eek)?s?(?:\s+and\s+|\s*,\s*|\s*)", re.IGNORECASE
+)
 _LONGEST = timedelta(days=3660)
 
 
@@ -18,11 +22,18 @@ def duration(text: str) -> timedelta:
     Raises ValueError, with what to write instead, for anything else, for nothing, and for more than ten years.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError(LENGTHS)
+        raise ValueError(_meant(text) or LENGTHS)
     seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text))
     if not 0 < seconds <= _LONGEST.total_seconds():
         raise ValueError("write something between one second and ten years")
     return timedelta(seconds=seconds)
+
+
+def _meant(text: str) -> str:
+    """`7 days` as it is to be written; nothing when it isn't clear what is meant."""
+    if len(text) > 50 or not re.fullmatch(rf"(?:{_SPOKEN.pattern})+", text, re.IGNORECASE):
+        return ""
+    return f"write `{''.join(number + unit.lower() for number, unit in _SPOKEN.findall(text))}`"
 
 
 def format_duration(length: timedelta) -> str:

@@ -59,14 +59,16 @@ class RuleError(SanitydError):
 class CheckError(SanitydError):
     """A rule could not be evaluated: its run is `errored`, and nothing is opened or resolved by it.
 
-    Parameters: `word` is the name in the rule that is to blame, where one is; `lint --connect` points at it.
+    Parameters: `word` is the name in the rule that is to blame, where one is; `lint --connect` points at it. `there`
+    says that it is a name of the other table that the rule looks into.
     """
 
     hint = "Run `sanityd try RULE` to see its SQL and what the database answers."
 
-    def __init__(self, message: str, hint: str | None = None, *, word: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, word: str | None = None, there: bool = False) -> None:
         super().__init__(message, hint)
         self.word = word
+        self.there = there
 
 
 class SourceError(SanitydError):

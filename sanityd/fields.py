@@ -3,9 +3,11 @@
 Knows nothing of what the options are for.
 """
 
+import difflib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -21,23 +23,41 @@ def fault(message: str, advice: str = "", *, word: str | None = None) -> Pydanti
     return PydanticCustomError("sanityd", "{message}", {"message": message, "advice": advice, "word": word})
 
 
+def faults(found: Sequence[PydanticCustomError]) -> PydanticCustomError:
+    """Several mistakes in one option, told together."""
+    return PydanticCustomError("sanityd", "{message}", {"several": [one.context for one in found]})
+
+
+def zone_advice(name: str) -> str:
+    """What to write instead of a time zone that there isn't."""
+    if near := difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.7):
+        return f"did you mean `{near[0]}`?"
+    return "write a name such as `Europe/Berlin`, or `UTC`"
+
+
 def listed(value: Any) -> Any:
     """One name or several, as people write them."""
     return [value] if isinstance(value, str) else value
 
 
 def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise fault("this is not a duration", "write a number and a unit, as in `30s`, `10m`, `36h`")
     try:
-        return duration(value) if isinstance(value, str) else value
+        return duration(value)
     except ValueError as error:
         raise fault(f"`{value}` is not a duration", str(error)) from None
 
 
 def _zone(value: Any) -> Any:
+    if isinstance(value, ZoneInfo) or value is None:
+        return value
     try:
-        return ZoneInfo(value) if isinstance(value, str) else value
-    except (ZoneInfoNotFoundError, ValueError):
-        raise fault(f"`{value}` is not a time zone", "write a name such as `Europe/Berlin`, or `UTC`") from None
+        return ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise fault(f"`{value}` is not a time zone", zone_advice(str(value))) from None
 
 
 #: What people write; for the JSON Schema, which is never stricter than the validator beside it.

@@ -9,6 +9,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -86,7 +87,14 @@ def _from_file(file: Path, name: str) -> type[Any]:
 
 
 def _installed(room: str) -> Iterator[EntryPoint]:
-    return iter(entry_points(group=f"sanityd.{room}"))
+    return iter(_entry_points(room, tuple(sys.path)))
+
+
+@lru_cache(maxsize=8)
+def _entry_points(room: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Asked once for each path, as all that is installed is read for it."""
+    del path
+    return tuple(entry_points(group=f"sanityd.{room}"))
 
 
 def _load(entry: EntryPoint) -> type[Any]:

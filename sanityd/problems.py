@@ -1,15 +1,22 @@
 """Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
 
 import difflib
+import json
+import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 from sanityd.errors import Problem
 
 #: How much of a long line is shown around the place.
 WIDTH = 100
+#: How many problems are shown: nobody reads more, and a line of many may be long.
+MOST = 100
+#: How much of a line is looked at around the place.
+_NEAR = 2000
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
@@ -18,13 +25,70 @@ def format_problems(problems: Iterable[Problem], *, colour: bool = False) -> str
     found = list(problems)
     errors = sum(problem.level == "error" for problem in found)
     files = len({problem.path for problem in found})
-    parts = [_one(problem, colour) for problem in found]
+    parts = [_one(problem, colour) for problem in found[:MOST]]
+    if len(found) > MOST:
+        parts.append(f"… and {len(found) - MOST:,} more, which are not shown.")
     counts = [_count(errors, "error")] if errors else []
     if errors < len(found):
         counts.append(_count(len(found) - errors, "warning"))
     ending = " Nothing was run." if errors else ""
     parts.append(f"\n{' and '.join(counts)} in {_count(files, 'file')}.{ending}")
     return "\n".join(parts)
+
+
+def as_json(problems: Sequence[Problem]) -> str:
+    """For programs: one object, with a list of all problems and how many there are."""
+    listed = [
+        {
+            "path": str(problem.path) if problem.path is not None else None,
+            "line": problem.line,
+            "column": problem.column,
+            "end_column": problem.column + problem.length,
+            "level": problem.level,
+            "message": problem.message,
+            "advice": problem.advice,
+        }
+        for problem in problems
+    ]
+    errors = sum(problem.level == "error" for problem in problems)
+    return json.dumps({"problems": listed, "errors": errors, "warnings": len(listed) - errors}, indent=2)
+
+
+def as_github(problems: Iterable[Problem]) -> str:
+    """As commands of GitHub Actions, which shows them beside the lines of a pull request."""
+    return "\n".join(
+        f"::{problem.level} file={_property(str(problem.path or 'rules'))},line={max(1, problem.line)},"
+        f"col={max(1, problem.column)},endColumn={max(1, problem.column) + problem.length},title=sanityd::"
+        + _data(f"{problem.message}\n{problem.advice}".strip())
+        for problem in problems
+    )
+
+
+def _data(text: str) -> str:
+    lines = "\n".join(_shown(line) for line in text.split("\n"))
+    return lines.replace("%", "%25").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _shown(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+
+
+def in_colour(stream: IO[str]) -> bool:
+    """Whether colours are wanted: in a terminal that has them, unless NO_COLOR says no; FORCE_COLOR says yes."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def as_advice(hint: str) -> str:
+    """A hint that stands on its own elsewhere, as it stands behind a caret: `did you mean `email`?`."""
+    lower = hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
+    return lower.removesuffix(".")
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """As they stand in the files."""
+    return tuple(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -58,10 +122,19 @@ _SECRET = re.compile(
 )
 
 
+#: A name and password that are nothing but names of variables.
+_NAMES = re.compile(r"(?:\$\{\w+\})*:?(?:\$\{\w+\})+")
+
+
+def _masked(found: re.Match[str]) -> str:
+    return found[0] if _NAMES.fullmatch(found[0]) else "*" * len(found[0])
+
+
 def _around(problem: Problem) -> tuple[str, str, str]:
     """The line in three parts, cut to a bearable width, with nothing in it that moves the cursor."""
-    start, end = problem.column - 1, problem.column - 1 + problem.length
-    line = _SECRET.sub(lambda found: "*" * len(found[0]), problem.source_line)
+    skipped = max(0, problem.column - 1 - _NEAR)
+    start, end = problem.column - 1 - skipped, problem.column - 1 - skipped + problem.length
+    line = _SECRET.sub(_masked, problem.source_line[skipped : skipped + 2 * _NEAR])
     before, at, after = line[:start], line[start:end][:WIDTH], line[end:]
     if len(before) > WIDTH // 2:
         before = "…" + before[-WIDTH // 2 :]

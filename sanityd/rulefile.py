@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sanityd.errors import Problem, RuleError
+from sanityd.inside import place_of
 from sanityd.strictyaml import Mark, Place, Reader
 
 
@@ -24,7 +25,7 @@ class Document:
 
     def mark(self, place: Place, *, key: bool = False) -> Mark:
         """Where the value at a place stands, or its key. Elements that the file doesn't have are skipped over."""
-        known = self._known(place)
+        known = self.known(place)
         return self._keys.get(known, self._values[known]) if key else self._values[known]
 
     def location(self, place: Place) -> str:
@@ -34,7 +35,7 @@ class Document:
 
     def find(self, place: Place, text: str) -> Place | None:
         """The first text below a place that is equal to `text`."""
-        return next((found for found, value in texts(self._at(place), place) if value == text), None)
+        return next((found for found, value in texts(self.at(place), place) if value == text), None)
 
     def problem(  # noqa: PLR0913 (ways to point at a place; callers name the one they need)
         self,
@@ -56,53 +57,47 @@ class Document:
         mark = self.mark(place, key=key)
         if word is not None:
             mark = self._mark_of_word(place, word) or mark
-        if at is not None:
-            mark = self._inside(mark, *at, length or 1)
+        if at is not None and isinstance(text := self.at(place), str):
+            mark = self._inside(mark, text, _offset(text, *at), length or 1)
         lines = self.files[mark.path]
         source = lines[mark.line - 1] if mark.line <= len(lines) else ""
         return Problem(message, advice, mark.path, mark.line, mark.column, length or mark.length, source, level)
 
-    def _known(self, place: Place) -> Place:
+    def known(self, place: Place) -> Place:
+        """The place without those of its elements that the file doesn't have."""
         known: Place = ()
         for element in place:
             if (*known, element) in self._values:
                 known = (*known, element)
         return known
 
-    def _at(self, place: Place) -> Any:
+    def at(self, place: Place) -> Any:
+        """The data at a place. Elements that the file doesn't have end the way."""
         value: Any = self.data
         for element in place:
             try:
                 value = value[element]
             except (KeyError, IndexError, TypeError):
-                break
+                return None
         return value
 
     def _mark_of_word(self, wanted: Place, word: str) -> Mark | None:
-        place = self._known(wanted)
+        place = self.known(wanted)
         whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         for below, mark in self._values.items():
             if below[: len(place)] != place:
                 continue
             if len(below) > len(place) and below[-1] == word and below in self._keys:
                 return self._keys[below]
-            value = self._at(below)
+            value = self.at(below)
             if isinstance(value, str) and (found := whole.search(value)):
-                line = value.count("\n", 0, found.start()) + 1
-                column = found.start() - (value.rfind("\n", 0, found.start()) + 1) + 1
-                return self._inside(mark, line, column, len(word))
+                return self._inside(mark, value, found.start(), len(word))
         return None
 
-    def _inside(self, mark: Mark, line: int, column: int, length: int) -> Mark:
-        """A place inside a text. Escapes and folded lines shift it; then it is as near as can be told."""
-        lines = self.files[mark.path]
-        if mark.style in ("|", ">"):
-            number = min(mark.line + line, len(lines))
-            indent = len(lines[mark.line]) - len(lines[mark.line].lstrip(" ")) if mark.line < len(lines) else 0
-            return Mark(mark.path, number, indent + column, length)
-        if line > 1:
-            return mark
-        return Mark(mark.path, mark.line, mark.column + column - 1 + (mark.style in ("'", '"')), length)
+    def _inside(self, mark: Mark, text: str, offset: int, length: int) -> Mark:
+        """A place inside a text."""
+        place = place_of(self.files[mark.path], mark.line, mark.column, mark.style, text, offset)
+        return Mark(mark.path, *place, length)
 
 
 def parse(path: Path, instead: Mapping[Path, bytes] | None = None) -> Document:
@@ -141,14 +136,32 @@ def texts(value: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
             pending += [((*where, index), below) for index, below in reversed(list(enumerate(item)))]
 
 
+def _offset(text: str, line: int, column: int) -> int:
+    """Where a line and column (1-based) are in a text."""
+    start = 0
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+    return start + column - 1
+
+
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        if found := sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file()):
-            return found
+    try:
+        if not path.is_dir():
+            # Whatever else is wrong with it is told when it is read.
+            path.stat()
+            return [path]
+        # A link that leads nowhere is a file that can't be read, not one that isn't there.
+        found = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml") and not file.is_dir())
+    except FileNotFoundError:
+        advice = "`sanityd init` writes a first one; `--rules` names it"
+        raise RuleError([Problem("there is no such file", advice, path)]) from None
+    except OSError as error:
+        raise RuleError(
+            [Problem(f"this can't be read ({error.strerror})", "check its name and rights", path)]
+        ) from None
+    if not found:
         raise RuleError([Problem(f"there is no rules file in `{path}`", "`sanityd init` writes a first one", path)])
-    if path.exists():
-        return [path]
-    raise RuleError([Problem("there is no such file", "`sanityd init` writes a first one; `--rules` names it", path)])
+    return found
 
 
 def _document(reader: Reader) -> Document:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from sanityd.durations import duration
+from sanityd.fields import zone_advice
 
 _ADVICE = "write `every 5m`, `hourly`, `daily at 07:30 Europe/Berlin`, a cron line such as `0 7 * * 1-5`, or `manual`"
 _DAILY = re.compile(r"daily at ([01]?[0-9]|2[0-3]):([0-5][0-9])(?: (\S+))?")
@@ -24,6 +25,16 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ScheduleError(ValueError):
+    """Not a schedule. `advice` says what to write instead, `word` which part of it is to blame, if it isn't all."""
+
+    def __init__(self, message: str, advice: str, word: str | None = None) -> None:
+        super().__init__(f"{message}: {advice}")
+        self.message = message
+        self.advice = advice
+        self.word = word
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +91,25 @@ class Schedule:
 
 
 def parse_schedule(text: str, zone: str = "UTC") -> Schedule:
-    """Read a schedule; `zone` is meant where the text names none. Raises ValueError with what to write instead."""
+    """Read a schedule; `zone` is meant where the text names none. Raises ScheduleError with what to write instead."""
     words = text.strip()
     if words == "manual":
         return Schedule(words)
     if words == "hourly":
         return Schedule(words, every=timedelta(hours=1))
     if words.startswith("every "):
-        return Schedule(words, every=duration(words.removeprefix("every ").strip()))
+        return _every(words, words.removeprefix("every ").strip())
     if found := _DAILY.fullmatch(words):
         hour, minute, named = found.groups()
         return Schedule(words, cron=f"{int(minute)} {int(hour)} * * *", zone=_zone(named or zone))
     return _cron_line(words, zone)
+
+
+def _every(words: str, length: str) -> Schedule:
+    try:
+        return Schedule(words, every=duration(length))
+    except ValueError as error:
+        raise ScheduleError(f"`{length}` is not a duration", str(error), length or None) from None
 
 
 def _cron_line(words: str, zone: str) -> Schedule:
@@ -102,12 +120,12 @@ def _cron_line(words: str, zone: str) -> Schedule:
     if len(parts) == 6:
         named = parts.pop()
     if len(parts) != 5:
-        raise ValueError(_ADVICE)
+        raise ScheduleError(f"`{words}` is not a schedule", _ADVICE)
     line = " ".join(parts)
     try:
         CronSim(line, _EPOCH)
     except CronSimError:
-        raise ValueError(_ADVICE) from None
+        raise ScheduleError(f"`{words}` is not a schedule", _ADVICE) from None
     return Schedule(words, cron=line, zone=_zone(named))
 
 
@@ -115,4 +133,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"`{name}` is not a time zone: write a name such as `Europe/Berlin`") from None
+        raise ScheduleError(f"`{name}` is not a time zone", zone_advice(name), name) from None

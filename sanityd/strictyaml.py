@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sanityd.complaints import complaint
 from sanityd.errors import Problem
 
 Place = tuple[str | int, ...]
@@ -20,6 +21,7 @@ Place = tuple[str | int, ...]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LARGEST = 10_000_000
 _DEEPEST = 50
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,1000}")
@@ -52,6 +54,8 @@ class _Frame:
 
     container: dict[str, Any] | list[Any] | None
     place: Place
+    #: Where it begins, 0-based.
+    start: tuple[int, int] = (0, 0)
     key: str | None = None
     #: Whether the next event is a key.
     at_key: bool = True
@@ -72,7 +76,9 @@ class Reader:
     def read(self, path: Path) -> None:
         """Read one file; what is wrong with it is kept."""
         try:
-            content = path.read_bytes()
+            # No more than is needed to see that it is too large: it may be a device that has no end.
+            with path.open("rb") as file:
+                content = file.read(_LARGEST + 1)
         except OSError as error:
             self._say(f"the file can't be read ({error.strerror})", "check its rights", path)
             self.stopped = True
@@ -95,8 +101,7 @@ class Reader:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            self._say("this is not UTF-8", "save the file as UTF-8", path, line, 1)
+            self._not_utf8(content, error.start, path)
             raise _Stop from None
         self.files[path] = tuple(_LINE_END.split(text))
         if found := _FORBIDDEN.search(text):
@@ -110,6 +115,13 @@ class Reader:
             )
             raise _Stop
         return text
+
+    def _not_utf8(self, content: bytes, start: int, path: Path) -> None:
+        """What can be read of the line is shown, so that the place is found."""
+        self.files[path] = tuple(_LINE_END.split(content.decode("utf-8-sig", errors="replace")))
+        before = _LINE_END.split(content[:start].decode("utf-8-sig", errors="replace"))
+        what = "this is UTF-16" if content.startswith(_UTF_16) else "this is not UTF-8"
+        self._say(what, "save the file as UTF-8", path, len(before), len(before[-1]) + 1)
 
     def _say(self, message: str, advice: str, path: Path, line: int = 1, column: int = 1, length: int = 1) -> None:
         lines = self.files.get(path, ())
@@ -133,15 +145,14 @@ class _Composer:
 
     def compose(self) -> None:
         """Read all of the file."""
+        event: yaml.Event | None = None
         try:
             for event in yaml.parse(self.text, Loader=_LOADER):
                 self._take(event)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            last = max(1, len(self.reader.files[self.path]))
-            where = Mark(self.path, min(line, last), column if line <= last else 1)
-            self.reader.say(f"this is not YAML: {error.problem or error.context}", _advice(str(error.problem)), where)
+            opened = self.stack[-1].start if self.stack else None
+            found = complaint(error, self.reader.files[self.path], event, opened)
+            self.reader.say(found.message, found.advice, Mark(self.path, found.line, found.column, found.length))
             raise _Stop from None
         if not self.documents:
             self.reader.say("the file is empty", "`sanityd init` writes a first one", Mark(self.path, 1, 1))
@@ -195,12 +206,14 @@ class _Composer:
         frame.at_key, frame.key = False, key
         if key == "<<" and plain:
             self.reader.say("`<<` is a merge key", "write out what it brings in", mark)
-        elif (first := self.reader.keys.get(place)) is not None:
-            if first.path == self.path or len(place) > 1:
-                where = f"line {first.line}" if first.path == self.path else f"{first.path.name}:{first.line}"
-                self.reader.say(f"`{key}` stands here for the second time; first in {where}", "keep one of them", mark)
-        else:
+            frame.key = None
+        elif (first := self.reader.keys.get(place)) is None:
             self.reader.keys[place] = mark
+        elif first.path == self.path or len(place) > 1:
+            where = f"line {first.line}" if first.path == self.path else f"{first.path.name}:{first.line}"
+            self.reader.say(f"`{key}` stands here for the second time; first in {where}", "keep one of them", mark)
+            # What is below it isn't the first one's, and is no mistake of its own.
+            frame.key = None
 
     def _open(self, event: Any) -> None:
         mark = self._mark(event)
@@ -212,13 +225,14 @@ class _Composer:
         if frame is not None and isinstance(frame.container, dict) and frame.at_key:
             self.reader.say("a key must be text", "write a word as the key", mark)
             frame.at_key, frame.key = False, None
-            self.stack.append(_Frame({} if is_map else [], (*frame.place, f"?{mark.line}:{mark.column}")))
+            place = (*frame.place, f"?{mark.line}:{mark.column}")
+            self.stack.append(_Frame({} if is_map else [], place, (mark.line - 1, mark.column - 1)))
             return
         place = self._place()
         section = self._section(place, is_map)
         container: Any = section if section is not None else {} if is_map else []
         self._put(container, mark)
-        self.stack.append(_Frame(container, place))
+        self.stack.append(_Frame(container, place, (mark.line - 1, mark.column - 1)))
 
     def _section(self, place: Place, is_map: bool) -> dict[str, Any] | None:
         """The mapping that another file began, for the top level and its sections: files of a folder are one."""
@@ -235,7 +249,8 @@ class _Composer:
         frame = self.stack[-1]
         if isinstance(frame.container, list):
             return (*frame.place, len(frame.container))
-        return (*frame.place, str(frame.key))
+        # What belongs to no key that counts has a place of its own.
+        return (*frame.place, f"?{len(self.reader.values)}" if frame.key is None else frame.key)
 
     def _put(self, value: Any, mark: Mark) -> None:
         """A value into what is being read."""
@@ -280,11 +295,3 @@ def scalar(text: str) -> Any:
     if _HEXADECIMAL.fullmatch(text):
         return int(text[2:], 16)
     return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def _advice(problem: str) -> str:
-    if "cannot start any token" in problem:
-        return "a tab or one of `@` and a backtick can't begin a value: indent with blanks, or quote it"
-    if "mapping values are not allowed" in problem:
-        return "check the indentation, and quote a value that has `: ` in it"
-    return "check indentation, brackets and quotes"

@@ -28,7 +28,9 @@ ROOMS = {
     "problems": "how mistakes in a rules file are shown: place, line, caret, advice",
     "telemetry": "the log, and faults to Sentry",
     "plugins": "one file, one kind: finds check kinds and channels by name",
+    "complaints": "what the YAML parser complains of, in words, where the mistake is",
     "strictyaml": "strict YAML to plain data, composed in a loop",
+    "inside": "where a character of a YAML text stands in the file",
     "rulefile": "a rules file or folder as plain data that knows its line and column",
     "schedule": "when a rule is due: intervals and cron, as pure functions of time",
     "sources": "the watched databases, only looked at",
@@ -68,6 +70,7 @@ STRANGERS = {
 
 #: Where imports may stand inside functions, or be done by name, and why.
 LATE_IMPORTS = {
+    "authoring/diagnosis.py": "as in `sources/gate.py`: only SQL that a database refused needs it",
     "alerts/channels/apprise.py": "apprise is an extra",
     "authoring/proposals/__init__.py": "an idea is found by the name of its file",
     "alerts/digest.py": "templates take 0.1 s, and few passes send a digest",

@@ -169,7 +169,7 @@ def test_the_commands_of_the_readme_and_of_planning_run_in_their_order(project: 
 def test_the_json_shown_has_the_keys_that_check_prints(project: Project) -> None:
     import json
 
-    [(_, shown)] = blocks("json")
+    [shown] = (text for page, text in blocks("json") if page == "json.md")
     printed = json.loads(project.run("check", "--dry-run", "--format", "json").out)
     documented = json.loads(shown)
     assert set(printed) == set(documented)

@@ -1,11 +1,13 @@
 """Problems as people read them."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from sanityd.errors import Problem
-from sanityd.problems import format_problems
+from sanityd.problems import MOST, as_github, as_json, format_problems, in_colour
 
 LINE = "    uniqe: email"
 
@@ -51,6 +53,58 @@ def test_colours_come_only_when_asked_for() -> None:
     problem = Problem("m", "a", Path("r"), 1, 1, 1, "x")
     assert "\x1b[31m" in format_problems([problem], colour=True)
     assert "\x1b" not in format_problems([problem])
+
+
+def test_names_of_variables_are_no_password() -> None:
+    line = "app: postgresql://${USER}:${PASSWORD}@h/db"
+    assert "${PASSWORD}@" in format_problems([Problem("m", line=1, column=1, source_line=line)])
+    default = "app: postgresql://${USER}:${PASSWORD:-hunter2}@h/db"
+    assert "hunter2" not in format_problems([Problem("m", line=1, column=1, source_line=default)])
+
+
+def test_nobody_reads_thousands() -> None:
+    text = format_problems([Problem(f"m{number}", "a", Path("r"), number, 1, 1, "x") for number in range(1, MOST + 43)])
+    assert text.count("error: m") == MOST
+    assert "… and 42 more, which are not shown." in text
+    assert f"{MOST + 42} errors in 1 file." in text
+
+
+def test_programs_get_all_of_it() -> None:
+    found = [Problem("m", "a", Path("r"), 3, 5, 4, "x"), Problem("n", "", Path("r"), 4, 1, 1, "x", "warning")]
+    told = json.loads(as_json(found))
+    assert (told["errors"], told["warnings"]) == (1, 1)
+    assert told["problems"][0] == {
+        "path": "r", "line": 3, "column": 5, "end_column": 9, "level": "error", "message": "m", "advice": "a",
+    }  # fmt: skip
+
+
+def test_annotations_hold_nothing_that_github_would_take_for_more() -> None:
+    hostile = Problem("50% of\n::error::x", "a, b: c", Path("a,b:c.yaml"), 3, 5, 4, "x")
+    assert as_github([hostile]) == (
+        "::error file=a%2Cb%3Ac.yaml,line=3,col=5,endColumn=9,title=sanityd::50%25 of%0A::error::x%0Aa, b: c"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "expected"),
+    [
+        ({}, True, True), ({}, False, False), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True), ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+    ],
+)  # fmt: skip
+def test_colours_are_for_terminals_that_want_them(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], terminal: bool, expected: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    main, other = os.openpty() if terminal else os.pipe()
+    try:
+        with open(other, "w", encoding="utf-8") as stream:
+            assert in_colour(stream) is expected
+    finally:
+        os.close(main)
 
 
 @pytest.mark.parametrize(

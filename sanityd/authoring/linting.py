@@ -1,77 +1,87 @@
-"""What the databases say about a rules file: tables, columns, keys, SQL and rights, each at its place in the file."""
+"""Everything that can be said of a rules file: its own mistakes, and what the databases say, each at its place."""
 
-from collections.abc import Iterator, Sequence
-
-from sqlalchemy import select
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from sanityd import rulefile
-from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, QueryCheck, RowCheck
-from sanityd.checks.planner import Look
-from sanityd.errors import CheckError, Problem, SourceError
+from sanityd.alerts.proofs import check_templates
+from sanityd.authoring.asking import Asking
+from sanityd.authoring.proving import suite
+from sanityd.errors import Problem, RuleError, SourceError
+from sanityd.problems import as_advice, in_order
 from sanityd.rulefile import Document
-from sanityd.rules.rule import Rule, RuleSet
+from sanityd.rules.load import examine
+from sanityd.rules.rule import RuleSet
 from sanityd.sources import rights
-from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
 from sanityd.sources.views import Views
 
 
-def connected(rules: RuleSet) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found, in the order of the files, and in what: None where a file can't be read to its end."""
+
+    problems: tuple[Problem, ...]
+    rules: RuleSet | None = None
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything is wrong, and not only worth a look."""
+        return any(problem.level == "error" for problem in self.problems)
+
+
+def lint(path: Path, *, connect: bool = False) -> Findings:
+    """Look at a rules file, and with `connect` also ask the databases about all of it that can be read."""
+    try:
+        rules, problems = examine(path, need_secrets=connect)
+    except RuleError as error:
+        return Findings(error.problems)
+    found = [*problems, *check_templates(rules.folder / "alerts"), *suite.problems(rules)]
+    if connect:
+        found += connected(rules)
+    return Findings(in_order(dict.fromkeys(found)), rules)
+
+
+def connected(rules: RuleSet) -> Iterator[Problem]:
     """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule."""
     document = rulefile.parse(rules.path)
-    found: list[Problem] = []
-    for name, batch in rules.by_source(rules.rules.values()).items():
-        try:
-            source = open_source(rules.sources[name])
+    silent: set[str] = set()
+    with Views(rules.sources) as views:
+        for name in rules.sources:
             try:
-                with source.snapshot() as snapshot, Views(rules.sources) as views:
-                    for rule in batch:
-                        found += _of_rule(document, rule, snapshot, views)
-                # Not while the snapshot is held: the source may allow a single connection.
-                found += _of_rights(document, name, source.can_write())
-            finally:
-                source.close()
-        except SourceError as error:
-            place = ("sources", name)
-            found.append(document.problem(place, f"source `{name}`: {error.message}", error.hint, key=True))
-    return sorted(found, key=lambda problem: (str(problem.path), problem.line, problem.column))
+                views.snapshot(name)
+            except SourceError as error:
+                silent.add(name)
+                yield _of_source(document, name, error)
+        for rule in rules.rules.values():
+            if rule.source not in silent and rule.source in rules.sources:
+                other = rule.invariant.elsewhere
+                elsewhere = None if other in silent or other not in {None, *rules.sources} else views.snapshot
+                try:
+                    yield from Asking(document, rule, views.snapshot(rule.source), elsewhere).problems()
+                except SourceError as error:
+                    silent.add(error.source or rule.source)
+                    yield _of_source(document, error.source or rule.source, error)
+    # Not while the snapshots are held: a source may allow a single connection.
+    for name in rules.sources.keys() - silent:
+        yield from _of_rights(document, rules, name)
 
 
-def _of_rule(document: Document, rule: Rule, snapshot: Snapshot, views: Views) -> Iterator[Problem]:
-    # A rule that `for_each` made stands where it was written once.
-    place = ("rules", rule.id.partition("[")[0])
+def _of_source(document: Document, name: str, error: SourceError) -> Problem:
+    unsaid = error.hint == SourceError.hint
+    advice = "check that it answers, and that its URL and rights are right" if unsaid else as_advice(error.hint)
+    message = error.message if f"`{name}`" in error.message else f"source `{name}`: {error.message}"
+    return document.problem(("sources", name), message, advice, key=True)
+
+
+def _of_rights(document: Document, rules: RuleSet, name: str) -> Iterator[Problem]:
+    source = open_source(rules.sources[name])
     try:
-        _try_statements(planner.look(rule.invariant, snapshot, views.snapshot))
-    except CheckError as error:
-        if error.word is not None:
-            yield document.problem(place, error.message, error.hint, word=error.word)
-        else:
-            yield document.problem((*place, rule.invariant.kind), error.message, error.hint, key=True)
-
-
-def _of_rights(document: Document, source: str, can_write: bool) -> Sequence[Problem]:
-    if not can_write:
-        return ()
-    place = ("sources", source)
-    return (document.problem(place, rights.warning(source), rights.ADVICE, key=True, level="warning"),)
-
-
-def _try_statements(look: Look) -> None:
-    """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
-    scope, check = look.scope, look.invariant.check
-    if look.other is not None:
-        # Each source reads its own half.
-        look.other.snapshot.rows(select(1).select_from(look.other.table).where(look.other.rows).limit(0))
-        scope.snapshot.rows(select(1).select_from(scope.table).where(scope.rows).limit(0))
-        return
-    match check:
-        case RowCheck():
-            statement = select(1).select_from(scope.table).where(look.violating)
-        case QueryCheck():
-            statement = check.violations(scope)
-        case AggregateCheck():
-            statement = select(1, *check.measures(scope).values()).select_from(scope.table).where(scope.rows)
-        case _:
-            return
-    scope.snapshot.rows(statement.limit(0))
+        if source.can_write():
+            place = ("sources", name)
+            yield document.problem(place, rights.warning(name), rights.ADVICE, key=True, level="warning")
+    except SourceError as error:
+        yield _of_source(document, name, error)
+    finally:
+        source.close()

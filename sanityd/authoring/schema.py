@@ -25,7 +25,8 @@ from sanityd.authoring.modelled import (
 from sanityd.authoring.ruletests import rule_tests
 from sanityd.errors import RuleError
 from sanityd.rules.connections import NAME
-from sanityd.rules.load import ID, SECTIONS
+from sanityd.rules.load import ID
+from sanityd.rules.places import SECTIONS
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec, SourceSpec
 
 #: What `init` writes it to, beside the rules file.

@@ -17,7 +17,6 @@ from sanityd.checks.invariant import Age, Invariant, Subject, TableName
 from sanityd.checks.planner import Look
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
-from sanityd.rules.load import meaning_of
 from sanityd.sources.base import Snapshot
 
 #: How many violations are fetched; they are counted all the same.
@@ -52,7 +51,7 @@ class Tried:
     @property
     def meaning(self) -> str:
         """The same for rules that ask for the same."""
-        return meaning_of(self.invariant.kind, self.invariant.check, self.invariant.subject)
+        return self.invariant.meaning
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 Plain frozen values, made by `rules.py` and read by the planner; no SQL and no database here.
 """
 
+import hashlib
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sanityd.model import OVERLAP, Severity
 
@@ -149,6 +151,16 @@ class Invariant:
     scan: Scan = Scan()
     #: How keys of rows are hidden; None: they leave the database in clear.
     redaction: "Redaction | None" = None
+
+    @property
+    def meaning(self) -> str:
+        """A hash of what it asks for. Words for people (why, fix), times and recipients are not in it."""
+        about = self.subject
+        parts: list[Any] = [self.kind, repr(self.check), str(about.table), about.source, about.where, about.key]
+        parts += [repr(about.within), repr(about.window), about.nulls_fail, about.empty_fails]
+        # Rows are known by other keys then, also when the secret is another.
+        parts += [self.redaction.mark] if self.redaction else []
+        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
     @property
     def overlap(self) -> timedelta:

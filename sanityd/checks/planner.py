@@ -180,6 +180,18 @@ _TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
 _MOVING = _TIMES | {Family.OTHER}
 
 
+def tells_new(scope: Scope, name: str) -> Family:
+    """What kind of column tells which rows are new. Raises CheckError, or keeps it, when it can't."""
+    family = scope.column_info(name).family
+    if family not in _TIMES | {Family.INTEGER} and name in scope.info.columns:
+        scope.refuse(
+            f"`{name}` can't tell which rows are new: it is neither a time nor a whole number",
+            "Name a column that grows with each new row, as in `scan: new rows by created_at, full daily`.",
+            name,
+        )
+    return family
+
+
 class _Newest:
     """Up to where there are rows, asked once for each column that rules know new rows by."""
 
@@ -192,19 +204,13 @@ class _Newest:
         invariant, scope = look.invariant, look.scope
         if (name := invariant.scan.column) is None:
             return look
-        family = scope.column_info(name).family
+        family = tells_new(scope, name)
         if family in _TIMES:
             # A row of today was made at any hour of it, and counts as made at its beginning.
             day = timedelta(days=1) if family is Family.DATE else timedelta(0)
             newest: Value = scope.now - invariant.overlap - day
-        elif family is Family.INTEGER:
-            newest = self._highest_of(scope, name)
         else:
-            raise CheckError(
-                f"`{name}` can't tell which rows are new: it is neither a time nor a whole number",
-                "Name a column that grows with each new row, as in `scan: new rows by created_at, full daily`.",
-                word=name,
-            )
+            newest = self._highest_of(scope, name)
         if since is None or type(since) is not type(newest):
             return replace(look, newest=newest)
         narrowed = replace(look, scope=Scope(self._snapshot, invariant.subject, newer=(name, since)))
@@ -246,12 +252,20 @@ def _is_timeless(look: Look) -> bool:
     return scope.info.is_plain and all(scope.other(table).info.is_plain for table in check.tables())
 
 
-def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None = None) -> Look:
-    """How one invariant will be looked at. Raises CheckError when it can't be."""
+def look(
+    invariant: Invariant,
+    snapshot: Snapshot,
+    elsewhere: Elsewhere | None = None,
+    faults: list[CheckError] | None = None,
+) -> Look:
+    """How one invariant will be looked at. Raises CheckError when it can't be.
+
+    Parameters: `faults` takes what is wrong with the names in the rule; where there is any, the look is none.
+    """
     check = invariant.check
     if isinstance(check, PairCheck):
-        return _look_at_pair(invariant, check.agreement(), snapshot, elsewhere)
-    scope = Scope(snapshot, invariant.subject)
+        return _look_at_pair(invariant, check.agreement(), snapshot, elsewhere, faults)
+    scope = Scope(snapshot, invariant.subject, faults=faults)
     if invariant.elsewhere is not None:
         return _look_across(invariant, scope, _evidence(invariant, snapshot, elsewhere))
     match check:
@@ -270,7 +284,7 @@ def look(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | None =
     for name in invariant.subject.show if isinstance(check, RowCheck) else ():
         scope.column(name)
     found = Look(invariant, scope, key, form)
-    return replace(found, proof=check.proof(scope) or _refuted(found))
+    return found if faults else replace(found, proof=check.proof(scope) or _refuted(found))
 
 
 def _refuted(look: Look) -> str | None:
@@ -311,8 +325,14 @@ def _look_across(invariant: Invariant, scope: Scope, theirs: Snapshot) -> Look:
     return Look(invariant, scope, ("fault",), "aggregate", scope.other(text, None, theirs))
 
 
-def _look_at_pair(invariant: Invariant, agreement: Agreement, snapshot: Snapshot, elsewhere: Elsewhere | None) -> Look:
-    scope = Scope(snapshot, invariant.subject, query=invariant.check.query_sql())
+def _look_at_pair(
+    invariant: Invariant,
+    agreement: Agreement,
+    snapshot: Snapshot,
+    elsewhere: Elsewhere | None,
+    faults: list[CheckError] | None,
+) -> Look:
+    scope = Scope(snapshot, invariant.subject, query=invariant.check.query_sql(), faults=faults)
     theirs = _evidence(invariant, snapshot, elsewhere)
     there, where = agreement.there, agreement.where
     if there.table is not None:

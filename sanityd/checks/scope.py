@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, and_, literal, null, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, column, literal, null, or_, true
 from sqlalchemy.types import NullType
 
 from sanityd.checks.invariant import Age, Subject, TableName
@@ -26,11 +26,12 @@ class Scope:
 
     Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows; `query`
     is a SELECT in place of a table; `newer` narrows it to rows of which a column has that value or a higher one (or
-    none: who knows); `sample` is some of the table's rows, which stand for all. Raises CheckError when the table isn't
-    there.
+    none: who knows); `sample` is some of the table's rows, which stand for all; `faults` takes all that is wrong with
+    the rule's names, which else is raised one by one; `there` says that it is the other table of a rule. Raises
+    CheckError when the table isn't there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (most rules need the first two)
         self,
         snapshot: Snapshot,
         subject: Subject,
@@ -39,10 +40,16 @@ class Scope:
         query: str | None = None,
         newer: tuple[str, Value] | None = None,
         sample: FromClause | None = None,
+        faults: list[CheckError] | None = None,
+        there: bool = False,
     ) -> None:
         self.snapshot = snapshot
         self.subject = subject
         self.newer = newer
+        self.faults = faults
+        self.there = there
+        #: Whether the table isn't there, so that nothing can be said of its columns.
+        self.absent = False
         self.table: FromClause
         self.info: TableInfo
         if query is not None:
@@ -52,7 +59,7 @@ class Scope:
             return
         # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
         name = subject.table
-        self.info = snapshot.table(name.name, name.schema) if name else TableInfo("", None, {})
+        self.info = self._look_up(name) if name else TableInfo("", None, {})
         clause = self.info.clause if sample is None else sample
         self.table = clause.alias(alias) if alias else clause
 
@@ -70,10 +77,11 @@ class Scope:
     def key(self) -> tuple[str, ...]:
         """The columns that identify a row. Raises CheckError when there are none."""
         key = self.subject.key or self.info.key
-        if not key:
-            raise CheckError(
+        if not key and not self.absent:
+            self.refuse(
                 f"table `{self.name}` has no primary key and no unique index without NULLs",
                 "Say which columns identify a row: `key: [column, …]`.",
+                self.name,
             )
         return key
 
@@ -82,15 +90,22 @@ class Scope:
         try:
             return self.info.columns[name]
         except KeyError:
-            close = difflib.get_close_matches(name, self.info.columns, n=1)
-            hint = f"Did you mean `{close[0]}`?" if close else f"It has {_listed(list(self.info.columns))}."
-            what = f"table `{self.name}`" if self.info.name else f"the query in `{self.subject.source}`"
-            raise CheckError(f"{what} has no column `{name}`", hint, word=name) from None
+            if not self.absent:
+                what = f"table `{self.name}`" if self.info.name else f"the query in `{self.subject.source}`"
+                self.refuse(f"{what} has no column `{name}`", nearest(name, self.info.columns), name)
+            return ColumnInfo(name, "", Family.OTHER)
+
+    def refuse(self, message: str, hint: str, word: str) -> None:
+        """Raise CheckError, or keep it where all that is wrong is collected: then nothing is run."""
+        error = CheckError(message, hint, word=word, there=self.there)
+        if self.faults is None:
+            raise error
+        self.faults.append(error)
 
     def column(self, name: str) -> ColumnElement[Any]:
         """The column as it is."""
         self.column_info(name)
-        return self.table.c[name]
+        return self.table.c[name] if name in self.table.c else column(name)
 
     def known(self, names: Iterable[str]) -> ColumnElement[bool]:
         """None of the columns is NULL."""
@@ -216,12 +231,23 @@ class Scope:
         name = TableName.parse(text, self.subject.sources, self.subject.source)
         subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
         # A table that is compared with itself needs a second name, or its columns would mean the outer row.
-        return Scope(snapshot or self.snapshot, subject, alias="other" if name == self.subject.table else None)
+        alias = "other" if name == self.subject.table else None
+        return Scope(snapshot or self.snapshot, subject, alias=alias, faults=self.faults, there=True)
 
     def other_query(self, sql: str, source: str, where: str | None, snapshot: Snapshot) -> "Scope":
         """A user's SELECT in a source, in place of another table."""
         subject = Subject(source=source, sources=self.subject.sources, where=where)
-        return Scope(snapshot, subject, query=sql)
+        return Scope(snapshot, subject, query=sql, faults=self.faults, there=True)
+
+    def _look_up(self, name: TableName) -> TableInfo:
+        try:
+            return self.snapshot.table(name.name, name.schema)
+        except CheckError as error:
+            if self.faults is None:
+                raise
+            self.absent, error.there = True, self.there
+            self.faults.append(error)
+            return TableInfo(name.name, name.schema, {})
 
     def _is_older(self, age: Age) -> ColumnElement[bool]:
         return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)
@@ -241,6 +267,14 @@ def chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
     rest = iter(items)
     while chunk := tuple(islice(rest, CHUNK)):
         yield chunk
+
+
+def nearest(name: str, columns: Iterable[str]) -> str:
+    """What to write instead of a column that isn't there."""
+    known = list(columns)
+    close = difflib.get_close_matches(name.lower(), [column.lower() for column in known], n=1)
+    meant = next((column for column in known if close and column.lower() == close[0]), None)
+    return f"Did you mean `{meant}`?" if meant else f"It has {_listed(known)}."
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -112,9 +112,9 @@ def _explain(error: Exception) -> int:
 
     match error:
         case RuleError():
-            from sanityd.problems import format_problems
+            from sanityd.problems import format_problems, in_colour
 
-            click.echo(format_problems(error.problems, colour=sys.stderr.isatty()), err=True)
+            click.echo(format_problems(error.problems, colour=in_colour(sys.stderr)), err=True)
             return EXIT_RULES
         case SanitydError():
             click.echo(f"sanityd: {error.message}\n  {error.hint}", err=True)

@@ -11,26 +11,34 @@ from sanityd.cli.options import rules_option
 
 @click.command("lint")
 @click.option("--connect", is_flag=True, help="Also ask the databases: tables, columns, keys, SQL and rights.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or as annotations of GitHub Actions.",
+)
 @rules_option
 @click.pass_context
-def command(ctx: click.Context, connect: bool, path: Path) -> None:
+def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
     """Show every mistake in the rules file, at once. Nothing is run.
 
     Exit 0: no mistake. 2: mistakes. Without `--connect` an environment variable that is not set is only a warning.
     """
-    from sanityd.alerts.proofs import check_templates
     from sanityd.authoring import linting
-    from sanityd.authoring.proving import suite
-    from sanityd.problems import format_problems
-    from sanityd.rules.load import load
+    from sanityd.problems import as_github, as_json, format_problems, in_colour
 
-    rules = load(path, need_secrets=connect)
-    found = [*rules.warnings, *check_templates(rules.folder / "alerts"), *(linting.connected(rules) if connect else ())]
-    found += suite.problems(rules)
-    if found:
-        click.echo(format_problems(found, colour=sys.stderr.isatty()), err=True)
-    if any(problem.level == "error" for problem in found):
+    findings = linting.lint(path, connect=connect)
+    if form == "json":
+        click.echo(as_json(findings.problems))
+    elif form == "github" and findings.problems:
+        click.echo(as_github(findings.problems))
+    elif findings.problems:
+        click.echo(format_problems(findings.problems, colour=in_colour(sys.stderr)), err=True)
+    if findings.has_errors:
         ctx.exit(EXIT_RULES)
-    count, sources = len(rules.rules), len(rules.sources)
-    seen = f", as {sources} database{'s' * (sources != 1)} see{'s' * (sources == 1)} them" if connect else ""
-    click.echo(f"{path}: {count} rule{'s' * (count != 1)}, no mistakes{seen}.")
+    if form != "json" and findings.rules is not None:
+        count, sources = len(findings.rules.rules), len(findings.rules.sources)
+        seen = f", as {sources} database{'s' * (sources != 1)} see{'s' * (sources == 1)} them" if connect else ""
+        click.echo(f"{path}: {count} rule{'s' * (count != 1)}, no mistakes{seen}.")

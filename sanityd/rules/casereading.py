@@ -95,8 +95,7 @@ class CaseReader:
         try:
             return CaseSpec.model_validate(raw)
         except ValidationError as error:
-            fields = list(CaseSpec.model_fields)
-            self.problems += mistakes.problems(self.document, place, error, fields, f"the test of `{name}`")
+            self.problems += mistakes.problems(self.document, place, error, CaseSpec, f"the test of `{name}`")
             return None
 
     def _case(self, place: Place, rule: Rule, raw: Mapping[str, Any], spec: CaseSpec | None, name: str) -> Case | None:

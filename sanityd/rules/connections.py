@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from sanityd import plugins
 from sanityd.alerts.base import Channel
 from sanityd.errors import Problem
+from sanityd.problems import suggest
 from sanityd.rulefile import Document
 from sanityd.rules import mistakes, secrets
 from sanityd.rules.spec import SourceSpec
@@ -51,10 +52,12 @@ class Connections:
             self._check_name(place, name)
             if value is None:
                 self._say_empty(place, f"source `{name}`", "write its URL, or a mapping with `url` or `files`")
-            filled = self._filled(place, {"url": value} if isinstance(value, str) else value)
-            spec = self._source_spec(place, name, filled) if filled is not None else None
-            url = self._url((*place, "url"), FILES if spec.url is None else spec.url) if spec else None
-            if spec is None or url is None:
+                continue
+            filled, unset = self._filled(place, {"url": value} if isinstance(value, str) else value)
+            spec = self._source_spec(place, name, filled, unset)
+            if spec is None or unset:
+                continue
+            if (url := self._url((*place, "url"), FILES if spec.url is None else spec.url)) is None:
                 continue
             if (dialect := dialect_of(url)) is None:
                 advice = "sanityd reads SQLite, DuckDB, PostgreSQL and MariaDB or MySQL"
@@ -83,8 +86,9 @@ class Connections:
             if value is None:
                 kinds = ", ".join(plugins.names("channels"))
                 self._say_empty(place, f"channel `{name}`", f"write a mapping with one of: {kinds}")
-            filled = self._filled(place, value)
-            if filled is not None and (channel := self._channel(place, name, filled)) is not None:
+                continue
+            filled, unset = self._filled(place, value)
+            if (channel := self._channel(place, name, filled, unset)) is not None:
                 channels[name] = channel
         return channels
 
@@ -97,8 +101,8 @@ class Connections:
                 self.document.problem(("state",), "`state` must be a URL", "write `sqlite:///state.db`")
             )
             return None
-        filled = self._filled(("state",), value)
-        return self._url(("state",), filled) if filled is not None else None
+        filled, unset = self._filled(("state",), value)
+        return None if unset else self._url(("state",), filled)
 
     def _check_name(self, place: Place, name: str) -> None:
         if not NAME.fullmatch(name):
@@ -109,27 +113,32 @@ class Connections:
     def _say_empty(self, place: Place, what: str, advice: str) -> None:
         self.problems.append(self.document.problem(place, f"{what} says nothing", advice, key=True))
 
-    def _filled(self, place: Place, value: Any) -> Any:
-        """The value with its variables replaced; None when one is missing, after saying so."""
-        missing = False
+    def _filled(self, place: Place, value: Any) -> tuple[Any, frozenset[Place]]:
+        """The value with its variables replaced, and the places of those that couldn't be, after saying so."""
+        unset: set[Place] = set()
         for path, text in secrets.texts(value):
             where = (*place, *path)
             try:
                 value = secrets.replaced(value, path, secrets.fill(text, self.environment))
             except secrets.UnsetError as error:
-                missing = True
-                message = f"the environment variable `{error.name}` is not set"
-                advice = f"export it, or write `${{{error.name}:-default}}`"
-                if self.need_secrets:
-                    self.problems.append(self.document.problem(where, message, advice))
-                else:
-                    self.warnings.append(self.document.problem(where, message, advice, level="warning"))
-            except secrets.MalformedError:
-                missing = True
-                self.problems.append(self.document.problem(where, "`${` is not closed", "write `${NAME}`"))
+                unset.add(where)
+                for name in error.names:
+                    self._is_unset(where, name)
+            except secrets.MalformedError as error:
+                unset.add(where)
+                at = secrets.line_and_column(text, error.offset)
+                advice = "write `${NAME}` or `${NAME:-default}`; a name has letters, digits and `_`"
+                self.problems.append(self.document.problem(where, "this names no variable", advice, at=at, length=2))
             else:
                 self._warn_of_plain_password(where, text)
-        return None if missing else value
+        return value, frozenset(unset)
+
+    def _is_unset(self, place: Place, name: str) -> None:
+        message = f"the environment variable `{name}` is not set"
+        advice = f"export it, or write `${{{name}:-default}}`"
+        level = "error" if self.need_secrets else "warning"
+        problem = self.document.problem(place, message, advice, word=name, level=level)
+        (self.problems if self.need_secrets else self.warnings).append(problem)
 
     def _warn_of_plain_password(self, place: Place, text: str) -> None:
         if re.match(r"[a-z][a-z0-9+]*://[^/@:]*:(?!\$\{)[^@/]+@", text):
@@ -137,13 +146,21 @@ class Connections:
             advice = "write it as `${NAME}`, from the environment"
             self.warnings.append(self.document.problem(place, message, advice, level="warning"))
 
-    def _source_spec(self, place: Place, name: str, value: Any) -> SourceSpec | None:
+    def _source_spec(self, place: Place, name: str, value: Any, unset: frozenset[Place]) -> SourceSpec | None:
         try:
             return SourceSpec.model_validate(value)
         except ValidationError as error:
-            fields = list(SourceSpec.model_fields)
-            self.problems += mistakes.problems(self.document, place, error, fields, f"source `{name}`")
+            self._refused(place, error, SourceSpec, f"source `{name}`", unset)
             return None
+
+    def _refused(
+        self, place: Place, error: ValidationError, model: type[BaseModel], where: str, unset: frozenset[Place]
+    ) -> None:
+        """Keep what is wrong, but for values that aren't known as a variable isn't set."""
+        known = {self.document.mark(path) for path in unset}
+        found = mistakes.problems(self.document, place, error, model, where, incomplete=bool(unset))
+        marks = {(mark.path, mark.line, mark.column) for mark in known}
+        self.problems += [one for one in found if (one.path, one.line, one.column) not in marks]
 
     def _url(self, place: Place, text: str) -> str | None:
         try:
@@ -156,12 +173,11 @@ class Connections:
             url = url.set(database=str(self.folder / url.database))
         return url.render_as_string(hide_password=False)
 
-    def _channel(self, place: Place, name: str, value: Any) -> Channel | None:
+    def _channel(self, place: Place, name: str, value: Any, unset: frozenset[Place]) -> Channel | None:
         known = plugins.names("channels")
         kinds = [key for key in value if key in known] if isinstance(value, dict) else []
         if len(kinds) != 1:
-            message = f"channel `{name}` must say of which kind it is, once"
-            self.problems.append(self.document.problem(place, message, f"write one of: {', '.join(known)}", key=True))
+            self.problems.append(self._not_one_kind(place, value, kinds, known))
             return None
         model = plugins.lookup("channels", kinds[0])
         fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
@@ -172,5 +188,16 @@ class Connections:
         try:
             return model.model_validate({"name": name, **value}, context={"folder": self.folder})  # type: ignore[no-any-return]
         except ValidationError as error:
-            self.problems += mistakes.problems(self.document, place, error, fields, f"channel `{name}`")
+            self._refused(place, error, model, f"channel `{name}`", unset)
             return None
+
+    def _not_one_kind(self, place: Place, value: Any, kinds: list[str], known: list[str]) -> Problem:
+        say, name = self.document.problem, place[-1]
+        if len(kinds) > 1:
+            message = f"channel `{name}` is of {len(kinds)} kinds: {', '.join(kinds)}"
+            return say((*place, kinds[1]), message, "make one channel of each", key=True)
+        message = f"channel `{name}` does not say of which kind it is"
+        for key in value if isinstance(value, dict) else ():
+            if near := suggest(key, known):
+                return say((*place, key), message, near, key=True)
+        return say(place, message, f"add one of: {', '.join(known)}, as in `email: team@example.com`", key=True)

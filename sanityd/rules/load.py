@@ -1,7 +1,5 @@
 """A parsed rules file → a RuleSet. Every section is read on its own, so that one mistake hides no other."""
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -13,22 +11,21 @@ from pydantic import BaseModel, ValidationError
 from sanityd import plugins, rulefile
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import Settings
-from sanityd.checks.base import Check, FunctionCheck, PairCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
-from sanityd.checks.redaction import Redaction
 from sanityd.errors import Problem, RuleError
-from sanityd.problems import suggest
+from sanityd.problems import in_order, suggest
 from sanityd.rulefile import Document, texts
-from sanityd.rules import foreach, mistakes
+from sanityd.rules import foreach, mistakes, places
 from sanityd.rules.casereading import CaseReader, zones
 from sanityd.rules.connections import Connections
+from sanityd.rules.fitting import Fitting
 from sanityd.rules.redacting import Redacting
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
 
-SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "tests", "state", "allow", "name")
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=BaseModel)
 Place = tuple[str | int, ...]
@@ -46,6 +43,11 @@ def load(
     return read(rulefile.parse(path), path, environment, need_secrets=need_secrets, need_rules=need_rules)
 
 
+def load_text(text: str, path: Path) -> RuleSet:
+    """Read a text as if it stood in the file `path`; variables that aren't set are only warnings. Raises RuleError."""
+    return read(rulefile.parse_text(text, path), path, need_secrets=False)
+
+
 def read(
     document: Document,
     path: Path,
@@ -56,16 +58,26 @@ def read(
 ) -> RuleSet:
     """The same, of a document that was parsed already."""
     reader = _Reader(document, path, os.environ if environment is None else environment, need_secrets)
-    return reader.read(need_rules=need_rules)
+    rules, problems = reader.read(need_rules=need_rules)
+    if errors := [problem for problem in problems if problem.level == "error"]:
+        raise RuleError(errors)
+    return rules
 
 
-def load_text(text: str, path: Path) -> RuleSet:
-    """Read a text as if it stood in the file `path`; variables that aren't set are only warnings. Raises RuleError."""
-    return _Reader(rulefile.parse_text(text, path), path, os.environ, need_secrets=False).read()
+def examine(
+    path: Path, environment: Mapping[str, str] | None = None, *, need_secrets: bool = True
+) -> tuple[RuleSet, tuple[Problem, ...]]:
+    """The same, with all that can be made of files that are wrong, and everything that is to be said of them, in order.
+
+    A rule is among them when it is known what it is about, whatever else is wrong with it: the database can be asked.
+    Raises RuleError when a file can't be read to its end.
+    """
+    document = rulefile.parse(path)
+    return _Reader(document, path, os.environ if environment is None else environment, need_secrets).read()
 
 
 class _Reader:
-    """Collects problems while it reads; gives a RuleSet only when there are none."""
+    """Collects problems while it reads; what is wrong is left out of the RuleSet."""
 
     def __init__(self, document: Document, path: Path, environment: Mapping[str, str], need_secrets: bool) -> None:
         self.document = document
@@ -81,10 +93,11 @@ class _Reader:
             plugins.trust(folder.resolve())
         self.kinds = plugins.names("checks")
 
-    def read(self, *, need_rules: bool = True) -> RuleSet:
+    def read(self, *, need_rules: bool = True) -> tuple[RuleSet, tuple[Problem, ...]]:
+        """The rules, and what is wrong or worth a look."""
         data = self.document.data
-        for name in data.keys() - set(SECTIONS):
-            self.found.append(mistakes.unknown_key(self.document, (name,), SECTIONS, "the rules file"))
+        for name in data.keys() - set(places.SECTIONS):
+            self.found.append(self._unknown_section(name))
         sources = self.connections.sources(self._section("sources"))
         channels = self.connections.channels(self._section("channels"))
         state = self.connections.state(data.get("state"))
@@ -107,10 +120,11 @@ class _Reader:
         cases = examples.read()
         self.found += examples.problems
         if need_rules and not self._section("rules") and not self.found:
-            self.found.append(self.document.problem((), "there are no rules", "add `rules:` with a first one"))
-        if problems := self._all_problems():
-            raise RuleError(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
-        return RuleSet(
+            place = ("rules",) if "rules" in data else ()
+            advice = "write a first one below it" if place else "add `rules:` with a first one"
+            self.found.append(self.document.problem(place, "there are no rules", advice, key=True))
+        warnings = (*self.connections.warnings, *self.redacting.warnings)
+        read = RuleSet(
             path=self.path,
             revision=self.document.revision,
             sources=sources,
@@ -120,8 +134,17 @@ class _Reader:
             named=named,
             alerts=alerts,
             cases=cases,
-            warnings=(*self.connections.warnings, *self.redacting.warnings),
+            warnings=warnings,
         )
+        # What `for_each` made several rules of stands in the file once.
+        return read, in_order(dict.fromkeys((*self._all_problems(), *warnings)))
+
+    def _unknown_section(self, name: str) -> Problem:
+        value = self.document.data[name]
+        if isinstance(value, dict) and places.rule_keys() & value.keys() and not places.home((name,), places.SECTIONS):
+            message = f"`{name}` looks like a rule, and stands outside of `rules`"
+            return self.document.problem((name,), message, "indent it, with all of its keys, below `rules:`", key=True)
+        return mistakes.unknown_key(self.document, (name,), places.SECTIONS, "the rules file")
 
     def _name(self, state: str | None) -> str | None:
         """What the file is called in the store: as it says; else by its name in a store beside it, which moves with it;
@@ -156,32 +179,38 @@ class _Reader:
         try:
             return model.model_validate(raw)
         except ValidationError as error:
-            self.found += mistakes.problems(self.document, place, error, list(model.model_fields), where)
+            self.found += mistakes.problems(self.document, place, error, model, where)
             return None
 
     def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: Settings) -> Rule | None:
         place: Place = ("rules", name)
         before = len(self.found)
+        if (misplaced := places.misindented(self.document, name)) is not None:
+            self.found.append(misplaced)
+            return None
         if not ID.fullmatch(name):
             advice = f"write it in kebab-case: `{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-') or 'my-rule'}`"
             self.found.append(self.document.problem(place, f"`{name}` is not an id", advice, key=True))
         if not isinstance(raw, dict):
-            self.found.append(
-                self.document.problem(place, f"rule `{name}` must be a mapping", "write its keys below it")
-            )
+            wrong = "is empty" if raw is None else "must be a mapping"
+            advice = "write its keys below it, indented"
+            self.found.append(self.document.problem(place, f"rule `{name}` {wrong}", advice, key=raw is None))
             return None
         kind = self._kind(name, raw)
+        beside = len(self.found)
         spec = self._rule_spec(name, raw)
+        self._check_notify((*place, "notify"), (text for _, text in texts(raw.get("notify"))))
         check = None if kind is None else self._check(name, kind, raw[kind])
+        # These say nothing about what else the rule looks at.
+        beside = len(self.found) - beside
         # Read off the file itself, so that a mistake in another key hides neither a wrong table nor a wrong channel.
         table = self._table((*place, "table"), raw["table"], None) if isinstance(raw.get("table"), str) else None
-        self._check_notify((*place, "notify"), (text for _, text in texts(raw.get("notify"))))
-        subject = None if spec is None else self._subject(name, spec, check, table, defaults)
+        subject = self._subject(name, raw, spec, check, table, defaults)
         if check is not None:
             where = raw["where"] if isinstance(raw.get("where"), str) else None
             source = table.source if table else str(raw.get("source"))
             self.found += gate_problems(self.document, place, check, where, self._dialects(source, check))
-        if spec is None or check is None or subject is None or kind is None:
+        if check is None or subject is None or kind is None:
             return None
         redaction = self.redacting.of_rule(name, spec, check, defaults)
         notify = spec.notify if spec.notify is not None else defaults.notify
@@ -189,21 +218,22 @@ class _Reader:
         tags = spec.tags if spec.tags is not None else defaults.tags or []
         own = alerts.owners.get(owner, [])
         hear = [*(own if notify is None else notify), *(name for tag in tags for name in alerts.tags.get(tag, []))]
-        if len(self.found) > before:
+        if len(self.found) - before > beside:
             return None
-        return Rule(
+        invariant = Invariant(
             id=name + suffix,
-            invariant=Invariant(
-                id=name + suffix,
-                kind=kind,
-                check=check,
-                subject=subject,
-                ladder=spec.severity or defaults.severity or Ladder(),
-                cap=alerts.limits.tracked_rows,
-                confirm=spec.confirm or Confirm(),
-                scan=spec.scan or Scan(),
-                redaction=redaction,
-            ),
+            kind=kind,
+            check=check,
+            subject=subject,
+            ladder=spec.severity or defaults.severity or Ladder(),
+            cap=alerts.limits.tracked_rows,
+            confirm=spec.confirm or Confirm(),
+            scan=spec.scan or Scan(),
+            redaction=redaction,
+        )
+        return Rule(
+            id=invariant.id,
+            invariant=invariant,
             schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
             notify=tuple(dict.fromkeys(hear)),
             on_error=tuple(own or dict.fromkeys(hear)),
@@ -215,7 +245,7 @@ class _Reader:
             fix=spec.fix,
             enabled=spec.enabled,
             location=self.document.location(place),
-            meaning=meaning_of(kind, check, subject, redaction),
+            meaning=invariant.meaning,
         )
 
     def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
@@ -232,42 +262,70 @@ class _Reader:
         if len(kinds) == 1:
             return kinds[0]
         if kinds:
-            advice = "make one rule of each"
-            message = f"rule `{name}` has {len(kinds)} checks: {', '.join(kinds)}"
-            self.found.append(self.document.problem((*place, kinds[1]), message, advice, key=True))
-        elif not any(key not in RuleSpec.model_fields for key in raw):
-            advice = "add one of: " + ", ".join(self.kinds)
+            self.found.append(self._several(place, kinds, raw))
+        elif (
+            raw.keys() <= places.rule_keys()
+            and not self.document.problems
+            and not places.loses_keys(self.document, name)
+        ):
+            advice = "say what must hold, as in `unique: email`; `sanityd kinds` lists all checks"
             self.found.append(self.document.problem(place, f"rule `{name}` has no check", advice, key=True))
         return None
 
-    def _rule_spec(self, name: str, raw: Mapping[str, Any]) -> RuleSpec | None:
-        rest = {key: value for key, value in raw.items() if key not in self.kinds}
+    def _several(self, place: Place, kinds: list[str], raw: Mapping[str, Any]) -> Problem:
+        """Two checks in a rule; or one, whose options stand in its own column."""
+        for kind in kinds:
+            options = mistakes.keys_of(plugins.lookup("checks", kind)) if raw[kind] is None else []
+            if (option := next((other for other in kinds if other != kind and other in options), None)) is not None:
+                message, advice = f"`{option}` stands beside `{kind}`, which is empty", f"indent it below `{kind}:`"
+                return self.document.problem((*place, option), message, advice, key=True)
+        message = f"rule `{place[-1]}` has {len(kinds)} checks: {', '.join(kinds)}"
+        return self.document.problem((*place, kinds[1]), message, "make one rule of each", key=True)
+
+    def _rule_spec(self, name: str, raw: Mapping[str, Any]) -> RuleSpec:
+        """The rule without its check, and without what is wrong in it."""
+        place: Place = ("rules", name)
+        self.found += mistakes.empty_keys(self.document, place, raw, places.rule_keys())
+        rest = {key: value for key, value in raw.items() if key not in self.kinds and value is not None}
         try:
             return RuleSpec.model_validate(rest)
         except ValidationError as error:
-            known = [*RuleSpec.model_fields, *self.kinds]
-            self.found += mistakes.problems(self.document, ("rules", name), error, known, f"rule `{name}`")
-            return None
+            self.found += mistakes.problems(self.document, place, error, RuleSpec, f"rule `{name}`", self.kinds)
+            wrong = {details["loc"][0] for details in error.errors(include_url=False) if details["loc"]}
+            return RuleSpec.model_validate({key: value for key, value in rest.items() if key not in wrong})
 
     def _check(self, name: str, kind: str, options: Any) -> Check | None:
-        model = plugins.lookup("checks", kind)
+        """The check, without keys that it doesn't know: the database can be asked about the others."""
+        model, place = plugins.lookup("checks", kind), ("rules", name, kind)
         try:
             return model.model_validate(options)  # type: ignore[no-any-return]
         except ValidationError as error:
-            fields = [field.alias or key for key, field in model.model_fields.items()]
-            place = ("rules", name, kind)
-            self.found += mistakes.problems(self.document, place, error, fields, f"`{kind}` of rule `{name}`")
+            self.found += mistakes.problems(self.document, place, error, model, f"`{kind}` of rule `{name}`")
+            rest = mistakes.without_unknown(options, error)
+        try:
+            return model.model_validate(rest)  # type: ignore[no-any-return]
+        except ValidationError:
             return None
 
     def _subject(
-        self, name: str, spec: RuleSpec, check: Check | None, table: TableName | None, defaults: Defaults
+        self,
+        name: str,
+        raw: Mapping[str, Any],
+        spec: RuleSpec,
+        check: Check | None,
+        table: TableName | None,
+        defaults: Defaults,
     ) -> Subject | None:
         place: Place = ("rules", name)
         names = self.connections.source_names
         nulls = spec.nulls or defaults.nulls
         when_empty = spec.when_empty or defaults.when_empty
         if check is not None:
-            self._check_fits(place, name, spec, check, defaults)
+            # What seems to be missing may be there, misspelt or in the wrong place.
+            known = all(key not in raw or getattr(spec, key) is not None for key in ("table", "source", "key"))
+            whole = known and raw.keys() <= places.rule_keys() and not self.document.problems
+            fitting = Fitting(self.document, place, names, self.runs_python, says_missing=whole)
+            self.found += fitting.problems(name, spec, check, defaults)
         source = table.source if table else spec.source
         if source is None:
             return None
@@ -294,61 +352,6 @@ class _Reader:
             nulls_fail=nulls == "fail" and bool(check and check.judges_nulls),
             empty_fails=None if when_empty is None else when_empty == "fail",
         )
-
-    def _check_fits(self, place: Place, name: str, spec: RuleSpec, check: Check, defaults: Defaults) -> None:
-        """The keys of a rule that its kind can't do without, or can't have."""
-        say = self.document.problem
-        if check.reads_table and spec.table is None:
-            self.found.append(say(place, f"rule `{name}` names no table", "add `table: source.table`", key=True))
-        if not check.reads_table:
-            if spec.source is None:
-                self.found.append(say(place, f"rule `{name}` names no source", "add `source: NAME`", key=True))
-            if spec.key is None and not isinstance(check, PairCheck):
-                advice = "add `key:` with the columns that identify a row of the query"
-                self.found.append(say((*place, check.kind), f"`{check.kind}` needs a key", advice, key=True))
-            for key in ("table", "where", "within", "window"):
-                if getattr(spec, key) is not None:
-                    advice = "say it in the SELECT"
-                    self.found.append(
-                        say((*place, key), f"`{key}` has no meaning beside `{check.kind}`", advice, key=True)
-                    )
-        elif spec.source is not None:
-            advice = "take it out: the table's name says it"
-            self.found.append(say((*place, "source"), "`source` has no meaning beside `table`", advice, key=True))
-        self._check_kind_fits(place, spec, check, defaults)
-
-    def _check_kind_fits(self, place: Place, spec: RuleSpec, check: Check, defaults: Defaults) -> None:
-        say = self.document.problem
-        if isinstance(check, PairCheck) and spec.key is not None:
-            message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
-            self.found.append(say((*place, "key"), message, "take it out", key=True))
-        if not check.about_rows:
-            for key in ("where", "within", "window", "when_empty"):
-                if getattr(spec, key) is not None:
-                    message = f"`{key}` has no meaning for `{check.kind}`, which reads no rows"
-                    self.found.append(say((*place, key), message, "take it out", key=True))
-        if isinstance(check, FunctionCheck) and not self.runs_python:
-            advice = "add `allow: {python: true}` at the top of the file if you trust it"
-            message = f"`{check.kind}` runs code with sanityd's own rights"
-            self.found.append(say((*place, check.kind), message, advice, key=True))
-        if spec.scan is not None and spec.scan.column and (reason := self._looks_at_all(spec, check, defaults)):
-            message = f"`scan: new rows` can't be: {reason}"
-            self.found.append(say((*place, "scan"), message, "take it out: `full` is what is done then"))
-        if spec.nulls == "fail" and not check.judges_nulls:
-            advice = "NULLs are this kind's own business" if check.kind == "not_null" else "add a `not_null` rule"
-            self.found.append(say((*place, "nulls"), f"`nulls` has no meaning for `{check.kind}`", advice, key=True))
-
-    def _looks_at_all(self, spec: RuleSpec, check: Check, defaults: Defaults) -> str:
-        """Why new rows are not enough for a rule; nothing where they are."""
-        if not check.can_narrow:
-            return f"`{check.kind}` is about all rows"
-        own = str(spec.table).split(".", maxsplit=1)[0]
-        names = self.connections.source_names
-        if any(text.split(".", maxsplit=1)[0] in names - {own} for text in check.tables() if "." in text):
-            return "tables of two sources are compared as a whole"
-        if any(step.percent is not None for step in (spec.severity or defaults.severity or Ladder()).steps):
-            return "a share is one of all rows"
-        return "a row that is to be confirmed is no longer new at the next run" if spec.confirm else ""
 
     def _table(self, place: Place, text: str, default: str | None) -> TableName | None:
         names = self.connections.source_names
@@ -393,13 +396,4 @@ class _Reader:
                 self.found.append(self.document.problem(where, f"there is no channel `{name}`", advice))
 
 
-def meaning_of(kind: str, check: Check, subject: Subject, redaction: Redaction | None = None) -> str:
-    """A hash of what the rule asks for. Words for people (why, fix), times and recipients are not in it."""
-    parts: list[Any] = [kind, repr(check), str(subject.table), subject.source, subject.where, subject.key]
-    parts += [repr(subject.within), repr(subject.window), subject.nulls_fail, subject.empty_fails]
-    # Rows are known by other keys then, also when the secret is another.
-    parts += [redaction.mark] if redaction else []
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
-
-
-__all__ = ["Channel", "RuleSet", "load", "meaning_of", "read"]
+__all__ = ["Channel", "RuleSet", "load", "read"]

@@ -1,38 +1,51 @@
 """`${NAME}` and `${NAME:-default}` in the values of sources and channels, from the environment. Never prints one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}|\$\{")
 
 
 class UnsetError(Exception):
-    """The value needs a variable that isn't set. Carries its name."""
+    """The value needs variables that aren't set. Carries their names."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
 
 
 class MalformedError(Exception):
-    """The value has a `${` that is not closed or names nothing."""
+    """The value has a `${` that is not closed or names nothing. Carries where it is in the value."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
 
 
 def fill(text: str, environment: Mapping[str, str]) -> str:
     """The text with its references replaced. Raises UnsetError, or MalformedError."""
+    unset: list[str] = []
 
     def value(found: re.Match[str]) -> str:
         name, has_default, default = found.groups()
         if name is None:
-            raise MalformedError
+            raise MalformedError(found.start())
         if environment.get(name):
             return environment[name]
-        if has_default:
-            return str(default)
-        raise UnsetError(name)
+        if not has_default:
+            unset.append(name)
+        return str(default)
 
-    return _REFERENCE.sub(value, text)
+    filled = _REFERENCE.sub(value, text)
+    if unset:
+        raise UnsetError(list(dict.fromkeys(unset)))
+    return filled
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """A place in a text, 1-based."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def texts(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from sanityd.alerts.settings import NoiseMode
 from sanityd.checks.invariant import Age, Confirm, Ladder, Scan, Step
 from sanityd.durations import duration
-from sanityd.fields import Duration, Names, Zone, fault
+from sanityd.fields import Duration, Names, Zone, fault, faults
 from sanityd.model import OVERLAP, Severity
+from sanityd.problems import suggest
 from sanityd.rules import written
-from sanityd.schedule import Schedule, parse_schedule
+from sanityd.schedule import Schedule, ScheduleError, parse_schedule
 
 #: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
 NOT_YET = {
@@ -31,13 +33,25 @@ def _age(value: Any) -> Any:
     if not isinstance(value, str):
         raise fault("this is no age", written.AGE)
     length, of, column = value.partition(" of ")
+    if not of and (meant := _age_meant(value)):
+        raise fault(f"`{value}` does not say which column tells the age", f"write `{meant}`")
     try:
         read = duration(length.strip())
     except ValueError as error:
         raise fault(f"`{length.strip()}` is not a duration", str(error), word=length.strip()) from None
-    if not of or not column.strip():
+    if not column.strip():
         raise fault(f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`")
     return Age(read, column.strip())
+
+
+def _age_meant(text: str) -> str:
+    """`10m created_at` and `10m after created_at` as they are meant; nothing when it doesn't begin with a duration."""
+    first, *rest = text.split() or [""]
+    try:
+        duration(first)
+    except ValueError:
+        return ""
+    return f"{first} of {rest[-1] if rest and rest[-1] != 'of' else 'COLUMN'}"
 
 
 def _schedule(value: Any) -> Any:
@@ -47,8 +61,8 @@ def _schedule(value: Any) -> Any:
         raise fault("this is no schedule", written.SCHEDULE)
     try:
         return parse_schedule(value)
-    except ValueError as error:
-        raise fault(f"`{value}` is not a schedule", str(error)) from None
+    except ScheduleError as error:
+        raise fault(error.message, error.advice, word=error.word) from None
 
 
 def _confirm(value: Any) -> Any:
@@ -61,7 +75,9 @@ def _confirm(value: Any) -> Any:
     words = str(value).removeprefix("again after ")
     try:
         return Confirm(after=duration(words))
-    except ValueError:
+    except ValueError as error:
+        if words != value:
+            raise fault(f"`{words}` is not a duration", str(error), word=words) from None
         raise fault(f"`{value}` is no way to confirm", written.CONFIRM) from None
 
 
@@ -76,19 +92,36 @@ def _scan(value: Any) -> Any:
     if not (found := _SCAN.fullmatch(str(value))):
         raise fault(f"`{value}` is no way to scan", written.SCAN)
     column, full, overlap = found.groups()
+    every = timedelta(days=1) if full in (None, "daily") else _part(full.removeprefix("every "))
+    return Scan(column, every, _part(overlap) if overlap else OVERLAP)
+
+
+def _part(text: str) -> timedelta:
     try:
-        every = timedelta(days=1) if full in (None, "daily") else duration(full.removeprefix("every ").strip())
-        return Scan(column, every, duration(overlap.strip()) if overlap else OVERLAP)
+        return duration(text.strip())
     except ValueError as error:
-        raise fault(f"`{value}` has something that is not a duration", str(error)) from None
+        raise fault(f"`{text.strip()}` is not a duration", str(error), word=text.strip()) from None
 
 
 def _ladder(value: Any) -> Any:
+    if isinstance(value, Ladder) or value is None:
+        return value
     if isinstance(value, str):
         return Ladder((Step(_severity(value), count=1),))
     if not isinstance(value, dict) or not value:
-        return value
-    steps = [_step(_severity(word), start) for word, start in value.items()]
+        raise fault("this is no severity", "write `error`, or steps, as in `{warning: 1, error: 50, critical: 5%}`")
+    return _climb(value)
+
+
+def _climb(value: dict[str, Any]) -> Ladder:
+    steps, found = [], []
+    for word, start in value.items():
+        try:
+            steps.append(_step(_severity(word), start))
+        except PydanticCustomError as wrong:
+            found.append(wrong)
+    if found:
+        raise faults(found)
     _climbs([(step.severity, step.count) for step in steps if step.count is not None])
     _climbs([(step.severity, step.percent) for step in steps if step.percent is not None])
     return Ladder(tuple(sorted(steps, key=lambda step: step.severity)))
@@ -98,7 +131,9 @@ def _severity(word: Any) -> Severity:
     try:
         return Severity[str(word).upper()]
     except KeyError:
-        raise fault(f"`{word}` is not a severity", "write `critical`, `error`, `warning` or `info`") from None
+        near = suggest(str(word), [severity.label for severity in Severity])
+        advice = near or "write `critical`, `error`, `warning` or `info`"
+        raise fault(f"`{word}` is not a severity", advice, word=str(word)) from None
 
 
 def _step(severity: Severity, start: Any) -> Step:
@@ -111,7 +146,9 @@ def _step(severity: Severity, start: Any) -> Step:
             percent = Decimal(0)
         if 0 < percent <= 100:
             return Step(severity, percent=percent)
-    raise fault(f"`{start}` is not a step", "write from how many rows on, as in `50`, or from which share, as in `1%`")
+    advice = "write from how many rows on, as in `50`, or from which share, as in `1%`"
+    word = start if isinstance(start, str) and start else severity.label
+    raise fault(f"`{start}` is not a step", advice, word=word)
 
 
 def _climbs(starts: list[tuple[Severity, Any]]) -> None:
@@ -121,6 +158,7 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
             raise fault(
                 f"`{high.label}` begins at {high_start}, which is not above `{low.label}` at {low_start}",
                 "let worse severities begin at higher counts",
+                word=high.label,
             )
 
 

@@ -2,6 +2,7 @@
 
 from sanityd.checks.base import Check
 from sanityd.errors import Problem
+from sanityd.problems import as_advice
 from sanityd.rulefile import Document
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 
@@ -30,5 +31,6 @@ def gate_problems(
             gate(sql, dialect or "")
         except GateRefusal as refusal:
             at = (refusal.line, refusal.column)
-            found.append(document.problem(path, refusal.message, refusal.advice, at=at, length=refusal.length))
+            advice = as_advice(refusal.advice)
+            found.append(document.problem(path, refusal.message, advice, at=at, length=refusal.length))
     return found

@@ -1,20 +1,46 @@
-"""How a table is told that isn't there: with the one that may be meant, or those that there are."""
+"""What a table that isn't there may have been meant to be. Pure."""
 
 import difflib
 from collections.abc import Sequence
 
 from sanityd.errors import CheckError
 
+#: All tables that the login can see, with their schemas. SQLite has no schemas.
+EVERYWHERE = """
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE lower(table_schema) NOT IN ('information_schema', 'pg_catalog', 'mysql', 'performance_schema', 'sys')
+ORDER BY table_schema, table_name LIMIT 10000
+"""
 
-def no_such_table(source: str, name: str, schema: str | None, others: Sequence[str]) -> CheckError:
-    """The error for a table that a source doesn't have. `others` are those that it has in that schema."""
-    near = difflib.get_close_matches(name.lower(), {other.lower(): other for other in others}, n=1)
-    close = [other for other in others if near and other.lower() == near[0]]
-    if close:
-        hint = f"Did you mean `{close[0]}`?"
-    elif others:
-        hint = f"There are {', '.join(f'`{other}`' for other in sorted(others)[:8])}."
-    else:
-        hint = "There is no table at all that this login can see."
+
+def no_such_table(
+    source: str, name: str, schema: str | None, here: Sequence[str], everywhere: Sequence[tuple[str, str]]
+) -> CheckError:
+    """The error of a table that isn't there, with the likeliest other one.
+
+    Parameters: `here` are the tables of the schema that was meant, `everywhere` those of all schemas.
+    """
     full = f"{schema}.{name}" if schema else name
-    return CheckError(f"`{source}` has no table or view `{full}`", hint, word=name)
+    message = f"`{source}` has no table or view `{full}`"
+    return CheckError(message, _hint(name, here, everywhere), word=name)
+
+
+def _hint(name: str, here: Sequence[str], everywhere: Sequence[tuple[str, str]]) -> str:
+    if near := _nearest(name, here):
+        return f"Did you mean `{near}`?"
+    there = {f"{schema}.{table}": table for schema, table in everywhere}
+    exact = [full for full, table in there.items() if table.lower() == name.lower()]
+    near = _nearest(name, list(there.values()))
+    if found := exact or [full for full, table in there.items() if table == near]:
+        return f"Did you mean `{found[0]}`?"
+    if here:
+        return f"There are {', '.join(f'`{other}`' for other in sorted(here)[:8])}."
+    if there:
+        return f"There are {', '.join(f'`{full}`' for full in list(there)[:8])}."
+    return "There is no table at all that this login can see."
+
+
+def _nearest(name: str, others: Sequence[str]) -> str:
+    known = {other.lower(): other for other in others}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return known[near[0]] if near else ""

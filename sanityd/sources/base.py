@@ -4,6 +4,7 @@ A database is one file beside this one: a subclass of `Source` with `Dialect` di
 finds it by the URL's scheme.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -214,3 +215,8 @@ class Source(ABC):
 
 
 __all__ = ["AnyRow", "AnySelect", "Dialect", "Snapshot", "Source", "SourceSettings"]
+
+
+def words(name: str) -> str:
+    """The name of an error class as words: `InvalidTextRepresentation` is `invalid text representation`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()

@@ -33,9 +33,9 @@ from sqlalchemy import (
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect, SourceSettings
+from sanityd.sources.base import Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
-from sanityd.sources.snapshot import EngineSource, words
+from sanityd.sources.snapshot import EngineSource
 from sanityd.sources.values import UNITS, bound, epoch_microseconds, wall_clock
 
 #: Said when the database is opened, so that no moment is unguarded. All connections of a process to one file must say

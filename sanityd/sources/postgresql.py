@@ -33,10 +33,10 @@ from sqlalchemy.ext.compiler import compiles
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import postgresql_catalog
-from sanityd.sources.base import AnySelect, Bitmap, Dialect, SourceSettings
+from sanityd.sources.base import AnySelect, Bitmap, Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Family, Forecast, TableInfo
 from sanityd.sources.postgresql_regex import measured
-from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource, words
+from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -298,6 +298,9 @@ class PostgresqlSource(EngineSource):
                 return self.locked()
             case (("57" | "08"), _):
                 return SourceError(f"`{self.settings.name}` ended the connection ({words(type(error).__name__)})")
+            case _, "42501" if diag is not None:
+                hint = "Let the login read it: `GRANT USAGE ON SCHEMA … TO …` and `GRANT SELECT ON … TO …`."
+                return CheckError(f"PostgreSQL refused the statement: {diag.message_primary}", hint)
             case (("42" | "0A" | "25"), _) if diag is not None and _is_of_the_statement(diag, state):
                 return CheckError(f"PostgreSQL refused the statement: {diag.message_primary}", diag.message_hint)
             case _, "2201B":

@@ -3,7 +3,6 @@
 A database's own file says how a session is guarded, what its catalog looks like and what its errors mean.
 """
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -18,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import standing, verbatim
-from sanityd.sources.absent import no_such_table
+from sanityd.sources.absent import EVERYWHERE, no_such_table
 from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Forecast, TableInfo
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
@@ -108,6 +107,10 @@ class EngineSource(Source):
         """A word that is the same again only if no plain table has changed; None where there is none to be had."""
         del connection
         return None
+
+    def names_everywhere(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """The schemas and names of all tables and views that the login can see."""
+        return [(schema, name) for schema, name in connection.execute(text(EVERYWHERE))]
 
     def share(self, connection: Connection) -> str | None:
         """A word by which other connections can see the same snapshot; None where none can."""
@@ -267,9 +270,10 @@ class EngineSnapshot(Snapshot):
         if place not in self._tables:
             with self._in_our_words():
                 found = self.source.describe(self._connection, name, schema)
-                others = [] if found else self.source.table_names(self._connection, schema)
+                here = [] if found else self.source.table_names(self._connection, schema)
+                everywhere = [] if found else self.source.names_everywhere(self._connection)
             if found is None:
-                raise no_such_table(self.source.settings.name, name, schema, others)
+                raise no_such_table(self.source.settings.name, name, schema, here, everywhere)
             # The schema as the rule names it: unnamed ones stay so in SQL, too.
             self._tables[place] = replace(found, schema=schema)
         return self._tables[place]
@@ -392,8 +396,3 @@ class EngineSnapshot(Snapshot):
 
 def _driver_of(connection: Connection | None) -> Any:
     return None if connection is None else connection.connection.driver_connection
-
-
-def words(name: str) -> str:
-    """The name of an error class as words: `InvalidTextRepresentation` is `invalid text representation`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()

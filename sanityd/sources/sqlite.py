@@ -15,9 +15,9 @@ from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, ev
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect, SourceSettings
+from sanityd.sources.base import Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
-from sanityd.sources.snapshot import EngineSource, words
+from sanityd.sources.snapshot import EngineSource
 from sanityd.sources.values import bound, epoch_microseconds, read_instant
 
 #: The longest text or blob, in bytes; `zeroblob(1e9)` must not take the machine's memory.
@@ -173,6 +173,11 @@ class SqliteSource(EngineSource):
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
         )
         return connection.execute(query).scalars().all()
+
+    def names_everywhere(self, connection: Connection) -> Sequence[tuple[str, str]]:
+        """None: a file has one schema."""
+        del connection
+        return []
 
     def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Without views, and without tables that are a module's."""

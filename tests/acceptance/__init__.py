@@ -72,15 +72,15 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 LOOSE = "CREATE COLLATION IF NOT EXISTS loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
 
 
-class _Reader(yaml.SafeLoader):
+class READER(yaml.SafeLoader):
     """PyYAML reads YAML 1.1, in which `on` is a boolean."""
 
 
-_Reader.yaml_implicit_resolvers = {
+READER.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Reader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), list("tf"))
+READER.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), list("tf"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Case:
 
 def cases(kind: str) -> list[Case]:
     """The cases of a kind."""
-    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), _Reader)  # noqa: S506 (a SafeLoader)
+    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), READER)  # noqa: S506 (a SafeLoader)
     return [_case(group, case) for group in groups for case in group["cases"]]
 
 

@@ -6,6 +6,7 @@ Where SQL and names are concerned the loader sees more. Never must the schema be
 import json
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from sanityd import plugins, rulefile
 from sanityd.authoring import modelled, schema
 from sanityd.authoring.ruletests import rule_tests
 from sanityd.errors import RuleError
-from sanityd.rules.load import SECTIONS, load
+from sanityd.rules.load import load
+from sanityd.rules.places import SECTIONS
 from tests import acceptance
 from tests.pages import ROOT
 from tests.project import Project
@@ -53,9 +55,10 @@ def right_files() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in ("rules.yaml", "sanityd/demo/rules.yaml", "deploy/docker/rules.yaml", "deploy/kubernetes/rules.yaml"):
         yield path, rulefile.parse(ROOT / path).data
     for page, text in blocks("yaml"):
-        data = rulefile.parse_text(text, Path(page)).data
-        if data.keys() <= set(SECTIONS):
-            yield page, data
+        with suppress(RuleError):  # a file of another tool
+            data = rulefile.parse_text(text, Path(page)).data
+            if data.keys() <= set(SECTIONS):
+                yield page, data
     for kind in plugins.names("checks"):
         for one in modelled.examples(plugins.lookup("checks", kind)):
             yield f"the manual of {kind}", {"rules": {"a-rule": {**TABLE, kind: one}}}

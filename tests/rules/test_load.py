@@ -95,7 +95,7 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("  r:\n    table: app.t\n", "1:3 rule `r` has no check | add one of: "),
+        ("  r:\n    table: app.t\n", "1:3 rule `r` has no check | say what must hold"),
         (
             "  r:\n    table: app.t\n    unique: a\n    not_null: a\n",
             "4:5 rule `r` has 2 checks: unique, not_null | make one rule of each",
@@ -112,9 +112,9 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ("  r:\n    table: app.t\n    unique: a\n    severity: bad\n", "4:15 `bad` is not a severity | "),
         (
             "  r:\n    table: app.t\n    unique: a\n    severity: {error: 50, critical: 1}\n",
-            "4:15 `critical` begins at 1",
+            "4:27 `critical` begins at 1",
         ),
-        ("  r:\n    table: app.t\n    unique: a\n    severity: {error: 120%}\n", "4:15 `120%` is not a step | "),
+        ("  r:\n    table: app.t\n    unique: a\n    severity: {error: 120%}\n", "4:23 `120%` is not a step | "),
         ("  r:\n    table: app.t\n    unique: a\n    schedule: sometimes\n", "4:15 `sometimes` is not a schedule | "),
         ("  r:\n    table: app.t\n    unique: a\n    within: 10m\n", "4:13 `10m` does not say which column"),
         ("  r:\n    table: app.t\n    unique: a\n    remedy: x\n", "4:5 `remedy` (repairs) is not in this version"),

@@ -38,10 +38,10 @@ class Between(ColumnCheck):
             outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound)))
         elif scope.is_text(name):
             if any(isinstance(bound, int | float) for bound in expected.bounds):
-                raise CheckError(
+                scope.refuse(
                     f"`{name}` is text, and its bounds are numbers",
                     f"Quote the bounds to compare as text, or cast in SQL: `always: cast({name} as integer) >= 0`.",
-                    word=name,
+                    name,
                 )
             outside = expected.excludes(scope.text(name), lambda bound: bind(str(bound)))
         else:

@@ -6,7 +6,6 @@ from pydantic import Field
 from sqlalchemy import select
 
 from sanityd.checks.base import QueryCheck, Scope, plural
-from sanityd.errors import CheckError
 from sanityd.sources.base import AnySelect
 
 
@@ -41,10 +40,8 @@ class Query(QueryCheck):
         names = dict.fromkeys((*scope.subject.key, *scope.subject.show))
         for name in names:
             if name not in rows.c:
-                raise CheckError(
-                    f"the query returns no column `{name}`", f"It returns {', '.join(rows.c.keys())}.", word=name
-                )
-        return select(*(rows.c[name] for name in names))
+                scope.refuse(f"the query returns no column `{name}`", f"It returns {', '.join(rows.c.keys())}.", name)
+        return select(*(rows.c[name] for name in names if name in rows.c))
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts what the query returned; of how many can't be known."""

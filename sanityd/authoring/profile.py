@@ -12,6 +12,8 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 
 #: Families whose values are numbers.
 NUMBERS = frozenset({Family.INTEGER, Family.NUMBER})
+#: Fewer values than that are different by chance.
+_FEW = 5
 #: Families whose values are times.
 TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
 
@@ -92,6 +94,17 @@ class TableProfile:
     def title(self) -> str:
         """The table as rules name it: `app.people`, `app.crm.people`."""
         return ".".join(part for part in (self.source, self.info.schema, self.name) if part)
+
+    @property
+    def likely_key(self) -> str | None:
+        """The column that seems to name the rows of a table that nobody gave a key: the first one, where it is text or
+        a whole number, has a value in each row, and none twice in the few rows."""
+        first = next(iter(self.columns.values()), None)
+        if self.info.key or first is None or first.family not in (Family.TEXT, Family.INTEGER, Family.UUID):
+            return None
+        values = self.seen(first.name)
+        is_whole = first.filled == self.read and len(values) >= _FEW
+        return first.name if is_whole and len({*map(str, values)}) == len(values) else None
 
     def seen(self, column: str) -> list[Any]:
         """The values of a column in the few rows, without NULLs."""

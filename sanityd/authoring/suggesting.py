@@ -34,6 +34,7 @@ class _Findings:
     proposals: list[Proposal] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    tables: int = 0
     rows: int = 0
     left_out: int = 0
 
@@ -75,7 +76,7 @@ def suggest(
     return Suggestions(
         source,
         snapshot.source.dialect.name,
-        len(places) - len({title for title, _ in found.skipped}),
+        found.tables,
         found.rows,
         _with_ids(best[:IN_ALL], taken.ids),
         found.left_out + max(0, len(best) - IN_ALL),
@@ -88,6 +89,7 @@ def _of_table(
     snapshot: Snapshot, place: Place, surroundings: Surroundings, whole: int, taken: Taken, found: _Findings
 ) -> list[Proposal]:
     table, scope = profiling.profile(snapshot, snapshot.source.settings.name, place, whole)
+    found.tables += 1
     found.rows += table.read
     if not table.read:
         found.empty.append(table.title)
@@ -102,7 +104,11 @@ def _of_table(
             tried.append(one)
     sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
     new = [one for one in _said_once(tried) if not taken.covers(one)]
-    return sorted(_with_keys(table, tried, new, sampled), key=_order)
+    good = sorted(_with_keys(table, tried, new, sampled), key=_order)
+    if unnamed := len(new) - len(good):
+        told = f"no column names its rows, so that a rule about them needs a `key`; left out: {unnamed}"
+        found.skipped.append((table.title, told))
+    return good
 
 
 def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:

@@ -190,8 +190,12 @@ def test_values_that_may_be_about_people_are_not_written(sqlite: str, tmp_path: 
 def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp_path: Path) -> None:
     engine = owner(sqlite)
     with engine.begin() as connection:
-        for name, ids in (("named", "n"), ("nameless", "n % 7")):
-            connection.exec_driver_sql(f"CREATE TABLE {name} (id INTEGER, status TEXT)")
+        for name, column, ids in (
+            ("named", "id INTEGER", "n"),
+            ("nameless", "id INTEGER", "n % 7"),
+            ("coded", "carrier TEXT", "'C' || n"),
+        ):
+            connection.exec_driver_sql(f"CREATE TABLE {name} ({column}, status TEXT)")
             series = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60)"
             connection.exec_driver_sql(
                 f"INSERT INTO {name} {series} SELECT {ids}, CASE n % 2 WHEN 0 THEN 'new' ELSE 'old' END FROM s"
@@ -201,11 +205,15 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     kinds = {name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name} for name in NAMES}
     assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
+    told = "no column names its rows, so that a rule about them needs a `key`; left out: 2"
+    assert found.skipped == [("app.nameless", told)]
+    assert found.tables == len(NAMES)
+    assert kinds["coded"] == {"unique": (), "not_null": ("carrier",), "accepted_values": ("carrier",)}
     rules = written(found, sqlite, tmp_path)
     assert [problem for problem in linting.connected(rules) if problem.level == "error"] == []
 
 
-NAMES = ("named", "nameless")
+NAMES = ("named", "nameless", "coded")
 
 
 def test_rows_that_came_every_day_and_stopped_are_told(sqlite: str) -> None:

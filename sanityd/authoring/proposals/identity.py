@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sanityd.authoring.naming import slug, vocabulary, words
-from sanityd.authoring.profile import TableProfile
+from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.base import ENOUGH, IDENTITY, Candidate, Surroundings, counted
 from sanityd.authoring.yamltext import named
 from sanityd.sources.catalog import Family
@@ -40,10 +40,18 @@ def _singles(table: TableProfile) -> Iterator[Candidate]:
                 yield _single(table, name, {"columns": name, "ignore": ["case", "spaces"]}, worth=5, tolerance=0.05)
         elif said[-1] in _NAMES and not _repeats(table, name) and not _points(said):
             yield _single(table, name, name, worth=3, tolerance=0.01)
-        elif not table.info.key and said[-1] == "id" and column.filled == table.read and not _repeats(table, name):
+        elif _names_rows(table, column, said):
             yield _single(table, name, name, worth=4, tolerance=0.01)
         elif column.family is Family.UUID and column.filled >= ENOUGH and not _repeats(table, name):
             yield _single(table, name, name, worth=0, tolerance=0.001)
+
+
+def _names_rows(table: TableProfile, column: ColumnProfile, said: tuple[str, ...]) -> bool:
+    """Of a table that nobody gave a key: what is called an id, or what seems to be one."""
+    if table.info.key:
+        return False
+    is_id = said[-1] == "id" and column.filled == table.read and not _repeats(table, column.name)
+    return is_id or column.name == table.likely_key
 
 
 def _single(table: TableProfile, name: str, options: object, *, worth: int, tolerance: float) -> Candidate:

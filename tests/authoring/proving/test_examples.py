@@ -57,7 +57,7 @@ def test_what_is_missing_and_what_is_too_much_is_told_by_key(tmp_path: Path) -> 
         ("table: app.t, not_null: email, redact: hash", "[{id: 1}, {id: 2, email: a@x.io}]", "[1]"),
         # A name that the SELECT makes is no column of the table.
         (
-            "source: app, key: k, query: select k, count(*) as c from t group by k having c > 1",
+            "source: app, key: k, query: 'select k, count(*) as c from t group by k having c > 1'",
             "[{k: 1}, {k: 1}, {k: 2}]",
             "[1]",
         ),

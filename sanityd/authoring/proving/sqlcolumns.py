@@ -77,13 +77,12 @@ def _of_scope(scope: "object", source: str) -> Iterator[Named]:
     tables = {alias: one for alias, one in sources.items() if isinstance(one, exp.Table)}
     for table in tables.values():
         yield Named(_name(table, source), "", None, sure=True)
-    own = {select.alias for select in scope.expression.selects}  # type: ignore[attr-defined]
     for column in scope.columns:  # type: ignore[attr-defined]
         if not isinstance(column.this, exp.Identifier):
             continue
         if column.table in tables:
             yield Named(_name(tables[column.table], source), column.name, _neighbour(column), sure=True)
-        elif not column.table and column.name not in own and tables:
+        elif not column.table and tables:
             # Of several tables it is told by the rows, if one has such a column.
             for table in tables.values():
                 yield Named(_name(table, source), column.name, _neighbour(column), sure=len(sources) == 1)

@@ -27,7 +27,7 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
 
     Returns how many of each change there were. Raises StoreError.
     """
-    prints = {rule.id: _print(rule) for rule in rules.rules.values()}
+    prints = {rule.id: imprint(rule) for rule in rules.rules.values()}
     with store.read() as memory:
         is_known = not _changes(audit.of_file(memory, rules.name), prints)
         is_right = incidents.open_for(memory, _about(rules), Cause.RULES_WRONG) is None
@@ -77,7 +77,7 @@ def _changes(known: Mapping[str, tuple[str, str]], now: Mapping[str, str]) -> di
     return found | dict.fromkeys(before.keys() - now.keys(), (_REMOVED, ""))
 
 
-def _print(rule: Rule) -> str:
+def imprint(rule: Rule) -> str:
     """A hash of all that the file says of a rule, but not of where it stands."""
     about = rule.invariant
     parts = (

@@ -223,9 +223,9 @@ STEPS = [
     *deaths("sanityd.store.outbox", "Outbox.sent"),
 ]
 
-#: What `check` commits, in order: it opens the store, reads what is open, writes what it saw, forgets what was removed,
-#: tells, claims, writes that it was sent, claims in vain, and looks what is left.
-WHAT_IT_SAW, WHAT_IT_TELLS, ITS_CLAIM, ITS_SUCCESS, LAST = 3, 5, 6, 7, 9
+#: What `check` commits, in order: it opens the store, looks whether rules changed, reads what is open, writes what it
+#: saw, forgets what was removed, tells, claims, writes that it was sent, claims in vain, and looks what is left.
+WHAT_IT_SAW, WHAT_IT_TELLS, ITS_CLAIM, ITS_SUCCESS, LAST = 4, 6, 7, 8, 10
 COMMIT = "DefaultDialect.do_commit"
 COMMITS = deaths("sqlalchemy.engine.default", COMMIT, *range(1, LAST + 1))
 

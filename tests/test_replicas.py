@@ -164,7 +164,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(400)
 def test_two_replicas_that_die_all_the_time_look_once_and_mail_once(folder: Path, postgres: str) -> None:
     """Twice only what the server had taken and nobody could write down; then under the same Message-ID."""
     with working() as box:

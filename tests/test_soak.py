@@ -14,11 +14,12 @@ SOAK = (sys.executable, "-m", "tests.bench.soaking")
 
 def soak(folder: Path, *words: str) -> list[dict[str, Any]]:
     """What was measured on the way, in a process of its own."""
-    done = subprocess.run([*SOAK, str(folder), *words], check=True, capture_output=True, text=True, timeout=110)
+    done = subprocess.run([*SOAK, str(folder), *words], check=True, capture_output=True, text=True, timeout=200)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.long
+@pytest.mark.timeout(240)
 def test_neither_the_store_nor_the_memory_grows_when_what_is_kept_is_full(tmp_path: Path) -> None:
     """Incidents, the audit and a row per rule and day are kept for ever: a small part of what runs would take."""
     told = soak(tmp_path, "--runs", "6000", "--rules", "10", "--hours", "8")

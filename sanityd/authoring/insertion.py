@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sanityd import rulefile
 from sanityd.errors import RuleError, SanitydError
+from sanityd.reloading import imprint
 from sanityd.rulefile import Document
 from sanityd.rules.load import load, read
 from sanityd.rules.rule import RuleSet
@@ -23,7 +24,9 @@ _INDENT = 2
 _EMPTY = re.compile(
     r"""^(?P<key>(?:rules|"rules"|'rules')\s*:)(?P<value>[ \t]*(?:\{\s*\}|~|null))?(?P<rest>[ \t]*(?:#.*)?)$"""
 )
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+#: Ends of lines, those of most files first.
+_ENDS = ("\n", "\r\n", "\r")
 
 
 class InsertionError(SanitydError):
@@ -79,7 +82,7 @@ def _file(document: Document) -> Path:
 
 def _inserted(document: Document, file: Path, text: str, rules: Sequence[Sequence[str]]) -> str:
     lines = _LINES.findall(text)
-    end = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    end = max(_ENDS, key=[line[len(line.rstrip("\r\n")) :] for line in lines].count)
     ours = [name for name in document.data.get("rules") or () if document.mark(("rules", name), key=True).path == file]
     if not ours:
         place = document.mark(("rules",), key=True).line - 1
@@ -91,7 +94,7 @@ def _inserted(document: Document, file: Path, text: str, rules: Sequence[Sequenc
         if not all(set(lines[mark.line - 1][: mark.column - 1]) <= {" "} and indent for mark in (first, last)):
             raise InsertionError(f"the rules in `{file.name}` stand in braces; nothing was written")
         place = _last_line(lines, last.line - 1)
-    if not lines[place].endswith("\n"):
+    if not lines[place].endswith(_ENDS):
         lines[place] += end
     blank = [] if not ours else [end]
     new: list[str] = []
@@ -115,10 +118,12 @@ def _last_line(lines: Sequence[str], begin: int) -> int:
     last = begin
     for place in range(begin + 1, len(lines)):
         line = lines[place].rstrip("\r\n")
-        if line.strip() and not line.startswith((" ", "\t")):
+        if not line.strip() or line.startswith("#"):
+            # A comment at the margin ends nothing.
+            continue
+        if not line.startswith((" ", "\t")):
             break
-        if line.strip():
-            last = place
+        last = place
     return last
 
 
@@ -137,7 +142,7 @@ def _check(
         # It was YAML before.
         raise InsertionError(changed) from None
     now = read(document, path, environment)
-    same = all(name in now.rules and now.rules[name].meaning == rule.meaning for name, rule in before.rules.items())
+    same = all(name in now.rules and imprint(now.rules[name]) == imprint(rule) for name, rule in before.rules.items())
     if not same or now.rules.keys() != before.rules.keys() | rules.keys():
         raise InsertionError(changed)
 
@@ -145,6 +150,10 @@ def _check(
 def _replace(path: Path, content: bytes) -> None:
     """At once or not at all, with the rights that the file has. A link stays a link."""
     target = path.resolve()
+    if not os.access(target, os.W_OK):
+        raise InsertionError(
+            f"`{path.name}` may only be read; nothing was written", "Give yourself the right to write it."
+        )
     known = target.stat()
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     temporary = Path(name)

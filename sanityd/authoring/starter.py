@@ -8,8 +8,10 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from sanityd.alerts.safe import visible
 from sanityd.authoring.suggestions import Proposal, Suggestions
 from sanityd.authoring.yamltext import comment, scalar
+from sanityd.errors import SourceError
 
 #: What the database's URL is called in the environment, and that of the mail server.
 DATABASE, MAIL = "APP_DATABASE_URL", "SMTP_URL"
@@ -95,9 +97,16 @@ def environment(*, with_database: bool) -> str:
 
 
 def url_of(text: str) -> str:
-    """What was given on the command line as a URL: a file of SQLite or DuckDB may be named as it is."""
-    if "://" in text or not Path(text).is_file():
+    """What was given on the command line as a URL: a file of SQLite or DuckDB may be named as it is.
+
+    Raises SourceError for a file that isn't there, and for one that no URL can name.
+    """
+    if "://" in text:
         return text
+    if not Path(text).is_file():
+        raise SourceError(f"there is no file `{visible(text)}`", "Name a file of SQLite or DuckDB, or write a URL.")
+    if "?" in str(Path(text).resolve()):
+        raise SourceError(f"`{visible(text)}` can't be named in a URL, where `?` ends a path", "Make a link to it.")
     return f"{_FILES.get(Path(text).suffix, 'sqlite')}:///{Path(text).resolve()}"
 
 

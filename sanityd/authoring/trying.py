@@ -67,10 +67,10 @@ def invariant_of(candidate: Candidate) -> Invariant:
     table = candidate.table
     name = TableName(table.source, table.name, table.info.schema)
     sources = frozenset({table.source})
-    # Some name for a row that has none: nothing is fetched by it.
-    key = () if table.info.key else tuple(table.info.columns)[:1]
     check = plugins.lookup("checks", candidate.kind).model_validate(candidate.options)
     within = Age(GRACE, candidate.grace) if candidate.grace else None
+    # Some name for a row that has none: nothing is fetched by it.
+    key = tuple(table.info.columns)[:1] if check.needs_key and not table.info.key else ()
     subject = Subject(table.source, name, sources, within=within, key=key)
     return Invariant(candidate.id, candidate.kind, check, subject, cap=_CAP)
 

@@ -1,10 +1,12 @@
 """The command line. Imports nothing but click until a command is chosen, so that `--help` answers at once."""
 
+import errno
 import gc
 import importlib
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -39,6 +41,17 @@ COMMANDS = {
 
 #: How many objects may be made before garbage is looked for (Python's own 700 is for machines with little memory).
 _NEW_OBJECTS = 50_000
+#: What the operator can do something about.
+_OPERATORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+}
 EXIT_RULES = 2
 EXIT_UNKNOWN = 3
 EXIT_SOFTWARE = 70
@@ -92,9 +105,26 @@ def main() -> NoReturn:
         # The reader went away, as with `| head`; there is nobody left to tell, and flushing would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        code = _refused(error)
     except Exception as error:  # noqa: BLE001 (the edge of the program: what is left becomes a sentence and a code)
         code = _explain(error)
     sys.exit(code)
+
+
+def _refused(error: OSError) -> int:
+    """A file that can't be written, or an output that is full: the operator's to mend, and no fault of ours."""
+    if error.errno not in _OPERATORS:
+        return _explain(error)
+    with suppress(OSError):
+        sys.stdout.flush()
+    # What could not be written would fail again at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    place = f" `{error.filename}`" if error.filename else ""
+    click.echo(
+        f"sanityd can't write{place}: {error.strerror}.\n  Make room or give it the right, then run it again.", err=True
+    )
+    return EXIT_UNKNOWN
 
 
 def _take_any_output() -> None:

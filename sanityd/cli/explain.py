@@ -74,7 +74,9 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
 
 
 def _what(step: "Step") -> str:
-    return f"{step.form} of {step.table}"
+    from sanityd.alerts.safe import visible
+
+    return f"{step.form} of {visible(step.table)}"
 
 
 def _step(console: Any, step: "Step", told: str, width: int) -> None:

@@ -37,17 +37,19 @@ def command(url: str | None, whole: int, path: Path) -> None:
         source = starter.source_in(url, path.parent)
         text = starter.proposed(found, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Exclusive: what somebody else wrote meanwhile is not overwritten.
-    with path.open("x", encoding="utf-8") as file:
-        file.write(schema.MODELINE + text)
-    described = path.parent / schema.FILE
-    described.write_text(schema.text(), encoding="utf-8")
+    if not proposals.write_beside(path, schema.MODELINE + text):
+        raise click.UsageError(f"`{path}` is there already; nothing was written")
     needs_url = "${" in source
-    variables = path.parent / ".env.example"
-    wrote = [str(path), f"{described} (for your editor)"]
-    if proposals.write_beside(variables, starter.environment(with_database=needs_url)):
-        wrote.append(str(variables))
-    click.echo(f"Wrote {', '.join(wrote[:-1])} and {wrote[-1]}.")
+    beside = {
+        schema.FILE: ("{} (for your editor)", schema.text()),
+        ".env.example": ("{}", starter.environment(with_database=needs_url)),
+    }
+    wrote = [str(path)]
+    for name, (words, content) in beside.items():
+        # What is there is somebody's own.
+        if proposals.write_beside(path.parent / name, content):
+            wrote.append(words.format(path.parent / name))
+    click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
     click.echo("Next:")
     steps = list(_next(found, needs_url=needs_url))
     width = max(len(step) for step, _ in steps)

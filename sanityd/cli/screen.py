@@ -28,11 +28,17 @@ STYLES = {
 PASSED, FAILED, MILD, UNKNOWN = ("✓", "green"), ("✗", "red"), ("!", "yellow"), ("?", "magenta")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader went away: that is no violation, as exit code 1 would say."""
+        raise BrokenPipeError
+
+
 def console(file: IO[str] | None = None) -> Console:
     """Where to write: as wide as the terminal, or without any wrapping into a file or pipe."""
     stream = file or sys.stdout
     width = None if stream.isatty() else 10_000
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def key_text(key: Mapping[str, Value]) -> str:

@@ -113,7 +113,7 @@ def _sql(console: "Console", trial: Trial) -> None:
 def _how(rule: Rule, trial: Trial) -> Iterator[Fact]:
     run, subject = trial.run, rule.invariant.subject
     for step in trial.steps:
-        yield "How it looks", f"{step.form} of {step.table}: {visible(step.reason, limit=300)}"
+        yield "How it looks", f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}"
     costs = [step.cost for step in trial.steps if step.cost is not None]
     expected = f"; the database expected a cost of {sum(costs):,.0f}, in its own unit" if costs else ""
     looks = run.statements

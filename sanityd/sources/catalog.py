@@ -104,6 +104,8 @@ class TableInfo:
     is_plain: bool = False
     #: About how many rows it has, where the database keeps that in mind.
     estimate: int | None = None
+    #: Columns by which an index finds rows; None where the database needs none to compare two tables quickly.
+    leading: frozenset[str] | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

@@ -296,6 +296,8 @@ class PostgresqlSource(EngineSource):
                 return self.too_slow()
             case "55", "55P03":
                 return self.locked()
+            case _, "08001":
+                return CheckError("a foreign server that the table is on does not answer")
             case (("57" | "08"), _):
                 return SourceError(f"`{self.settings.name}` ended the connection ({words(type(error).__name__)})")
             case _, "42501" if diag is not None:

@@ -165,7 +165,8 @@ class SqliteSource(EngineSource):
         never = frozenset(name for name, info in columns.items() if not info.nullable)
         # A view and a module's table promise nothing. Neither do CHECK and foreign keys, which a pragma switches off.
         enforced = Enforced(tuple(unique), never) if found.is_real else Enforced()
-        return TableInfo(actual, schema, columns, tuple(primary), sure, enforced)
+        leading = frozenset([*rowid, *connection.execute(_LEADING, {"name": actual}).scalars()])
+        return TableInfo(actual, schema, columns, tuple(primary), sure, enforced, leading=leading)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views, without SQLite's own."""
@@ -261,6 +262,11 @@ _FORBIDDEN = frozenset({"load_extension", "fts3_tokenizer", "writefile", "edit",
 
 
 #: Pragmas that ask and change nothing.
+#: The first column of each index that all rows are in, in the order in which rules compare.
+_LEADING = text(
+    "SELECT part.name FROM pragma_index_list(:name) AS it, pragma_index_xinfo(it.name) AS part"
+    " WHERE NOT it.partial AND part.seqno = 0 AND part.coll = 'BINARY' AND part.name IS NOT NULL"
+)
 _QUESTIONS = frozenset({"table_xinfo", "index_list", "index_xinfo", "foreign_key_list", "data_version"})
 
 

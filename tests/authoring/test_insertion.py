@@ -30,6 +30,7 @@ PLACES = {
     "before another section": f"{HEAD}rules:\n{OLD}|\n{BLOCK}|\n# of channels\nchannels:\n  log: {{log: info}}\n",
     "deeper": f"{HEAD}rules:\n{OLD.replace('  ', '      ')}|\n{indented(4)}",
     "comments behind": f"{HEAD}rules:\n{OLD}\n    # the last word\n|\n{BLOCK}|\n\n# the end\n",
+    "a comment at the margin": f"{HEAD}rules:\n{OLD}# who looks at it\n    severity: critical\n|\n{BLOCK}",
     "empty": f"{HEAD}rules:|\n{BLOCK}",
     "empty, with a comment": f"{HEAD}rules:   # none yet|\n{BLOCK}",
     "empty, before a section": f"{HEAD}rules:\n|{BLOCK}|channels: {{log: {{log: info}}}}\n",
@@ -49,7 +50,7 @@ def written(folder: Path, before: str) -> str:
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
 def test_rules_are_added_and_nothing_else_changes(place: str, end: str, tmp_path: Path) -> None:
     mark = "@" if "@" in place else "|"
     before, new, *rest = place.replace("\n", end).split(mark)

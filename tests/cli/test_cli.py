@@ -1,5 +1,8 @@
 """The command line as a whole: help, unknown words, errors as sentences."""
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.project import Project
@@ -39,3 +42,22 @@ def test_a_store_that_is_no_database_is_a_sentence(project: Project, tmp_path: P
     assert answer.code == 3
     assert answer.err.startswith("sanityd: ")
     assert "Traceback" not in answer.err
+
+
+def test_an_output_that_is_full_is_told_and_no_fault_of_ours(project: Project) -> None:
+    for words in ("schema", "explain", "check --dry-run"):
+        done = shell(project, f"{words} > /dev/full")
+        assert (done.returncode, "No space left" in done.stderr) == (3, True), done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_violation(project: Project) -> None:
+    done = shell(project, "try no-duplicate-emails | true; echo ${PIPESTATUS[0]}")
+    assert done.stdout == "0\n", done.stderr
+
+
+def shell(project: Project, words: str) -> subprocess.CompletedProcess[str]:
+    """Run `sanityd` with what follows by a shell."""
+    command = f"{shlex.quote(sys.executable)} -m sanityd {words}"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=project.folder, capture_output=True, text=True, timeout=60, check=False
+    )

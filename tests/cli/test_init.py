@@ -1,5 +1,6 @@
 """`sanityd init`: a first rules file that is right as it is."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -95,3 +96,33 @@ def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Pa
     assert not (tmp_path / "rules.yaml").exists()
     assert "Wrote rules.yaml and sanityd.schema.json (for your editor).\n" in project.run("init", "app.db").out
     assert (tmp_path / ".env.example").read_text() == "MINE=1\n"
+
+
+def test_a_file_that_is_not_there_or_that_no_url_can_name_is_told(project: Project, tmp_path: Path) -> None:
+    """`wh?y.db` as a URL would be the file `wh`."""
+    (tmp_path / "rules.yaml").unlink()
+    for name in ("wh", "wh?y.db"):
+        shutil.copy(tmp_path / "app.db", tmp_path / name)
+    for name, said in (("nosuch.db", "there is no file `nosuch.db`"), ("wh?y.db", "can't be named in a URL")):
+        answer = project.run("init", name)
+        assert (answer.code, said in answer.err) == (3, True), answer.err
+    assert not (tmp_path / "rules.yaml").exists()
+
+
+def test_what_belongs_to_somebody_is_not_overwritten_through_a_link_either(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").unlink()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "sanityd.schema.json").symlink_to(tmp_path / "precious")
+    assert project.run("init", "app.db").code == 0
+    assert (tmp_path / "precious").read_text() == "mine"
+    (tmp_path / "dangling.yaml").symlink_to(tmp_path / "nowhere")
+    assert project.run("init", "app.db", "--rules", "dangling.yaml").code == 2
+    answer = project.run("init", "app.db", "--rules", "precious/rules.yaml")
+    assert answer.code == 3
+    assert "sanityd can't write `precious`" in answer.err
+
+
+def test_suggesting_twice_for_a_table_without_a_key_adds_nothing(project: Project) -> None:
+    project.sql("CREATE TABLE heap (a INT, b TEXT); INSERT INTO heap SELECT 1, 'x' FROM people LIMIT 50")
+    assert "Wrote 1 rule" in project.run("suggest", "heap", "--accept").out
+    assert "nothing new to propose" in project.run("suggest", "heap", "--accept").out

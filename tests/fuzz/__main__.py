@@ -4,7 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -45,8 +45,9 @@ def main(files: int, seed: int, jobs: int, only: int | None) -> None:
 
 def _all(files: int, seed: int, jobs: int) -> Iterator[Outcome]:
     batches = [(seed, start, min(start + _BATCH, files)) for start in range(0, files, _BATCH)]
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
-        for done, outcomes in enumerate(pool.map(batch, batches), 1):
+    # ProcessPoolExecutor's `max_tasks_per_child` may wait for ever.
+    with get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
+        for done, outcomes in enumerate(pool.imap(batch, batches), 1):
             yield from outcomes
             if done % 20 == 0:
                 click.echo(f"{done * _BATCH:,} …", err=True)

@@ -58,16 +58,16 @@ class _Relations:
     def learn(self, root: Node) -> None:
         """Take in what a file says of its models and sources."""
         for kind in _RESOURCES:
-            for node in root.list(kind):
+            for node in root.mappings(kind):
                 name = node.text("name") or ""
                 alias = node.text("alias") or (node.get("config") or node).text("alias") or name
                 versioned = "it has versions, and which one is meant is not in the file" if node.get("versions") else ""
                 self.models[name] = versioned or self._relation(None, alias)
-        for node in root.list("sources"):
+        for node in root.mappings("sources"):
             name = node.text("name") or ""
             given = node.text("schema") or name
             self.schemas[name] = schema = None if _HERE.fullmatch(given) else given
-            for table in node.list("tables"):
+            for table in node.mappings("tables"):
                 identifier = table.text("identifier") or table.text("name") or ""
                 self.tables[name, table.text("name") or ""] = self._relation(schema, identifier)
 
@@ -126,12 +126,12 @@ def _file(root: Node, known: _Relations) -> Iterator[Translation]:
     if not isinstance(root.value, dict):
         raise reading.wrong(root, "this is no properties file of dbt", "it begins with `models:` or `sources:`")
     for kind in _RESOURCES:
-        for node in root.list(kind):
+        for node in root.mappings(kind):
             name = node.text("name") or "?"
             yield from _resource(node, _Subject(name, partial(known.model, name), ()), known)
-    for node in root.list("sources"):
+    for node in root.mappings("sources"):
         about = dbt_config.of_resource(node)
-        for table in node.list("tables"):
+        for table in node.mappings("tables"):
             one, two = node.text("name") or "?", table.text("name") or "?"
             yield from _freshness(node, table, known, [about, dbt_config.of_resource(table)])
             yield from _resource(table, _Subject(f"{one}.{two}", partial(known.table, one, two), (about,)), known)

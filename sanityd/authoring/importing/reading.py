@@ -3,7 +3,7 @@
 What is read is bounded in size, depth and, as aliases multiply, in what they stand for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +40,10 @@ class Node:
         return next((self.value[name] for name in names if name in self.value), None)
 
     def text(self, *names: str) -> str | None:
-        """The text under a name; None when there is none."""
+        """The text under a name; None when there is none. Raises RuleError for a list or a mapping."""
         found = self.get(*names)
+        if found is not None and isinstance(found.value, list | dict):
+            raise wrong(found, f"`{names[0]}` is one word or text, and this is several", "write one")
         return None if found is None or found.value is None else found.raw if found.raw else str(found.value)
 
     def list(self, *names: str) -> "list[Node]":
@@ -52,6 +54,13 @@ class Node:
         if isinstance(found.value, dict):
             raise wrong(found, "this is a mapping, where a list is expected", "begin each line with `- `")
         return found.value if isinstance(found.value, list) else [found]
+
+    def mappings(self, name: str) -> "Sequence[Node]":
+        """The mappings that are listed under a name. Raises RuleError for anything else."""
+        found = self.list(name)
+        if odd := [node for node in found if not isinstance(node.value, dict)]:
+            raise wrong(odd[0], f"what is listed under `{name}` must be mappings", "begin each with `- name: …`")
+        return found
 
     def mapping(self, name: str) -> "dict[str, Node]":
         """The mapping under a name; empty when there is none."""

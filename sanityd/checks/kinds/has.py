@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 
 from sanityd.checks.base import Check, Claim, RowCheck, Scope, plural
 from sanityd.fields import fault
@@ -43,9 +43,17 @@ def parse_count(text: Any) -> Count:
     return {"at least": Count(number, None), "at most": Count(0, number), "exactly": Count(number, number)}[found[1]]
 
 
-def same_row(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
-    """The condition under which a row of `other` belongs to a row of `scope`: values are compared to the letter."""
-    return and_(*(scope.same(mine, other, theirs) for mine, theirs in on.items()))
+def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
+    """Whether a row of `other` belongs to a row of `scope`, all of whose values are known; compared to the letter."""
+    leading = other.info.leading
+    if leading is not None and leading.isdisjoint(on.values()):
+        # Without an index all of the other table would be read anew for each row.
+        pairs = [scope.comparable(mine, other, theirs) for mine, theirs in on.items()]
+        wanted = select(*(theirs for _, theirs in pairs)).where(other.rows, other.known(on.values()))
+        mine = pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
+        return mine.in_(wanted.correlate(scope.table))
+    same = and_(*(scope.same(mine, other, theirs) for mine, theirs in on.items()))
+    return exists(select(1).select_from(other.table).where(same, other.rows).correlate(scope.table))
 
 
 class Has(RowCheck):
@@ -126,16 +134,12 @@ class Has(RowCheck):
     def _is_wrong(self, scope: Scope, other: Scope) -> ColumnElement[bool]:
         low, high = self.count.low, self.count.high
         if (low, high) == (1, None):
-            return ~self._some(scope, other)
+            return ~belongs(scope, other, self.on)
         if high == 0:
-            return self._some(scope, other)
+            return belongs(scope, other, self.on)
         if low == 0:
             return self._some_group(scope, other, func.count() > high)
         return ~self._some_group(scope, other, func.count() >= low if high is None else func.count() == high)
-
-    def _some(self, scope: Scope, other: Scope) -> ColumnElement[bool]:
-        inner = select(1).select_from(other.table).where(same_row(scope, other, self.on), other.rows)
-        return exists(inner.correlate(scope.table))
 
     def _some_group(self, scope: Scope, other: Scope, having: ColumnElement[bool]) -> ColumnElement[bool]:
         # Counted once per key and then joined; a correlated count would read the other table once per row.
@@ -148,4 +152,4 @@ class Has(RowCheck):
         return exists(select(1).select_from(counted).where(same).correlate(scope.table))
 
 
-__all__ = ["Check", "Count", "Has", "parse_count", "same_row"]
+__all__ = ["Check", "Count", "Has", "belongs", "parse_count"]

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, or_
 
 from sanityd.checks import proofs
 from sanityd.checks.base import Claim, RowCheck, Scope, plural
-from sanityd.checks.kinds.has import same_row
+from sanityd.checks.kinds.has import belongs
 from sanityd.fields import fault
 
 
@@ -94,5 +94,4 @@ class References(RowCheck):
     def _dangles(self, scope: Scope, table: str, on: Mapping[str, str]) -> ColumnElement[bool]:
         other = scope.other(table, self.where)
         known = scope.known(on)
-        inner = select(1).select_from(other.table).where(same_row(scope, other, on), other.rows)
-        return and_(known, ~exists(inner.correlate(scope.table)))
+        return and_(known, ~belongs(scope, other, on))

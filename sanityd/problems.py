@@ -91,10 +91,10 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column)))
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """`did you mean …?` for a word that is nearly one of the known ones; nothing when none is near."""
     plain = {name.lower().replace("_", "-"): name for name in known}
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1, cutoff=likeness)
     return f"did you mean `{plain[near[0]]}`?" if near else ""
 
 

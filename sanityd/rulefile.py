@@ -55,7 +55,8 @@ class Document:
         `at` at a line and column (1-based) inside the value's text.
         """
         mark = self.mark(place, key=key)
-        if word is not None:
+        # An empty text has no word to point at.
+        if word:
             mark = self._mark_of_word(place, word) or mark
         if at is not None and isinstance(text := self.at(place), str):
             mark = self._inside(mark, text, _offset(text, *at), length or 1)

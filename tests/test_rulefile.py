@@ -104,6 +104,12 @@ def test_a_word_is_found_as_key_text_or_part_of_one() -> None:
     assert [column("emial"), column("craeted"), column("idd")] == [(2, 13), (3, 18), (4, 9)]
 
 
+def test_a_text_without_a_word_is_pointed_at_as_a_whole() -> None:
+    """Else nothing would stand under it."""
+    problem = parse_text("a: ''\n", FILE).problem(("a",), "", word="")
+    assert (problem.column, problem.length) == (4, 2)
+
+
 def test_the_same_id_in_two_files_names_both(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("rules:\n  one: 1\n")
     (tmp_path / "b.yaml").write_text("rules:\n  one: 2\n  two: 3\n")

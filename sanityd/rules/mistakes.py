@@ -185,7 +185,8 @@ def _truth(value: Any) -> str:
 
 def _one_of(expected: str, value: Any) -> str:
     words = re.findall(r"'([^']*)'", expected)
-    near = suggest(value, words) if isinstance(value, str) else ""
+    # All words are told, so that a guess need not be a bold one.
+    near = suggest(value, words, likeness=0.75) if isinstance(value, str) else ""
     return near or "write " + expected.replace("'", "`")
 
 

@@ -130,6 +130,8 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ("  r:\n    table: app.t\n    references: {a: people}\n", "3:21 `people` is not a column of a table | "),
         ("  r:\n    table: app.t\n    row_count: {}\n", "3:16 needs either `equals` or one of `min` and `max` | "),
         ("  r:\n    table: app.t\n    fresh: {a: soon}\n", "3:16 `soon` is not a duration | "),
+        ("  r:\n    table: app.t\n    unique: a\n    within: ''\n", "4:13 `` is not a duration | "),
+        ("  r:\n    table: app.t\n    references: {a: ''}\n", "3:17 `` is not a column of a table | "),
         ("  r: unique\n", "1:6 rule `r` must be a mapping | "),
     ],
 )

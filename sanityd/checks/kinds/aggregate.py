@@ -61,7 +61,10 @@ class Aggregate(QueryCheck):
         if (self.equals is None) == all(bound is None for bound in bounds):
             advice = "write for example `equals: 0`, or `min: 1`"
             raise fault("needs either `equals` or one of `min`, `max`, `above`, `below`", advice)
-        self._range()
+        try:
+            self._range()
+        except OverflowError:
+            raise fault("`equals` is too large for a tolerance", "take `tolerance` out") from None
         return self
 
     def sql(self) -> tuple[str, ...]:

@@ -1,5 +1,9 @@
 """`aggregate` means the same on every database."""
 
+import pytest
+from pydantic import ValidationError
+
+from sanityd.checks.kinds.aggregate import Aggregate
 from tests.acceptance import Case, Stage, cases_of
 
 
@@ -7,3 +11,10 @@ from tests.acceptance import Case, Stage, cases_of
 def test_on_every_database(case: Case, stage: Stage) -> None:
     """The promises of `tests/acceptance/aggregate.yaml`."""
     stage.plays(case)
+
+
+def test_a_number_beyond_all_fractions_is_refused_in_words() -> None:
+    huge = 10**400
+    assert Aggregate.model_validate({"expr": "sum(n)", "equals": huge}).equals == huge
+    with pytest.raises(ValidationError, match="too large for a tolerance"):
+        Aggregate.model_validate({"expr": "sum(n)", "equals": huge, "tolerance": 0.5})

@@ -166,3 +166,10 @@ def test_huge_numbers_stay_whole(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("rules: {a: [9223372036854775807, 123456789012345678901234567890]}")
     assert parse(path).data == {"rules": {"a": [9223372036854775807, 123456789012345678901234567890]}}
+
+
+def test_what_is_missing_at_the_end_is_missed_behind_the_last_character() -> None:
+    """A key that is too long for its colon has no value on its line."""
+    document = parse_text("rules:\n  a:\n    ? " + "k" * 2_000, Path("rules.yaml"))
+    problem = document.problem(("rules", "a", "k" * 2_000), "it says nothing")
+    assert (problem.line, problem.column) == (3, len(problem.source_line) + 1)

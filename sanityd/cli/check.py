@@ -113,6 +113,12 @@ def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources
         if name not in rules.sources:
             advice = suggest(name, rules.sources)
             raise click.UsageError(f"there is no source `{name}`{'; ' + advice if advice else ''}")
+    known = {tag for rule in rules.rules.values() for tag in rule.tags}
+    for tag in tags:
+        # Nothing looked at is nothing wrong, for whoever reads the exit code.
+        if tag not in known:
+            advice = suggest(tag, known)
+            raise click.UsageError(f"no rule has the tag `{tag}`{'; ' + advice if advice else ''}")
     # A rule that is named is looked at even when it is switched off: that is what naming it is for.
     picked = [rule_named(rules, name) for name in names] or list(rules.enabled())
     return [

@@ -214,7 +214,7 @@ def _changes(ahead: "Foresight", at: "datetime") -> str:
 def _told(rule: Rule, ahead: "Foresight", at: "datetime") -> Iterator[Fact]:
     """Who would hear of it now, and who wouldn't and why; those with the same reason together."""
     if not ahead.decisions:
-        holds = ahead.result.run.severity is None
+        holds = ahead.result.run.answered and ahead.result.run.severity is None
         yield "Would tell", "nobody: " + ("it holds" if holds else "the rule notifies no channel (`notify`, `owner`)")
         return
     listeners: dict[Reason, list[str]] = {}

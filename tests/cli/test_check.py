@@ -218,3 +218,15 @@ def test_who_changed_a_rule_is_known_without_a_daemon(project: Project) -> None:
     told = project.state("select rule, action from audit where action like 'rule %' order by id")
     assert told[2:] == [("no-duplicate-emails", "rule changed")]
     assert {action for _, action in told[:2]} == {"rule added"}
+
+
+def test_a_tag_that_no_rule_has_is_no_green(project: Project) -> None:
+    answer = project.run("check", "--tag", "mial")
+    assert (answer.code, "did you mean `mail`?" in answer.err) == (2, True)
+
+
+def test_a_rule_that_can_not_be_looked_at_is_not_said_to_hold(project: Project) -> None:
+    project.rules("sources: {app: sqlite:///app.db}\nrules: {r: {table: app.people, never: nope(id)}}\n")
+    answer = project.run("try", "r")
+    assert answer.code == 3
+    assert "it holds" not in answer.out

@@ -16,7 +16,7 @@ from sanityd.errors import StoreError
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0007"
+HEAD = "0008"
 _WAIT_SECONDS = 10
 
 _LOCKED = ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again.")

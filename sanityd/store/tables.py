@@ -337,6 +337,7 @@ audit = Table(
     Column("incident", String),
     Column("detail", JSON, nullable=False),
     Index("audit_by_rule", "rule", "at"),
+    Index("audit_by_action", "action", "rule"),
 )
 
 

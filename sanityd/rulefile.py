@@ -60,11 +60,8 @@ class Document:
             mark = self._mark_of_word(place, word) or mark
         if at is not None and isinstance(text := self.at(place), str):
             mark = self._inside(mark, text, _offset(text, *at), length or 1)
-        lines = self.files[mark.path] or [""]
-        if mark.line > len(lines):
-            # What is missing at the end of a file is missed behind its last character.
-            mark = Mark(mark.path, len(lines), len(lines[-1]) + 1, 1)
-        source = lines[mark.line - 1]
+        lines = self.files[mark.path]
+        source = lines[mark.line - 1] if mark.line <= len(lines) else ""
         return Problem(message, advice, mark.path, mark.line, mark.column, length or mark.length, source, level)
 
     def known(self, place: Place) -> Place:

@@ -277,8 +277,11 @@ class _Composer:
         return value
 
     def _mark(self, event: Any) -> Mark:
-        start, end = event.start_mark, event.end_mark
-        line = self.reader.files[self.path][start.line] if start.line < len(self.reader.files[self.path]) else ""
+        start, end, lines = event.start_mark, event.end_mark, self.reader.files[self.path] or [""]
+        if start.line >= len(lines):
+            # What is missing at the end of a file is missed behind its last character.
+            return Mark(self.path, len(lines), len(lines[-1]) + 1, 1)
+        line = lines[start.line]
         last = end.column if end.line == start.line else len(line)
         style = getattr(event, "style", None) or ""
         return Mark(self.path, start.line + 1, start.column + 1, max(1, last - start.column), style)

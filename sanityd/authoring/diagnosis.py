@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sanityd.checks.scope import nearest
+from sanityd.checks.scope import instead
 from sanityd.errors import CheckError
 from sanityd.sources.catalog import TableInfo
 
@@ -92,7 +92,7 @@ class Refused:
         if column.name.lower() in {str(name).lower() for name in (*names, *aliases)}:
             return
         where = " or ".join(dict.fromkeys(f"`{self._full(info)}`" for info in tables))
-        yield _wrong(column.this, f"table {where} has no column `{column.name}`", nearest(column.name, names))
+        yield _wrong(column.this, f"table {where} has no column `{column.name}`", instead(column.name, names))
 
     def _full(self, info: TableInfo) -> str:
         return ".".join(part for part in (self.source, info.schema, info.name) if part)

@@ -16,7 +16,7 @@ from sanityd import rulefile
 from sanityd.errors import RuleError, SanitydError
 from sanityd.reloading import imprint
 from sanityd.rulefile import Document
-from sanityd.rules.load import load, read
+from sanityd.rules.load import read
 from sanityd.rules.rule import RuleSet
 
 _INDENT = 2
@@ -59,8 +59,8 @@ def insert(path: Path, rules: Mapping[str, Sequence[str]], environment: Mapping[
 
 def plan(path: Path, rules: Mapping[str, Sequence[str]], environment: Mapping[str, str] | None = None) -> Edit:
     """What `insert` would write. Raises as it does."""
-    before = load(path, environment, need_rules=False)
     document = rulefile.parse(path)
+    before = read(document, path, environment, need_rules=False)
     if twice := sorted(rules.keys() & document.data.get("rules", {}) if document.data.get("rules") else ()):
         raise InsertionError(f"there is a rule `{twice[0]}` already; nothing was written", "Take another id.")
     file = _file(document)

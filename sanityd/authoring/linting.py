@@ -34,18 +34,18 @@ class Findings:
 def lint(path: Path, *, connect: bool = False) -> Findings:
     """Look at a rules file, and with `connect` also ask the databases about all of it that can be read."""
     try:
-        rules, problems = examine(path, need_secrets=connect)
+        document = rulefile.parse(path)
+        rules, problems = examine(document, path, need_secrets=connect)
     except RuleError as error:
         return Findings(error.problems)
-    found = [*problems, *check_templates(rules.folder / "alerts"), *suite.problems(rules)]
+    found = [*problems, *check_templates(rules.folder / "alerts"), *suite.problems(rules, document)]
     if connect:
-        found += connected(rules)
+        found += connected(rules, document)
     return Findings(in_order(dict.fromkeys(found)), rules)
 
 
-def connected(rules: RuleSet) -> Iterator[Problem]:
+def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
     """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule."""
-    document = rulefile.parse(rules.path)
     silent: set[str] = set()
     with Views(rules.sources) as views:
         for name in rules.sources:

@@ -1,6 +1,5 @@
 """The rows a rule is about, in one snapshot, as SQL expressions. Checks ask a Scope for columns, never a database."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -12,6 +11,7 @@ from sqlalchemy.types import NullType
 from sanityd.checks.invariant import Age, Subject, TableName
 from sanityd.errors import CheckError
 from sanityd.model import Value
+from sanityd.sources.absent import nearest
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 
@@ -92,7 +92,7 @@ class Scope:
         except KeyError:
             if not self.absent:
                 what = f"table `{self.name}`" if self.info.name else f"the query in `{self.subject.source}`"
-                self.refuse(f"{what} has no column `{name}`", nearest(name, self.info.columns), name)
+                self.refuse(f"{what} has no column `{name}`", instead(name, self.info.columns), name)
             return ColumnInfo(name, "", Family.OTHER)
 
     def refuse(self, message: str, hint: str, word: str) -> None:
@@ -269,11 +269,10 @@ def chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
         yield chunk
 
 
-def nearest(name: str, columns: Iterable[str]) -> str:
+def instead(name: str, columns: Iterable[str]) -> str:
     """What to write instead of a column that isn't there."""
     known = list(columns)
-    close = difflib.get_close_matches(name.lower(), [column.lower() for column in known], n=1)
-    meant = next((column for column in known if close and column.lower() == close[0]), None)
+    meant = nearest(name, known)
     return f"Did you mean `{meant}`?" if meant else f"It has {_listed(known)}."
 
 

@@ -106,19 +106,16 @@ def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", 
 
 
 def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]) -> list["Rule"]:
-    from sanityd.cli.options import rule_named
-    from sanityd.problems import suggest
+    from sanityd.cli.options import no_such, rule_named
 
     for name in sources:
         if name not in rules.sources:
-            advice = suggest(name, rules.sources)
-            raise click.UsageError(f"there is no source `{name}`{'; ' + advice if advice else ''}")
+            raise no_such(f"there is no source `{name}`", name, rules.sources)
     known = {tag for rule in rules.rules.values() for tag in rule.tags}
     for tag in tags:
         # Nothing looked at is nothing wrong, for whoever reads the exit code.
         if tag not in known:
-            advice = suggest(tag, known)
-            raise click.UsageError(f"no rule has the tag `{tag}`{'; ' + advice if advice else ''}")
+            raise no_such(f"no rule has the tag `{tag}`", tag, known)
     # A rule that is named is looked at even when it is switched off: that is what naming it is for.
     picked = [rule_named(rules, name) for name in names] or list(rules.enabled())
     return [

@@ -19,12 +19,13 @@ def command(form: str, output: Path | None, path: Path) -> None:
     """
     from sanityd import rulefile
     from sanityd.authoring import exporting
-    from sanityd.cli.options import write_new
-    from sanityd.rules.load import load
+    from sanityd.cli.options import is_there, write_new
+    from sanityd.rules.load import read
 
     if output is not None and output.exists():
-        raise click.UsageError(f"`{output}` is there already; nothing was written")
-    text = exporting.contract(load(path, need_secrets=False), rulefile.parse(path).data)
+        raise is_there(output)
+    document = rulefile.parse(path)
+    text = exporting.contract(read(document, path, need_secrets=False), document.data)
     if output is None:
         click.echo(text, nl=False)
     else:

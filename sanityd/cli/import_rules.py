@@ -26,13 +26,13 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
     from sanityd.authoring.importing import writing
     from sanityd.authoring.importing.draft import source_name
-    from sanityd.cli.options import write_new
+    from sanityd.cli.options import is_there, write_new
 
     if source is not None and source_name(source) != source:
         raise click.UsageError(f"`{source}` is no name of a source: write for example `{source_name(source)}`")
     reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
     if output is not None and output.exists():
-        raise click.UsageError(f"`{output}` is there already; nothing was written")
+        raise is_there(output)
     written = writing.write(reader.read(_files(files), source))
     for line in writing.summary(written):
         click.echo(line, err=True)

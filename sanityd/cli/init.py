@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.options import rules_option, sample_option
+from sanityd.cli.options import is_there, rules_option, sample_option, write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,9 @@ def command(url: str | None, whole: int, path: Path) -> None:
     export it as APP_DATABASE_URL. The database is only read.
     """
     from sanityd.authoring import schema, starter
-    from sanityd.cli import proposals
 
     if path.exists():
-        raise click.UsageError(f"`{path}` is there already; nothing was written")
+        raise is_there(path)
     found, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
     if url is not None:
         url = starter.url_of(url)
@@ -37,8 +36,8 @@ def command(url: str | None, whole: int, path: Path) -> None:
         source = starter.source_in(url, path.parent)
         text = starter.proposed(found, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not proposals.write_beside(path, schema.MODELINE + text):
-        raise click.UsageError(f"`{path}` is there already; nothing was written")
+    if not write_beside(path, schema.MODELINE + text):
+        raise is_there(path)
     needs_url = "${" in source
     beside = {
         schema.FILE: ("{} (for your editor)", schema.text()),
@@ -47,7 +46,7 @@ def command(url: str | None, whole: int, path: Path) -> None:
     wrote = [str(path)]
     for name, (words, content) in beside.items():
         # What is there is somebody's own.
-        if proposals.write_beside(path.parent / name, content):
+        if write_beside(path.parent / name, content):
             wrote.append(words.format(path.parent / name))
     click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
     click.echo("Next:")

@@ -2,6 +2,8 @@
 
 import click
 
+from sanityd.cli.options import no_such
+
 
 @click.command("kinds")
 @click.argument("kind", required=False)
@@ -10,12 +12,10 @@ def command(kind: str | None) -> None:
     from sanityd import plugins
     from sanityd.authoring import manual
     from sanityd.cli import screen
-    from sanityd.problems import suggest
 
     known = plugins.names("checks")
     if kind is not None and kind not in known:
-        advice = suggest(kind, known)
-        raise click.UsageError(f"there is no check kind `{kind}`{'; ' + advice if advice else ''}")
+        raise no_such(f"there is no check kind `{kind}`", kind, known)
     console = screen.console()
     if kind is None:
         grid = screen.table("kind", "says")

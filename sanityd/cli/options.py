@@ -1,6 +1,6 @@
 """Options that several commands share, and how they find the rules and the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,22 +67,42 @@ def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
 
 def rule_named(rules: "RuleSet", name: str) -> Any:
     """The rule of that id. Raises a usage error with a suggestion when there is none."""
-    from sanityd.problems import suggest
-
     if name not in rules.rules:
-        advice = suggest(name, rules.rules)
-        raise click.UsageError(f"there is no rule `{name}`{'; ' + advice if advice else ''}")
+        raise no_such(f"there is no rule `{name}`", name, rules.rules)
     return rules.rules[name]
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file that isn't there yet; what others wrote meanwhile is not overwritten. Raises a usage error."""
+def no_such(words: str, word: str, known: Iterable[str], after: str = "") -> click.UsageError:
+    """The error of a word that isn't known: what it is in `words`, with the one that may be meant."""
+    from sanityd.problems import suggest
+
+    advice = suggest(word, known)
+    return click.UsageError(f"{words}{'; ' + advice if advice else ''}{after}")
+
+
+def is_there(path: Path) -> click.UsageError:
+    """The error of a file that is not overwritten."""
+    return click.UsageError(f"`{path}` is there already; nothing was written")
+
+
+def write_beside(path: Path, text: str) -> bool:
+    """Write a file where there is none, also no link; False when there is one: what others wrote is theirs."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise click.UsageError(f"`{path}` is there already; nothing was written") from None
+        return False
+    return True
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that isn't there yet, and say so. Raises a usage error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not write_beside(path, text):
+            raise is_there(path)
+    except FileExistsError:
+        raise is_there(path) from None
     except OSError as error:
         raise click.UsageError(f"`{path}` can't be written ({error.strerror})") from None
     click.echo(f"Wrote {path}.", err=True)

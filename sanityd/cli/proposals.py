@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -127,16 +126,6 @@ def _as_json(proposal: "Proposal") -> dict[str, Any]:
 def all_tables(snapshot: "Snapshot") -> Sequence[tuple[str | None, str]]:
     """Every table and view of the source."""
     return snapshot.places()
-
-
-def write_beside(path: Path, text: str) -> bool:
-    """Write a file where there is none; False when there is one."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _count(number: int, one: str) -> str:

@@ -98,17 +98,14 @@ def _places(rules: "RuleSet", table: str | None) -> "dict[str, Callable[[Snapsho
 
 def _chosen(found: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Proposal]":
     """The proposals that are to be written. Raises a usage error for one that there isn't."""
-    from sanityd.problems import suggest
+    from sanityd.cli.options import no_such
 
     by_id = {proposal.id: proposal for one in found for proposal in one.proposals}
     if EVERY in accepted:
         return list(by_id.values())
     for name in accepted:
         if name not in by_id:
-            advice = suggest(name, by_id)
-            raise click.UsageError(
-                f"no rule `{name}` is proposed{'; ' + advice if advice else ''}; nothing was written"
-            )
+            raise no_such(f"no rule `{name}` is proposed", name, by_id, "; nothing was written")
     return [by_id[name] for name in dict.fromkeys(accepted)]
 
 

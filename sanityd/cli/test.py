@@ -79,12 +79,11 @@ def _files(ctx: click.Context, path: Path, file: Path | None) -> tuple[Path, Pat
 
 
 def _picked(suite: "Suite", only: tuple[str, ...]) -> "Suite":
-    from sanityd.problems import suggest
+    from sanityd.cli.options import no_such
 
     for word in only:
         if not any(_fits(name, word) for name in suite.examples):
-            advice = suggest(word, suite.examples)
-            raise click.UsageError(f"no rule with examples is called `{word}`{'; ' + advice if advice else ''}")
+            raise no_such(f"no rule with examples is called `{word}`", word, suite.examples)
     return suite.only(lambda case: any(_fits(case.rule, word) for word in only))
 
 

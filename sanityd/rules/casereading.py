@@ -17,8 +17,7 @@ from sanityd.rulefile import Document
 from sanityd.rules import mistakes, moments
 from sanityd.rules.cases import Case, CaseSpec
 from sanityd.rules.rule import Rule
-
-Place = tuple[str | int, ...]
+from sanityd.strictyaml import Place
 
 #: The present of a case that doesn't say: no test depends on the day on which it is run.
 NOON = datetime(2026, 1, 1, 12, 0)  # noqa: DTZ001 (meant in the zone of the rule's source)

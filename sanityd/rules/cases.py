@@ -11,8 +11,8 @@ from sanityd.checks.invariant import TableName
 from sanityd.fields import fault
 from sanityd.model import Past
 from sanityd.rules.spec import Spec
+from sanityd.strictyaml import Place
 
-Place = tuple[str | int, ...]
 Scalar = None | bool | int | float | str
 Row = Mapping[str, Scalar]
 

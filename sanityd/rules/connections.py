@@ -18,8 +18,8 @@ from sanityd.rules import mistakes, secrets
 from sanityd.rules.spec import SourceSpec
 from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import dialect_of
+from sanityd.strictyaml import Place
 
-Place = tuple[str | int, ...]
 #: The URL of files, which have none.
 FILES = "files://"
 NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")

@@ -7,8 +7,7 @@ from sanityd.checks.invariant import Ladder
 from sanityd.errors import Problem
 from sanityd.rulefile import Document
 from sanityd.rules.spec import Defaults, RuleSpec
-
-Place = tuple[str | int, ...]
+from sanityd.strictyaml import Place
 
 
 class Fitting:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sanityd import plugins, rulefile
-from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import Settings
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
@@ -25,10 +24,10 @@ from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
 from sanityd.schedule import parse_schedule
+from sanityd.strictyaml import Place
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SpecT = TypeVar("SpecT", bound=BaseModel)
-Place = tuple[str | int, ...]
 
 
 def load(
@@ -57,23 +56,26 @@ def read(
     need_rules: bool = True,
 ) -> RuleSet:
     """The same, of a document that was parsed already."""
-    reader = _Reader(document, path, os.environ if environment is None else environment, need_secrets)
-    rules, problems = reader.read(need_rules=need_rules)
+    rules, problems = examine(document, path, environment, need_secrets=need_secrets, need_rules=need_rules)
     if errors := [problem for problem in problems if problem.level == "error"]:
         raise RuleError(errors)
     return rules
 
 
 def examine(
-    path: Path, environment: Mapping[str, str] | None = None, *, need_secrets: bool = True
+    document: Document,
+    path: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    need_secrets: bool = True,
+    need_rules: bool = True,
 ) -> tuple[RuleSet, tuple[Problem, ...]]:
     """The same, with all that can be made of files that are wrong, and everything that is to be said of them, in order.
 
     A rule is among them when it is known what it is about, whatever else is wrong with it: the database can be asked.
-    Raises RuleError when a file can't be read to its end.
     """
-    document = rulefile.parse(path)
-    return _Reader(document, path, os.environ if environment is None else environment, need_secrets).read()
+    environment = os.environ if environment is None else environment
+    return _Reader(document, path, environment, need_secrets).read(need_rules=need_rules)
 
 
 class _Reader:
@@ -394,6 +396,3 @@ class _Reader:
                 advice = suggest(name, known) or f"the channels are: {', '.join(sorted(known)) or 'none yet'}"
                 where = self.document.find(place, name) or place
                 self.found.append(self.document.problem(where, f"there is no channel `{name}`", advice))
-
-
-__all__ = ["Channel", "RuleSet", "load", "read"]

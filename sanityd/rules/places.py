@@ -10,8 +10,8 @@ from sanityd.alerts.settings import Settings
 from sanityd.errors import Problem
 from sanityd.rulefile import Document
 from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
+from sanityd.strictyaml import Place
 
-Place = tuple[str | int, ...]
 SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "tests", "state", "allow", "name")
 
 #: Words that people bring from other tools, with ours, the likelier first.

@@ -5,8 +5,7 @@ from sanityd.errors import Problem
 from sanityd.problems import as_advice
 from sanityd.rulefile import Document
 from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
-
-Place = tuple[str | int, ...]
+from sanityd.strictyaml import Place
 
 
 def gate_problems(

@@ -26,11 +26,11 @@ def no_such_table(
 
 
 def _hint(name: str, here: Sequence[str], everywhere: Sequence[tuple[str, str]]) -> str:
-    if near := _nearest(name, here):
+    if near := nearest(name, here):
         return f"Did you mean `{near}`?"
     there = {f"{schema}.{table}": table for schema, table in everywhere}
     exact = [full for full, table in there.items() if table.lower() == name.lower()]
-    near = _nearest(name, list(there.values()))
+    near = nearest(name, list(there.values()))
     if found := exact or [full for full, table in there.items() if table == near]:
         return f"Did you mean `{found[0]}`?"
     if here:
@@ -40,7 +40,8 @@ def _hint(name: str, here: Sequence[str], everywhere: Sequence[tuple[str, str]])
     return "There is no table at all that this login can see."
 
 
-def _nearest(name: str, others: Sequence[str]) -> str:
-    known = {other.lower(): other for other in others}
+def nearest(name: str, others: Sequence[str]) -> str:
+    """The name that is nearly the same, in any case; empty when there is none."""
+    known = {other.lower(): other for other in reversed(others)}
     near = difflib.get_close_matches(name.lower(), known, n=1)
     return known[near[0]] if near else ""

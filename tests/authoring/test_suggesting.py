@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from sanityd import rulefile
 from sanityd.authoring import linting, starter, suggesting
 from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.pointing import Pointers
 from sanityd.authoring.suggestions import NOTHING, Suggestions, Taken
 from sanityd.checks import executor, planner
+from sanityd.errors import Problem
 from sanityd.model import Run
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
@@ -91,7 +93,7 @@ def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) 
     for name, run in runs.items():
         assert (run.outcome, run.rows == 0) == ("complete", by_id[name].tried.holds), (name, run)
         assert run.rows == by_id[name].tried.wrong, name
-    assert [problem for problem in linting.connected(rules) if problem.level == "error"] == []
+    assert mistakes(rules) == []
     assert_no_data_is_written(tmp_path / "rules.yaml")
     assert found.empty == ["app.vacant"]
     # What is written is not proposed again.
@@ -210,7 +212,7 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     assert found.tables == len(NAMES)
     assert kinds["coded"] == {"unique": (), "not_null": ("carrier",), "accepted_values": ("carrier",)}
     rules = written(found, sqlite, tmp_path)
-    assert [problem for problem in linting.connected(rules) if problem.level == "error"] == []
+    assert mistakes(rules) == []
 
 
 NAMES = ("named", "nameless", "coded")
@@ -289,7 +291,7 @@ def test_names_may_be_anything_at_all(sqlite: str, tmp_path: Path) -> None:
     assert {proposal.table.name for proposal in found.proposals} == set(HOSTILE)
     rules = written(found, sqlite, tmp_path)
     assert rules.rules.keys() == {proposal.id for proposal in found.proposals}
-    assert [problem for problem in linting.connected(rules) if problem.level == "error"] == []
+    assert mistakes(rules) == []
     assert {run.outcome for run in checked(rules, sqlite).values()} == {"complete"}
     assert_no_data_is_written(tmp_path / "rules.yaml", evil=True)
 
@@ -328,6 +330,12 @@ POINTING = {
     "orders.customer_id": "customers",
 }
 TARGETS = ("people", "addresses", "billing_addresses", "countries", "auth_user", "boxes", "shop_items", "other_items")
+
+
+def mistakes(rules: RuleSet) -> list[Problem]:
+    """What `lint --connect` calls wrong."""
+    told = linting.connected(rules, rulefile.parse(rules.path))
+    return [problem for problem in told if problem.level == "error"]
 
 
 @pytest.mark.parametrize(("column", "target"), POINTING.items())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from sanityd import rulefile
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import as_github, as_json, format_problems
 from sanityd.rules.load import examine
@@ -78,7 +79,7 @@ def attempt(seed: int, number: int, folder: Path) -> Outcome:
 
 def _told(path: Path) -> list[Problem]:
     try:
-        _, problems = examine(path, ENVIRONMENT, need_secrets=False)
+        _, problems = examine(rulefile.parse(path), path, ENVIRONMENT, need_secrets=False)
     except RuleError as error:
         return list(error.problems)
     return list(problems)

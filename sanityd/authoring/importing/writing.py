@@ -13,6 +13,7 @@ import yaml
 
 from sanityd.alerts.safe import visible
 from sanityd.authoring.importing.draft import Draft, Migration, Translation
+from sanityd.authoring.naming import distinct
 from sanityd.errors import RuleError
 from sanityd.rules.load import load_text
 from sanityd.strictyaml import scalar
@@ -110,11 +111,7 @@ def _file(migration: Migration, translations: list[Translation]) -> tuple[str, d
 def _free(says: str, taken: set[str]) -> str:
     """The promise as an id that no other rule has."""
     name = re.sub(r"[^a-z0-9]+", "-", says.lower()).strip("-")[:120].strip("-") or "rule"
-    number, chosen = 1, name
-    while chosen in taken:
-        number += 1
-        chosen = f"{name}-{number}"
-    taken.add(chosen)
+    taken.add(chosen := distinct(name, taken))
     return chosen
 
 

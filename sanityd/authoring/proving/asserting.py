@@ -13,8 +13,8 @@ from sanityd.authoring.trial import attempt
 from sanityd.errors import RuleError, SourceError
 from sanityd.model import Key, Run
 from sanityd.problems import format_problems, suggest
+from sanityd.rules import load
 from sanityd.rules.casereading import zones
-from sanityd.rules.load import load
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.base import SourceSettings
 
@@ -50,11 +50,12 @@ class Sanityd:
         """
         path = self.folder / rules
         try:
-            read = load(path, need_secrets=False)
+            document = rulefile.parse(path)
+            read = load.read(document, path, need_secrets=False)
         except RuleError as error:
             error.add_note(format_problems(error.problems))
             raise
-        named = zones(rulefile.parse(path).data.get("sources"))
+        named = zones(document.data.get("sources"))
         replaced = dict(read.sources)
         for name, source in {**(sources or {}), **more}.items():
             if name not in named:

@@ -11,10 +11,11 @@ from sanityd.authoring.proving.playing import Verdict, Workshop
 from sanityd.authoring.proving.sheets import Example, Maker
 from sanityd.checks.invariant import TableName
 from sanityd.errors import CheckError, Problem, RuleError
+from sanityd.problems import in_order
 from sanityd.rulefile import Document
+from sanityd.rules import load
 from sanityd.rules.casereading import CaseReader, zones
 from sanityd.rules.cases import Case
-from sanityd.rules.load import load
 from sanityd.rules.mistakes import unknown_key
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.catalog import TableInfo
@@ -76,25 +77,27 @@ def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suit
     Parameters: with `connect` the databases are asked for tables, types and keys; else none is needed, nor any
     environment variable. Raises RuleError with every mistake, SourceError when a database that is asked doesn't answer.
     """
-    rules = load(path, need_secrets=connect)
+    written = rulefile.parse(path)
+    rules = load.read(written, path, need_secrets=connect)
+    named = zones(written.data.get("sources"))
     if file is None:
-        return _suite(rules, rulefile.parse(path), rules.cases, connect=connect)
+        return _suite(rules, named, written, rules.cases, connect=connect)
     document = rulefile.parse(file)
-    reader = CaseReader(document, rules.rules, rules.rules, _zones(rules))
+    reader = CaseReader(document, rules.rules, rules.rules, named)
     strangers = [
         unknown_key(document, (name,), ["tests"], "a file of tests") for name in document.data if name != "tests"
     ]
     cases = reader.read()
     if problems := [*document.problems, *strangers, *reader.problems]:
         raise RuleError(problems)
-    return _suite(rules, document, cases, connect=connect)
+    return _suite(rules, named, document, cases, connect=connect)
 
 
-def problems(rules: RuleSet) -> list[Problem]:
+def problems(rules: RuleSet, document: Document) -> list[Problem]:
     """What is wrong with the examples of a rules file, beyond what reading it tells."""
     if not rules.cases:
         return []
-    maker = _maker(rules, rulefile.parse(rules.path), {})
+    maker = _maker(rules, zones(document.data.get("sources")), document, {})
     for rule, case in _all(rules, rules.cases):
         maker.example(case, rule)
     return maker.problems
@@ -116,17 +119,24 @@ def play(suite: Suite, workshop: Workshop, *, doubting: bool = True, seen: Calla
     return Report(tuple(verdicts), tuple(found))
 
 
-def _suite(rules: RuleSet, document: Document, cases: Mapping[str, tuple[Case, ...]], *, connect: bool) -> Suite:
+def _suite(
+    rules: RuleSet,
+    named: Mapping[str, ZoneInfo],
+    document: Document,
+    cases: Mapping[str, tuple[Case, ...]],
+    *,
+    connect: bool,
+) -> Suite:
     if not any(cases.values()):
         advice = "write `tests:`, and below it the id of a rule with `given:` and `violates:`"
         raise RuleError([document.problem((), "there are no tests", advice)])
     catalog, missing = _catalog(rules, document, cases) if connect else ({}, [])
-    maker = _maker(rules, document, catalog)
+    maker = _maker(rules, named, document, catalog)
     examples: dict[str, list[Example]] = {}
     for rule, case in _all(rules, cases):
         examples.setdefault(rule.id, []).append(maker.example(case, rule))
     if found := [*missing, *maker.problems]:
-        raise RuleError(sorted(found, key=lambda problem: (str(problem.path), problem.line, problem.column)))
+        raise RuleError(in_order(found))
     return Suite(rules, document, {rule: tuple(all_of) for rule, all_of in examples.items()})
 
 
@@ -134,13 +144,11 @@ def _all(rules: RuleSet, cases: Mapping[str, Iterable[Case]]) -> Iterable[tuple[
     return [(rules.rules[name], case) for name, some in cases.items() for case in some]
 
 
-def _maker(rules: RuleSet, document: Document, catalog: Mapping[TableName, TableInfo]) -> Maker:
+def _maker(
+    rules: RuleSet, named: Mapping[str, ZoneInfo], document: Document, catalog: Mapping[TableName, TableInfo]
+) -> Maker:
     dialects = {name: dialect_of(settings.url) or "" for name, settings in rules.sources.items()}
-    return Maker(document, _zones(rules), dialects, catalog)
-
-
-def _zones(rules: RuleSet) -> Mapping[str, ZoneInfo]:
-    return zones(rulefile.parse(rules.path).data.get("sources"))
+    return Maker(document, named, dialects, catalog)
 
 
 def _catalog(

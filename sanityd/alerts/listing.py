@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from sanityd.alerts.safe import LIMIT, escaped, visible
+from sanityd.alerts.safe import LIMIT, cells, escaped
 from sanityd.alerts.times import brief
 from sanityd.model import Tracked
 
@@ -103,7 +103,7 @@ def _titles(names: Sequence[str]) -> tuple[str, ...]:
 
 def _line(row: Tracked, names: Sequence[str], limit: int, since: str, ages: str) -> Line:
     values = {**row.shown, **row.key}
-    texts = [visible(values[name], limit) if name in values else "" for name in names]
+    texts = cells(names, values, limit)
     # A check of a whole table has no rows: its key is the words of what is wrong, which needn't be said twice.
     detail = "" if row.detail in row.key.values() else escaped(row.detail, limit)
     if len(names) <= _COLUMNS:

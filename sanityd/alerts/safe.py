@@ -5,6 +5,7 @@ Knows nothing of HTML: templates escape that on top. Everything that shows a val
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -36,6 +37,11 @@ def visible(value: Value, limit: int = LIMIT) -> str:
         bare = value and value == value.strip(" ")
         return escaped(value, limit) if bare else f'"{escaped(value, max(limit - 2, 1))}"'
     return escaped(_written(value, limit), limit)
+
+
+def cells(names: Iterable[str], values: Mapping[str, Value], limit: int = LIMIT) -> list[str]:
+    """A row's values, visible, in the order of the names; empty where it has none, which is not the same as NULL."""
+    return [visible(values[name], limit) if name in values else "" for name in names]
 
 
 def _written(value: Value, limit: int) -> str:

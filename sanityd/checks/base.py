@@ -114,6 +114,8 @@ class Check(BaseModel, ABC):
     about_rows: ClassVar[bool] = True
     #: Whether the rows it finds are identified by the key of the table.
     needs_key: ClassVar[bool] = False
+    #: The columns that `show` may name: what its SELECT has. None: any column of the table.
+    showable: ClassVar[tuple[str, ...] | None] = None
     #: Whether looking at new rows, and at those that violate, tells what is new (`scan`).
     can_narrow: ClassVar[bool] = False
     #: Whether the same rows always give the same answer, apart from SQL of the user's, which may read a clock.
@@ -300,6 +302,8 @@ class QueryCheck(Check):
 class AggregateCheck(Check):
     """Values of the whole scope, judged outside the database."""
 
+    showable: ClassVar[tuple[str, ...] | None] = ()
+
     #: Whether it compares with the values of earlier runs.
     learns: ClassVar[bool] = False
 
@@ -338,6 +342,7 @@ class CatalogCheck(Check):
     """What the catalog says of the table; no row is read."""
 
     about_rows: ClassVar[bool] = False
+    showable: ClassVar[tuple[str, ...] | None] = ()
 
     @property
     def quotes_rows(self) -> bool:

@@ -120,18 +120,18 @@ def _ear(ear: "Ear", at: "datetime") -> str:
 
 
 def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: int | None) -> None:
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.safe import cells
     from sanityd.cli import screen
     from sanityd.store import violations
 
     rows = violations.open_rows(memory, rule)
     if not rows:
         return
-    keys, shown = list(rows[0].key), list(rows[0].shown)
+    columns = list(dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown))))
     says_what = any(row.detail for row in rows)
-    grid = screen.table(*keys, *shown, *["what"] * says_what, "since")
+    grid = screen.table(*columns, *["what"] * says_what, "since")
     for row in rows[:limit]:
-        values = [visible(row.key.get(name)) for name in keys] + [visible(row.shown.get(name)) for name in shown]
+        values = cells(columns, {**row.key, **row.shown})
         grid.add_row(*values, *[row.detail] * says_what, screen.since(row.first_seen, at))
     console.print()
     console.print(screen.indented(grid))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sanityd.alerts.safe import visible
+from sanityd.alerts.safe import cells, visible
 from sanityd.authoring.trial import Trial
 from sanityd.cli import screen, sqltext
 from sanityd.durations import format_duration
@@ -81,15 +81,14 @@ def _headline(console: "Console", rule: Rule, run: Run) -> None:
 
 
 def _rows(console: "Console", rule: Rule, run: Run) -> None:
-    columns = [*run.key, *(name for name in rule.invariant.subject.show if name not in run.key)]
     rows = run.tracked[:ROWS]
+    columns = list(dict.fromkeys(name for row in rows for name in (*row.key, *row.shown)))
     says_what = any(violation.detail or violation.rows != 1 for violation in rows)
     grid = screen.table(*columns, *["what"] * says_what)
     for violation in rows:
         values = {**violation.key, **violation.shown}
         what = violation.detail + (f" {violation.rows:,} rows" if violation.rows != 1 else "")
-        cells = [visible(values.get(column), limit=60) for column in columns]
-        grid.add_row(*cells, *[what.strip()] * says_what)
+        grid.add_row(*cells(columns, values, limit=60), *[what.strip()] * says_what)
     console.print(screen.indented(grid))
     if run.violations > ROWS:
         console.print(f"  … and {run.violations - ROWS:,} more")

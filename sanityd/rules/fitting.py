@@ -60,12 +60,24 @@ class Fitting:
                 if getattr(spec, key) is not None:
                     message = f"`{key}` has no meaning for `{check.kind}`, which reads no rows"
                     yield self._key((key,), message, "take it out")
+        if check.showable is not None:
+            yield from self._of_show(spec, check.kind, check.showable)
         if isinstance(check, FunctionCheck) and not self._runs_python:
             advice = "add `allow: {python: true}` at the top of the file if you trust it"
             yield self._key((check.kind,), f"`{check.kind}` runs code with sanityd's own rights", advice)
         if spec.nulls == "fail" and not check.judges_nulls:
             advice = "NULLs are this kind's own business" if check.kind == "not_null" else "add a `not_null` rule"
             yield self._key(("nulls",), f"`nulls` has no meaning for `{check.kind}`", advice)
+
+    def _of_show(self, spec: RuleSpec, kind: str, showable: Collection[str]) -> Iterator[Problem]:
+        """Columns that no violation of the kind has: an empty cell would be taken for a NULL in a row."""
+        known = " or ".join(f"`{name}`" for name in showable)
+        for name in spec.show or ():
+            if name not in showable:
+                message = f"`{kind}` can show {known or 'no column'}: its violations are not rows of the table"
+                advice = f"write {known}, or take it out" if known else "take `show` out"
+                place = self._document.find((*self._place, "show"), name) or (*self._place, "show")
+                yield self._document.problem(place, message, advice)
 
     def _looks_at_all(self, spec: RuleSpec, check: Check, defaults: Defaults) -> str:
         """Why new rows are not enough for a rule; nothing where they are."""

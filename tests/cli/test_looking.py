@@ -81,6 +81,20 @@ def test_show_lists_the_rows_of_a_rule_or_incident(
     assert incident  # the last word of the table is the incident's id
 
 
+def test_a_column_is_not_null_in_a_row_that_was_seen_before_it_was_to_be_shown(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    with Catcher(tmp_path) as catcher:
+        project.run("check", SMTP_URL=catcher.url)
+        project.rules(RULES.replace("    tags: [mail]", "    show: [email]"))
+        project.sql("update mails set status = 'queued' where person_id = 17")
+        project.run("check", SMTP_URL=catcher.url)
+    rows = [line.split() for line in project.run("show", "every-person-has-a-welcome-mail").out.splitlines()]
+    assert [row[1] for row in rows if row and row[0] == "17"] == ["person17@example.com"]
+    assert "NULL" not in {word for row in rows for word in row}
+
+
 @pytest.mark.parametrize("kind", plugins.names("checks"))
 def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> None:
     answer = CliRunner().invoke(root, ["kinds", kind])

@@ -23,6 +23,7 @@ class Acyclic(QueryCheck):
 
     kind: ClassVar[str] = "acyclic"
     short: ClassVar[str | None] = "columns"
+    showable: ClassVar[tuple[str, ...] | None] = ()
 
     columns: Mapping[str, str] = Field(description="The column that names a row, with the one that names its parent.")
 

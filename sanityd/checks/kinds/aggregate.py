@@ -36,6 +36,7 @@ class Aggregate(QueryCheck):
 
     kind: ClassVar[str] = "aggregate"
     judges_nulls: ClassVar[bool] = True
+    showable: ClassVar[tuple[str, ...] | None] = (_VALUE,)
 
     expr: str = Field(min_length=1, description="An aggregate in SQL, as in `sum(amount)`.")
     by: Names = Field([], description="The columns that make a group; none: the whole table.")

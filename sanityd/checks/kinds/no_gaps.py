@@ -29,6 +29,7 @@ class NoGaps(QueryCheck):
 
     kind: ClassVar[str] = "no_gaps"
     short: ClassVar[str | None] = "column"
+    showable: ClassVar[tuple[str, ...] | None] = ()
 
     column: str = Field(min_length=1, description="The column of whole numbers.")
     per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")

@@ -24,6 +24,7 @@ class NoOverlap(QueryCheck):
 
     kind: ClassVar[str] = "no_overlap"
     needs_key: ClassVar[bool] = True
+    showable: ClassVar[tuple[str, ...] | None] = ()
 
     from_: str = Field(alias="from", min_length=1, description="The column with the beginning.")
     to: str = Field(min_length=1, description="The column with the end, which is not part of the interval.")

@@ -3,13 +3,14 @@
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
-from sqlalchemy import ColumnElement, and_, case, func, select, true, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal, select, true, tuple_
 
 from sanityd.checks import proofs
 from sanityd.checks.base import IN_SCOPE, ROWS, Clues, QueryCheck, Scope, plural
 from sanityd.checks.scope import bind
 from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
+from sanityd.sources.catalog import Family
 
 Ignored = Literal["case", "spaces"]
 
@@ -26,6 +27,7 @@ class Unique(QueryCheck):
     Values are compared to the letter; `ignore: [case]` folds case, `ignore: [spaces]` drops spaces at both ends. A NULL
     in the key exempts the row, as in SQL's UNIQUE; `nulls: equal` makes NULLs equal to each other. With `window`, a row
     in the window is also compared with those before it. Violations are counted as keys, and the rows that share them.
+    `show: id` tells the smallest and the largest `id` among them: `4 … 17`.
     """
 
     kind: ClassVar[str] = "unique"
@@ -77,7 +79,7 @@ class Unique(QueryCheck):
         keys = self._compared(scope)
         recent = func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
         return (
-            select(*(key.label(name) for name, key in keys.items()), func.count().label(ROWS))
+            select(*(key.label(name) for name, key in keys.items()), *self._shown(scope), func.count().label(ROWS))
             .select_from(scope.table)
             .where(scope.judged, self._counts(scope), among)
             .group_by(*keys.values())
@@ -109,6 +111,10 @@ class Unique(QueryCheck):
         values = f"{violations:,} {plural(violations, 'value', 'values')} of {', '.join(self.columns)}"
         return f"{values} {self.says(violations)} in {table}, in {rows:,} rows"
 
+    def _shown(self, scope: Scope) -> list[ColumnElement[Any]]:
+        """Of each column to show what its rows have: one value, or the ends of what lies between."""
+        return [_ends(scope, name).label(name) for name in scope.subject.show if name not in self.columns]
+
     def _counts(self, scope: Scope) -> ColumnElement[bool]:
         if self.nulls == "equal":
             return true()
@@ -122,3 +128,21 @@ class Unique(QueryCheck):
             return scope.exact(name)
         value = scope.folded(name) if "case" in self.ignore else scope.text(name)
         return func.trim(value) if "spaces" in self.ignore else value
+
+
+#: Families whose values aren't in the order of their texts, and have a smallest one on every database.
+_ORDERED = (Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
+
+
+def _ends(scope: Scope, name: str) -> ColumnElement[Any]:
+    """The smallest and the largest value of a group as text; with a NULL among them, that and the largest."""
+    info = scope.column_info(name)
+    value = scope.column(name) if info.family in _ORDERED else scope.text(name)
+    dialect = scope.snapshot.source.dialect
+    least, most = dialect.text(func.min(value), info), dialect.text(func.max(value), info)
+    between = literal(" … ")
+    return case(
+        (func.count(value) < func.count(), literal("NULL") + between + most),
+        (least == most, most),
+        else_=least + between + most,
+    )

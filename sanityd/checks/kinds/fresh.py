@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, case, func
 
-from sanityd.checks.base import AggregateCheck, Judgement, Scope
+from sanityd.checks.base import AggregateCheck, Judgement, Scope, plural
 from sanityd.durations import duration
 from sanityd.fields import fault
 from sanityd.model import Past
@@ -72,3 +72,14 @@ class Fresh(AggregateCheck):
         """The end of the sentence."""
         limits = " and ".join(f"{name} of the last {limit}" for name, limit in self.columns.items())
         return f"has no row with {limits}, or rows from the future"
+
+    def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """Of one column, which of both it is: what is stale counts with all of its rows, as no row is young enough."""
+        if len(self.columns) > 1 or checked is None:
+            return super().sentence(table, violations, rows, checked)
+        [(name, limit)] = self.columns.items()
+        stale = f"no row with {name} of the last {limit}"
+        future = rows - checked if violations > 1 else rows
+        ahead = f"{future:,} {plural(future, 'row', 'rows')} with {name} in the future"
+        found = f"{stale}, and {ahead}" if violations > 1 else ahead if rows < checked else stale
+        return f"{table} has {found} ({checked:,} {plural(checked, 'row', 'rows')} in scope)"

@@ -210,7 +210,7 @@ class Daemon(Work):
             log.info("%d rules of revision %s: %s", len(rules.enabled()), rules.revision, said)
             threading.Thread(target=self._warn_of_rights, name="sanityd-rights", daemon=True).start()
             if gone:
-                log.info("closed, as their rules are gone: %s", ", ".join(gone[:10]))
+                log.info("closed, as their rules are gone: %s", ", ".join(list(gone)[:10]))
 
     def _say_wrong(self, problems: Sequence[Problem], at: datetime) -> None:
         with self._kept("that the rules file is wrong could not be recorded"):

@@ -6,7 +6,7 @@ The promise everything rests on: no fault ever resolves anything. Only a `comple
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,9 +28,6 @@ from sanityd.model import (
 REGRESSION = timedelta(days=7)
 #: So many rows that break a rule at once, or such a share of the table, have one cause and are not so many cases.
 SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
-
-#: How what is open is closed when a rule goes or changes: (known, incident, at) → (transitions, incident).
-Closing = Callable[[Mapping[str, Tracked], Incident | None, datetime], tuple[tuple[Transition, ...], Incident | None]]
 
 
 def transitions(known: Mapping[str, Tracked], run: Run) -> tuple[Transition, ...]:
@@ -150,23 +147,10 @@ def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Inc
     )
 
 
-def close_removed(
-    known: Mapping[str, Tracked], incident: Incident | None, at: datetime
-) -> tuple[tuple[Transition, ...], Incident | None]:
-    """Close what is open because its rule has left the file. Never called fixed."""
-    return _close(known, incident, at, Fate.RULE_REMOVED)
-
-
-def close_changed(
-    known: Mapping[str, Tracked], incident: Incident | None, at: datetime
-) -> tuple[tuple[Transition, ...], Incident | None]:
-    """Close what is open because its rule means something else now. Never called fixed."""
-    return _close(known, incident, at, Fate.RULE_CHANGED)
-
-
-def _close(
+def close(
     known: Mapping[str, Tracked], incident: Incident | None, at: datetime, fate: Fate
 ) -> tuple[tuple[Transition, ...], Incident | None]:
+    """Close what is open because its rule has left the file or means something else now. Never called fixed."""
     changes = tuple(
         Transition(mark, Change.RESOLVED, before.key, fate=fate, since=before.first_seen)
         for mark, before in known.items()

@@ -24,6 +24,7 @@ from sanityd.model import (
     Cause,
     Change,
     Disposition,
+    Fate,
     Incident,
     Key,
     Reason,
@@ -242,13 +243,11 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     return Result(rule, run, count_changes(transitions), incident, queued=queued)
 
 
-def forget_removed(rules: RuleSet, store: Store, at: datetime) -> list[str]:
-    """Close what is open of rules that have left this file: never called fixed. Returns their ids."""
+def forget_removed(rules: RuleSet, store: Store, at: datetime) -> dict[str, int]:
+    """Close what is open of rules that have left this file: never called fixed. Returns how much that was, by rule."""
     with store.write() as memory:
         gone = rules_seen.removed(memory, rules.name, rules.rules, at)
-        for rule in gone:
-            _close(memory, rule, lifecycle.close_removed, at)
-    return gone
+        return {rule: _close(memory, rule, Fate.RULE_REMOVED, at) for rule in gone}
 
 
 def deliver(
@@ -352,7 +351,7 @@ def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: dateti
     before = rules_seen.meaning(memory, rules.name, rule.id)
     changed = before not in (None, rule.meaning)
     if changed:
-        _close(memory, rule.id, lifecycle.close_changed, at)
+        _close(memory, rule.id, Fate.RULE_CHANGED, at)
     if before != rule.meaning and rule.invariant.redaction is not None:
         # What was remembered before may have keys in clear, and a fingerprint of a small number is as good as that.
         violations.forget(memory, rule.id)
@@ -361,17 +360,19 @@ def _close_if_changed(memory: Connection, rules: RuleSet, rule: Rule, at: dateti
     return changed
 
 
-def _close(memory: Connection, rule: str, closing: lifecycle.Closing, at: datetime) -> None:
+def _close(memory: Connection, rule: str, fate: Fate, at: datetime) -> int:
+    """Returns how many violations were open."""
     incident = incidents.open_for(memory, rule)
-    transitions, closed = closing(violations.known(memory, rule, at), incident, at)
+    transitions, closed = lifecycle.close(violations.known(memory, rule, at), incident, at, fate)
     violations.apply(memory, rule, incident.source if incident else "", transitions, at)
     suspects.forget(memory, rule)
     watermarks.forget(memory, rule)
     held.forget(memory, rule)
     fault = incidents.open_for(memory, rule, Cause.ERRORED)
-    for over in (closed, replace(fault, resolved_at=at) if fault else None):
+    for over in (closed, replace(fault, resolved_at=at, fates={fate: 1}) if fault else None):
         if over is not None:
             _save(memory, None, over)
             # What nobody looked at is not told to be resolved.
             incidents.settle(memory, over.id)
             audit.append(memory, at, "sanityd", "closed", "rule changed or removed", rule=rule, incident=over.id)
+    return incident.violations if incident is not None else 0

@@ -133,17 +133,14 @@ def test_an_incident_counts_what_became_of_its_rows() -> None:
     assert incident.fates == {Fate.FIXED: 2, Fate.ROW_GONE: 1}
 
 
-@pytest.mark.parametrize(
-    ("closing", "fate"),
-    [(lifecycle.close_removed, Fate.RULE_REMOVED), (lifecycle.close_changed, Fate.RULE_CHANGED)],
-)
-def test_what_ends_with_its_rule_is_never_called_fixed(closing: lifecycle.Closing, fate: Fate) -> None:
+@pytest.mark.parametrize("fate", [Fate.RULE_REMOVED, Fate.RULE_CHANGED])
+def test_what_ends_with_its_rule_is_never_called_fixed(fate: Fate) -> None:
     incident = Incident("one", "r", "app", AT - DAY, Severity.ERROR, 2)
-    found, closed = closing({**known(1, 2), **known(3, resolved=AT)}, incident, AT)
+    found, closed = lifecycle.close({**known(1, 2), **known(3, resolved=AT)}, incident, AT, fate)
     assert {(transition.change, transition.fate) for transition in found} == {(Change.RESOLVED, fate)}
     assert len(found) == 2
     assert closed == replace(incident, resolved_at=AT, fates={fate: 2})
-    assert closing({}, None, AT) == ((), None)
+    assert lifecycle.close({}, None, AT, fate) == ((), None)
 
 
 LOOKS = st.lists(st.tuples(st.sampled_from(Outcome), st.frozensets(st.integers(1, 5))), max_size=20)

@@ -325,8 +325,8 @@ def test_a_rule_that_leaves_the_file_is_closed_and_not_called_fixed(scene: Scene
     scene.children(1)
     opened = scene.tick().incident
     scene.rules = {"other": dict(ADULTS)}
-    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == ["adults"]
-    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == {"adults": 1}
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == {}
     assert (scene.incident(), scene.rows()) == (None, [])
     assert opened is not None
     assert scene.closed(opened.id).fates == {Fate.RULE_REMOVED: 1}
@@ -373,7 +373,7 @@ def test_a_rule_that_is_switched_off_keeps_what_is_open(scene: Scene, box: Mailb
     scene.tick()
     scene.rules["adults"]["enabled"] = False
     assert scene.look() == []
-    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == {}
     assert scene.rows() == [1]
     scene.rules["adults"]["enabled"] = True
     scene.tick()
@@ -387,7 +387,7 @@ def test_files_that_share_a_store_leave_each_other_alone(scene: Scene, box: Mail
     scene.tick()
     scene.name, scene.rules = "others.yaml", {"other-adults": dict(ADULTS)}
     scene.tick()
-    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == []
+    assert pipeline.forget_removed(scene.load(), scene.store, datetime.now(UTC)) == {}
     assert (scene.rows(), scene.rows("other-adults")) == ([1], [1])
     assert len(box.mails) == 2
 
@@ -479,7 +479,7 @@ def test_files_of_one_name_in_two_folders_are_two_in_a_shared_store(scene: Scene
     pipeline.run_batch(ours, list(ours.enabled()), scene.store, START)
     with pytest.raises(StoreError, match="another rules file"):
         pipeline.run_batch(theirs, list(theirs.enabled()), scene.store, START + timedelta(minutes=5))
-    assert pipeline.forget_removed(theirs, scene.store, START) == []
+    assert pipeline.forget_removed(theirs, scene.store, START) == {}
     assert scene.rows() == [1]
 
 

@@ -62,7 +62,7 @@ def test_the_audit_tells_the_revision_and_who_made_it(project: Project, store: S
     rules = load(project.folder / "rules.yaml", {})
     with store.read() as memory:
         [row] = audit.of_rule(memory, "one")
-        [event] = history.story(memory, "one", AT - timedelta(days=1))
+        [event] = history.story(memory, "one", AT - timedelta(days=1), rules.counted)
     owner = pwd.getpwuid(os.getuid()).pw_name
     assert (row["actor"], row["action"], row["reason"]) == (owner, "rule added", f"revision {rules.revision}")
     assert (event.what, event.who) == ("rule added", owner)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import case, literal_column, select
 
-from sanityd.checks.base import Agreement
+from sanityd.checks.evidence import Agreement
 from sanityd.checks.comparison import SHORT, SIZE, Canonical, digest, short_digest
 from sanityd.checks.crosscheck import written
 from sanityd.checks.partitions import Partitions

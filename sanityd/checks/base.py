@@ -19,77 +19,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from sqlalchemy import ColumnElement, or_
 
+from sanityd.checks.evidence import Agreement, Claim, There
 from sanityd.checks.scope import Scope
 from sanityd.fields import Names, fault, listed
 from sanityd.model import Past, Value, Violation
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a row wants of another table: from `low` to `high` counterparts (None: without end), found by `on`."""
-
-    on: Mapping[str, str]
-    table: str
-    where: str | None = None
-    low: int = 1
-    high: int | None = None
-
-    @property
-    def forbids(self) -> bool:
-        """Whether the evidence is of what must not be."""
-        return self.low == 0
-
-
-class There(BaseModel):
-    """Another table, or a SELECT in a source in place of one. The bare name of a table is the short form."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    table: str | None = Field(None, description="The table: `source.table`.", examples=["ledger.entries"])
-    source: str | None = Field(None, description="The source that the query runs in.", examples=["ledger"])
-    query: str | None = Field(
-        None, description="A SELECT whose columns are what the rule names.", examples=["select ref, sum(amount) from …"]
-    )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Both forms."""
-        return {"anyOf": [handler.resolve_ref_schema(handler(core)), {"type": "string"}]}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"table": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.table is None) == (self.source is None or self.query is None):
-            raise fault("needs a table, or a source and a query", "write `source.table`, or `{source: …, query: …}`")
-        return self
-
-    def __str__(self) -> str:
-        """How it is called in sentences."""
-        return self.table or f"the query in {self.source}"
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What two tables have in common: rows with the same `on` have the same values in `compare`.
-
-    `there` is the other table or query, narrowed by `where`; `extra_fails` says whether it may have rows of its own.
-    """
-
-    there: There
-    on: Mapping[str, str]
-    compare: Mapping[str, str]
-    where: str | None = None
-    extra_fails: bool = True
 
 
 def plural(count: int, one: str, many: str) -> str:
@@ -120,6 +59,9 @@ class Check(BaseModel, ABC):
     can_narrow: ClassVar[bool] = False
     #: Whether the same rows always give the same answer, apart from SQL of the user's, which may read a clock.
     is_timeless: ClassVar[bool] = False
+
+    #: What a violation is called: one, and several.
+    unit: ClassVar[tuple[str, str]] = ("row", "rows")
 
     @model_validator(mode="before")
     @classmethod
@@ -184,6 +126,10 @@ class Check(BaseModel, ABC):
     @abstractmethod
     def says(self, count: int) -> str:
         """What is wrong with `count` of its rows, as the end of a sentence: `have no row in mails`."""
+
+    def counted(self, violations: int) -> str:
+        """So many violations, in the kind's own word; nothing where one thing is right or wrong as a whole."""
+        return f"{violations:,} {plural(violations, *self.unit)}"
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
@@ -316,6 +262,10 @@ class AggregateCheck(Check):
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
         """Aggregate expressions over the rows in scope, by name."""
 
+    def counted(self, violations: int) -> str:
+        """Nothing: it is the table."""
+        return ""
+
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """The number of rows in scope, as it is the table as a whole that is wrong."""
         return f"{table}, {checked:,} {plural(checked, 'row', 'rows')}" if checked is not None else table
@@ -343,6 +293,7 @@ class CatalogCheck(Check):
 
     about_rows: ClassVar[bool] = False
     showable: ClassVar[tuple[str, ...] | None] = ()
+    unit: ClassVar[tuple[str, str]] = ("column", "columns")
 
     @property
     def quotes_rows(self) -> bool:

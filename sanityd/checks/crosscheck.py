@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from sanityd.checks.base import Claim
+from sanityd.checks.evidence import Claim
 from sanityd.checks.bitmaps import NotWhole, Numbers, differing
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
 from sanityd.checks.partitions import Partitions

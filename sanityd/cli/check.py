@@ -50,6 +50,8 @@ def command(
     # Heavy rooms are imported here, so that `--help` needs none of them.
     from sanityd import clock, pipeline, reloading, telemetry
     from sanityd.cli import reports
+    from sanityd.errors import RuleError
+    from sanityd.problems import as_json
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
@@ -57,7 +59,13 @@ def command(
         # Whatever ends this command: who waits for it is told how it ended.
         ctx.call_on_close(lambda: _beat(ended))
     ended: dict[str, int] = {}
-    rules = load(path)
+    try:
+        rules = load(path)
+    except RuleError as error:
+        if form == "json":
+            # Neither `rules` nor `summary`: whoever counts failures finds none where none was looked for.
+            click.echo(as_json(error.problems))
+        raise
     at, begun = clock.now(), clock.stopwatch()
     store = None if dry_run else open_store(rules)
     try:
@@ -67,8 +75,9 @@ def command(
         if due and store is not None:
             chosen = _due(chosen, store, at)
         results = _run(rules, chosen, store, at)
+        removed = {}
         if store is not None and not (names or tag or source):
-            pipeline.forget_removed(rules, store, at)
+            removed = pipeline.forget_removed(rules, store, at)
         if store is not None:
             pipeline.tell(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
@@ -79,10 +88,10 @@ def command(
         if store is not None:
             store.close()
     code = ended["code"] = exit_code(results, delivered, waiting)
-    if due and form == "text" and not results and code == 0:
+    if due and form == "text" and not results and not any(removed.values()) and code == 0:
         # cron mails whatever is printed.
         ctx.exit(code)
-    report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code)
+    report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code, removed)
     reports.FORMS[form](report, sys.stdout)
     ctx.exit(code)
 

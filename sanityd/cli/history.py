@@ -29,7 +29,7 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     from sanityd.telling import history
 
     rules = load(path, need_secrets=False)
-    store, at = open_store(rules), clock.now()
+    store = open_store(rules)
     try:
         with store.read() as memory:
             rule = named(rules, memory, name) if name is not None else None
@@ -38,7 +38,7 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
                     raise click.UsageError("name the rule of the row: `sanityd history RULE --row id=7`")
                 events = history.life(memory, rule, key_of(row))
             else:
-                events = history.story(memory, rule, at - since)
+                events = history.story(memory, rule, clock.now() - since, rules.counted)
     finally:
         store.close()
     if form == "json":
@@ -53,11 +53,8 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     if not events:
         console.print("Nothing happened in that time.")
         return
-    grid = screen.table("when", *["rule"] * (rule is None), "what", "who", "")
+    grid = screen.table("when", *["rule"] * (rule is None), "what")
     for one in events:
-        where = [one.rule] * (rule is None)
-        grid.add_row(
-            screen.since(one.at, at), *where, visible(one.what, 400), visible(one.who) if one.who else "",
-            visible(one.detail, 400) if one.detail else "",
-        )  # fmt: skip
+        what = " · ".join(visible(part, 400) for part in (one.what, one.who, one.detail) if part)
+        grid.add_row(one.at.astimezone().strftime("%Y-%m-%d %H:%M"), *[one.rule] * (rule is None), what)
     console.print(grid)

@@ -54,15 +54,17 @@ def known_store(rules: "RuleSet") -> "Store | None":
 
 
 def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
-    """The rule (or `source:NAME`) that is meant by its id or by that of an incident. Raises a usage error."""
+    """The rule, also one that has left the file, or `source:NAME` that is meant by its id or by that of an incident.
+    Raises a usage error."""
     from sanityd.model import about_source
-    from sanityd.store import incidents
+    from sanityd.store import incidents, rules_seen
 
     if (incident := incidents.get(memory, name)) is not None:
         return incident.rule
-    if name in map(about_source, rules.sources):
-        return name
-    return str(rule_named(rules, name).id)
+    known = {*rules.rules, *map(about_source, rules.sources), *rules_seen.names(memory, rules.name)}
+    if name not in known:
+        raise no_such(f"there is no rule `{name}`", name, known)
+    return name
 
 
 def rule_named(rules: "RuleSet", name: str) -> Any:

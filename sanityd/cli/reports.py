@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import IO, Any
@@ -24,7 +24,8 @@ SAMPLE = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole pass. `waiting` counts messages that are still in the outbox."""
+    """A whole pass. `waiting` counts messages that are still in the outbox; `removed` are the rules that have left the
+    file since the last one, with how much of each was open."""
 
     rules: RuleSet
     results: tuple[Result, ...]
@@ -33,6 +34,7 @@ class Report:
     delivered: DispatchSummary | None
     waiting: int
     code: int
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def statements(self) -> int:
@@ -129,13 +131,13 @@ def as_text(report: Report, out: IO[str]) -> None:
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
     console.print()
     quiet = [result for result in report.results if _is_quiet(result.run)]
-    lines = [line for result in report.results if result not in quiet for line in _lines(result, report.at)]
+    lines = list(_loud([result for result in report.results if result not in quiet], report.at))
     if len(quiet) <= 3:
         lines += [_line(result, Text(_looked_at([result]))) for result in quiet]
     else:
         words = f"{len(quiet)} {'more ' if lines else ''}rules hold"
         lines.append([Text("✓", style="green"), Text(words), Text(_looked_at(quiet)), Text(), Text()])
-    for line in screen.aligned(lines):
+    for line in screen.aligned([*lines, *_gone(report.removed)]):
         console.print(line, soft_wrap=True)
     console.print()
     console.print(_last_line(report))
@@ -167,11 +169,40 @@ def _line(result: Result, *cells: Text) -> list[Text]:
     return [_sign(result), Text(result.rule.id), *cells, *[Text()] * (3 - len(cells))]
 
 
+def _loud(results: Sequence[Result], at: datetime) -> Iterator[list[Text] | Text]:
+    """What is to be read; a source that does not answer is told once, not once for each of its rules."""
+    silent: dict[tuple[str, str | None], list[Result]] = {}
+    for result in results:
+        if result.run.verdict == "skipped":
+            silent.setdefault((result.run.source, result.run.error), []).append(result)
+    for result in results:
+        alike = silent.get((result.run.source, result.run.error), [])
+        if len(alike) < 2:
+            yield from _lines(result, at)
+        elif result is alike[0]:
+            yield from _unchecked(result, f"{len(alike):,} rules of {result.run.source}")
+
+
+def _unchecked(result: Result, about: str) -> list[list[Text] | Text]:
+    error = f"not checked: {visible(result.run.error or '', limit=400)}"
+    return [
+        [_sign(result), Text(about), Text(error), Text(), Text()],
+        Text(f"   {result.run.hint or ''}", style="dim"),
+    ]
+
+
+def _gone(removed: Mapping[str, int]) -> Iterator[Text]:
+    for rule, count in list(removed.items())[:SAMPLE]:
+        left = "no longer looked at, as it left the rules file" + (f"; {count:,} open then" if count else "")
+        yield Text.assemble(("-", "yellow"), f"  {rule}: {left}")
+    if (more := len(removed) - SAMPLE) > 0:
+        yield Text(f"   and {more:,} more that left it", style="dim")
+
+
 def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
     run, rule = result.run, result.rule
     if run.verdict in ("errored", "skipped"):
-        told = _line(result, Text(f"not checked: {visible(run.error or '', limit=400)}"))
-        return [told, Text(f"   {run.hint or ''}", style="dim")]
+        return _unchecked(result, rule.id)
     if run.suspects and not run.violations:
         return [_line(result, Text(_suspected(run)))]
     severity = result.severity
@@ -209,9 +240,11 @@ def _looked_at(results: list[Result]) -> str:
     """How much was read; of single rules also which constraint made that needless."""
     if len(results) == 1 and results[0].run.proved_by:
         return f"proved by {visible(results[0].run.proved_by)}"
-    rows = sum(result.run.checked or 0 for result in results)
+    counts = [result.run.checked for result in results if result.run.checked is not None]
     proofs = sum(result.run.proved_by is not None for result in results)
-    return f"{rows:,} {_s(rows, 'row')} looked at" + (f", {proofs} proved by constraints" if proofs else "")
+    # What a query of the user's has read, only its database knows.
+    looked = f"{sum(counts):,} {_s(sum(counts), 'row')} looked at" if counts else "looked at"
+    return looked + (f", {proofs} proved by constraints" if proofs else "")
 
 
 def _last_line(report: Report) -> str:

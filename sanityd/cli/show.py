@@ -30,7 +30,7 @@ def command(name: str, everything: bool, path: Path) -> None:
     from sanityd.cli import screen
     from sanityd.cli.options import named
     from sanityd.rules.load import load
-    from sanityd.store import incidents
+    from sanityd.store import incidents, rules_seen
 
     rules = load(path, need_secrets=False)
     store, at, console = open_store(rules), clock.now(), screen.console()
@@ -42,7 +42,11 @@ def command(name: str, everything: bool, path: Path) -> None:
             incident = incident or incidents.open_for(memory, rule_id)
             if rule is not None:
                 _rule(console, rule)
-            _incident(console, incident, at)
+            elif rule_id in rules_seen.names(memory, rules.name):
+                gone = f"{rule_id} has left the rules file; `sanityd history {rule_id}` tells what was."
+                console.print(screen.signed(screen.UNKNOWN, gone))
+            if rule is not None or incident is not None:
+                _incident(console, rules, incident, at)
             _told(console, memory, rules, rule_id, at)
             _rows(console, memory, rule_id, at, None if everything else ROWS)
             _runs(console, memory, rule_id, at)
@@ -73,19 +77,20 @@ def _rule(console: Any, rule: "Rule") -> None:
     console.print(screen.indented(grid))
 
 
-def _incident(console: Any, incident: "Incident | None", at: "datetime") -> None:
+def _incident(console: Any, rules: "RuleSet", incident: "Incident | None", at: "datetime") -> None:
+    from sanityd.alerts import wording
     from sanityd.cli import screen
     from sanityd.durations import format_duration
+    from sanityd.model import Cause
 
     if incident is None:
         console.print("\nIt is not violated, as far as is known.")
         return
     lasted = format_duration((incident.resolved_at or at) - incident.opened_at)
-    word = "open" if incident.open else "resolved"
-    console.print(
-        f"\nIncident {incident.id}: {word}, {incident.severity.label}, {incident.violations:,} rows, "
-        f"since {screen.since(incident.opened_at, at)}, for {lasted}"
-    )
+    word = "open" if incident.open else "closed" if wording.unseen(incident.fates) else "resolved"
+    many = rules.counted(incident.rule, incident.violations) if incident.cause is Cause.VIOLATED else ""
+    what = ", ".join(part for part in (word, incident.severity.label, many) if part)
+    console.print(f"\nIncident {incident.id}: {what}, since {screen.since(incident.opened_at, at)}, for {lasted}")
 
 
 def _told(console: Any, memory: "Connection", rules: "RuleSet", rule: str, at: "datetime") -> None:

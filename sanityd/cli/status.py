@@ -1,5 +1,6 @@
 """`sanityd status`: what is wrong, since when, and what is not known. What sanityd itself can't do comes first."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.rules.rule import RuleSet
+
+#: How long it is told that a rule has left the file while it was violated.
+LATELY = timedelta(days=7)
 
 
 @click.command("status")
@@ -31,6 +35,7 @@ def command(path: Path) -> None:
             _undelivered(console, memory, at)
             _unverified(console, memory, rules, at)
             _open(console, memory, rules, at)
+            _removed(console, memory, rules, at)
             _quiet(console, memory, rules, at)
             _holding(console, memory, rules, at)
     finally:
@@ -103,7 +108,7 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
     if not found:
         console.print("No rule is violated, as far as is known.")
         return
-    grid = screen.table("rule", "severity", "rows", "since", "for", "incident", "")
+    grid = screen.table("rule", "severity", "violations", "since", "for", "incident", "")
     for one in sorted(found, key=lambda one: (-one.incident.severity, one.incident.opened_at)):
         incident = one.incident
         grid.add_row(
@@ -119,6 +124,19 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
     for one in found:
         for sentence in one.notes:
             console.print(screen.signed(screen.MILD, f"{one.incident.rule}: {sentence}"))
+
+
+def _removed(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Rules that left the file of late while something was open, which nobody sees any more."""
+    from sanityd.cli import screen
+    from sanityd.model import Fate
+    from sanityd.store import incidents, rules_seen
+
+    for rule, gone in rules_seen.removed_since(memory, rules.name, at - LATELY).items():
+        for incident in incidents.of_rule(memory, rule, gone):
+            if Fate.RULE_REMOVED in incident.fates and incident.violations:
+                told = f"{rule}: left the rules file {screen.since(gone, at)}, with {incident.violations:,} open"
+                console.print(screen.signed(screen.MILD, f"{told}; `sanityd history {rule}` tells more"))
 
 
 def _quiet(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:

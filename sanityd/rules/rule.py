@@ -133,6 +133,12 @@ class RuleSet:
         known = (name for name in dict.fromkeys(channels) if name in self.channels)
         return [(name, recipient) for name in known for recipient in self.channels[name].recipients()]
 
+    def counted(self, rule: str, violations: int) -> str:
+        """So many violations of a rule, in the word of its kind; of one that has left the file as well."""
+        if rule in self.rules:
+            return self.rules[rule].invariant.check.counted(violations)
+        return f"{violations:,} violation{'s' * (violations != 1)}"
+
     def by_source(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
         """The rules of each source, in the order of the file."""
         groups: dict[str, list[Rule]] = {}

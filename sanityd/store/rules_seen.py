@@ -40,6 +40,19 @@ def remember(connection: Connection, file: str, rule: str, now_means: str, revis
         connection.execute(update(rules_seen).where(_is(file, rule)).values(**values))
 
 
+def names(connection: Connection, file: str) -> list[str]:
+    """All rules that were ever looked at, also those that have left the file."""
+    return list(connection.execute(select(rules_seen.c.rule).where(rules_seen.c.file == file)).scalars())
+
+
+def removed_since(connection: Connection, file: str, since: datetime) -> dict[str, datetime]:
+    """The rules that have left the file since then, with when."""
+    gone = select(rules_seen.c.rule, rules_seen.c.removed_at).where(
+        rules_seen.c.file == file, rules_seen.c.removed_at >= since
+    )
+    return {row.rule: row.removed_at for row in connection.execute(gone)}
+
+
 def removed(connection: Connection, file: str, present: Mapping[str, object], at: datetime) -> list[str]:
     """The rules that have left the file since they were last looked at; each is told once."""
     known = select(rules_seen.c.rule).where(rules_seen.c.file == file, rules_seen.c.removed_at.is_(None))

@@ -1,6 +1,6 @@
 """What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what became of rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sanityd.model import Cause, Fate, Incident, Reason, Tracked
 from sanityd.store import audit, care, hearing, incidents, runs, violations
 
 _BEGINNINGS = {
-    Cause.VIOLATED: "violated{rows}, {0.declared.label}",
+    Cause.VIOLATED: "violated{many}, {0.declared.label}",
     Cause.ERRORED: "can't be checked: {0.error}",
     Cause.SOURCE_DOWN: "does not answer: {0.error}",
     Cause.RULES_WRONG: "can't be read: {0.error}",
@@ -38,6 +38,15 @@ _STATES = {
     "cancelled": "taken back, as it was over",
     "superseded": "replaced by newer news",
 }
+#: States in which the last error still says something.
+_UNSENT = {"pending", "leased", "uncertain", "dead"}
+#: How an incident ends by the rules file, of which nobody knows how it would have gone on.
+_ENDS_UNSEEN = {
+    Fate.RULE_REMOVED: "no longer looked at: the rule left the file{open}",
+    Fate.RULE_CHANGED: "looked at anew: the rule means something else now{open}",
+}
+#: Says so many violations of a rule in the word of its kind.
+Counted = Callable[[str, int], str]
 #: Decisions that say nothing that the story doesn't say anyway.
 _DULL = {Reason.KNOWN, Reason.WAITING, Reason.UNKNOWN, Reason.NEVER_TOLD, Reason.MILD}
 
@@ -53,10 +62,10 @@ class Event:
     detail: str = ""
 
 
-def story(memory: Connection, rule: str | None, since: datetime) -> list[Event]:
+def story(memory: Connection, rule: str | None, since: datetime, counted: Counted) -> list[Event]:
     """What happened since then, oldest first; of one rule (or `source:NAME`), or of all."""
     names = [rule] if rule is not None else incidents.rules_since(memory, since)
-    told = [event for name in names for event in _of(memory, name, since)]
+    told = [event for name in names for event in _of(memory, name, since, counted)]
     # A pass has one time: what the file says is read before anything is looked at.
     return sorted(told, key=lambda event: (event.at, event.what not in audit.RULE_CHANGES))
 
@@ -79,19 +88,19 @@ def _fate(row: Tracked) -> str:
     return f"is no violation any more: {_FATES[row.fate]}" if row.fate else "is no violation any more"
 
 
-def _of(memory: Connection, rule: str, since: datetime) -> Iterator[Event]:
+def _of(memory: Connection, rule: str, since: datetime, counted: Counted) -> Iterator[Event]:
     for incident in incidents.of_rule(memory, rule, since):
-        seen = runs.violations_at(memory, rule, incident.opened_at)
-        yield from _incident(incident, "" if seen is None else f": {seen:,} {'row' if seen == 1 else 'rows'}")
+        yield from _incident(incident, runs.violations_at(memory, rule, incident.opened_at), counted)
     for day in care.days_of(memory, rule, since):
         if day.failed or day.answered < day.runs:
             unanswered = f", {day.runs - day.answered} without an answer" if day.answered < day.runs else ""
-            said = f"looked at {day.runs} times: violated in {day.failed}, at most {day.most:,} rows{unanswered}"
+            most = f", at most {many}" if (many := counted(rule, day.most)) else ""
+            said = f"looked at {day.runs} times: violated in {day.failed}{most}{unanswered}"
             yield Event(day.day, rule, said)
     for message in hearing.of_rule(memory, rule, since):
         when = message["ended_at"] or message["created_at"]
         state = _STATES[message["state"]]
-        if message["state"] != "sent" and message["error"]:
+        if message["state"] in _UNSENT and message["error"]:
             state += f": {message['error']}"
         yield Event(when, rule, f"mail `{message['said']}` {state}", message["recipient"])
     for row in audit.of_rule(memory, rule):
@@ -111,11 +120,18 @@ def _is_dull(action: str, reason: str) -> bool:
     return action == "not told" and reason in _DULL
 
 
-def _incident(incident: Incident, rows: str) -> Iterator[Event]:
-    yield Event(
-        incident.opened_at, incident.rule, _BEGINNINGS[incident.cause].format(incident, rows=rows), detail=incident.id
-    )
+def _incident(incident: Incident, seen: int | None, counted: Counted) -> Iterator[Event]:
+    many = f": {counted(incident.rule, seen)}".rstrip(": ") if seen is not None else ""
+    begins = _BEGINNINGS[incident.cause].format(incident, many=many)
+    yield Event(incident.opened_at, incident.rule, begins, detail=incident.id)
     if incident.resolved_at is not None:
-        counts = ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in incident.fates.items())
-        fates = f": {counts}" if counts else ""
-        yield Event(incident.resolved_at, incident.rule, _ENDS[incident.cause].format(fates=fates), detail=incident.id)
+        yield Event(incident.resolved_at, incident.rule, _end(incident, counted), detail=incident.id)
+
+
+def _end(incident: Incident, counted: Counted) -> str:
+    for fate, words in _ENDS_UNSEEN.items():
+        if fate in incident.fates:
+            many = counted(incident.rule, incident.violations) if incident.cause is Cause.VIOLATED else ""
+            return words.format(open=f", with {many} open" if many else "")
+    counts = ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in incident.fates.items())
+    return _ENDS[incident.cause].format(fates=f": {counts}" if counts else "")

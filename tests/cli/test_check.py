@@ -79,7 +79,8 @@ def test_a_source_that_is_gone_exits_3_and_resolves_nothing(
         (tmp_path / "away.db").rename(tmp_path / "app.db")
         again = project.run("check", SMTP_URL=catcher.url)
     assert (answer.code, again.code) == (3, 1)
-    assert "not checked" in answer.out
+    assert answer.out.count("not checked") == 1
+    assert "2 rules of app  not checked" in answer.out
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "source_down", "resolved"]
 
 
@@ -173,9 +174,34 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
     with Catcher(tmp_path) as catcher:
         project.run("check", SMTP_URL=catcher.url)
         project.rules(RULES[: RULES.index("  every-person")] + RULES[RULES.index("  no-duplicate") :])
-        project.run("check", SMTP_URL=catcher.url)
+        told = project.run("check", SMTP_URL=catcher.url)
+        again = project.run("check", SMTP_URL=catcher.url)
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened"]
-    assert "No rule is violated" in project.run("status").out
+    gone = "every-person-has-a-welcome-mail"
+    assert f"{gone}: no longer looked at, as it left the rules file; 3 open then" in told.out
+    assert gone not in again.out
+    status = project.run("status").out
+    assert "No rule is violated" in status
+    assert f"{gone}: left the rules file" in status
+    story = project.run("history", gone).out
+    assert "violated: 3 violations, error" in story
+    assert "no longer looked at: the rule left the file, with 3 violations open" in story
+    assert "holds again" not in story
+    assert "has left the rules file" in project.run("show", gone).out
+
+
+def test_a_rule_that_could_not_be_checked_when_it_left_is_not_said_to_be_checked_again(
+    project: Project, tmp_path: Path
+) -> None:
+    project.rules(RULES.replace("unique: {columns: email,", "unique: {columns: e_mail,"))
+    with Catcher(tmp_path) as catcher:
+        assert project.run("check", SMTP_URL=catcher.url).code == 3
+        project.rules(RULES[: RULES.index("  no-duplicate")])
+        assert project.run("check", SMTP_URL=catcher.url).code == 0
+    story = project.run("history", "no-duplicate-emails").out
+    assert "can't be checked" in story
+    assert "no longer looked at: the rule left the file" in story
+    assert "again" not in story
 
 
 def test_a_table_that_empties_is_an_error_not_green(project: Project) -> None:
@@ -230,3 +256,18 @@ def test_a_rule_that_can_not_be_looked_at_is_not_said_to_hold(project: Project) 
     answer = project.run("try", "r")
     assert answer.code == 3
     assert "it holds" not in answer.out
+
+
+def test_json_of_a_wrong_file_is_an_object_that_no_one_takes_for_green(project: Project) -> None:
+    project.rules(RULES.replace("unique:", "uniqe:"))
+    for words in ([], ["--rules", "away.yaml"]):
+        answer = project.run("check", "--format", "json", *words)
+        found = json.loads(answer.out)
+        assert (answer.code, found["errors"], found.keys() & {"rules", "summary"}) == (2, 1, set())
+        assert found["problems"][0]["message"] in answer.err
+
+
+def test_what_a_query_has_read_is_not_said_to_be_nothing(project: Project) -> None:
+    query = "  queried: {source: app, query: select id from people where id < 0, key: id}\n"
+    project.rules(RULES[: RULES.index("  every-person")] + query)
+    assert "0 rows" not in project.run("check").out

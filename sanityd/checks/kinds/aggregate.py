@@ -37,6 +37,7 @@ class Aggregate(QueryCheck):
     kind: ClassVar[str] = "aggregate"
     judges_nulls: ClassVar[bool] = True
     showable: ClassVar[tuple[str, ...] | None] = (_VALUE,)
+    unit: ClassVar[tuple[str, str]] = ("group", "groups")
 
     expr: str = Field(min_length=1, description="An aggregate in SQL, as in `sum(amount)`.")
     by: Names = Field([], description="The columns that make a group; none: the whole table.")
@@ -119,15 +120,19 @@ class Aggregate(QueryCheck):
         wanted = str(self.equals) if self.equals is not None else str(self._range())
         return f"{plural(count, 'has', 'have')} {self.expr} that is not {wanted}"
 
+    def counted(self, violations: int) -> str:
+        """Groups, where there are any."""
+        return super().counted(violations) if self.by else ""
+
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts groups."""
-        return f"{violations:,} {plural(violations, 'group', 'groups')}" if self.by else table
+        return self.counted(violations) or table
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """About the groups, or about the table as a whole."""
         if not self.by:
             return f"{table} {self.says(1)}"
-        return f"{violations:,} {plural(violations, 'group', 'groups')} of {table} {self.says(violations)}"
+        return f"{self.counted(violations)} of {table} {self.says(violations)}"
 
     def _groups(self, scope: Scope) -> dict[str, ColumnElement[Any]]:
         if not self.by:

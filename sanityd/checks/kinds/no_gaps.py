@@ -30,6 +30,7 @@ class NoGaps(QueryCheck):
     kind: ClassVar[str] = "no_gaps"
     short: ClassVar[str | None] = "column"
     showable: ClassVar[tuple[str, ...] | None] = ()
+    unit: ClassVar[tuple[str, str]] = ("hole", "holes")
 
     column: str = Field(min_length=1, description="The column of whole numbers.")
     per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")
@@ -55,12 +56,12 @@ class NoGaps(QueryCheck):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts holes, and the numbers that are missing."""
-        return f"{violations:,} {plural(violations, 'hole', 'holes')}, {rows:,} {plural(rows, 'number', 'numbers')}"
+        return f"{self.counted(violations)}, {rows:,} {plural(rows, 'number', 'numbers')}"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts holes, and the numbers that are missing."""
         missing = f"{rows:,} {plural(rows, 'number is', 'numbers are')} missing"
-        return f"{violations:,} {plural(violations, 'hole', 'holes')} in {self.column} of {table}: {missing}"
+        return f"{self.counted(violations)} in {self.column} of {table}: {missing}"
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

@@ -25,6 +25,7 @@ class NoOverlap(QueryCheck):
     kind: ClassVar[str] = "no_overlap"
     needs_key: ClassVar[bool] = True
     showable: ClassVar[tuple[str, ...] | None] = ()
+    unit: ClassVar[tuple[str, str]] = ("pair", "pairs")
 
     from_: str = Field(alias="from", min_length=1, description="The column with the beginning.")
     to: str = Field(min_length=1, description="The column with the end, which is not part of the interval.")
@@ -53,7 +54,7 @@ class NoOverlap(QueryCheck):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts pairs."""
-        return f"{violations:,} {plural(violations, 'pair', 'pairs')} of {table}"
+        return f"{self.counted(violations)} of {table}"
 
     def _intervals(self, scope: Scope) -> AnySelect:
         begins, ends = scope.column(self.from_), scope.column(self.to)

@@ -34,6 +34,7 @@ class Unique(QueryCheck):
     is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
     can_narrow: ClassVar[bool] = True
+    unit: ClassVar[tuple[str, str]] = ("key", "keys")
 
     columns: Names = Field(min_length=1, description="The columns that make the key.")
     ignore: Annotated[list[Ignored], BeforeValidator(listed, json_schema_input_type=Ignored | list[Ignored])] = Field(
@@ -104,7 +105,7 @@ class Unique(QueryCheck):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts keys, and the rows that share them."""
-        return f"{violations:,} {plural(violations, 'key', 'keys')}, {rows:,} rows"
+        return f"{self.counted(violations)}, {rows:,} rows"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts keys, and the rows that share them."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import case, literal_column, select
 
-from sanityd.checks.evidence import Agreement
 from sanityd.checks.comparison import SHORT, SIZE, Canonical, digest, short_digest
 from sanityd.checks.crosscheck import written
+from sanityd.checks.evidence import Agreement
 from sanityd.checks.partitions import Partitions
 from sanityd.checks.scope import Scope
 from sanityd.model import Violation

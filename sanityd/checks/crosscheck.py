@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from sanityd.checks.evidence import Claim
 from sanityd.checks.bitmaps import NotWhole, Numbers, differing
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
+from sanityd.checks.evidence import Claim
 from sanityd.checks.partitions import Partitions
 from sanityd.checks.scope import Scope, bind, chunks
 from sanityd.model import Violation

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from sanityd import clock
 from sanityd.errors import StoreError
 from sanityd.store.tables import create_all
 
@@ -244,8 +246,25 @@ def _leave_transactions_to_us(connection: Any, _: object) -> None:
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
     _leave_transactions_to_us(connection, record)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _keep_a_log(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Have readers and a writer not wait for each other. Of several that first ask this of a new file SQLite refuses all
+    but one, without the wait that it knows elsewhere."""
+    begun = clock.stopwatch()
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or clock.stopwatch() - begun > _WAIT_SECONDS:
+                raise
+            clock.pause(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

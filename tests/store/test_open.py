@@ -228,6 +228,17 @@ def test_several_can_make_the_same_store_at_once(url: str, race: Callable[..., l
     assert race(OPENS_WHEN_TOLD, 4, url) == [HEAD + "\n"] * 4
 
 
+def test_who_opens_a_file_that_another_just_writes_waits_for_it(tmp_path: Path) -> None:
+    """SQLite itself would not: of several that begin at once all but one were refused."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        end = threading.Timer(0.3, other.execute, ("ROLLBACK",))
+        end.start()
+        Store.open(f"sqlite:///{path}", tmp_path).close()
+        end.join()
+
+
 def test_who_comes_while_a_store_is_being_made_waits_for_it(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

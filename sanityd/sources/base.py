@@ -133,10 +133,6 @@ class Snapshot(ABC):
         """What the catalog says. Raises CheckError (with "did you mean" as the hint) when there is no such table."""
 
     @abstractmethod
-    def table_names(self) -> Sequence[str]:
-        """The tables and views of the default schema, by name."""
-
-    @abstractmethod
     def places(self) -> Sequence[tuple[str | None, str]]:
         """All tables, without views, as (schema, name); the schema of the default one is None."""
 

@@ -278,11 +278,6 @@ class EngineSnapshot(Snapshot):
             self._tables[place] = replace(found, schema=schema)
         return self._tables[place]
 
-    def table_names(self) -> Sequence[str]:
-        """The tables and views of the default schema."""
-        with self._in_our_words():
-            return sorted(self.source.table_names(self._connection, None))
-
     def places(self) -> Sequence[tuple[str | None, str]]:
         """The tables of all schemas, the default one first."""
         with self._in_our_words():

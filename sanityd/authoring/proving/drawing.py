@@ -157,9 +157,6 @@ class _Board(Snapshot):
     def table(self, name: str, schema: str | None = None) -> TableInfo:
         return self._boards.table(TableName(self.source.settings.name, name, schema))
 
-    def table_names(self) -> Sequence[str]:
-        return ()
-
     def places(self) -> Sequence[tuple[str | None, str]]:
         return ()
 

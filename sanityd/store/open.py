@@ -252,8 +252,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
 
 
 def _keep_a_log(connection: Any) -> None:
-    """Have readers and a writer not wait for each other. Of several that first ask this of a new file SQLite refuses all
-    but one, without the wait that it knows elsewhere."""
+    """Have readers and a writer not wait for each other. Of several that ask this of a new file at once SQLite refuses
+    all but one, without the wait that it knows elsewhere."""
     begun = clock.stopwatch()
     while True:
         try:

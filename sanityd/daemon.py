@@ -159,7 +159,7 @@ class Daemon(Work):
     def _warn_of_rights(self) -> None:
         """A login that can write is one guard less; asked in a thread, as a source may take its time to answer."""
         for name in rights.writable(self.rules.sources):
-            log.warning("%s. %s", rights.warning(name), rights.ADVICE)
+            log.warning("%s; %s", rights.warning(name), rights.ADVICE)
 
     def report(self) -> None:
         """Send the heartbeat, or say that there is none to send."""

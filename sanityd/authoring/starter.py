@@ -24,11 +24,13 @@ sources:
   app: {source}
 
 channels:
+  # Mails as files in a folder beside this one. Once SMTP_URL names your mail server, let `notify` be [team].
+  trial: {{file: mails}}
   team: {{email: team@example.com, server: "${{SMTP_URL:-smtp://localhost:25}}", from: "Sanity <sanity@example.com>"}}
 
 defaults:
   schedule: every 5m
-  notify: [team]
+  notify: [trial]
 
 rules:
 """

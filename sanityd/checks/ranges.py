@@ -71,6 +71,14 @@ class Range(BaseModel):
             (self.below, lambda value, bound: value >= bound),
         ]
 
+    @property
+    def outside(self) -> str:
+        """What is not in it, in words: `outside 0 to 120`, `below 1`, `not above 0`."""
+        if self.min is not None and self.max is not None:
+            return f"outside {self}"
+        words = {"below": self.min, "above": self.max, "not above": self.above, "not below": self.below}
+        return " or ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
+
     def __str__(self) -> str:
         """The range in words: `0 to 120`, `at least 1`, `above 0`."""
         if self.min is not None and self.max is not None:

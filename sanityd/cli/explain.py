@@ -41,7 +41,9 @@ def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Pa
         console = screen.console()
         for one in found:
             _source(console, one, sql=sql or name is not None)
-        console.print("Nothing was looked at. Costs are the database's own guess, in its own unit.")
+        guessed = any(step.cost is not None for one in found for step in one.steps)
+        about = " Costs are the database's own guess, in its own unit." if guessed else ""
+        console.print(f"Nothing was looked at.{about}")
     ctx.exit(3 if any(one.down for one in found) else 0)
 
 

@@ -31,7 +31,7 @@ def command(url: str | None, whole: int, path: Path) -> None:
         raise is_there(path)
     found, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
     if url is not None:
-        url = starter.url_of(url)
+        url = _meant(url)
         found = _looked_at(url, whole)
         source = starter.source_in(url, path.parent)
         text = starter.proposed(found, source)
@@ -50,28 +50,50 @@ def command(url: str | None, whole: int, path: Path) -> None:
             wrote.append(words.format(path.parent / name))
     click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
     click.echo("Next:")
-    steps = list(_next(found, needs_url=needs_url))
+    steps = list(_next(found, "" if path == Path("rules.yaml") else f" --rules {path}", needs_url=needs_url))
     width = max(len(step) for step, _ in steps)
     for step, meaning in steps:
         click.echo(f"  {step:{width}}   {meaning}")
 
 
-def _next(found: "Suggestions | None", *, needs_url: bool) -> "Iterator[tuple[str, str]]":
-    """What to do now, and what for."""
+def _next(found: "Suggestions | None", there: str, *, needs_url: bool) -> "Iterator[tuple[str, str]]":
+    """What to do now, and what for; `there` says to each command where the rules are."""
     if needs_url:
         yield "export APP_DATABASE_URL=…", "the database, with a login that can only SELECT"
     if found is not None and found.broken:
-        yield f"sanityd try {found.broken[0].id}", "the rows that break it"
-    yield "sanityd check --dry-run", "look at all rules, without recording or mailing"
-    yield "sanityd lint --connect", "what the database says about the rules"
-    yield "export SMTP_URL=…", "smtp://user:password@host:587, to be mailed what changes"
+        yield f"sanityd try {found.broken[0].id}{there}", "the rows that break it"
+    yield f"sanityd check --dry-run{there}", "look at all rules, without recording or mailing"
+    yield f"sanityd check{there}", "the same, recorded; mails are files in `mails` until `notify` names the team"
+    yield f"sanityd lint --connect{there}", "what the database says about the rules, once you have changed them"
+
+
+def _meant(text: str) -> str:
+    """The URL. Raises a usage error for what is none that sanityd could look at, whatever answers."""
+    from sanityd.authoring import starter
+    from sanityd.errors import SourceError
+    from sanityd.sources.base import SourceSettings
+    from sanityd.sources.open import open_source
+
+    try:
+        url = starter.url_of(text)
+        open_source(SourceSettings("app", url)).close()
+    except SourceError as error:
+        raise click.UsageError(f"{error.message}\n  {error.hint}") from None
+    return url
 
 
 def _looked_at(url: str, whole: int) -> "Suggestions":
     from sanityd.authoring.suggestions import Taken
     from sanityd.cli import proposals, screen
+    from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
 
-    found, seconds = proposals.look(SourceSettings("app", url), proposals.all_tables, whole, Taken())
+    try:
+        found, seconds = proposals.look(SourceSettings("app", url), proposals.all_tables, whole, Taken())
+    except SourceError as error:
+        # There is no file yet that `lint` could look at.
+        unsaid = error.hint == SourceError.hint
+        hint = "Check that it answers, and that the URL and the rights are right" if unsaid else error.hint.rstrip(".")
+        raise SourceError(error.message, f"{hint}. Nothing was written.") from None
     proposals.tell(screen.console(), found, seconds)
     return found

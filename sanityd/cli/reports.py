@@ -142,10 +142,18 @@ def as_text(report: Report, out: IO[str]) -> None:
     console.print()
     console.print(_last_line(report))
     if report.code:
-        console.print(_EXITS[report.code])
+        console.print(f"exit {report.code}: {_why(report)}")
 
 
-_EXITS = {1: "exit 1: a rule is violated", 3: "exit 3: something could not be checked, recorded or mailed"}
+def _why(report: Report) -> str:
+    """What the exit code stands for in this pass."""
+    if report.code == 1:
+        return "a rule is violated"
+    unchecked = report.count("errored") + report.count("skipped")
+    checked = f"{unchecked} {_s(unchecked, 'rule')} could not be checked" if unchecked else ""
+    mails = report.delivered
+    stuck = report.waiting or (mails is not None and (mails.retried or mails.dead))
+    return " and ".join(filter(None, [checked, "not every message could be delivered" if stuck else ""]))
 
 
 def _is_quiet(run: Run) -> bool:

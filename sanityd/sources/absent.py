@@ -21,6 +21,8 @@ def no_such_table(
     Parameters: `here` are the tables of the schema that was meant, `everywhere` those of all schemas.
     """
     full = f"{schema}.{name}" if schema else name
+    if name in here:
+        return CheckError(f"`{source}.{full}` has no columns", "There is nothing to look at in it.", word=name)
     message = f"`{source}` has no table or view `{full}`"
     return CheckError(message, _hint(name, here, everywhere), word=name)
 

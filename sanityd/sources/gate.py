@@ -189,7 +189,7 @@ def _parse(sql: str, dialect: str, into: "type[exp.Condition] | None") -> "exp.E
     from sqlglot.errors import ParseError, SqlglotError
 
     unreadable = "sanityd can't read this SQL"
-    advice = f"Check it against the database's dialect ({dialect})."
+    advice = f"Check it against the database's dialect{f' ({dialect})' if dialect else ''}."
     try:
         return sqlglot.parse_one(sql, read=dialect, into=into)
     except ParseError as error:

@@ -9,8 +9,8 @@ from sanityd.errors import SanitydError
 from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import open_source
 
-#: What to do about it.
-ADVICE = "sanityd never writes, but give it a login that can't: one with SELECT only"
+#: What to do about it, also where there are no logins.
+ADVICE = "it never does, but give it a login that can only SELECT; of a file, a user that can only read it"
 
 
 def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
@@ -19,8 +19,8 @@ def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
 
 
 def warning(name: str) -> str:
-    """What is wrong with the login of a source, in words."""
-    return f"the login of source `{name}` can write"
+    """What is wrong with the rights on a source, in words."""
+    return f"sanityd could write to source `{name}`"
 
 
 def _is_writable(settings: SourceSettings) -> bool:

@@ -84,7 +84,8 @@ class SqliteSource(EngineSource):
         if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
         self.path = Path(url.database)
-        super().__init__(settings, url)
+        # Options are for whoever else uses this URL; here the file is opened in a way of our own.
+        super().__init__(settings, url.set(query={}))
         event.listen(self.engine, "before_cursor_execute", _fit, retval=True)
 
     def arguments(self, url: URL) -> Mapping[str, Any]:

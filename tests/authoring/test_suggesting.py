@@ -56,7 +56,7 @@ def checked(rules: RuleSet, url: str) -> Mapping[str, Run]:
 
 BROKEN = {
     "no-duplicate-email-in-people": "1 value of email occurs more than once in people, in 2 rows",
-    "every-person-id-of-orders-exists": "2 of 120 orders have person_id that is in no app.people.id",
+    "every-person-id-of-orders-exists": "2 of 120 orders have a value in person_id that is in no app.people.id",
     "every-row-of-people-has-name": "1 of 60 people has no name",
     "total-of-orders-adds-up": "1 of 120 orders breaks `total = subtotal + tax`",
     "shipped-at-of-orders-is-not-before-placed-at": "1 of 120 orders breaks `shipped_at >= placed_at`",

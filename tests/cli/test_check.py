@@ -65,6 +65,7 @@ def test_a_mail_server_that_is_down_exits_3_and_loses_nothing(
     answer = project.run("check")
     assert answer.code == 3
     assert "undelivered" in answer.out
+    assert answer.out.endswith("exit 3: not every message could be delivered\n")
     assert project.run("status").out.startswith("1 message")
 
 
@@ -81,6 +82,7 @@ def test_a_source_that_is_gone_exits_3_and_resolves_nothing(
     assert (answer.code, again.code) == (3, 1)
     assert answer.out.count("not checked") == 1
     assert "2 rules of app  not checked" in answer.out
+    assert answer.out.endswith("exit 3: 2 rules could not be checked\n")
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "source_down", "resolved"]
 
 

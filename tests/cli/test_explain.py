@@ -38,6 +38,8 @@ def test_it_says_what_is_read_together_what_is_proved_and_why(project: Project) 
     ):
         assert words in answer.out
     assert "SELECT" not in answer.out
+    # SQLite tells none.
+    assert "Costs" not in answer.out
     assert sorted(path.name for path in project.folder.iterdir()) == ["app.db", "rules.yaml"]
 
 

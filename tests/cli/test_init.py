@@ -39,13 +39,16 @@ def test_from_nothing_to_a_first_finding(project: Project, tmp_path: Path) -> No
     assert made.code == 0, made.err
     assert "3 tables, 1,998 rows looked at" in made.out
     assert "1 of them does not hold now:\n  ✗ every-person-id-of-mails-exists\n" in made.out
-    assert "2 of 1,000 mails have person_id that is in no app.people.id" in made.out
+    assert "2 of 1,000 mails have a value in person_id that is in no app.people.id" in made.out
     assert "1 table without a row: app.vacant" in made.out
     assert "  app: sqlite:///app.db\n" in (tmp_path / "rules.yaml").read_text()
     assert (tmp_path / ".env.example").read_text().splitlines()[-1] == "SMTP_URL="
-    seen = project.run("check", "--dry-run")
+    seen = project.run("check")
     assert seen.code == 1
     assert "id 7 · id 77" in seen.out
+    # No mail server is needed to see what it would mail.
+    assert "1 message queued, 1 delivered." in seen.out
+    assert [path.suffix for path in (tmp_path / "mails").iterdir()] == [".eml"]
     assert project.run("lint", "--connect").code == 0
     # SQLite keeps times as text.
     assert "    within: 1h of created_at\n" in (tmp_path / "rules.yaml").read_text()
@@ -92,7 +95,8 @@ def test_a_file_is_named_only_where_its_url_holds_no_secret(tmp_path: Path) -> N
 def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").unlink()
     (tmp_path / ".env.example").write_text("MINE=1\n")
-    assert project.run("init", "sqlite:///gone.db").code == 3
+    gone = project.run("init", "sqlite:///gone.db")
+    assert (gone.code, "Nothing was written." in gone.err, "lint" in gone.err) == (3, True, False)
     assert not (tmp_path / "rules.yaml").exists()
     assert "Wrote rules.yaml and sanityd.schema.json (for your editor).\n" in project.run("init", "app.db").out
     assert (tmp_path / ".env.example").read_text() == "MINE=1\n"
@@ -105,7 +109,7 @@ def test_a_file_that_is_not_there_or_that_no_url_can_name_is_told(project: Proje
         shutil.copy(tmp_path / "app.db", tmp_path / name)
     for name, said in (("nosuch.db", "there is no file `nosuch.db`"), ("wh?y.db", "can't be named in a URL")):
         answer = project.run("init", name)
-        assert (answer.code, said in answer.err) == (3, True), answer.err
+        assert (answer.code, said in answer.err) == (2, True), answer.err
     assert not (tmp_path / "rules.yaml").exists()
 
 
@@ -126,3 +130,23 @@ def test_suggesting_twice_for_a_table_without_a_key_adds_nothing(project: Projec
     project.sql("CREATE TABLE heap (a INT, b TEXT); INSERT INTO heap SELECT 1, 'x' FROM people LIMIT 50")
     assert "Wrote 1 rule" in project.run("suggest", "heap", "--accept").out
     assert "nothing new to propose" in project.run("suggest", "heap", "--accept").out
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("oracle://reader@host/shop", "is of an unknown kind"),
+        ("postgresql://reader@host:notaport/shop", "can't be read"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_what_no_database_could_answer_is_a_mistake_of_the_command(
+    url: str, said: str, project: Project, tmp_path: Path
+) -> None:
+    answer = project.run("init", url, "--rules", "new.yaml")
+    assert (answer.code, said in answer.err, (tmp_path / "new.yaml").exists()) == (2, True, False), answer.err
+
+
+def test_options_of_a_url_that_are_for_others_are_no_warning_of_python(project: Project) -> None:
+    answer = project.run("init", "sqlite:///app.db?cache=shared&timeout=5", "--rules", "new.yaml")
+    assert (answer.code, answer.err) == (0, "")

@@ -89,7 +89,7 @@ def test_a_login_that_can_write_is_a_warning(project: Project, postgres: str) ->
     project.rules(f"sources:\n  {source}\nrules:\n  r:\n    table: app.people\n    unique: email\n")
     answer = project.run("lint", "--connect", APP_URL=postgres)
     assert answer.code == 0
-    assert "warning: the login of source `app` can write" in answer.err
+    assert "warning: sanityd could write to source `app`" in answer.err
 
 
 def test_without_connect_a_missing_variable_is_only_a_warning(project: Project) -> None:

@@ -145,6 +145,12 @@ def test_a_select_passes_unchanged(sql: str, dialect: str) -> None:
     assert gate_query(sql, dialect) == sql
 
 
+def test_of_a_database_that_is_not_known_no_dialect_is_named() -> None:
+    with pytest.raises(GateRefusal) as refused:
+        gate_query("SELECT * FROM a WHERE (", "")
+    assert refused.value.advice == "Check it against the database's dialect."
+
+
 def test_semicolons_at_the_end_are_cut_off() -> None:
     assert gate_query("SELECT 1 ;; -- done", "postgres") == "SELECT 1 "
     assert gate_predicate("a > 1;", "sqlite") == "a > 1"

@@ -110,6 +110,12 @@ def test_schemas_partitions_and_inheritance_are_understood(source: Source, owner
         assert error.value.hint == "Did you mean `Sales.Order`?"
 
 
+def test_a_table_without_columns_is_told_and_not_proposed_in_its_own_place(source: Source, owner: Engine) -> None:
+    write(owner, "CREATE TABLE bare ()")
+    with source.snapshot() as snapshot, pytest.raises(CheckError, match="has no columns"):
+        snapshot.table("bare")
+
+
 def test_only_whole_valid_unique_indexes_over_columns_without_nulls_are_keys(source: Source, owner: Engine) -> None:
     write(
         owner,

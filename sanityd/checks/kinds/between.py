@@ -50,7 +50,7 @@ class Between(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        outside = " or ".join(f"{name} outside {expected}" for name, expected in self.columns.items())
+        outside = " or ".join(f"{name} {expected.outside}" for name, expected in self.columns.items())
         return f"{plural(count, 'has', 'have')} {outside}"
 
 

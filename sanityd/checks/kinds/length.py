@@ -30,5 +30,5 @@ class Length(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        wrong = " or ".join(f"{name} outside {expected} characters" for name, expected in self.columns.items())
+        wrong = " or ".join(f"{name} that is not {expected} characters long" for name, expected in self.columns.items())
         return f"{plural(count, 'has', 'have')} {wrong}"

@@ -81,7 +81,7 @@ class References(RowCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        targets = " or ".join(f"{mine} that is in no {target}" for mine, target in self.columns.items())
+        targets = " or ".join(f"a value in {mine} that is in no {target}" for mine, target in self.columns.items())
         return f"{plural(count, 'has', 'have')} {targets}"
 
     def _by_table(self) -> dict[str, dict[str, str]]:

@@ -75,10 +75,7 @@ class RowCount(AggregateCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        if self.equals is not None:
-            return (
-                f"has not as many rows as {self.equals}"
-                if isinstance(self.equals, str)
-                else f"has not {self.equals} rows"
-            )
-        return f"has not {Range(min=self.min, max=self.max)} rows"
+        if isinstance(self.equals, str):
+            return f"does not have as many rows as {self.equals}"
+        wanted = Range(min=self.min, max=self.max) if self.equals is None else self.equals
+        return f"does not have {wanted} rows"

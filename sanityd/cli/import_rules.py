@@ -17,8 +17,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
 
     `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
-    line and the reason, on stderr and at the top of the file. Of a folder all YAML files are read. A file that is there
-    is never overwritten.
+    line and the reason, on stderr and at the top of the file, and on stderr how many rules notify nobody. Of a folder
+    all YAML files are read. A file that is there is never overwritten.
 
     Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
     """
@@ -42,6 +42,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         click.echo(written.text, nl=False)
     else:
         write_new(output, written.text)
+    for line in writing.todo(written):
+        click.echo(line, err=True)
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

@@ -15,6 +15,8 @@ from sanityd.alerts.safe import visible
 from sanityd.authoring.importing.draft import Draft, Migration, Translation
 from sanityd.authoring.naming import distinct
 from sanityd.errors import RuleError
+from sanityd.fields import listed
+from sanityd.rules.connections import NAME
 from sanityd.rules.load import load_text
 from sanityd.strictyaml import scalar
 
@@ -43,6 +45,11 @@ class Written:
     def left(self) -> list[Translation]:
         """Those that did not."""
         return [one for one in self.translations if not one.drafts]
+
+    @property
+    def unheard(self) -> int:
+        """How many rules notify nobody."""
+        return sum(not draft.keys.get("notify") for one in self.translations for draft in one.drafts)
 
 
 def write(migration: Migration) -> Written:
@@ -81,6 +88,16 @@ def summary(written: Written) -> Iterator[str]:
         yield f"  {visible(str(one.place))}  {visible(one.what)}: {visible(one.reason, limit=400)}"
 
 
+def todo(written: Written) -> Iterator[str]:
+    """What is left to the person who migrates: whom the rules tell is not in other tools' files."""
+    if channels := _channels(written.translations):
+        named = ", ".join(f"`{name}`" for name in channels)
+        yield f"the kind and address of {named} are not in these files: write them below `channels:`"
+    if count := written.unheard:
+        rules = "1 rule notifies" if count == 1 else f"{count:,} rules notify"
+        yield f"{rules} nobody: write `channels:`, and whom of them to tell, as in `defaults: {{notify: [team]}}`"
+
+
 def _bound(migration: Migration) -> None:
     if sum(len(one.drafts) or 1 for one in migration.translations) > MOST_RULES:
         raise RuleError(f"these files stand for more than {MOST_RULES:,} rules", "Import them in parts.")
@@ -93,6 +110,13 @@ def _file(migration: Migration, translations: list[Translation]) -> tuple[str, d
     lines += [*(f"# {note}" for note in migration.notes), "sources:"]
     for source in migration.sources:
         lines.append(f"  {source}: ${{{re.sub('[^A-Z0-9]', '_', source.upper())}_DATABASE_URL}}")
+    if channels := _channels(translations):
+        lines += [
+            "",
+            "channels:",
+            "  # Write the kind and address of each: until then, sanityd's own log is all they are.",
+        ]
+        lines += [f"  {name}: {{log: info}}" for name in channels]
     lines += ["", "rules:"]
     starts: dict[int, int] = {}
     taken: set[str] = set()
@@ -106,6 +130,13 @@ def _file(migration: Migration, translations: list[Translation]) -> tuple[str, d
     if not starts:
         lines[-1] = "rules: {}"
     return "\n".join(lines) + "\n", starts
+
+
+def _channels(translations: Iterable[Translation]) -> list[str]:
+    """Whom rules notify, as far as these can be names of channels."""
+    named = (draft.keys.get("notify") for one in translations for draft in one.drafts)
+    names = (name for value in named if isinstance(value, str | list) for name in listed(value))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and NAME.fullmatch(name)))
 
 
 def _free(says: str, taken: set[str]) -> str:

@@ -81,7 +81,7 @@ def test_show_lists_the_rows_of_a_rule_or_incident(
     assert incident  # the last word of the table is the incident's id
 
 
-@pytest.mark.parametrize("kind", plugins.names("checks"))
+@pytest.mark.parametrize("kind", [*plugins.names("checks"), *plugins.names("channels")])
 def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> None:
     answer = CliRunner().invoke(root, ["kinds", kind])
     assert answer.exit_code == 0
@@ -89,7 +89,14 @@ def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> N
     assert "Options" in answer.output
 
 
+def test_the_kinds_of_checks_and_channels_are_listed(project: Project) -> None:
+    told = [line.split()[0] for line in project.run("kinds").out.splitlines() if line]
+    assert {*plugins.names("checks"), *plugins.names("channels")} < set(told)
+    assert project.run("kinds", "file").out.startswith("file (a channel)\n")
+
+
 def test_an_unknown_kind_is_suggested(project: Project) -> None:
     answer = project.run("kinds", "uniqe")
     assert answer.code == 2
     assert "did you mean `unique`?" in answer.err
+    assert "did you mean `email`?" in project.run("kinds", "mail").err

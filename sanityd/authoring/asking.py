@@ -70,6 +70,11 @@ class Asking:
         if self._elsewhere is None and self._invariant.elsewhere is not None:
             self._own_half(faults)
             return
+        query = self._invariant.check.query_sql()
+        if query is not None and not self._invariant.subject.key:
+            # That it needs a key is told already; what it selects can't be narrowed to one.
+            self._snapshot.query(query)
+            return
         look = planner.look(self._invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
         statements = list(_statements(look))

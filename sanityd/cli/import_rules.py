@@ -24,8 +24,11 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     """
     import importlib
 
+    from rich.progress import TaskID
+
     from sanityd.authoring.importing import writing
     from sanityd.authoring.importing.draft import source_name
+    from sanityd.cli import screen
     from sanityd.cli.options import is_there, write_new
 
     if source is not None and source_name(source) != source:
@@ -33,7 +36,9 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
     if output is not None and output.exists():
         raise is_there(output)
-    written = writing.write(reader.read(_files(files), source))
+    migration = reader.read(_files(files), source)
+    with screen.progress(len(migration.translations), "Importing") as bar:
+        written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))
     for line in writing.summary(written):
         click.echo(line, err=True)
     if not written.imported:

@@ -82,7 +82,7 @@ class SqliteSource(EngineSource):
     dialect_class: ClassVar[type[Dialect]] = SqliteDialect
 
     def __init__(self, settings: SourceSettings, url: URL) -> None:
-        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
         self.path = Path(url.database)
         super().__init__(settings, url)

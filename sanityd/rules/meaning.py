@@ -74,6 +74,5 @@ def options(raw: Any, error: ValidationError, model: type[BaseModel]) -> Iterato
         strange = [str(one["loc"][0]) for one in details if one["type"] == "extra_forbidden" and len(one["loc"]) == 1]
         meant = {right: raw[key] for key in strange if (right := word(key, known)) and right not in raw}
         wrong = {one["loc"][0] for one in details if one["type"] not in ("extra_forbidden", "missing")}
-        yield {**rest, **meant}
         yield {key: value for key, value in {**rest, **meant}.items() if key not in wrong}
     yield rest

@@ -47,3 +47,13 @@ def test_a_view_that_can_not_be_read_is_told(database_url: str, tmp_path: Path) 
     assert "view" not in told["of-the-rule"]
     gone = "`app` has no table or view" if database == "postgresql" else "view `app.orphan` can't be read: "
     assert str(told["of-what-is-gone"]).startswith(gone)
+
+
+def test_a_view_that_takes_too_long_is_not_said_to_be_broken(sqlite: str, tmp_path: Path) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select i as id from n where i < 0"
+    tables.run(sqlite, f"create view slow as {endless}")
+    source = f"sources: {{app: {{url: {sqlite!r}, statement_timeout: 1s}}}}\n"
+    rule = "rules: {a: {table: app.slow, key: id, always: missing(id) > 0}}\n"
+    rules = load_text(source + rule, tmp_path / "rules.yaml")
+    run = attempt(rules, rules.rules["a"], clock.now()).run
+    assert run.error == "SQLite refused the statement: no such function: missing"

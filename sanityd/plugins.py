@@ -60,12 +60,15 @@ def lookup(room: str, name: str) -> type[Any]:
     raise LookupError(f"no kind `{name}` in {room}")
 
 
-def _files(room: str) -> Iterator[str]:
+@lru_cache(maxsize=8)
+def _files(room: str) -> frozenset[str]:
+    """Asked once: ours don't change while sanityd runs, and every rule asks."""
     if room not in _PACKAGES:
         raise LookupError(f"no room `{room}`")
     # The folder is named, not imported, so that listing the kinds costs nothing.
     folder = Path(__file__).parent.joinpath(*_PACKAGES[room].split(".")[1:])
-    return (module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
+    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return frozenset(name for name in names if not name.startswith("_"))
 
 
 def _own(room: str) -> dict[str, Path]:

@@ -48,6 +48,17 @@ def test_a_function_that_a_database_does_not_have_is_pointed_at(database_url: st
     assert "      |           ^^^^^^ " in told
 
 
+def test_a_function_is_pointed_at_behind_columns_that_there_are_not(database_url: str, tmp_path: Path) -> None:
+    """And one that there is isn't, though a database may not know which one is meant without the type of a column."""
+    tables.build(database_url)
+    rules = "  a:\n    table: app.people\n    always: abs(idd) > 0 and lenght(nmae) > 3\n"
+    there = "to_char(idd, '9') > '1'" if database_url.startswith("postgresql") else "abs(idd) > 0"
+    rules += f"  b:\n    table: app.people\n    always: lower(nmae) > 'a' and {there}\n"
+    told = mistakes.told(Case("", rules, ""), tmp_path, {"APP_URL": database_url})
+    places = re.findall(r"^rules.yaml:(\d+:\d+): error: ", told, re.MULTILINE)
+    assert places == ["6:17", "6:30", "6:37", "9:19", f"9:{35 + there.index('idd')}"], told
+
+
 def test_the_page_shows_what_is_told(tmp_path: Path) -> None:
     page = Path("docs/howto/mistakes.md").read_text(encoding="utf-8")
     file, said = re.findall(r"^```(?:yml|text)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

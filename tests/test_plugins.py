@@ -84,3 +84,11 @@ def test_a_broken_package_is_named(name: str, says: str) -> None:
 def test_what_is_not_there_is_a_lookup_error(room: str, name: str) -> None:
     with pytest.raises(LookupError):
         plugins.lookup(room, name)
+
+
+def test_a_kind_is_found_without_listing_all_of_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rules file asks as often as it has rules."""
+    known = plugins.names("checks")
+    monkeypatch.setattr("pkgutil.iter_modules", lambda *_: pytest.fail("the folder is listed for each rule"))
+    assert plugins.lookup("checks", "unique").kind == "unique"
+    assert plugins.names("checks") == known

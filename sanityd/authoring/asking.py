@@ -1,12 +1,13 @@
 """One rule and its database: everything that the database would refuse in it, each at its word in the file."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from sanityd.authoring import mentions
-from sanityd.authoring.diagnosis import Refused, quoted
+from sanityd.authoring.diagnosis import Refused, Wrong, quoted
 from sanityd.checks import planner
 from sanityd.checks.base import AggregateCheck, PairCheck, QueryCheck, RowCheck
 from sanityd.checks.planner import Elsewhere, Look
@@ -18,6 +19,9 @@ from sanityd.rules.rule import Rule
 from sanityd.sources.base import AnySelect, Snapshot
 from sanityd.strictyaml import Place
 
+#: How databases say that there is no such function.
+_MISSING = re.compile("no such function|does not exist", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class _Written:
@@ -28,7 +32,7 @@ class _Written:
     snapshot: Snapshot
     #: The table that a condition is about; None for a whole SELECT.
     scope: Scope | None
-    ask: Callable[[], object]
+    ask: Callable[[str], object]
 
 
 class Asking:
@@ -70,6 +74,11 @@ class Asking:
         if self._elsewhere is None and self._invariant.elsewhere is not None:
             self._own_half(faults)
             return
+        query = self._invariant.check.query_sql()
+        if query is not None and not self._invariant.subject.key:
+            # That it needs a key is told already; what it selects can't be narrowed to one.
+            self._snapshot.query(query)
+            return
         look = planner.look(self._invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
         statements = list(_statements(look))
@@ -107,7 +116,7 @@ class Asking:
     def _of_sql(self) -> Iterator[Problem]:
         for written in self._written():
             try:
-                written.ask()
+                written.ask(written.sql)
             except CheckError as refused:
                 yield from self._at_word(written, refused)
 
@@ -121,7 +130,7 @@ class Asking:
             lambda schema, name: written.snapshot.table(name, schema),
             written.scope.info if written.scope else None,
         )
-        wrong = refused.wrong()
+        wrong = [*(found := refused.wrong()), *_functions(written, found)]
         if not wrong:
             yield self._document.problem(written.place, answer.message, as_advice(answer.hint))
         for one in wrong:
@@ -163,7 +172,7 @@ class Asking:
         return None if self._elsewhere is None else self._elsewhere(self._invariant.elsewhere)
 
     def _condition(self, place: Place, sql: str, scope: Scope) -> _Written:
-        def ask() -> object:
+        def ask(sql: str) -> object:
             if scope.absent:
                 return None
             return scope.snapshot.rows(select(scope.predicate(sql)).select_from(scope.table).limit(0))
@@ -171,7 +180,30 @@ class Asking:
         return _Written(self._document.find(place, sql) or place, sql, scope.snapshot, scope, ask)
 
     def _query(self, place: Place, sql: str, snapshot: Snapshot) -> _Written:
-        return _Written(self._document.find(place, sql) or place, sql, snapshot, None, lambda: snapshot.query(sql))
+        return _Written(self._document.find(place, sql) or place, sql, snapshot, None, snapshot.query)
+
+
+def _functions(written: _Written, names: Sequence[Wrong]) -> Iterator[Wrong]:
+    """A function that there isn't, behind columns that there aren't: the database, which tells one thing at a time, is
+    asked again with NULL in their places."""
+    sql, start = "", 0
+    for one in names:
+        # A table can't be NULL, nor can what stands behind the name of one.
+        if one.message.startswith("table ") and written.sql[one.start - 1 : one.start] != ".":
+            sql += written.sql[start : one.start] + "NULL"
+            start = one.start + one.length
+        else:
+            return
+    try:
+        if names:
+            written.ask(sql + written.sql[start:])
+    except CheckError as answer:
+        word = quoted(answer.message, written.sql)
+        # One that can't choose among several, as the type of its argument isn't known, is there.
+        missing = _MISSING.search(answer.message)
+        if missing and word is not None and written.sql[word.end() :].lstrip().startswith("("):
+            hint = f"Check it against the database's dialect ({written.snapshot.source.dialect.name})."
+            yield Wrong(word.start(), word.end() - word.start(), answer.message, hint)
 
 
 def _name_columns(look: Look) -> None:

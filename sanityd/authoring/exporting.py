@@ -1,11 +1,13 @@
 """The rules as a data contract: the Open Data Contract Standard 3.1, quality only.
 
 A rule is written in the standard's own words where reading them back gives the same rule; every other goes along as it
-is, for the engine `sanityd`. So a contract that is imported again has lost nothing.
+is, for the engine `sanityd`. The standard knows quality of tables and columns only: a rule of no table is a custom
+property of the contract. So a contract that is imported again has lost nothing.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,6 +22,8 @@ from sanityd.rules.rule import Rule, RuleSet
 
 VERSION = "v3.1.0"
 _FROM_DEFAULTS = ("schedule", "severity", "notify", "owner", "tags", "redact")
+#: What a rules file is called where nobody gave it a name.
+_USUAL = "rules"
 _COMMENT = "# The rules of sanityd as a data contract; `sanityd import odcs` makes rules of it again.\n"
 
 
@@ -40,21 +44,37 @@ def contract(rules: RuleSet, data: Mapping[str, Any]) -> str:
     Parameters: `data` is what the rules file holds, as it was read.
     """
     objects: dict[str, _Object] = {}
+    loose: list[dict[str, Any]] = []
     defaults = data.get("defaults") or {}
     for name, raw in data["rules"].items():
         for suffix, one in foreach.expand(raw):
             rule = rules.rules[f"{name}{suffix}"]
-            _add(objects, rule, _whole(rule, one, defaults))
+            whole, table = _whole(rule, one, defaults), rule.invariant.subject.table
+            if table is None:
+                loose.append(_ours(rule, whole))
+            else:
+                _add(objects, rule, whole, table)
+    custom: dict[str, Any] = {odcs.SOURCES: list(data.get("sources") or {}), odcs.RULES: loose}
     document = {
         "apiVersion": VERSION,
         "kind": "DataContract",
-        "id": rules.named or rules.path.stem,
+        "id": _id(rules.path, data.get("name")),
         "version": "1.0.0",
         "status": "active",
-        "customProperties": [{"property": odcs.SOURCES, "value": list(data.get("sources") or {})}],
-        "schema": [_as_data(one) for one in objects.values()],
+        "customProperties": [{"property": name, "value": value} for name, value in custom.items() if value],
     }
+    if objects:
+        document["schema"] = [_as_data(one) for one in objects.values()]
     return f"{_COMMENT}{yaml.dump(document, **BLOCK)}"
+
+
+def _id(path: Path, name: str | None) -> str:
+    """What tells the contract from others, and stays: the file's own `name`; else its folder's, and what sets it apart
+    there."""
+    place = path.resolve()
+    folder = place if place.is_dir() else place.parent
+    apart = "" if place == folder or place.stem == _USUAL else place.stem
+    return name or "-".join(part for part in (folder.name, apart) if part) or _USUAL
 
 
 def _whole(rule: Rule, raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,10 +88,9 @@ def _whole(rule: Rule, raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     return {**raw, **given}
 
 
-def _add(objects: dict[str, _Object], rule: Rule, raw: dict[str, Any]) -> None:
-    table = rule.invariant.subject.table
+def _add(objects: dict[str, _Object], rule: Rule, raw: dict[str, Any], table: TableName) -> None:
     one = _object(objects, rule.source, table)
-    about = Subject(rule.source, str(table or rule.source), _sql(table), exported=True)
+    about = Subject(rule.source, str(table), _sql(table), exported=True)
     for column, item in _native(rule, raw):
         if _reads_back(item, about.of(column), rule, raw):
             (one.columns.setdefault(column, []) if column else one.quality).append(item)
@@ -79,20 +98,18 @@ def _add(objects: dict[str, _Object], rule: Rule, raw: dict[str, Any]) -> None:
     one.quality.append(_ours(rule, raw))
 
 
-def _object(objects: dict[str, _Object], source: str, table: TableName | None) -> _Object:
-    """The table's entry. Rules of no table stand under the name of their source."""
-    key = str(table or source)
+def _object(objects: dict[str, _Object], source: str, table: TableName) -> _Object:
+    """The table's entry."""
+    key = str(table)
     if key not in objects:
         taken = {one.name for one in objects.values()}
-        short = table.name if table else source
-        name = short if short not in taken else key.replace(".", "_")
-        physical = ".".join(filter(None, (table.schema, table.name))) if table else source
-        objects[key] = _Object(name, physical, source)
+        name = table.name if table.name not in taken else key.replace(".", "_")
+        objects[key] = _Object(name, ".".join(filter(None, (table.schema, table.name))), source)
     return objects[key]
 
 
-def _sql(table: TableName | None) -> str:
-    return ".".join(quoted(part) for part in (table.schema, table.name) if part) if table else ""
+def _sql(table: TableName) -> str:
+    return ".".join(quoted(part) for part in (table.schema, table.name) if part)
 
 
 def _native(rule: Rule, raw: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -159,13 +176,13 @@ def _listed(value: Any) -> list[str] | None:
 
 
 def _reads_back(item: dict[str, Any], about: Subject, rule: Rule, raw: dict[str, Any]) -> bool:
-    """Whether importing the entry gives the rule again, but for what an import leaves to its reader."""
+    """Whether importing the entry gives the rule again."""
     try:
         [draft] = drafts_of(item, about)
     except (Unmappable, ValueError):
         return False
     kind = rule.invariant.kind
-    wanted = {key: value for key, value in raw.items() if key not in (kind, "notify")}
+    wanted = {key: value for key, value in raw.items() if key != kind}
     wanted["table"] = about.table
     if "tags" in wanted:
         wanted["tags"] = _listed(wanted["tags"])

@@ -8,6 +8,7 @@ from sanityd import rulefile
 from sanityd.alerts.proofs import check_templates
 from sanityd.authoring.asking import Asking
 from sanityd.authoring.proving import suite
+from sanityd.checks.base import plural
 from sanityd.errors import Problem, RuleError, SourceError
 from sanityd.problems import as_advice, in_order
 from sanityd.rulefile import Document
@@ -39,9 +40,28 @@ def lint(path: Path, *, connect: bool = False) -> Findings:
     except RuleError as error:
         return Findings(error.problems)
     found = [*problems, *check_templates(rules.folder / "alerts"), *suite.problems(rules, document)]
+    found += _unheard(rules, document)
     if connect:
         found += connected(rules, document)
     return Findings(in_order(dict.fromkeys(found)), rules)
+
+
+def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
+    """A warning, once, that nobody hears of rules although there are channels. A file without any tells nobody on
+    purpose, as in CI; so does a rule that says `notify: []`."""
+    defaults = document.data.get("defaults")
+    if not rules.channels or not rules.rules or (isinstance(defaults, dict) and "notify" in defaults):
+        return
+    says = {name for name, raw in document.data["rules"].items() if isinstance(raw, dict) and "notify" in raw}
+    heard = {*says, *(one.id for one in rules.rules.values() if one.notify or not one.enabled)}
+    silent = [one for one in rules.rules.values() if not heard & {one.id, one.id.partition("[")[0]}]
+    if silent:
+        named = ", ".join(f"`{one.id}`" for one in silent[:3]) + (", …" if silent[3:] else "")
+        message = (
+            f"{len(silent):,} {plural(len(silent), 'rule notifies', 'rules notify')} none of these channels: {named}"
+        )
+        advice = f"write `notify: [{next(iter(rules.channels))}]` there or below `defaults:`; `notify: []` means nobody"
+        yield document.problem(("channels",), message, advice, key=True, level="warning")
 
 
 def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:

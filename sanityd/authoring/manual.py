@@ -23,14 +23,14 @@ class Option:
     meaning: str
 
 
-def summary(kind: str) -> str:
-    """What the kind says, in one sentence."""
-    return text(kind).partition("\n\n")[0].replace("\n", " ")
+def summary(kind: str, room: str = "checks") -> str:
+    """What the kind of check (or of `channels`) says, in one sentence."""
+    return text(kind, room).partition("\n\n")[0].replace("\n", " ")
 
 
-def text(kind: str) -> str:
+def text(kind: str, room: str = "checks") -> str:
     """The whole manual of a kind."""
-    return inspect.getdoc(plugins.lookup("checks", kind)) or ""
+    return inspect.getdoc(plugins.lookup(room, kind)) or ""
 
 
 def options(kind: str, room: str = "checks") -> Iterator[Option]:
@@ -80,7 +80,7 @@ def channels_page() -> str:
     """The reference page of all channels, in Markdown."""
     parts = [_CHANNELS]
     for kind in plugins.names("channels"):
-        told = _fenced(inspect.getdoc(plugins.lookup("channels", kind)) or "")
+        told = _fenced(text(kind, "channels"))
         parts.append(f"## {kind}\n\n{told}\n\n{_table(list(options(kind, 'channels')))}\n")
     return "\n".join(parts)
 

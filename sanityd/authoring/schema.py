@@ -126,10 +126,22 @@ def _rules() -> Schema:
     rule["properties"] = {**rule["properties"], **kinds}
     rule = widened(rule, _EACH, keys=True)
     advice = "a rule has one check, such as `unique` or `has`: `sanityd kinds` lists them"
-    one_kind = [{"required": [kind], "errorMessage": advice} for kind in kinds]
+    a_kind = [{"required": [kind], "errorMessage": advice} for kind in kinds]
     # The key of a check may be one that `for_each` fills in.
-    rule |= {"if": {"required": ["for_each"]}, "else": {"oneOf": one_kind}}
+    rule |= {"if": {"required": ["for_each"]}, "else": {"anyOf": a_kind, "allOf": _alone(list(kinds))}}
     return _named(rule, ID, "What must always be true of the data: an id, and what it says.")
+
+
+def _alone(kinds: list[str]) -> list[Schema]:
+    """That no two of them stand in one rule: the same as `oneOf`, of which editors can't say what is too much."""
+    message = "a rule has one check: make one rule of each"
+    return [
+        {
+            "if": {"required": [kind]},
+            "then": {"properties": dict.fromkeys(kinds[place + 1 :], False), "errorMessage": message},
+        }
+        for place, kind in enumerate(kinds[:-1])
+    ]
 
 
 def _kind(kind: str) -> Schema:
@@ -171,7 +183,7 @@ def _for_editors(schema: Any) -> Any:
         return schema
     told = {key: value if key in DATA else _for_editors(value) for key, value in schema.items()}
     if isinstance(properties := told.get("properties"), dict):
-        told["properties"] = {name: {"title": name, **one} for name, one in properties.items()}
+        told["properties"] = {name: one if one is False else {"title": name, **one} for name, one in properties.items()}
     if isinstance(description := schema.get("description"), str) and "`" in description:
         told["markdownDescription"] = description
     return with_snippets(told)

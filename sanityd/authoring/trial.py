@@ -12,14 +12,18 @@ from sqlalchemy import Connection
 
 from sanityd.checks import confirm, executor, explaining, planner
 from sanityd.checks.explaining import Step
-from sanityd.checks.planner import Known, Plan
+from sanityd.checks.planner import Elsewhere, Known, Plan
 from sanityd.errors import CheckError, SourceError, StoreError
-from sanityd.model import Run
+from sanityd.model import Outcome, Run
 from sanityd.rehearsal import Foresight, foresee
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources.base import Snapshot
 from sanityd.sources.views import Views
 from sanityd.store import recollection, runs, violations
 from sanityd.store.open import Store
+
+#: What to do about a refusal that has no advice of its own: the general one names the command that is running.
+_ADVICE = "`sanityd lint --connect` shows the place in the file; where it finds none, run the SQL in a client of yours."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) 
     run, steps, statements, proof = _look(rules, rule, at, replace(known, audited=[rule.id]))
     suspected = run.answered and confirm.is_suspect(rule.invariant, run, known.open_keys.get(rule.id, {}))
     ahead = None if run.down else _foresee(rules, rule, run, state)
+    if run.hint == CheckError.hint:
+        run = replace(run, hint=_ADVICE)
     return Trial(run, steps, statements, proof, suspected, memory, ahead)
 
 
@@ -120,9 +126,21 @@ def _look(
                 for one in views.all()
                 for statement in one.looked
             )
+            if run.outcome is Outcome.ERRORED and not looked:
+                looked = tuple(_refused(rule, snapshot, views.snapshot))
             return run, _steps(plan), looked, plan.looks[0].proof if plan.looks else None
     except SourceError as error:
         return executor.skipped(rule.invariant, at, error), (), (), None
+
+
+def _refused(rule: Rule, own: Snapshot, elsewhere: Elsewhere) -> Iterator[Statement]:
+    """The rule's own SELECTs, which were refused before anything was looked at."""
+    check = rule.invariant.check
+    if (query := check.query_sql()) is not None:
+        yield Statement(rule.source, own.source.dialect.name, query)
+    if (there := check.query_there()) is not None:
+        other = own if there.source in (None, rule.source) else elsewhere(str(there.source))
+        yield Statement(other.source.settings.name, other.source.dialect.name, str(there.query))
 
 
 def _steps(plan: Plan) -> tuple[Step, ...]:

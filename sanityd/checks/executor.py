@@ -10,6 +10,7 @@ from datetime import datetime
 from sanityd import clock, telemetry
 from sanityd.checks import looking
 from sanityd.checks.base import FunctionCheck
+from sanityd.checks.blame import blamed
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.planner import Look, Plan
 from sanityd.checks.seen import Seen
@@ -130,7 +131,7 @@ class _Work:
         except SourceError:
             raise
         except CheckError as error:
-            run = self._run(look, error)
+            run = self._run(look, blamed(look, error))
         except Exception as error:  # noqa: BLE001 (the edge of a rule: what breaks one leaves the others)
             telemetry.capture(error, rule=look.invariant.id)
             unexpected = CheckError(f"sanityd itself failed at this rule ({type(error).__name__})", SanitydError.hint)

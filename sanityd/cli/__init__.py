@@ -19,7 +19,7 @@ COMMANDS = {
     "init": ("init", "Write a first rules.yaml."),
     "suggest": ("suggest", "Propose rules that the data keeps, and constraints."),
     "lint": ("lint", "Show every mistake in the rules file."),
-    "kinds": ("kinds", "List the check kinds, or show the manual of one."),
+    "kinds": ("kinds", "List the kinds of checks and channels, or show the manual of one."),
     "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),
     "test": ("test", "Play the examples of the rules: what they must find, and what nothing shows."),

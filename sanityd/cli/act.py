@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ _QUIET = {
     "accepted": "is accepted until {until}",
     "closed": "is closed as {resolution}, and quiet until {until}",
 }
+#: How long decisions last when nobody says.
+_WEEK = "`alerts.acknowledge.default`, a week unless set"
+_ACCEPTED = "`alerts.acknowledge.accepted`, 180 days unless set"
 
 
 class Length(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
@@ -71,11 +74,16 @@ def reasoned(function: Callable[..., Any]) -> Callable[..., Any]:
     return decided
 
 
-def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options for an end."""
-    length = click.option("--for", "length", type=Length(), help="For how long, as in `3d`.")
-    end = click.option("--until", type=Time(), help="Until when, as in `2026-12-01 09:00`.")
-    limited: Callable[..., Any] = length(end(function))
+def timed(usual: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options for an end. `usual` is how long it lasts when nobody says, where that may be left out."""
+    otherwise = f"; else {usual}" if usual else ""
+
+    def limited(function: Callable[..., Any]) -> Callable[..., Any]:
+        length = click.option("--for", "length", type=Length(), help=f"For how long, as in `3d`{otherwise}.")
+        end = click.option("--until", type=Time(), help="Until when, as in `2026-12-01 09:00`.")
+        both: Callable[..., Any] = length(end(function))
+        return both
+
     return limited
 
 
@@ -103,28 +111,40 @@ def acting(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
         store.close()
 
 
-def _say(decisions: "Iterable[Disposition]", at: datetime) -> None:
+def _say(decisions: "Sequence[Disposition]", act: "Act") -> None:
     from sanityd.alerts.safe import visible
     from sanityd.cli import screen
 
     for one in decisions:
         words = _QUIET[one.stance.value].format(
-            author=visible(one.author), until=screen.until(one.until, at), resolution=one.resolution.replace("_", " ")
+            author=visible(one.author),
+            until=screen.until(one.until, act.at),
+            resolution=one.resolution.replace("_", " "),
         )
         click.echo(f"{one.rule} {words}.")
         click.echo(f"  It ends at once when there are twice as many as now ({one.violations:,}), or a higher severity.")
+    _say_usual(decisions, act)
+
+
+def _say_usual(decisions: "Sequence[Disposition]", act: "Act") -> None:
+    """An end that nobody named is told as such."""
+    from sanityd.durations import format_duration
+
+    if act.until is None and decisions:
+        usual = format_duration(decisions[0].until - act.at)
+        click.echo(f"  Nobody said for how long, so it is {usual}; `--for` and `--until` say another end.")
 
 
 def _decide(name: str, stance: "Stance", act: "Act", path: Path, resolution: str = "") -> None:
     from sanityd import acting as room
 
     found = acting(path, lambda memory, rules: room.decide(memory, rules, name, stance, act, resolution))
-    _say(found, act.at)
+    _say(found, act)
 
 
 @click.command("ack")
 @click.argument("name", metavar="RULE|INCIDENT")
-@timed
+@timed(_WEEK)
 @click.option("--end", is_flag=True, help="Take back what was decided about it: ack, snooze, accept or close.")
 @reasoned
 def ack(
@@ -161,7 +181,7 @@ def snooze(
 @click.command("accept")
 @click.argument("name", metavar="RULE|INCIDENT")
 @click.option("--row", "rows", multiple=True, metavar="KEY=VALUE[,…]", help="Only this row; may be given again.")
-@timed
+@timed(_ACCEPTED)
 @reasoned
 def accept(
     name: str,
@@ -185,6 +205,7 @@ def accept(
     found = acting(path, lambda memory, rules: room.accept_rows(memory, rules, name, keys, act))
     for row, one in found:
         click.echo(f"{name}: {screen.key_text(row.key)} is accepted until {screen.until(one.until, act.at)}.")
+    _say_usual([one for _, one in found], act)
 
 
 @click.command("close")
@@ -196,7 +217,7 @@ def accept(
     type=click.Choice(["fixed", "false_positive", "wont_fix", "duplicate"]),
     help="What it was.",
 )
-@timed
+@timed(_WEEK)
 @reasoned
 def close(
     name: str,

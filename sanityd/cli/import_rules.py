@@ -17,15 +17,18 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
 
     `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
-    line and the reason, on stderr and at the top of the file. Of a folder all YAML files are read. A file that is there
-    is never overwritten.
+    line and the reason, on stderr and at the top of the file, and on stderr how many rules notify nobody. Of a folder
+    all YAML files are read. A file that is there is never overwritten.
 
     Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
     """
     import importlib
 
+    from rich.progress import TaskID
+
     from sanityd.authoring.importing import writing
     from sanityd.authoring.importing.draft import source_name
+    from sanityd.cli import screen
     from sanityd.cli.options import is_there, write_new
 
     if source is not None and source_name(source) != source:
@@ -33,7 +36,9 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
     if output is not None and output.exists():
         raise is_there(output)
-    written = writing.write(reader.read(_files(files), source))
+    migration = reader.read(_files(files), source)
+    with screen.progress(len(migration.translations), "Importing") as bar:
+        written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))
     for line in writing.summary(written):
         click.echo(line, err=True)
     if not written.imported:
@@ -42,6 +47,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         click.echo(written.text, nl=False)
     else:
         write_new(output, written.text)
+    for line in writing.todo(written):
+        click.echo(line, err=True)
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

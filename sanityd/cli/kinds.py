@@ -1,4 +1,4 @@
-"""`sanityd kinds`: the check kinds, and the manual of each from its docstring."""
+"""`sanityd kinds`: the kinds of checks and channels, and the manual of each from its docstring."""
 
 import click
 
@@ -8,24 +8,30 @@ from sanityd.cli.options import no_such
 @click.command("kinds")
 @click.argument("kind", required=False)
 def command(kind: str | None) -> None:
-    """List the check kinds, or show the manual of one."""
+    """List the kinds of checks and channels, or show the manual of one."""
     from sanityd import plugins
     from sanityd.authoring import manual
     from sanityd.cli import screen
 
-    known = plugins.names("checks")
-    if kind is not None and kind not in known:
-        raise no_such(f"there is no check kind `{kind}`", kind, known)
+    rooms = {"checks": plugins.names("checks"), "channels": plugins.names("channels")}
     console = screen.console()
     if kind is None:
-        grid = screen.table("kind", "says")
-        for name in known:
-            grid.add_row(name, manual.summary(name))
-        console.print(grid)
-        console.print("\nsanityd kinds KIND shows its options and examples.")
+        for room, heads in (("checks", ("kind", "says")), ("channels", ("channel", "tells"))):
+            grid = screen.table(*heads)
+            for name in rooms[room]:
+                grid.add_row(name, manual.summary(name, room))
+            console.print(grid)
+            console.print()
+        console.print("sanityd kinds KIND shows its options and examples.")
         return
-    console.print(f"{kind}\n\n{manual.text(kind)}\n\nOptions\n")
+    found = next((room for room, known in rooms.items() if kind in known), None)
+    if found is None:
+        raise no_such(
+            f"there is no check or channel `{kind}`", kind, [name for known in rooms.values() for name in known]
+        )
+    title = kind if found == "checks" else f"{kind} (a channel)"
+    console.print(f"{title}\n\n{manual.text(kind, found)}\n\nOptions\n")
     options = screen.table("option", "default", "meaning")
-    for option in manual.options(kind):
+    for option in manual.options(kind, found):
         options.add_row(option.name, option.default, option.meaning)
     console.print(screen.indented(options))

@@ -18,7 +18,7 @@ log = logging.getLogger("sanityd")
 
 
 @click.command("serve")
-@click.option("--web", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics there.")
+@click.option("--web", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics there: needs `sanityd[web]`.")
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, web: str | None, path: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--tag", default="", help="Only rules with this tag.")
 @click.option("--source", default="", help="Only rules of this source, and the source itself.")
 @click.option("--from", "starts", type=Time(), help="From when on (now).")
-@timed
+@timed()
 @click.option("--list", "listing", is_flag=True, help="The silences that hold, or will.")
 @click.option("--end", "number", type=int, metavar="NUMBER", help="Hear of it again.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; others read it.")

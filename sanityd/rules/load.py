@@ -3,6 +3,8 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,20 +12,20 @@ from pydantic import BaseModel, ValidationError
 
 from sanityd import plugins, rulefile
 from sanityd.alerts.settings import Settings
-from sanityd.checks.base import Check
+from sanityd.checks.base import Check, FunctionCheck, PairCheck
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.problems import in_order, suggest
 from sanityd.rulefile import Document, texts
-from sanityd.rules import foreach, mistakes, places
+from sanityd.rules import choosing, foreach, meaning, mistakes, places
 from sanityd.rules.casereading import CaseReader, zones
 from sanityd.rules.connections import Connections
 from sanityd.rules.fitting import Fitting
+from sanityd.rules.making import made
 from sanityd.rules.redacting import Redacting
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec
 from sanityd.rules.sqltext import gate_problems
-from sanityd.schedule import parse_schedule
 from sanityd.strictyaml import Place
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -94,6 +96,8 @@ class _Reader:
         if self.runs_python:
             plugins.trust(folder.resolve())
         self.kinds = plugins.names("checks")
+        #: The rules that are taken for what they were meant to be.
+        self.guessed: set[str] = set()
 
     def read(self, *, need_rules: bool = True) -> tuple[RuleSet, tuple[Problem, ...]]:
         """The rules, and what is wrong or worth a look."""
@@ -118,7 +122,8 @@ class _Reader:
         }
         self._check_depends_on(rules)
         known = {*self._section("rules"), *rules}
-        examples = CaseReader(self.document, rules, known, zones(self._section("sources")))
+        sound = {name: rule for name, rule in rules.items() if name.partition("[")[0] not in self.guessed}
+        examples = CaseReader(self.document, sound, known, zones(self._section("sources")))
         cases = examples.read()
         self.found += examples.problems
         if need_rules and not self._section("rules") and not self.found:
@@ -186,7 +191,6 @@ class _Reader:
 
     def _rule(self, name: str, suffix: str, raw: Any, defaults: Defaults, alerts: Settings) -> Rule | None:
         place: Place = ("rules", name)
-        before = len(self.found)
         if (misplaced := places.misindented(self.document, name)) is not None:
             self.found.append(misplaced)
             return None
@@ -198,57 +202,65 @@ class _Reader:
             advice = "write its keys below it, indented"
             self.found.append(self.document.problem(place, f"rule `{name}` {wrong}", advice, key=raw is None))
             return None
-        kind = self._kind(name, raw)
-        beside = len(self.found)
+        chosen = choosing.choose(self.document, name, raw, self.kinds)
+        key, kind = chosen if isinstance(chosen, tuple) else ("", None)
+        self.found += [chosen] if isinstance(chosen, Problem) else []
         spec = self._rule_spec(name, raw)
         self._check_notify((*place, "notify"), (text for _, text in texts(raw.get("notify"))))
-        check = None if kind is None else self._check(name, kind, raw[kind])
-        # These say nothing about what else the rule looks at.
-        beside = len(self.found) - beside
+        check = None if kind is None else self._check(name, key, kind, raw[key])
+        # What was said up to here says nothing about what else the rule looks at.
+        beside = len(self.found)
         # Read off the file itself, so that a mistake in another key hides neither a wrong table nor a wrong channel.
         table = self._table((*place, "table"), raw["table"], None) if isinstance(raw.get("table"), str) else None
         subject = self._subject(name, raw, spec, check, table, defaults)
-        if check is not None:
-            where = raw["where"] if isinstance(raw.get("where"), str) else None
-            source = table.source if table else str(raw.get("source"))
-            self.found += gate_problems(self.document, place, check, where, self._dialects(source, check))
-        if check is None or subject is None or kind is None:
+        if subject is not None and check is not None:
+            check, subject = self._askable(place, raw, check, subject)
+        if subject is None or (check is None and subject.table is None):
             return None
-        redaction = self.redacting.of_rule(name, spec, check, defaults)
-        notify = spec.notify if spec.notify is not None else defaults.notify
-        owner = spec.owner if spec.owner is not None else defaults.owner or ""
-        tags = spec.tags if spec.tags is not None else defaults.tags or []
-        own = alerts.owners.get(owner, [])
-        hear = [*(own if notify is None else notify), *(name for tag in tags for name in alerts.tags.get(tag, []))]
-        if len(self.found) - before > beside:
-            return None
+        if check is None or key != kind or len(self.found) > beside:
+            # Nobody runs it, and no example is measured by it: the database is asked about what is left.
+            self.guessed.add(name)
+        check = check or meaning.Unknown()
         invariant = Invariant(
             id=name + suffix,
-            kind=kind,
+            kind=key,
             check=check,
             subject=subject,
             ladder=spec.severity or defaults.severity or Ladder(),
             cap=alerts.limits.tracked_rows,
             confirm=spec.confirm or Confirm(),
             scan=spec.scan or Scan(),
-            redaction=redaction,
+            redaction=self.redacting.of_rule(name, spec, check, defaults),
         )
-        return Rule(
-            id=invariant.id,
-            invariant=invariant,
-            schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
-            notify=tuple(dict.fromkeys(hear)),
-            on_error=tuple(own or dict.fromkeys(hear)),
-            owner=owner,
-            tags=tuple(tags),
-            depends_on=tuple(spec.depends_on or ()),
-            noise=spec.noise,
-            why=spec.why,
-            fix=spec.fix,
-            enabled=spec.enabled,
-            location=self.document.location(place),
-            meaning=invariant.meaning,
-        )
+        return made(invariant, spec, defaults, alerts, self.document.location(place))
+
+    def _askable(
+        self, place: Place, raw: Mapping[str, Any], check: Check, subject: Subject
+    ) -> tuple[Check | None, Subject]:
+        """The check and the rows without what must not be brought before a database."""
+        where = raw["where"] if isinstance(raw.get("where"), str) else None
+        dialects = self._dialects(subject.source, check)
+        refused = gate_problems(self.document, place, check, None, dialects)
+        narrowing = gate_problems(self.document, place, meaning.Unknown(), where, dialects)
+        self.found += [*refused, *narrowing]
+        others = [self._other_table(place, other, subject.source) for other in check.tables()]
+        if len(others) > 1 and any(other is not None and other.source != subject.source for other in others):
+            advice = "make one rule of each"
+            message = f"`{check.kind}` of several tables can't be compared with another source"
+            self.found.append(self.document.problem((*place, check.kind), message, advice, key=True))
+            refused = [*refused, self.found[-1]]
+        known = None not in others and not self._names_no_source(place, check)
+        good = not refused and known and (self.runs_python or not isinstance(check, FunctionCheck))
+        return check if good else None, replace(subject, where=None) if narrowing else subject
+
+    def _names_no_source(self, place: Place, check: Check) -> bool:
+        """Whether a query of the check is to run in a source that there isn't, which is told."""
+        query = check.query_there()
+        if query is None or str(query.source) in self.connections.source_names:
+            return False
+        at = self.document.find((*place, check.kind), str(query.source)) or (*place, check.kind)
+        self.found.append(self._no_such_source(at, str(query.source)))
+        return True
 
     def _dialects(self, source: str, check: Check) -> tuple[str | None, str | None]:
         """The dialect of the rule's own SQL, and that of what its check says of another table."""
@@ -257,32 +269,6 @@ class _Reader:
         there = [str(query.source)] if query else [text.split(".", maxsplit=1)[0] for text in check.tables()]
         other = next((name for name in there if name in self.connections.source_names), source)
         return own, self.connections.dialect(other)
-
-    def _kind(self, name: str, raw: Mapping[str, Any]) -> str | None:
-        kinds = [key for key in raw if key in self.kinds]
-        place: Place = ("rules", name)
-        if len(kinds) == 1:
-            return kinds[0]
-        if kinds:
-            self.found.append(self._several(place, kinds, raw))
-        elif (
-            raw.keys() <= places.rule_keys()
-            and not self.document.problems
-            and not places.loses_keys(self.document, name)
-        ):
-            advice = "say what must hold, as in `unique: email`; `sanityd kinds` lists all checks"
-            self.found.append(self.document.problem(place, f"rule `{name}` has no check", advice, key=True))
-        return None
-
-    def _several(self, place: Place, kinds: list[str], raw: Mapping[str, Any]) -> Problem:
-        """Two checks in a rule; or one, whose options stand in its own column."""
-        for kind in kinds:
-            options = mistakes.keys_of(plugins.lookup("checks", kind)) if raw[kind] is None else []
-            if (option := next((other for other in kinds if other != kind and other in options), None)) is not None:
-                message, advice = f"`{option}` stands beside `{kind}`, which is empty", f"indent it below `{kind}:`"
-                return self.document.problem((*place, option), message, advice, key=True)
-        message = f"rule `{place[-1]}` has {len(kinds)} checks: {', '.join(kinds)}"
-        return self.document.problem((*place, kinds[1]), message, "make one rule of each", key=True)
 
     def _rule_spec(self, name: str, raw: Mapping[str, Any]) -> RuleSpec:
         """The rule without its check, and without what is wrong in it."""
@@ -294,20 +280,22 @@ class _Reader:
         except ValidationError as error:
             self.found += mistakes.problems(self.document, place, error, RuleSpec, f"rule `{name}`", self.kinds)
             wrong = {details["loc"][0] for details in error.errors(include_url=False) if details["loc"]}
-            return RuleSpec.model_validate({key: value for key, value in rest.items() if key not in wrong})
+            right = {key: value for key, value in rest.items() if key not in wrong}
+            return RuleSpec.model_validate({**right, **meaning.ages(rest, wrong)})
 
-    def _check(self, name: str, kind: str, options: Any) -> Check | None:
-        """The check, without keys that it doesn't know: the database can be asked about the others."""
-        model, place = plugins.lookup("checks", kind), ("rules", name, kind)
+    def _check(self, name: str, key: str, kind: str, options: Any) -> Check | None:
+        """The check, or as much of it as can be read: the database can be asked about that."""
+        model, place = plugins.lookup("checks", kind), ("rules", name, key)
         try:
             return model.model_validate(options)  # type: ignore[no-any-return]
         except ValidationError as error:
             self.found += mistakes.problems(self.document, place, error, model, f"`{kind}` of rule `{name}`")
-            rest = mistakes.without_unknown(options, error)
-        try:
-            return model.model_validate(rest)  # type: ignore[no-any-return]
-        except ValidationError:
-            return None
+            *guesses, rest = meaning.options(options, error, model)
+        for reading in (*guesses, rest):
+            with suppress(ValidationError):
+                self.guessed |= set() if reading == rest else {name}
+                return model.model_validate(reading)  # type: ignore[no-any-return]
+        return None
 
     def _subject(
         self,
@@ -328,28 +316,25 @@ class _Reader:
             whole = known and raw.keys() <= places.rule_keys() and not self.document.problems
             fitting = Fitting(self.document, place, names, self.runs_python, says_missing=whole)
             self.found += fitting.problems(name, spec, check, defaults)
+        reads_table = check is None or check.reads_table
         source = table.source if table else spec.source
-        if source is None:
+        if source is None and not reads_table and len(names) == 1:
+            [source] = names
+        if source is None or (check is not None and reads_table and table is None):
             return None
         if spec.source is not None and source not in names:
             self.found.append(self._no_such_source((*place, "source"), spec.source))
             return None
-        if check is not None and (query := check.query_there()) is not None and str(query.source) not in names:
-            at = self.document.find((*place, check.kind), str(query.source)) or (*place, check.kind)
-            self.found.append(self._no_such_source(at, str(query.source)))
-        others = [self._other_table(place, other, source) for other in (check.tables() if check else ())]
-        if len(others) > 1 and check and any(other is not None and other.source != source for other in others):
-            advice = "make one rule of each"
-            message = f"`{check.kind}` of several tables can't be compared with another source"
-            self.found.append(self.document.problem((*place, check.kind), message, advice, key=True))
+        # What has no meaning beside the check is told, and not looked at.
+        about_rows = reads_table and (check is None or check.about_rows)
         return Subject(
             source=source,
-            table=table,
+            table=table if reads_table else None,
             sources=frozenset(names),
-            where=spec.where,
-            within=spec.within,
-            window=spec.window,
-            key=tuple(spec.key or ()),
+            where=spec.where if about_rows else None,
+            within=spec.within if about_rows else None,
+            window=spec.window if about_rows else None,
+            key=() if isinstance(check, PairCheck) else tuple(spec.key or ()),
             show=tuple(spec.show or ()),
             nulls_fail=nulls == "fail" and bool(check and check.judges_nulls),
             empty_fails=None if when_empty is None else when_empty == "fail",

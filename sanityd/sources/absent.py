@@ -1,7 +1,10 @@
-"""What a table that isn't there may have been meant to be. Pure."""
+"""What a table that isn't there may have been meant to be, and views of what isn't there any more. Pure."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy.exc import OperationalError
 
 from sanityd.errors import CheckError
 
@@ -22,9 +25,29 @@ def no_such_table(
     """
     full = f"{schema}.{name}" if schema else name
     if name in here:
-        return CheckError(f"`{source}.{full}` has no columns", "There is nothing to look at in it.", word=name)
+        # MariaDB says so of a view, PostgreSQL of a table.
+        message = f"`{source}.{full}` has no columns"
+        return CheckError(message, "Of a view, what it selects from is gone, or may not be read.", word=name)
     message = f"`{source}` has no table or view `{full}`"
     return CheckError(message, _hint(name, here, everywhere), word=name)
+
+
+@contextmanager
+def described(source: str, name: str) -> Iterator[None]:
+    """Around a question to the catalog: that a view's own tables are gone is told as such. Names no value."""
+    try:
+        yield
+    except OperationalError as error:
+        if str(error.orig).startswith("no such "):
+            raise _hollow(source, name, name) from None
+        raise
+
+
+def _hollow(source: str, full: str, word: str) -> CheckError:
+    """The error of a view that the catalog names, and can say nothing of."""
+    hint = "Mend the view, or drop it: whoever selects from it gets an error."
+    message = f"view `{source}.{full}` can't be read: what it selects from is gone, or may not be read"
+    return CheckError(message, hint, word=word)
 
 
 def _hint(name: str, here: Sequence[str], everywhere: Sequence[tuple[str, str]]) -> str:

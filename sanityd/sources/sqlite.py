@@ -15,6 +15,7 @@ from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, ev
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
+from sanityd.sources.absent import described
 from sanityd.sources.base import Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import EngineSource
@@ -81,7 +82,7 @@ class SqliteSource(EngineSource):
     dialect_class: ClassVar[type[Dialect]] = SqliteDialect
 
     def __init__(self, settings: SourceSettings, url: URL) -> None:
-        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
         self.path = Path(url.database)
         # Options are for whoever else uses this URL; here the file is opened in a way of our own.
@@ -144,7 +145,8 @@ class SqliteSource(EngineSource):
             return None
         actual = found.name
         query = text('SELECT name, type, "notnull", pk FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid')
-        rows = connection.execute(query, {"name": actual}).all()
+        with described(self.settings.name, actual):
+            rows = connection.execute(query, {"name": actual}).all()
         primary = [row.name for row in sorted(rows, key=lambda row: row.pk) if row.pk]
         # INTEGER PRIMARY KEY is the rowid, which is never NULL; other primary keys of SQLite may hold NULLs.
         # Where it isn't (INTEGER PRIMARY KEY DESC), it has an index of its own.

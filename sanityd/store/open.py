@@ -187,6 +187,8 @@ def _parse(url: str | None, folder: Path) -> URL:
     except (ArgumentError, ValueError):
         raise StoreError("the store's URL can't be read", "Write `sqlite:///state.db` or `postgresql://…`.") from None
     if parsed.get_backend_name() == "sqlite":
+        if parsed.host:
+            raise StoreError("the store's URL names no file", "Write `sqlite:///state.db`, with three slashes.")
         database = str(folder / parsed.database) if parsed.database else None
         return parsed.set(drivername="sqlite", database=database)
     if parsed.get_backend_name() in ("postgresql", "postgres"):

@@ -1,4 +1,4 @@
-"""The pages: `/healthz`, `/readyz` and `/metrics`. They read the store and change nothing.
+"""The pages: `/healthz`, `/readyz` and `/metrics`, and `/`, which lists them. They read the store and change nothing.
 
 None of them shows a row's value, so none asks who is there; whoever binds beyond loopback decides who may know which
 rules are broken.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sanityd import clock, watchman
@@ -26,6 +26,17 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+#: What `/` says.
+INDEX = """\
+sanityd serves here:
+
+/healthz   503 when the process must be replaced; "degraded" while something is wrong with sanityd itself
+/readyz    503 while its store or a source does not answer
+/metrics   figures for Prometheus
+
+`sanityd status` tells people what is wrong with the data.
+"""
+
 
 def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
     """The application of one daemon.
@@ -36,6 +47,10 @@ def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
     def signs() -> Signs:
         with store.read() as memory:
             return watchman.signs(memory, rules(), clock.now())
+
+    def index(_: Request) -> Response:
+        """What there is."""
+        return PlainTextResponse(INDEX, headers=HEADERS)
 
     def healthz(_: Request) -> Response:
         """The process: 503 only when it must be replaced; what else is wrong is `degraded`."""
@@ -67,7 +82,8 @@ def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
             return _json({"status": "unready", "store": error.message}, 503)
         return Response(text, media_type=figures.CONTENT_TYPE, headers=HEADERS)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    pages = {"/": index, "/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+    return Starlette(routes=[Route(path, page) for path, page in pages.items()])
 
 
 def _json(said: object, status: int = 200) -> Response:

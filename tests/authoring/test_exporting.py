@@ -54,8 +54,8 @@ def again(rules: RuleSet, path: Path) -> tuple[dict[str, Any], RuleSet]:
 
 
 def same(rule: Rule) -> Any:
-    """All that a contract keeps of a rule: everything but whom it tells, and where it stands."""
-    return replace(rule, id="", notify=(), on_error=(), location="", invariant=replace(rule.invariant, id=""))
+    """All that a contract keeps of a rule: everything but where it stands."""
+    return replace(rule, id="", location="", invariant=replace(rule.invariant, id=""))
 
 
 def id_of(rule: Rule) -> str:
@@ -104,6 +104,38 @@ def test_it_is_right_by_the_standards_own_schema(exported: tuple[RuleSet, dict[s
     assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(exported[1])] == []
     broken = json.loads(json.dumps(exported[1]).replace("mustBe", "mustSeem"))
     assert list(validator.iter_errors(broken))
+
+
+def test_what_is_of_no_table_is_no_table(exported: tuple[RuleSet, dict[str, Any], RuleSet]) -> None:
+    """It would be one for every other reader of the contract."""
+    _, contract, _ = exported
+    assert {(one["name"], one["physicalName"]) for one in contract["schema"]} == {
+        *(("t", "t"), ("app_s_t", "s.t"), ("mail_t", "t"), ("app_n_t", "n.t"), ("app_m_t", "m.t")),
+    }
+    custom = {one["property"]: one["value"] for one in contract["customProperties"]}
+    assert [one["name"] for one in custom["sanitydRules"]] == ["asked"]
+
+
+@pytest.mark.parametrize(
+    ("file", "head", "known_as"),
+    [
+        ("shop/rules.yaml", "", "shop"),
+        ("shop/billing.yaml", "", "shop-billing"),
+        ("shop/rules.yaml", "name: orders of the shop\n", "orders of the shop"),
+        ("rules/a.yaml", "", "rules"),
+    ],
+)
+def test_a_contract_is_known_by_its_project(file: str, head: str, known_as: str, tmp_path: Path) -> None:
+    """Not by a file that is called the same in every project."""
+    (path := tmp_path / file).parent.mkdir()
+    path.write_text(
+        f"{head}sources: {{app: 'sqlite:///a.db'}}\nrules: {{a: {{source: app, query: select 1 as a, key: a}}}}\n"
+    )
+    rules = load(path.parent if file.startswith("rules/") else path)
+    contract, after = again(rules, tmp_path / "contract.yaml")
+    assert contract["id"] == known_as
+    assert "schema" not in contract
+    assert list(after.rules) == ["a"]
 
 
 def test_the_example_rules_survive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,7 +242,8 @@ def _options(found: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _options(one, place)
     elif isinstance(found, dict):
         for name, option in found.get("properties", {}).items():
-            yield f"{place}.{name}", option
+            if option is not False:  # it is forbidden there, and explained where it isn't
+                yield f"{place}.{name}", option
         for key, below in found.items():
             if key == "properties":
                 for name, option in below.items():

@@ -62,14 +62,19 @@ def test_an_acknowledgement_can_be_taken_back(broken: Project) -> None:
 def test_an_incident_is_named_as_well_as_a_rule(broken: Project) -> None:
     [(incident,)] = broken.state("SELECT id FROM incidents")
     assert "is snoozed until" in act(broken, "snooze", incident, "--for", "4h", "--reason", "after the meeting")
+    assert "Nobody said for how long, so it is 7 d;" in act(broken, "ack", incident, "--reason", "at it")
+    assert "Nobody said for how long, so it is 180 d;" in act(broken, "accept", incident, "--reason", "it may stay so")
 
 
 def test_a_row_that_is_accepted_counts_no_longer(broken: Project) -> None:
     said = act(broken, "accept", RULE, "--row", "id=7", "--row", "id=77", "--reason", "test accounts")
     assert "id 7 is accepted until" in said
+    assert said.endswith("\n  Nobody said for how long, so it is 180 d; `--for` and `--until` say another end.\n")
     answer = json.loads(broken.run("check", "--format", "json").out)
     assert (answer["rules"][0]["violations"], answer["rules"][0]["effective_severity"]) == (3, "error")
-    act(broken, "accept", RULE, "--row", "id=777", "--reason", "the last one")
+    said = act(broken, "accept", RULE, "--row", "id=777", "--reason", "the last one", "--for", "20d")
+    assert "is accepted until" in said
+    assert "Nobody said" not in said
     assert broken.run("check").code == 0
     assert "is still there" in act(broken, "history", RULE, "--row", "id=777")
 

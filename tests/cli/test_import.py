@@ -20,6 +20,7 @@ def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(project: P
     assert answer.err.splitlines() == [
         "2 of 3 checks imported; 1 can't be:",
         "  schema.yml:5  my_own on people.email: what it checks is in a macro of the project",
+        "2 rules notify nobody: write `channels:`, and whom of them to tell, as in `defaults: {notify: [team]}`",
     ]
     project.rules(answer.out)
     assert project.run("lint", SHOP_DATABASE_URL="sqlite:///app.db").out == "rules.yaml: 2 rules, no mistakes.\n"
@@ -77,7 +78,11 @@ def test_rules_become_a_contract_and_rules_again(project: Project, tmp_path: Pat
     assert "smtp" not in text
     answer = project.run("import", "odcs", "contract.yaml")
     assert answer.code == 0
-    assert answer.err == "2 of 2 checks imported\n"
-    assert "# It said `notify: ['team']`." in answer.out
+    assert answer.err.splitlines() == [
+        "2 of 2 checks imported",
+        "the kind and address of `team` are not in these files: write them below `channels:`",
+    ]
+    assert answer.out.count("\n    notify: [team]\n") == 2
+    assert "\n  team: {log: info}\n" in answer.out
     project.rules(answer.out)
     assert project.run("check", "--dry-run", APP_DATABASE_URL="sqlite:///app.db").code == 0

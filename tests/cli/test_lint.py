@@ -92,6 +92,29 @@ def test_a_login_that_can_write_is_a_warning(project: Project, postgres: str) ->
     assert "warning: sanityd could write to source `app`" in answer.err
 
 
+def test_channels_that_a_rule_tells_nothing_are_a_warning(project: Project) -> None:
+    """Once, however many rules there are; none where it is on purpose: no channels at all, or `notify: []`."""
+    rules = RULES.replace("defaults:\n  notify: [team]\n", "")
+    project.rules(rules)
+    answer = project.run("lint")
+    assert (answer.code, answer.out) == (0, "rules.yaml: 2 rules, no mistakes.\n")
+    assert answer.err.count("warning") == 2  # with how many there are
+    assert (
+        "rules.yaml:4:1: warning: 2 rules notify none of these channels: `every-person-has-a-welcome-mail`, "
+        "`no-duplicate-emails`\n    4 | channels:\n      | ^^^^^^^^ write `notify: [team]` there or below `defaults:`; "
+    ) in answer.err
+    aloud = rules.replace("    tags: [mail]\n", "    notify: []\n").replace(
+        "    unique:", "    notify: team\n    unique:"
+    )
+    silent = rules.replace("channels:\n", "").replace(rules.splitlines()[4] + "\n", "")
+    owned = f"{rules}    owner: ana\nalerts:\n  owners: {{ana: [team]}}\n  tags: {{mail: [team]}}\n"
+    off = rules.replace("    table:", "    enabled: false\n    table:")
+    for text in (aloud, silent, owned, off):
+        project.rules(text)
+        answer = project.run("lint")
+        assert (answer.code, answer.err) == (0, ""), text
+
+
 def test_without_connect_a_missing_variable_is_only_a_warning(project: Project) -> None:
     project.rules(RULES.replace("sqlite:///app.db", "${APP_URL}"))
     assert project.run("lint").code == 0

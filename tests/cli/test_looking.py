@@ -95,7 +95,7 @@ def test_a_column_is_not_null_in_a_row_that_was_seen_before_it_was_to_be_shown(
     assert "NULL" not in {word for row in rows for word in row}
 
 
-@pytest.mark.parametrize("kind", plugins.names("checks"))
+@pytest.mark.parametrize("kind", [*plugins.names("checks"), *plugins.names("channels")])
 def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> None:
     answer = CliRunner().invoke(root, ["kinds", kind])
     assert answer.exit_code == 0
@@ -103,7 +103,14 @@ def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> N
     assert "Options" in answer.output
 
 
+def test_the_kinds_of_checks_and_channels_are_listed(project: Project) -> None:
+    told = [line.split()[0] for line in project.run("kinds").out.splitlines() if line]
+    assert {*plugins.names("checks"), *plugins.names("channels")} < set(told)
+    assert project.run("kinds", "file").out.startswith("file (a channel)\n")
+
+
 def test_an_unknown_kind_is_suggested(project: Project) -> None:
     answer = project.run("kinds", "uniqe")
     assert answer.code == 2
     assert "did you mean `unique`?" in answer.err
+    assert "did you mean `email`?" in project.run("kinds", "mail").err

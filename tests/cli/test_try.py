@@ -186,6 +186,23 @@ def test_a_rule_of_two_sources_is_to_be_confirmed(project: Project) -> None:
     assert facts["To be confirmed"].startswith("`check` looks again, at once and after 30 s")
 
 
+def test_sql_that_is_refused_is_shown_and_where_to_look_for_its_place(project: Project) -> None:
+    """Also what was refused before anything was looked at. Nobody is sent to the command that they have just run."""
+    table, query = "table: app.people", "source: app\n    key: id"
+    there = "same_as: {in: {source: app, query: select id from peeple}, on: {id: id}}"
+    for rule, sql in (
+        (f"{table}\n    always: lenght(email) > 0", "lenght(email) > 0"),
+        (f"{query}\n    query: select id from peeple where id > 0", "  select id\n  from peeple\n  where id > 0\n"),
+        (f"{table}\n    {there}", "  select id\n  from peeple\n"),
+    ):
+        project.rules(f"{RULES}  odd:\n    {rule}\n")
+        whole = tried(project, "odd", code=3)[""]
+        assert "SQLite refused the statement: no such " in whole
+        assert sql in whole.partition("\nSQL\n")[2]
+        assert "sanityd lint --connect" in whole
+        assert "sanityd try" not in whole
+
+
 def test_hostile_values_in_sql_steer_nothing(project: Project) -> None:
     """A row that was violating is looked for by its key, which stands in that SQL."""
     project.rules(RULES + "  odd:\n    table: app.people\n    never: id = 7\n    key: email\n")

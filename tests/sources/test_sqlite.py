@@ -43,7 +43,9 @@ def test_a_missing_file_is_told_and_not_created(path: Path, open_it: Open) -> No
     assert not path.exists()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x.db?mode=rwc&uri=true"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x.db?mode=rwc&uri=true", "sqlite://x/y.db"]
+)
 def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
     with pytest.raises(SourceError, match="names no file"):
         open_it(url)

@@ -184,6 +184,11 @@ def test_a_locked_store_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.
     store.close()
 
 
+def test_a_url_of_sqlite_with_two_slashes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="names no file"):
+        Store.open("sqlite://x/state.db", tmp_path)
+
+
 def test_another_kind_of_database_is_refused_with_what_to_change(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="can be SQLite or PostgreSQL, nothing else") as refusal:
         Store.open("mysql://a:b@h/x", tmp_path)

@@ -76,6 +76,14 @@ def test_all_is_well(site: Site) -> None:
     assert site.figures()["sanityd_healthy{}"] == 1
 
 
+def test_the_first_page_lists_the_others(site: Site) -> None:
+    answer = site.get("/")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    pages = [line.split()[0] for line in answer.data.decode().splitlines() if line.startswith("/")]
+    assert pages == ["/healthz", "/readyz", "/metrics"]
+    assert {site.get(page).status for page in pages} == {200}
+
+
 def test_a_silent_scheduler_is_to_be_replaced(site: Site) -> None:
     site.alive(timedelta(minutes=3))
     status, said = site.said("/healthz")

@@ -10,8 +10,9 @@ from sanityd.authoring.importing.keys import keyed, notes
 from sanityd.authoring.importing.odcs_quality import Subject, drafts_of, words_of
 from sanityd.authoring.importing.reading import Node
 
-#: The custom properties by which an exported contract says which source a table is in, and which others rules name.
-SOURCE, SOURCES = "sanitydSource", "sanitydSources"
+#: The custom properties by which an exported contract says which source a table is in, which others rules name, and
+#: what holds of no table.
+SOURCE, SOURCES, RULES = "sanitydSource", "sanitydSources", "sanitydRules"
 _FORMATS = {"email": "email", "uuid": "uuid", "uri": "url", "ipv4": "ip", "ipv6": "ip"}
 _LIMITS = {"minimum": "min", "maximum": "max", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
 _LENGTHS = {"minLength": "min", "maxLength": "max"}
@@ -56,9 +57,14 @@ class _Contract:
         self.root = root
         self.source = source or named
         self.schema = None if first is None else first.text("schema")
-        ours = [one for one in root.list("customProperties") if one.text("property") == SOURCES]
+        ours = {
+            word: one for one in root.list("customProperties") if (word := one.text("property")) in (SOURCES, RULES)
+        }
         self.exported = bool(ours)
-        self.sources = dict.fromkeys(source_name(one.raw) for node in ours for one in node.list("value"))
+        self.sources = (
+            dict.fromkeys(source_name(one.raw) for one in ours[SOURCES].list("value")) if SOURCES in ours else {}
+        )
+        self.loose = ours[RULES].mappings("value") if RULES in ours else ()
 
     def all(self) -> Iterator[Translation]:
         """What it says of tables, columns and service levels."""
@@ -66,6 +72,8 @@ class _Contract:
             yield from self._object(node)
         for node in self.root.list("slaProperties"):
             yield _level(node, self)
+        for node in self.loose:
+            yield _quality(node, Subject(self.source, self.source, "", exported=True))
         if not self.sources:
             self.sources[self.source] = None
 

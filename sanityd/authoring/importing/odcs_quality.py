@@ -32,8 +32,6 @@ BESIDE = (
     *("owner", "key", "show", "redact", "noise", "depends_on", "fix", "enabled"),
     *("schedule", "notify", "scan", "confirm"),
 )
-#: Keys of a rule that name what is not in a contract.
-_ELSEWHERE = ("notify",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +182,9 @@ def _custom(item: Mapping[str, Any], about: Subject) -> list[Draft]:
     kinds = [key for key in document.data if key in plugins.names("checks")]
     if document.problems or len(kinds) != 1:
         raise Unmappable("its implementation is no rule of sanityd")
-    keys, note = _here({key: value for key, value in document.data.items() if key != kinds[0]})
+    keys = {key: value for key, value in document.data.items() if key != kinds[0]}
     name = str(item.get("name") or f"{kinds[0]} of {about}")
-    return [about.finished(Draft(name, kinds[0], document.data[kinds[0]], keys).having(note))]
+    return [about.finished(Draft(name, kinds[0], document.data[kinds[0]], keys))]
 
 
 def _decorated(draft: Draft, item: Mapping[str, Any], about: Subject, place: int) -> Draft:
@@ -194,7 +192,7 @@ def _decorated(draft: Draft, item: Mapping[str, Any], about: Subject, place: int
     extra = next(
         (one.get("value") for one in _mappings(item.get("customProperties")) if one.get("property") == OURS), None
     )
-    keys, note = _here({key: extra[key] for key in BESIDE if key in extra} if isinstance(extra, dict) else {})
+    keys = {key: extra[key] for key in BESIDE if key in extra} if isinstance(extra, dict) else {}
     why = item.get("description") or item.get("businessImpact")
     word, ladder = str(item.get("severity") or "").lower(), draft.keys.get("severity")
     severity = _severity(word, ladder)
@@ -202,7 +200,7 @@ def _decorated(draft: Draft, item: Mapping[str, Any], about: Subject, place: int
     schedule = item.get("schedule") if item.get("scheduler") in (None, "cron") else None
     tags = item.get("tags") if isinstance(item.get("tags"), list) else None
     bare = replace(draft, keys={key: value for key, value in draft.keys.items() if key != "severity"})
-    done = bare.having(note, foreign, severity=severity, tags=tags or None, **{"schedule": schedule, **keys})
+    done = bare.having(foreign, severity=severity, tags=tags or None, **{"schedule": schedule, **keys})
     done = about.finished(done).having(why=str(why) if why else None)
     name = item.get("name")
     return replace(done, says=str(name) if name and place == 0 else f"{name} {draft.says}" if name else draft.says)
@@ -216,13 +214,6 @@ def _severity(word: str, ladder: Any) -> Any:
         [start] = ladder.values()
         return {word: start}
     return word
-
-
-def _here(keys: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The keys of a rule without those that name what is elsewhere, and a note of them."""
-    left = {key: value for key, value in keys.items() if key in _ELSEWHERE}
-    words = ", ".join(f"{key}: {value}" for key, value in left.items())
-    return {key: value for key, value in keys.items() if key not in left}, f"It said `{words}`." if words else ""
 
 
 def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:

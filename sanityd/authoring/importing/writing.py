@@ -4,8 +4,10 @@ The file passes `lint`: a rule that doesn't is left out, and told like everythin
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import yaml
 
 from sanityd.alerts.safe import visible
 from sanityd.authoring.importing.draft import Draft, Migration, Translation
-from sanityd.authoring.naming import distinct
 from sanityd.errors import RuleError
+from sanityd.fields import listed
+from sanityd.rules.connections import NAME
 from sanityd.rules.load import load_text
 from sanityd.strictyaml import scalar
 
@@ -44,30 +47,38 @@ class Written:
         """Those that did not."""
         return [one for one in self.translations if not one.drafts]
 
+    @property
+    def unheard(self) -> int:
+        """How many rules notify nobody."""
+        return sum(not draft.keys.get("notify") for one in self.translations for draft in one.drafts)
 
-def write(migration: Migration) -> Written:
-    """The rules file of a migration, and what is left out of it. Raises RuleError when it stands for too many rules."""
+
+def write(migration: Migration, done: Callable[[int], None] = lambda _: None) -> Written:
+    """The rules file of a migration, and what is left out of it. Raises RuleError when it stands for too many rules.
+
+    Parameters: `done` is told how many more checks of the other tool were written down.
+    """
     _bound(migration)
     translations = list(migration.translations)
-    text, lines = _file(migration, translations)
+    text, lines = _file(migration, translations, done)
     if not lines:
         return Written(text, tuple(translations))
     try:
         load_text(text, Path("rules.yaml"))
     except RuleError as error:
+        begins = list(lines)
         for problem in error.problems:
-            place = max((line for line in lines if line <= problem.line), default=0)
+            place = bisect_right(begins, problem.line)
             if not place:
                 raise
-            at = lines[place]
+            at = lines[begins[place - 1]]
             reason = f"{problem.message}; {problem.advice}" if problem.advice else problem.message
             translations[at] = replace(translations[at], drafts=(), reason=translations[at].reason or reason)
-        text, _ = _file(migration, translations)
-    written = Written(text, tuple(translations))
-    if written.imported:
-        # What is left stands for itself; a mistake now would be one of this file.
-        load_text(text, Path("rules.yaml"))
-    return written
+        text, left = _file(migration, translations)
+        if left:
+            # It stands for itself; a mistake now would be one of this file.
+            load_text(text, Path("rules.yaml"))
+    return Written(text, tuple(translations))
 
 
 def summary(written: Written) -> Iterator[str]:
@@ -81,22 +92,42 @@ def summary(written: Written) -> Iterator[str]:
         yield f"  {visible(str(one.place))}  {visible(one.what)}: {visible(one.reason, limit=400)}"
 
 
+def todo(written: Written) -> Iterator[str]:
+    """What is left to the person who migrates: whom the rules tell is not in other tools' files."""
+    if channels := _channels(written.translations):
+        named = ", ".join(f"`{name}`" for name in channels)
+        yield f"the kind and address of {named} are not in these files: write them below `channels:`"
+    if count := written.unheard:
+        rules = "1 rule notifies" if count == 1 else f"{count:,} rules notify"
+        yield f"{rules} nobody: write `channels:`, and whom of them to tell, as in `defaults: {{notify: [team]}}`"
+
+
 def _bound(migration: Migration) -> None:
     if sum(len(one.drafts) or 1 for one in migration.translations) > MOST_RULES:
         raise RuleError(f"these files stand for more than {MOST_RULES:,} rules", "Import them in parts.")
 
 
-def _file(migration: Migration, translations: list[Translation]) -> tuple[str, dict[int, int]]:
+def _file(
+    migration: Migration, translations: list[Translation], done: Callable[[int], None] = lambda _: None
+) -> tuple[str, dict[int, int]]:
     """The text, and which translation begins at which line."""
     lines: list[str] = [f"# Imported by `sanityd import {migration.tool}`."]
     lines += [f"# {line}".rstrip() for line in summary(Written("", tuple(translations)))]
     lines += [*(f"# {note}" for note in migration.notes), "sources:"]
     for source in migration.sources:
         lines.append(f"  {source}: ${{{re.sub('[^A-Z0-9]', '_', source.upper())}_DATABASE_URL}}")
+    if channels := _channels(translations):
+        lines += [
+            "",
+            "channels:",
+            "  # Write the kind and address of each: until then, sanityd's own log is all they are.",
+        ]
+        lines += [f"  {name}: {{log: info}}" for name in channels]
     lines += ["", "rules:"]
     starts: dict[int, int] = {}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for number, translation in enumerate(translations):
+        done(1)
         if translation.drafts:
             lines.append("") if starts else None
             starts[len(lines) + 1] = number
@@ -108,10 +139,21 @@ def _file(migration: Migration, translations: list[Translation]) -> tuple[str, d
     return "\n".join(lines) + "\n", starts
 
 
-def _free(says: str, taken: set[str]) -> str:
-    """The promise as an id that no other rule has."""
+def _channels(translations: Iterable[Translation]) -> list[str]:
+    """Whom rules notify, as far as these can be names of channels."""
+    named = (draft.keys.get("notify") for one in translations for draft in one.drafts)
+    names = (name for value in named if isinstance(value, str | list) for name in listed(value))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and NAME.fullmatch(name)))
+
+
+def _free(says: str, taken: dict[str, int]) -> str:
+    """The promise as an id that no other rule has; `taken` are those that are, and the last number behind each."""
     name = re.sub(r"[^a-z0-9]+", "-", says.lower()).strip("-")[:120].strip("-") or "rule"
-    taken.add(chosen := distinct(name, taken))
+    number = taken.get(name, 0) + 1
+    while (chosen := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    taken[name] = number
+    taken.setdefault(chosen, 1)
     return chosen
 
 
@@ -136,6 +178,16 @@ def pairs(data: dict[str, Any], indent: str) -> Iterator[str]:
 
 def dumped(value: Any) -> str:
     """A value on one line, quoted wherever our own reader or another would take it for something else."""
+    return _word(value) if isinstance(value, str) else _flow(value)
+
+
+@lru_cache(maxsize=10_000)
+def _word(text: str) -> str:
+    """The words of rules are often the same ones."""
+    return _flow(text)
+
+
+def _flow(value: Any) -> str:
     text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, **_STYLE)
     return text.removesuffix("\n").removesuffix("\n...")
 

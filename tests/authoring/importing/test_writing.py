@@ -1,5 +1,6 @@
 """The rules file of an import: quoted where words mislead, in comments without a trap, and right by the real loader."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sanityd.authoring.importing.draft import Draft, Migration, Place, Translati
 from sanityd.authoring.importing.spans import Span
 from sanityd.authoring.importing.writing import dumped, pairs, summary, write
 from sanityd.errors import RuleError
+from sanityd.rules.load import load_text
 
 TRAPS = ["no", "on", "12:30", "1e5", "08", "0o17", "0x1F", "1_000", "~", "null", "", " x ", "#1", "a: b", "- a", "{a}"]
 TRAPS += [
@@ -52,6 +54,24 @@ def migration(*translations: Translation) -> Migration:
 def one(line: int, *drafts: Draft, what: str = "a test", path: str = "a.yml") -> Translation:
     """A check at a line."""
     return Translation(Place(Path(path), line), what, drafts)
+
+
+def test_many_checks_of_one_name_are_told_apart_at_once() -> None:
+    """In a time that grows with their number; how far it is, is told on the way."""
+    drafts = [
+        Draft("a is b" if number != 1500 else "a is b-3", "unique", "a", {"table": "app.t"}) for number in range(3000)
+    ]
+    counts: list[int] = []
+    began = time.process_time()
+    ids = list(
+        load_text(
+            write(migration(*(one(n, draft) for n, draft in enumerate(drafts))), counts.append).text, Path("r")
+        ).rules
+    )
+    assert time.process_time() - began < 10
+    assert ids[:3] == ["a-is-b", "a-is-b-2", "a-is-b-3"]
+    assert ids[1500] == "a-is-b-3-2"
+    assert len(set(ids)) == sum(counts) == 3000
 
 
 def test_a_rule_that_lint_refuses_is_left_out_and_told() -> None:

@@ -114,6 +114,11 @@ class Check(BaseModel, ABC):
         return self.needs_table
 
     @property
+    def reads_clock(self) -> bool:
+        """Whether the same rows give another answer at another time, so that new ones are not enough."""
+        return False
+
+    @property
     def measure_name(self) -> str:
         """What the measured value is, as a noun, where it measures one."""
         return "the value"

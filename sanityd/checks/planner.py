@@ -245,7 +245,13 @@ class _States:
 def _is_timeless(look: Look) -> bool:
     """Whether the rows of plain tables decide alone. A bound such as `today` means another time each day."""
     check, scope = look.invariant.check, look.scope
-    if not check.is_timeless or not scope.is_whole or look.invariant.subject.window or any(check.sql()):
+    if (
+        not check.is_timeless
+        or check.reads_clock
+        or not scope.is_whole
+        or look.invariant.subject.window
+        or any(check.sql())
+    ):
         return False
     if isinstance(check, ColumnCheck) and any(scope.column_info(name).family in _MOVING for name in check.columns):
         return False

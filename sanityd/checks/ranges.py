@@ -8,6 +8,8 @@ from pydantic.json_schema import JsonSchemaValue
 from sanityd.fields import fault
 
 Bound = int | float | str
+#: The bound that is the time of the look.
+NOW = "now"
 
 
 class Range(BaseModel):
@@ -16,7 +18,7 @@ class Range(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     min: Bound | None = Field(None, description="At least that.", examples=[0, "2020-01-01"])
-    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31"])
+    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31", NOW])
     above: Bound | None = Field(None, description="More than that.", examples=[0])
     below: Bound | None = Field(None, description="Less than that.", examples=[100])
 
@@ -44,7 +46,7 @@ class Range(BaseModel):
             raise fault("mixes numbers and text", "write all bounds as numbers, or all as dates or text")
         low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
         high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
-        if low is not None and high is not None:
+        if low is not None and high is not None and not self.reads_clock:
             strict = (self.above is not None and low == self.above) or (self.below is not None and high == self.below)
             if low > high or (strict and low == high):  # type: ignore[operator]
                 raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
@@ -54,6 +56,11 @@ class Range(BaseModel):
     def bounds(self) -> list[Bound]:
         """Those that are set."""
         return [bound for bound in (self.min, self.max, self.above, self.below) if bound is not None]
+
+    @property
+    def reads_clock(self) -> bool:
+        """Whether a bound is the time of the look."""
+        return NOW in self.bounds
 
     def allows(self, value: float) -> bool:
         """Whether a number lies within."""
@@ -76,8 +83,13 @@ class Range(BaseModel):
         """What is not in it, in words: `outside 0 to 120`, `below 1`, `not above 0`."""
         if self.min is not None and self.max is not None:
             return f"outside {self}"
-        words = {"below": self.min, "above": self.max, "not above": self.above, "not below": self.below}
-        return " or ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
+        words = {
+            ("below", "earlier than"): self.min,
+            ("above", "later than"): self.max,
+            ("not above", "not later than"): self.above,
+            ("not below", "not earlier than"): self.below,
+        }
+        return " or ".join(f"{word[bound == NOW]} {bound}" for word, bound in words.items() if bound is not None)
 
     def __str__(self) -> str:
         """The range in words: `0 to 120`, `at least 1`, `above 0`."""

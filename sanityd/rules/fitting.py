@@ -83,6 +83,8 @@ class Fitting:
         """Why new rows are not enough for a rule; nothing where they are."""
         if not check.can_narrow:
             return f"`{check.kind}` is about all rows"
+        if check.reads_clock:
+            return "a row may become wrong as time goes by"
         own = str(spec.table).split(".", maxsplit=1)[0]
         if any(text.split(".", maxsplit=1)[0] in self._sources - {own} for text in check.tables() if "." in text):
             return "tables of two sources are compared as a whole"

@@ -23,6 +23,7 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.open import open_source
 from tests.authoring import shop
 from tests.services import owner
+from tests.test_canary import login
 
 ALL = 2_000_000
 
@@ -98,6 +99,37 @@ def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) 
     assert found.empty == ["app.vacant"]
     # What is written is not proposed again.
     assert suggestions(url, taken=Taken.by(rules.rules.values())).proposals == []
+
+
+def test_a_slip_among_thousands_is_told_where_all_others_agree(database_url: str, tmp_path: Path) -> None:
+    """Days in the wrong order, a year that is not yet, a 9999 that means "unknown"; but no long tail, and no plan."""
+    engine = owner(database_url)
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=400)
+    rows = [
+        (n, day + timedelta(days=n % 90), day + timedelta(days=n % 90 + n % 14 + 1), 15 + n * 7 % 10, 2 ** (n % 12))
+        for n in range(2000)
+    ]
+    rows[1234] = (1234, day, day - timedelta(days=1), 20, 1)
+    rows[777] = (777, day + timedelta(days=99), day.replace(year=day.year + 70), -999, 1)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE loans (id integer PRIMARY KEY, lent_on date, returned_on date, warmth integer, paid integer, "
+            "due_on date)"
+        )
+        values = ", ".join(
+            f"({n}, '{lent:%Y-%m-%d}', '{back:%Y-%m-%d}', {warmth}, {paid}, '2099-01-01')"
+            for n, lent, back, warmth, paid in rows
+        )
+        connection.exec_driver_sql(f"INSERT INTO loans VALUES {values}")
+    engine.dispose()
+    found = suggestions(database_url)
+    assert {proposal.id: proposal.tried.sentence for proposal in found.broken} == {
+        "returned-on-of-loans-is-not-before-lent-on": "1 of 2,000 loans breaks `returned_on >= lent_on`",
+        "no-returned-on-of-loans-is-in-the-future": "1 of 2,000 loans has returned_on later than now",
+        "warmth-of-loans-is-plausible": "1 of 2,000 loans has warmth below -30",
+    }
+    runs = checked(written(found, database_url, tmp_path), database_url)
+    assert {run.rule for run in runs.values() if run.violations} == {proposal.id for proposal in found.broken}
 
 
 def assert_no_data_is_written(file: Path, *, evil: bool = False) -> None:
@@ -207,7 +239,8 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     kinds = {name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name} for name in NAMES}
     assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
-    told = "no column names its rows, so that a rule about them needs a `key`; left out: 2"
+    rules = "`not_null` of id and status, `accepted_values` of status"
+    told = f"it has no key, so rules about single rows were left out: {rules}. Write them with `key: [columns]`"
     assert found.skipped == [("app.nameless", told)]
     assert found.tables == len(NAMES)
     assert kinds["coded"] == {"unique": (), "not_null": ("carrier",), "accepted_values": ("carrier",)}
@@ -216,6 +249,42 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
 
 
 NAMES = ("named", "nameless", "coded")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_table_by_its_other_name_is_the_same_table(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: str = request.getfixturevalue(database)
+    shop.build(url, schema=False)
+    other = "main" if database == "sqlite" else "public"
+    rules = written(suggestions(url), url, tmp_path)
+    text = rules.path.read_text(encoding="utf-8").replace("    table: app.", f"    table: app.{other}.")
+    rules.path.write_text(text, encoding="utf-8")
+    taken = Taken.by(load(rules.path, {"URL": url}).rules.values())
+    assert suggestions(url, taken=taken).proposals == []
+    with snapshot_of(url) as snapshot:
+        assert suggesting.listed(snapshot, "people", other) == (None, "people")
+        assert suggesting.listed(snapshot, "people", None) == (None, "people")
+
+
+def test_rows_that_are_hidden_from_the_login_are_not_said_to_be_missing(postgres: str, tmp_path: Path) -> None:
+    create = "CREATE ROLE {name} LOGIN PASSWORD '{password}'"
+    grant = (
+        "CREATE TABLE hidden (id integer PRIMARY KEY);INSERT INTO hidden SELECT generate_series(1, 50);"
+        "CREATE TABLE half (id integer PRIMARY KEY);INSERT INTO half SELECT generate_series(1, 50);"
+        "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;ALTER TABLE half ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY late ON half FOR SELECT USING (id > 25);GRANT SELECT ON hidden, half TO {name}"
+    )
+    with login(postgres, create, grant, "DROP OWNED BY {name};DROP ROLE {name}") as reader:
+        found = suggestions(reader)
+        [rule] = found.proposals
+        assert ("app.hidden", "row-level security hides all of its rows from this login") in found.skipped
+        assert "app.hidden" not in found.empty
+        assert rule.evidence.endswith("(of the rows that row-level security shows to this login)")
+        warned = [one.message for one in mistakes(written(found, reader, tmp_path), "warning")]
+        assert warned == ["row-level security may hide rows of `app.half` from this login: they are not looked at"]
+    assert not [one for one in suggestions(postgres).skipped if "row-level" in one[1]]
 
 
 def test_rows_that_came_every_day_and_stopped_are_told(sqlite: str) -> None:
@@ -332,10 +401,10 @@ POINTING = {
 TARGETS = ("people", "addresses", "billing_addresses", "countries", "auth_user", "boxes", "shop_items", "other_items")
 
 
-def mistakes(rules: RuleSet) -> list[Problem]:
+def mistakes(rules: RuleSet, level: str = "error") -> list[Problem]:
     """What `lint --connect` calls wrong."""
     told = linting.connected(rules, rulefile.parse(rules.path))
-    return [problem for problem in told if problem.level == "error"]
+    return [problem for problem in told if problem.level == level]
 
 
 @pytest.mark.parametrize(("column", "target"), POINTING.items())

@@ -1,4 +1,7 @@
-"""`always`: what ends doesn't end before it begins. Pairs of times, and of numbers, whose names belong together."""
+"""`always`: what ends doesn't end before it begins. Pairs of times, and of numbers, whose names belong together.
+
+Of times whose names say nothing of an order, those that have one in nearly all rows that were seen.
+"""
 
 from collections.abc import Iterator
 
@@ -31,51 +34,73 @@ _AFTER = {
     "min": ("max",),
     "minimum": ("maximum",),
     "rental": ("return",),
+    "lent": ("returned",),
+    "borrowed": ("returned",),
+    "requested": ("approved", "rejected", "granted", "answered"),
+    "submitted": ("approved", "rejected", "reviewed"),
+    "sent": ("received", "delivered", "opened", "read"),
+    "joined": ("left",),
+    "entered": ("exited", "left"),
+    "admitted": ("discharged",),
+    "received": ("processed", "answered"),
 }
-_SEEN = 5
+#: How many pairs must be seen, and which share of them in order: where the names say which is first, and where not.
+_SEEN, _NEARLY = 5, 0.9
+_MANY, _ALMOST_ALL = 30, 0.98
 _MOST = 4
 
 
 def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
     """One rule for each pair."""
-    found = 0
     columns = [
         column for column in table.columns.values() if (column.is_time or column.family in NUMBERS) and column.filled
     ]
-    for first in columns:
-        for last in columns:
-            if found >= _MOST or not _belong_together(first, last) or not _mostly_in_order(table, first, last):
-                continue
-            found += 1
-            condition = f"{tables.quoted(last.name)} >= {tables.quoted(first.name)}"
-            yield Candidate(
-                table,
-                f"{slug(last.name)}-of-{{table}}-is-not-before-{slug(first.name)}",
-                "always",
-                condition,
-                ORDER,
-                f"always: no {named(last.name)} before its {named(first.name)}, in {counted(last.filled, 'row')}",
-                tolerance=0.02,
-                about=(first.name, last.name),
-            )
+    pairs = [(first, last) for first in columns for last in columns if _are_kin(first, last)]
+    said = [pair for pair in pairs if _speak_of_order(*pair) and _in_order(table, *pair, _SEEN, _NEARLY)]
+    spoken_for = {frozenset((first.name, last.name)) for first, last in pairs if _speak_of_order(first, last)}
+    seen = [
+        (first, last)
+        for first, last in pairs
+        if first.is_time
+        and frozenset((first.name, last.name)) not in spoken_for
+        and _in_order(table, first, last, _MANY, _ALMOST_ALL)
+        and not _in_order(table, last, first, _MANY, 0.5)
+    ]
+    for first, last in [*said, *seen][:_MOST]:
+        condition = f"{tables.quoted(last.name)} >= {tables.quoted(first.name)}"
+        yield Candidate(
+            table,
+            f"{slug(last.name)}-of-{{table}}-is-not-before-{slug(first.name)}",
+            "always",
+            condition,
+            ORDER,
+            f"always: no {named(last.name)} before its {named(first.name)}, in {counted(last.filled, 'row')}",
+            tolerance=0.02,
+            about=(first.name, last.name),
+        )
 
 
-def _belong_together(first: ColumnProfile, last: ColumnProfile) -> bool:
-    """By one word that differs, of which one comes after the other."""
-    if first is last or first.family is not last.family:
-        return False
+def _are_kin(first: ColumnProfile, last: ColumnProfile) -> bool:
+    """Whether the names differ in one word."""
+    return first.family is last.family and len(_different(first, last)) == 1
+
+
+def _speak_of_order(first: ColumnProfile, last: ColumnProfile) -> bool:
+    """Whether what differs in the names says which comes first."""
+    [(one, other)] = _different(first, last)
+    return other in _AFTER.get(one, ())
+
+
+def _different(first: ColumnProfile, last: ColumnProfile) -> list[tuple[str, str]]:
     a, b = words(first.name), words(last.name)
-    if len(a) != len(b):
-        return False
-    different = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-    return len(different) == 1 and different[0][1] in _AFTER.get(different[0][0], ())
+    return [(x, y) for x, y in zip(a, b, strict=True) if x != y] if len(a) == len(b) else []
 
 
-def _mostly_in_order(table: TableProfile, first: ColumnProfile, last: ColumnProfile) -> bool:
-    """As far as the few rows tell."""
+def _in_order(table: TableProfile, first: ColumnProfile, last: ColumnProfile, least: int, share: float) -> bool:
+    """Whether in so many of the few rows, and such a share of them, the last is not before the first."""
     pairs = [(row.get(first.name), row.get(last.name)) for row in table.sample]
     known = [(a, b) for a, b in pairs if a is not None and b is not None and type(a) is type(b)]
     try:
-        return len(known) >= _SEEN and sum(b >= a for a, b in known) >= len(known) * 0.9
+        return len(known) >= least and sum(b >= a for a, b in known) >= len(known) * share
     except (TypeError, ArithmeticError):
         return False

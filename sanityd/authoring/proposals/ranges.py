@@ -36,7 +36,7 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
     never = []
     for column in table.of(Family.INTEGER, Family.NUMBER):
         said = words(column.name)
-        if not said or not column.filled or not _is_number(column.low) or not _is_number(column.high):
+        if not said or not column.filled or not is_number(column.low) or not is_number(column.high):
             continue
         if (ends := _ENDS.get(said[-1])) is not None:
             yield _with_ends(table, column, *ends)
@@ -62,7 +62,7 @@ def _rule(table: TableProfile, rule: str, options: dict[str, Any], evidence: str
     return Candidate(table, rule, "between", options, RANGE, evidence, tolerance=0.005, about=tuple(options))
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Neither text, which SQLite may hold anywhere, nor no number at all."""
     if isinstance(value, Decimal):
         return value.is_finite()

@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.ranges import Bound, Range
+from sanityd.checks.ranges import NOW, Bound, Range
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.catalog import Family
@@ -21,10 +21,12 @@ class Between(ColumnCheck):
 
     ```yaml
     between: {age: [0, 120]}
-    between: {price: {above: 0, max: 9999.99}, sold_on: {min: 2020-01-01}}
+    between: {price: {above: 0, max: 9999.99}, sold_on: {min: 2020-01-01, max: now}}
     ```
 
-    `above` and `below` leave the bound out. A date without a zone is meant in the source's `zone`.
+    `above` and `below` leave the bound out. A date without a zone is meant in the source's `zone`. `now` is the time of
+    the look, by the database's clock: what is at most that is not in the future, also where times are kept as text or
+    numbers.
     """
 
     kind: ClassVar[str] = "between"
@@ -34,8 +36,8 @@ class Between(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
         """True for a value outside the range."""
-        if scope.column_info(name).family in _TIMES:
-            outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound)))
+        if expected.reads_clock or scope.column_info(name).family in _TIMES:
+            outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound, scope.now)))
         elif scope.is_text(name):
             if any(isinstance(bound, int | float) for bound in expected.bounds):
                 scope.refuse(
@@ -48,13 +50,20 @@ class Between(ColumnCheck):
             outside = expected.excludes(scope.column(name), lambda bound: scope.number(name, bound))
         return or_(*outside)
 
+    @property
+    def reads_clock(self) -> bool:
+        """Where a bound is `now`."""
+        return any(expected.reads_clock for expected in self.columns.values())
+
     def says(self, count: int) -> str:
         """The end of the sentence."""
         outside = " or ".join(f"{name} {expected.outside}" for name, expected in self.columns.items())
         return f"{plural(count, 'has', 'have')} {outside}"
 
 
-def _time(bound: Bound) -> datetime:
+def _time(bound: Bound, now: datetime) -> datetime:
+    if bound == NOW:
+        return now
     text: Any = bound
     try:
         return datetime.fromisoformat(text)

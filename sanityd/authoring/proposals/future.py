@@ -1,0 +1,43 @@
+"""`between`: what is over was not in the future. Told only when some row says so.
+
+A wrong year, or a wrong clock, makes it the newest for ever.
+"""
+
+from collections.abc import Iterator
+
+from sanityd.authoring.naming import slug, vocabulary, words
+from sanityd.authoring.profile import ColumnProfile, TableProfile
+from sanityd.authoring.proposals.base import RANGE, Candidate, Surroundings, counted
+from sanityd.authoring.yamltext import named
+from sanityd.checks.ranges import NOW
+
+#: Words for what has happened, besides those that end in `ed`.
+_OVER = vocabulary("lent sent paid born birth birthday sold bought made won lost left read begun")
+#: Words for what is to come.
+_TO_COME = vocabulary(
+    "due planned scheduled expected estimated expires expired promised projected until next end ends valid reserved "
+    "booked deadline renewed needed required"
+)
+
+
+def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
+    """One rule for each column whose name says that what it tells of has happened."""
+    del tables
+    for column in table.columns.values():
+        if column.is_time and column.filled and _is_over(column):
+            yield Candidate(
+                table,
+                f"no-{slug(column.name)}-of-{{table}}-is-in-the-future",
+                "between",
+                {column.name: {"max": NOW}},
+                RANGE,
+                f"between: {counted(column.filled, 'value')} of {named(column.name)} up to now",
+                tolerance=0.005,
+                only_broken=True,
+                about=(column.name,),
+            )
+
+
+def _is_over(column: ColumnProfile) -> bool:
+    said = {*words(column.name)}
+    return not said & _TO_COME and bool(said & _OVER or any(word.endswith("ed") for word in said))

@@ -13,15 +13,16 @@ from types import ModuleType
 from sanityd import errors, fields
 from sanityd.alerts import base as alerts
 from sanityd.checks import base as checks
-from sanityd.checks import scope
+from sanityd.checks import evidence, scope
 from sanityd.model import messages
 
 #: What people build on, by module, in the order in which it is read.
 PUBLIC: dict[ModuleType, tuple[str, ...]] = {
     checks: (
         *("Check", "RowCheck", "ColumnCheck", "QueryCheck", "AggregateCheck", "PairCheck", "CatalogCheck"),
-        *("FunctionCheck", "Judgement", "Claim", "Clues", "Agreement", "There", "plural"),
+        *("FunctionCheck", "Judgement", "Clues", "plural"),
     ),
+    evidence: ("Claim", "Agreement", "There"),
     scope: ("Scope",),
     fields: ("fault", "listed"),
     alerts: ("Channel",),

@@ -239,8 +239,8 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     kinds = {name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name} for name in NAMES}
     assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
-    rules = "`not_null` of id and status, `accepted_values` of status"
-    told = f"it has no key, so rules about single rows were left out: {rules}. Write them with `key: [columns]`"
+    left_out = "`not_null` of id and status, `accepted_values` of status"
+    told = f"it has no key, so rules about single rows were left out: {left_out}. Write them with `key: [columns]`"
     assert found.skipped == [("app.nameless", told)]
     assert found.tables == len(NAMES)
     assert kinds["coded"] == {"unique": (), "not_null": ("carrier",), "accepted_values": ("carrier",)}

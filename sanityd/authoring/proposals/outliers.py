@@ -63,5 +63,5 @@ def _bounds(table: TableProfile, column: ColumnProfile) -> dict[str, int] | None
 
 def _rounded_up(value: float) -> int:
     """To two digits, away from what is usual: 1371 → 1400, 0.3 → 1, -1371 → -1300."""
-    unit = 10 ** max(0, math.floor(math.log10(max(abs(value), 1))) - 1)
+    unit: int = 10 ** max(0, math.floor(math.log10(max(abs(value), 1))) - 1)
     return math.ceil(value / unit) * unit

@@ -4,7 +4,6 @@ Run in a process of its own, so that its memory is its own: `python -m tests.ben
 """
 
 import json
-import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -17,6 +16,7 @@ from sanityd import clock, pipeline
 from sanityd.rules.load import load
 from sanityd.store import care
 from sanityd.store.open import Store
+from tests.bench.peer.told import peak
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 #: How many rules are about people.
@@ -83,14 +83,13 @@ def _break(folder: Path, broken: bool) -> None:
 
 
 def _size(store: Store) -> dict[str, float]:
-    """Rows and pages of the store, and the most memory this process had so far, in MiB: what it has now says less, as the
+    """Rows and pages of the store, and the most memory this process had so far, in MiB. What it has now says less: the
     system may take idle pages back."""
     with store.read() as memory:
         stored = memory.exec_driver_sql("SELECT count(*) FROM runs").scalar_one()
         pages = memory.exec_driver_sql("PRAGMA page_count").scalar_one()
         free = memory.exec_driver_sql("PRAGMA freelist_count").scalar_one()
-    [most] = re.findall(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
-    return {"stored": stored, "pages": pages, "free": free, "memory": round(int(most) / 1024, 1)}
+    return {"stored": stored, "pages": pages, "free": free, "memory": round(peak(), 1)}
 
 
 if __name__ == "__main__":

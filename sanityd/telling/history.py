@@ -26,8 +26,6 @@ _FATES = {
     Fate.ROW_GONE: "deleted",
     Fate.LEFT_SCOPE: "no longer in scope",
     Fate.NOT_RETURNED: "no longer found",
-    Fate.RULE_REMOVED: "rule removed",
-    Fate.RULE_CHANGED: "rule changed",
 }
 _STATES = {
     "sent": "delivered",
@@ -40,7 +38,7 @@ _STATES = {
 }
 #: States in which the last error still says something.
 _UNSENT = {"pending", "leased", "uncertain", "dead"}
-#: How an incident ends by the rules file, of which nobody knows how it would have gone on.
+#: How an incident, or a row in it, ends by the rules file, of which nobody knows how it would have gone on.
 _ENDS_UNSEEN = {
     Fate.RULE_REMOVED: "no longer looked at: the rule left the file{open}",
     Fate.RULE_CHANGED: "looked at anew: the rule means something else now{open}",
@@ -85,6 +83,8 @@ def life(memory: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
 
 
 def _fate(row: Tracked) -> str:
+    if row.fate in _ENDS_UNSEEN:
+        return f"is {_ENDS_UNSEEN[row.fate].format(open='')}"
     return f"is no violation any more: {_FATES[row.fate]}" if row.fate else "is no violation any more"
 
 

@@ -189,6 +189,9 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
     assert "violated: 3 violations, error" in story
     assert "no longer looked at: the rule left the file, with 3 violations open" in story
     assert "holds again" not in story
+    row = project.run("history", gone, "--row", "id=7").out
+    assert "is no longer looked at: the rule left the file" in row
+    assert "is no violation any more" not in row
     assert "has left the rules file" in project.run("show", gone).out
 
 

@@ -59,6 +59,7 @@ def suggest(
         Pointers(list(_known(snapshot, source))),
         lambda table, column, values: _share(snapshot, table, column, values),
         snapshot.quoted,
+        snapshot.source.dialect.name,
     )
     for place in places:
         title = ".".join(part for part in (source, *place) if part)

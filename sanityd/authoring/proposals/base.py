@@ -51,6 +51,8 @@ class Surroundings:
     contained: Callable[[TableProfile, str, Iterable[Any]], float]
     #: The name of a column as it stands in the database's SQL.
     quoted: Callable[[str], str]
+    #: Which SQL that is, by sqlglot's name.
+    dialect: str
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

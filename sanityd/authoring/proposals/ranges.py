@@ -36,11 +36,11 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
     never = []
     for column in table.of(Family.INTEGER, Family.NUMBER):
         said = words(column.name)
-        if not said or not column.filled or not _is_number(column.low) or not _is_number(column.high):
+        if not said or not column.filled or not is_number(column.low) or not is_number(column.high):
             continue
-        if (ends := _ENDS.get(said[-1])) is not None:
+        if (ends := ends_of(column.name)) is not None:
             yield _with_ends(table, column, *ends)
-        elif _NOT_NEGATIVE & {*said}:
+        elif is_never_negative(column.name):
             never.append(column)
     if fine := [column for column in never if column.low >= 0][:_MOST]:
         lowest = {column.name: {"min": 0} for column in fine}
@@ -53,6 +53,16 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
             yield _rule(table, rule, {column.name: {"min": 0}}, evidence)
 
 
+def ends_of(name: str) -> tuple[int, int] | None:
+    """Where the values of such a column end, by its name."""
+    return _ENDS.get(words(name)[-1]) if words(name) else None
+
+
+def is_never_negative(name: str) -> bool:
+    """Whether there can't be less than nothing of it, by its name."""
+    return bool(_NOT_NEGATIVE & {*words(name)})
+
+
 def _with_ends(table: TableProfile, column: ColumnProfile, low: int, high: int) -> Candidate:
     evidence = f"between: {counted(column.filled, 'value')} of {named(column.name)} from {low} to {high}"
     return _rule(table, f"{slug(column.name)}-of-{{table}}-is-in-range", {column.name: [low, high]}, evidence)
@@ -62,7 +72,7 @@ def _rule(table: TableProfile, rule: str, options: dict[str, Any], evidence: str
     return Candidate(table, rule, "between", options, RANGE, evidence, tolerance=0.005, about=tuple(options))
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Neither text, which SQLite may hold anywhere, nor no number at all."""
     if isinstance(value, Decimal):
         return value.is_finite()

@@ -25,6 +25,8 @@ PER_TABLE = 10
 IN_ALL = 60
 #: How many rules of a table are enough not to count its rows besides.
 _PLENTY = 3
+#: How many rules that were left out are named.
+_NAMED = 4
 
 
 @dataclass
@@ -106,10 +108,19 @@ def _of_table(
     sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
     new = [one for one in _said_once(tried) if not taken.covers(one)]
     good = sorted(_with_keys(table, tried, new, sampled), key=_order)
-    if unnamed := len(new) - len(good):
-        told = f"no column names its rows, so that a rule about them needs a `key`; left out: {unnamed}"
-        found.skipped.append((table.title, told))
+    if unnamed := [one for one in new if all(one is not proposal.tried for proposal in good)]:
+        found.skipped.append((table.title, _without_a_key(unnamed)))
     return good
+
+
+def _without_a_key(left_out: Sequence[Tried]) -> str:
+    """What can't be said of a table whose rows nothing names, and what to do about it."""
+    rules = [f"`{one.candidate.kind}` of {' and '.join(one.candidate.about)}" for one in left_out]
+    more = f" and {len(rules) - _NAMED} more" if len(rules) > _NAMED else ""
+    return (
+        "it has no primary key, so a rule about its rows needs `key: [columns that tell them apart]`; "
+        f"left out: {', '.join(rules[:_NAMED])}{more}"
+    )
 
 
 def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:

@@ -207,8 +207,9 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(sqlite: str, tmp
     kinds = {name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name} for name in NAMES}
     assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
-    told = "no column names its rows, so that a rule about them needs a `key`; left out: 2"
-    assert found.skipped == [("app.nameless", told)]
+    told = "it has no primary key, so a rule about its rows needs `key: [columns that tell them apart]`; "
+    left_out = "left out: `not_null` of id and status, `accepted_values` of status"
+    assert found.skipped == [("app.nameless", told + left_out)]
     assert found.tables == len(NAMES)
     assert kinds["coded"] == {"unique": (), "not_null": ("carrier",), "accepted_values": ("carrier",)}
     rules = written(found, sqlite, tmp_path)

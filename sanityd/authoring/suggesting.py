@@ -56,6 +56,7 @@ def suggest(
     what is not proposed; of one table at most `per_table` are; `step` is called with each table's name beforehand.
     """
     source = snapshot.source.settings.name
+    taken = taken.respelled(snapshot)
     found = _Findings()
     surroundings = Surroundings(
         Pointers(list(_known(snapshot, source))),

@@ -1,13 +1,16 @@
 """The nouns of `suggest`: a proposal, what came of looking at a source, and what a rules file says already."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sanityd.authoring.profile import TableProfile
+from sanityd.authoring.spelling import respelled
 from sanityd.authoring.trying import Tried
 from sanityd.authoring.yamltext import comment, condition, flow, scalar
 from sanityd.checks.invariant import Invariant
 from sanityd.rules.rule import Rule
+from sanityd.sources.base import Snapshot
 
 #: The kinds whose one option is a SQL condition.
 _CONDITIONS = ("always", "never")
@@ -78,24 +81,31 @@ class Taken:
     """What a rules file says already."""
 
     ids: frozenset[str] = frozenset()
-    meanings: frozenset[str] = frozenset()
-    #: Kind, table and column of each column that a rule names.
-    columns: frozenset[tuple[str, str, str]] = frozenset()
+    invariants: tuple[Invariant, ...] = ()
 
     @classmethod
     def by(cls, rules: Iterable[Rule]) -> "Taken":
         """What these rules say."""
         known = list(rules)
-        return cls(
-            frozenset(rule.id.partition("[")[0] for rule in known),
-            frozenset(rule.meaning for rule in known),
-            frozenset(place for rule in known for place in _columns_of(rule.invariant)),
-        )
+        return cls(frozenset(rule.id.partition("[")[0] for rule in known), tuple(rule.invariant for rule in known))
+
+    def respelled(self, snapshot: Snapshot) -> "Taken":
+        """The same with the tables of a source as they are listed there, however the file spells them."""
+        return replace(self, invariants=tuple(respelled(one, snapshot) for one in self.invariants))
 
     def covers(self, tried: Tried) -> bool:
         """Whether the rule would say nothing new."""
         places = set(_columns_of(tried.invariant))
-        return tried.meaning in self.meanings or bool(places and places <= self.columns)
+        return tried.meaning in self._meanings or bool(places and places <= self._columns)
+
+    @cached_property
+    def _meanings(self) -> frozenset[str]:
+        return frozenset(one.meaning for one in self.invariants)
+
+    @cached_property
+    def _columns(self) -> frozenset[tuple[str, str, str]]:
+        """Kind, table and column of each column that a rule names."""
+        return frozenset(place for one in self.invariants for place in _columns_of(one))
 
 
 #: Of a file without any rule.

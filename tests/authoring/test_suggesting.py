@@ -1,5 +1,6 @@
 """Rules are proposed for what holds, and for what nearly does; what is said of them is what checks find."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sanityd import rulefile
-from sanityd.authoring import linting, starter, suggesting
+from sanityd.authoring import linting, spelling, starter, suggesting
 from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.pointing import Pointers
 from sanityd.authoring.suggestions import NOTHING, Suggestions, Taken
@@ -98,6 +99,40 @@ def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) 
     assert found.empty == ["app.vacant"]
     # What is written is not proposed again.
     assert suggestions(url, taken=Taken.by(rules.rules.values())).proposals == []
+
+
+#: The schema that needn't be said; on MariaDB that is the database of the URL.
+DEFAULTS = {"sqlite": "main", "postgresql": "public", "duckdb": "main"}
+
+
+def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_path: Path) -> None:
+    """Also where a rule looks into another one; one of the same name in another schema is not."""
+    shop.build(database_url)
+    rules = written(suggestions(database_url), database_url, tmp_path)
+    schema = (
+        DEFAULTS.get(database_url.split(":", maxsplit=1)[0].split("+", maxsplit=1)[0])
+        or database_url.rpartition("/")[2]
+    )
+    text = rules.path.read_text(encoding="utf-8")
+    assert "in: app.order_lines" in text
+    rules.path.write_text(re.sub(r"(table: |in: )app\.", rf"\1app.{schema}.", text), encoding="utf-8")
+    taken = Taken.by(load(rules.path, {"URL": database_url}).rules.values())
+    assert suggestions(database_url, taken=taken).proposals == []
+    with snapshot_of(database_url) as snapshot:
+        assert spelling.listed(snapshot, "people", schema) == (None, "people")
+        if database_url.startswith("sqlite"):
+            assert spelling.listed(snapshot, "PEOPLE", None) == (None, "people")
+
+
+def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
+    engine = owner(postgres)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE SCHEMA crm; CREATE TABLE crm.people (id integer); CREATE TABLE people (id int)"
+        )
+    engine.dispose()
+    with snapshot_of(postgres) as snapshot:
+        assert spelling.listed(snapshot, "people", "crm") == ("crm", "people")
 
 
 def assert_no_data_is_written(file: Path, *, evil: bool = False) -> None:

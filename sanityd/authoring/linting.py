@@ -1,6 +1,7 @@
 """Everything that can be said of a rules file: its own mistakes, and what the databases say, each at its place."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from sanityd import rulefile
 from sanityd.alerts.proofs import check_templates
 from sanityd.authoring.asking import Asking
 from sanityd.authoring.proving import suite
-from sanityd.errors import Problem, RuleError, SourceError
+from sanityd.checks.invariant import TableName
+from sanityd.errors import CheckError, Problem, RuleError, SourceError
 from sanityd.problems import as_advice, in_order
 from sanityd.rulefile import Document
 from sanityd.rules.load import examine
-from sanityd.rules.rule import RuleSet
+from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources import rights
+from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
 from sanityd.sources.views import Views
 
@@ -47,6 +50,7 @@ def lint(path: Path, *, connect: bool = False) -> Findings:
 def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
     """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule."""
     silent: set[str] = set()
+    told: set[TableName] = set()
     with Views(rules.sources) as views:
         for name in rules.sources:
             try:
@@ -60,6 +64,7 @@ def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
                 elsewhere = None if other in silent or other not in {None, *rules.sources} else views.snapshot
                 try:
                     yield from Asking(document, rule, views.snapshot(rule.source), elsewhere).problems()
+                    yield from _of_filtered(document, rule, views.snapshot(rule.source), told)
                 except SourceError as error:
                     silent.add(error.source or rule.source)
                     yield _of_source(document, error.source or rule.source, error)
@@ -73,6 +78,21 @@ def _of_source(document: Document, name: str, error: SourceError) -> Problem:
     advice = "check that it answers, and that its URL and rights are right" if unsaid else as_advice(error.hint)
     message = error.message if f"`{name}`" in error.message else f"source `{name}`: {error.message}"
     return document.problem(("sources", name), message, advice, key=True)
+
+
+def _of_filtered(document: Document, rule: Rule, snapshot: Snapshot, told: set[TableName]) -> Iterator[Problem]:
+    """Tables of its own source of which rows may be hidden from this login, once each: nobody looks at those."""
+    subject, place = rule.invariant.subject, ("rules", rule.id.partition("[")[0])
+    named = [(subject.table, (*place, "table"))] if subject.table else []
+    others = [TableName.parse(text, subject.sources, subject.source) for text in rule.invariant.check.tables()]
+    named += [(table, (*place, rule.invariant.kind)) for table in others if table.source == rule.source]
+    for table, at in named:
+        # That it isn't there is told already.
+        with suppress(CheckError):
+            if table not in told and snapshot.table(table.name, table.schema).is_filtered:
+                told.add(table)
+                message = f"row-level security may hide rows of `{table}` from this login"
+                yield document.problem(at, message, rights.SEE_ALL, level="warning")
 
 
 def _of_rights(document: Document, rules: RuleSet, name: str) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from sanityd.authoring.trying import GivenUp, Tried, attempt
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
+from sanityd.sources.rights import SEE_ALL
 
 Place = tuple[str | None, str]
 #: How many rules are proposed for one table, and in all.
@@ -96,7 +97,10 @@ def _of_table(
     found.tables += 1
     found.rows += table.read
     if not table.read:
-        found.empty.append(table.title)
+        if table.info.is_filtered:
+            found.skipped.append((table.title, f"row-level security hides all of its rows, if it has any; {SEE_ALL}"))
+        else:
+            found.empty.append(table.title)
         return []
     sample = None if table.is_whole else scope.table
     candidates = list(proposals.candidates(table, surroundings))
@@ -106,12 +110,19 @@ def _of_table(
             found.skipped.append((table.title, f"{one.candidates} of its rules were not tried: {one.why}"))
         elif one.proof is None and one.is_likely and not (one.holds and one.candidate.only_broken):
             tried.append(one)
-    sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
+    sampled = _part_seen(table)
     new = [one for one in _said_once(tried) if not taken.covers(one)]
     good = sorted(_with_keys(table, tried, new, sampled), key=_order)
     if unnamed := [one for one in new if all(one is not proposal.tried for proposal in good)]:
         found.skipped.append((table.title, _without_a_key(unnamed)))
     return good
+
+
+def _part_seen(table: TableProfile) -> str:
+    """Which of its rows were looked at, where it may have others."""
+    sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
+    filtered = "only rows that row-level security shows to this login" if table.info.is_filtered else ""
+    return "; ".join(filter(None, (sampled, filtered)))
 
 
 def _without_a_key(left_out: Sequence[Tried]) -> str:

@@ -24,7 +24,7 @@ class Proposal:
     tried: Tried
     #: The columns that identify a row, where the table has no key of its own.
     key: tuple[str, ...] = ()
-    #: How the rows were picked, where not all were read.
+    #: Which rows were looked at, where there may be others.
     sampled: str = ""
 
     @property

@@ -102,6 +102,8 @@ class TableInfo:
     id: int = 0
     #: Whether what it shows depends on nothing but rows of its own: no view, no other server's, no policy in between.
     is_plain: bool = False
+    #: Whether the database may hide rows of it from this login (row-level security).
+    is_filtered: bool = False
     #: About how many rows it has, where the database keeps that in mind.
     estimate: int | None = None
     #: Columns by which an index finds rows; None where the database needs none to compare two tables quickly.

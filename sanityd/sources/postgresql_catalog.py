@@ -24,7 +24,8 @@ def describe(connection: Connection, name: str, schema: str | None) -> TableInfo
     sure = tuple(key for key in unique if not any(columns[part].nullable for part in key))
     estimate = None if rows[0].reltuples < 0 else int(rows[0].reltuples)
     enforced = _enforced(connection, oid, columns, keys)
-    return TableInfo(name, schema, columns, primary, sure, enforced, oid, rows[0].is_plain, estimate)
+    first = rows[0]
+    return TableInfo(name, schema, columns, primary, sure, enforced, oid, first.is_plain, first.is_filtered, estimate)
 
 
 def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
@@ -94,7 +95,8 @@ SELECT c.oid, c.reltuples, a.attname,
     format_type(CASE t.typtype WHEN 'd' THEN b.oid ELSE t.oid END, a.atttypmod) AS type,
     b.typname, b.typtype, a.attnotnull, l.collname AS collation,
     c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS is_plain
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS is_plain,
+    row_security_active(c.oid) AS is_filtered
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -24,6 +24,7 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.open import open_source
 from tests.authoring import shop
 from tests.services import owner
+from tests.test_canary import login
 
 ALL = 2_000_000
 
@@ -133,6 +134,38 @@ def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
     engine.dispose()
     with snapshot_of(postgres) as snapshot:
         assert spelling.listed(snapshot, "people", "crm") == ("crm", "people")
+
+
+def test_rows_that_the_login_may_not_see_are_not_said_to_be_missing(postgres: str, tmp_path: Path) -> None:
+    """Nor is it silent about some of them; an owner sees all, and is told nothing."""
+    tables = (
+        "CREATE TABLE hidden (id int PRIMARY KEY);INSERT INTO hidden SELECT generate_series(1, 50);"
+        "CREATE TABLE half (id int PRIMARY KEY, hidden_id int);"
+        "INSERT INTO half SELECT g, g FROM generate_series(1, 50) g;"
+        "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;ALTER TABLE half ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY late ON half FOR SELECT USING (id > 25);GRANT SELECT ON hidden, half TO {name}"
+    )
+    create, drop = "CREATE ROLE {name} LOGIN PASSWORD '{password}'", "DROP OWNED BY {name};DROP ROLE {name}"
+    with login(postgres, create, tables, drop) as reader:
+        found = suggestions(reader)
+        told = dict(found.skipped)["app.hidden"]
+        assert (told.startswith("row-level security hides all of its rows, if it has any"), found.empty) == (True, [])
+        ends = [
+            one.evidence.endswith("(only rows that row-level security shows to this login)") for one in found.proposals
+        ]
+        assert (bool(ends), all(ends)) == (True, True)
+        (tmp_path / "rules.yaml").write_text(
+            "sources: {app: '${URL}'}\nrules:\n  a: {table: app.half, not_null: id}\n"
+            "  b: {table: app.half, references: {hidden_id: app.hidden.id}}\n",
+            encoding="utf-8",
+        )
+        rules = load(tmp_path / "rules.yaml", {"URL": reader})
+        warned = [problem.message for problem in mistakes(rules, "warning")]
+    said = "row-level security may hide rows of `app.{}` from this login"
+    assert warned == [said.format("half"), said.format("hidden")]
+    owners = suggestions(postgres)
+    assert {one.table.name for one in owners.proposals} >= {"hidden", "half"}
+    assert not [one for one in owners.proposals if "row-level" in one.evidence]
 
 
 def assert_no_data_is_written(file: Path, *, evil: bool = False) -> None:
@@ -368,10 +401,10 @@ POINTING = {
 TARGETS = ("people", "addresses", "billing_addresses", "countries", "auth_user", "boxes", "shop_items", "other_items")
 
 
-def mistakes(rules: RuleSet) -> list[Problem]:
-    """What `lint --connect` calls wrong."""
+def mistakes(rules: RuleSet, level: str = "error") -> list[Problem]:
+    """What `lint --connect` calls wrong, or worth a look."""
     told = linting.connected(rules, rulefile.parse(rules.path))
-    return [problem for problem in told if problem.level == "error"]
+    return [problem for problem in told if problem.level == level]
 
 
 @pytest.mark.parametrize(("column", "target"), POINTING.items())

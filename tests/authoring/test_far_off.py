@@ -13,7 +13,8 @@ ROWS = 1_200
 _LOANS = (
     "CREATE TABLE loans (id INTEGER PRIMARY KEY, lent_on DATE, returned_on DATE, due_on DATE, fetched_on DATE,"
     " back_on DATE, born_on DATE, copied_on DATE, level DECIMAL(9, 2), score INTEGER, price INTEGER,"
-    " heavy DECIMAL(20, 2), balance INTEGER, grade INTEGER, paid_at TIMESTAMP NULL, scheduled_at TIMESTAMP NULL)"
+    " heavy DECIMAL(20, 2), balance INTEGER, grade INTEGER, paid_at TIMESTAMP NULL, scheduled_at TIMESTAMP NULL,"
+    " starts_at TIMESTAMP NULL, earned_fee DECIMAL(20, 2))"
 )
 BROKEN = {
     "returned-on-of-loans-is-not-before-lent-on": "1 of 1,200 loans breaks `returned_on >= lent_on`",
@@ -23,6 +24,7 @@ BROKEN = {
     "no-price-of-loans-is-far-out": "2 of 1,200 loans have price outside at most 200",
     "paid-at-of-loans-is-not-in-the-future": "1 of 1,200 loans breaks `paid_at <= ",
 }
+#: Of the others, which are signed, have a long tail, are not that far away or are no past, nothing is said.
 HOLD = {"due-on-of-loans-is-not-before-lent-on", "nothing-in-loans-is-negative"}
 
 
@@ -53,6 +55,9 @@ def build(url: str) -> None:
                 "grade": 30 if n == 650 else n % 9,
                 "paid_at": datetime(2037, 1, 1) if n == 610 else now - timedelta(days=900 - n % 800),
                 "scheduled_at": datetime(2037, 1, 1) if n == 610 else now - timedelta(days=900 - n % 700),
+                "starts_at": datetime(2037, 1, 1) if n == 610 else now - timedelta(days=900 - n % 600),
+                # A long tail, of which one value is very far away.
+                "earned_fee": 10**13 if n == 620 else round(1.5 ** (n * 37 % 60), 2),
             }
         )
     with engine.begin() as connection:

@@ -27,7 +27,8 @@ _FEW, _SHARE = 3, 0.00001
 _CLOSE = 4
 #: What is far out is so many times as large as all that was seen, and so many times as far away as these are apart.
 _TIMES, _AWAY = 8, 5
-_MOST = 3
+#: So many columns are tried, by the statement that tries all else.
+_MOST = 12
 
 
 def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:

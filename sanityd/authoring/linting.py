@@ -101,17 +101,18 @@ def _of_source(document: Document, name: str, error: SourceError) -> Problem:
 
 
 def _of_filtered(document: Document, rule: Rule, snapshot: Snapshot, told: set[TableName]) -> Iterator[Problem]:
-    """A warning, once for each table, that rows may be hidden from this login: nobody would look at them."""
-    table = rule.invariant.subject.table
-    if table is None or table in told:
-        return
-    with suppress(CheckError):
-        if snapshot.table(table.name, table.schema).is_filtered:
-            told.add(table)
-            message = f"row-level security may hide rows of `{table}` from this login: they are not looked at"
-            advice = "give the login BYPASSRLS, or a policy that shows it all rows"
-            place = ("rules", rule.id.partition("[")[0], "table")
-            yield document.problem(place, message, advice, level="warning")
+    """Tables of its own source of which rows may be hidden from this login, once each: nobody looks at those."""
+    subject, place = rule.invariant.subject, ("rules", rule.id.partition("[")[0])
+    named = [(subject.table, (*place, "table"))] if subject.table else []
+    others = [TableName.parse(text, subject.sources, subject.source) for text in rule.invariant.check.tables()]
+    named += [(table, (*place, rule.invariant.kind)) for table in others if table.source == rule.source]
+    for table, at in named:
+        # That it isn't there is told already.
+        with suppress(CheckError):
+            if table not in told and snapshot.table(table.name, table.schema).is_filtered:
+                told.add(table)
+                message = f"row-level security may hide rows of `{table}` from this login: nobody looks at them"
+                yield document.problem(at, message, rights.SEE_ALL, level="warning")
 
 
 def _of_rights(document: Document, rules: RuleSet, name: str) -> Iterator[Problem]:

@@ -4,7 +4,6 @@ All of it in one snapshot. What can't be read, or not in time, is told and left 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import distinct as sql_distinct
@@ -16,10 +15,10 @@ from sanityd.authoring.proposals.base import Surroundings
 from sanityd.authoring.proposals.pointing import Pointers
 from sanityd.authoring.suggestions import NOTHING, Proposal, Suggestions, Taken
 from sanityd.authoring.trying import GivenUp, Tried, attempt
-from sanityd.checks.invariant import TableName
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
+from sanityd.sources.rights import SEE_ALL
 
 Place = tuple[str | None, str]
 #: How many rules are proposed for one table, and in all.
@@ -27,6 +26,8 @@ PER_TABLE = 10
 IN_ALL = 60
 #: How many rules of a table are enough not to count its rows besides.
 _PLENTY = 3
+#: How many rules that were left out are named.
+_NAMED = 4
 
 
 @dataclass
@@ -56,7 +57,7 @@ def suggest(
     what is not proposed; of one table at most `per_table` are; `step` is called with each table's name beforehand.
     """
     source = snapshot.source.settings.name
-    taken = taken.respelled(lambda name: _listed(snapshot, name))
+    taken = taken.respelled(snapshot)
     found = _Findings()
     surroundings = Surroundings(
         Pointers(list(_known(snapshot, source))),
@@ -88,25 +89,6 @@ def suggest(
     )
 
 
-def listed(snapshot: Snapshot, name: str, schema: str | None) -> Place:
-    """A table as `places` lists it, however it is spelled: SQLite's `main.people` is `people`. Raises CheckError."""
-    info = snapshot.table(name, schema)
-    if schema is not None and (schema, info.name) not in snapshot.places():
-        with suppress(CheckError):
-            if replace(snapshot.table(info.name), schema=schema) == info:
-                return None, info.name
-    return info.schema, info.name
-
-
-def _listed(snapshot: Snapshot, name: TableName) -> TableName:
-    """The same of a rule's table, if it is one of this source that is there."""
-    if name.source == snapshot.source.settings.name:
-        with suppress(CheckError):
-            schema, table = listed(snapshot, name.name, name.schema)
-            return TableName(name.source, table, schema)
-    return name
-
-
 def _of_table(
     snapshot: Snapshot, place: Place, surroundings: Surroundings, whole: int, taken: Taken, found: _Findings
 ) -> list[Proposal]:
@@ -115,7 +97,7 @@ def _of_table(
     found.rows += table.read
     if not table.read:
         if table.info.is_filtered:
-            found.skipped.append((table.title, "row-level security hides all of its rows from this login"))
+            found.skipped.append((table.title, f"row-level security hides all of its rows, if it has any; {SEE_ALL}"))
         else:
             found.empty.append(table.title)
         return []
@@ -127,17 +109,29 @@ def _of_table(
             found.skipped.append((table.title, f"{one.candidates} of its rules were not tried: {one.why}"))
         elif one.proof is None and one.is_likely and not (one.holds and one.candidate.only_broken):
             tried.append(one)
-    shown = "rows that row-level security shows to this login" if table.info.is_filtered else "rows"
-    sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} {shown}"
-    if table.info.is_filtered and not sampled:
-        sampled = f"of the {shown}"
+    sampled = _part_seen(table)
     new = [one for one in _said_once(tried) if not taken.covers(one)]
     good = sorted(_with_keys(table, tried, new, sampled), key=_order)
     if unnamed := [one for one in new if all(one is not proposal.tried for proposal in good)]:
-        rules = ", ".join(f"`{one.candidate.kind}` of {' and '.join(one.candidate.about)}" for one in unnamed)
-        told = f"it has no key, so rules about single rows were left out: {rules}. Write them with `key: [columns]`"
-        found.skipped.append((table.title, told))
+        found.skipped.append((table.title, _without_a_key(unnamed)))
     return good
+
+
+def _part_seen(table: TableProfile) -> str:
+    """Which of its rows were looked at, where it may have others."""
+    sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
+    filtered = "only rows that row-level security shows to this login" if table.info.is_filtered else ""
+    return "; ".join(filter(None, (sampled, filtered)))
+
+
+def _without_a_key(left_out: Sequence[Tried]) -> str:
+    """What can't be said of a table whose rows nothing names, and what to do about it."""
+    rules = [f"`{one.candidate.kind}` of {' and '.join(one.candidate.about)}" for one in left_out]
+    more = f" and {len(rules) - _NAMED} more" if len(rules) > _NAMED else ""
+    return (
+        "it has no primary key, so a rule about its rows needs `key: [columns that tell them apart]`; "
+        f"left out: {', '.join(rules[:_NAMED])}{more}"
+    )
 
 
 def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:

@@ -1,14 +1,16 @@
 """The nouns of `suggest`: a proposal, what came of looking at a source, and what a rules file says already."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sanityd.authoring.profile import TableProfile
+from sanityd.authoring.spelling import respelled
 from sanityd.authoring.trying import Tried
 from sanityd.authoring.yamltext import comment, condition, flow, scalar
-from sanityd.checks.invariant import Invariant, TableName
+from sanityd.checks.invariant import Invariant
 from sanityd.rules.rule import Rule
+from sanityd.sources.base import Snapshot
 
 #: The kinds whose one option is a SQL condition.
 _CONDITIONS = ("always", "never")
@@ -22,7 +24,7 @@ class Proposal:
     tried: Tried
     #: The columns that identify a row, where the table has no key of its own.
     key: tuple[str, ...] = ()
-    #: How the rows were picked, where not all were read.
+    #: Which rows were looked at, where there may be others.
     sampled: str = ""
 
     @property
@@ -87,9 +89,14 @@ class Taken:
         known = list(rules)
         return cls(frozenset(rule.id.partition("[")[0] for rule in known), tuple(rule.invariant for rule in known))
 
-    def respelled(self, listed: Callable[[TableName], TableName]) -> "Taken":
-        """The same, with the tables as the source lists them: `public.people` may be `people`."""
-        return replace(self, invariants=tuple(_respelled(one, listed) for one in self.invariants))
+    def respelled(self, snapshot: Snapshot) -> "Taken":
+        """The same with the tables of a source as they are listed there, however the file spells them."""
+        return replace(self, invariants=tuple(respelled(one, snapshot) for one in self.invariants))
+
+    def covers(self, tried: Tried) -> bool:
+        """Whether the rule would say nothing new."""
+        places = set(_columns_of(tried.invariant))
+        return tried.meaning in self._meanings or bool(places and places <= self._columns)
 
     @cached_property
     def _meanings(self) -> frozenset[str]:
@@ -97,19 +104,8 @@ class Taken:
 
     @cached_property
     def _columns(self) -> frozenset[tuple[str, str, str]]:
+        """Kind, table and column of each column that a rule names."""
         return frozenset(place for one in self.invariants for place in _columns_of(one))
-
-    def covers(self, tried: Tried) -> bool:
-        """Whether the rule would say nothing new."""
-        places = set(_columns_of(tried.invariant))
-        return tried.meaning in self._meanings or bool(places and places <= self._columns)
-
-
-def _respelled(invariant: Invariant, listed: Callable[[TableName], TableName]) -> Invariant:
-    table = invariant.subject.table
-    if table is None or (name := listed(table)) == table:
-        return invariant
-    return replace(invariant, subject=replace(invariant.subject, table=name))
 
 
 #: Of a file without any rule.

@@ -77,7 +77,7 @@ def command(
 
 def _places(rules: "RuleSet", table: str | None) -> "dict[str, Callable[[Snapshot], Sequence[Place]]]":
     """Which tables to look at, per source. Raises a usage error for a table that can't be meant."""
-    from sanityd.authoring import suggesting
+    from sanityd.authoring import spelling
     from sanityd.checks.invariant import TableName
     from sanityd.cli import proposals
 
@@ -91,7 +91,7 @@ def _places(rules: "RuleSet", table: str | None) -> "dict[str, Callable[[Snapsho
 
     def only(snapshot: "Snapshot") -> "Sequence[Place]":
         # Asked here, so that a wrong name is told as such.
-        return [suggesting.listed(snapshot, name.name, name.schema)]
+        return [spelling.listed(snapshot, name.name, name.schema)]
 
     return {name.source: only}
 

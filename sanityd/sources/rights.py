@@ -12,6 +12,9 @@ from sanityd.sources.open import open_source
 #: What to do about it, also where there are no logins.
 ADVICE = "it never does, but give it a login that can only SELECT; of a file, a user that can only read it"
 
+#: What to do where row-level security hides rows from the login.
+SEE_ALL = "give the login a policy that shows it all rows, or BYPASSRLS"
+
 
 def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
     """The names of the sources whose login can write. One that doesn't answer is left out: nothing is known of it."""

@@ -24,9 +24,8 @@ def is_mark_of_time(column: ColumnProfile) -> bool:
 def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
     """One rule for the first of the columns that has traffic. It is told as broken when the last day has none."""
     del tables
-    for name, days in table.days.items():
-        if sum(count >= _STEADY for count in days[1:]) < _DAYS:
-            continue
+    if (name := with_traffic(table)) is not None:
+        days = table.days[name]
         # A row of a date was made at any hour of it.
         is_date = table.columns[name].family is Family.DATE or all(
             len(str(value)) <= _DAY for value in table.seen(name)
@@ -43,4 +42,9 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
             tolerance=1.0,
             about=(name,),
         )
-        return
+
+
+def with_traffic(table: TableProfile) -> str | None:
+    """The first of the columns by which rows came on nearly every one of the last days."""
+    steady = (name for name, days in table.days.items() if sum(count >= _STEADY for count in days[1:]) >= _DAYS)
+    return next(steady, None)

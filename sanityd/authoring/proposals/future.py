@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sanityd.authoring.naming import slug, vocabulary, words
 from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.base import RANGE, Candidate, Surroundings, counted
+from sanityd.authoring.proposals.freshness import with_traffic
 from sanityd.authoring.yamltext import named
 from sanityd.checks.ranges import NOW
 
@@ -21,13 +22,14 @@ _TO_COME = vocabulary(
 
 
 def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """One rule for each column whose name says that what it tells of has happened."""
+    """One rule for each column whose name says that it has happened, but for the one that `fresh` looks after."""
     del tables
+    watched = with_traffic(table)
     for column in table.columns.values():
-        if column.is_time and column.filled and _is_over(column):
+        if column.is_time and column.filled and column.name != watched and _is_over(column):
             yield Candidate(
                 table,
-                f"no-{slug(column.name)}-of-{{table}}-is-in-the-future",
+                f"{slug(column.name)}-of-{{table}}-is-not-in-the-future",
                 "between",
                 {column.name: {"max": NOW}},
                 RANGE,

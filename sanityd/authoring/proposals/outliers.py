@@ -1,67 +1,93 @@
-"""`between`: a number far from all others, such as a 9999 that is meant as "unknown". Told only when there is one.
+"""`between`: a few numbers far from all others, such as one level of 9,999 among thousands below 100.
 
-The few rows say how far values spread. Only where they lie close together, so that a long tail is no surprise, does a
-value at many times that distance say something. Bounds are rounded away, so that they tell no value.
+Told only where there are such: bounds that all numbers keep would be a guess.
 """
 
-import math
 from collections.abc import Iterator
-from statistics import quantiles
+from decimal import Decimal
+from typing import Any
 
-from sanityd.authoring.naming import POINTERS, slug, words
-from sanityd.authoring.profile import NUMBERS, ColumnProfile, TableProfile
+from sanityd.authoring.naming import POINTERS, slug, vocabulary, words
+from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.base import RANGE, Candidate, Surroundings, counted
-from sanityd.authoring.proposals.ranges import is_number
+from sanityd.authoring.proposals.ranges import ends_of, is_never_negative, is_number
 from sanityd.authoring.yamltext import named
+from sanityd.sources.catalog import Family
 
-#: How many values must be seen, and how many of them, at either end, may be outliers themselves.
-_SEEN, _ENDS = 50, 2
-#: Values beyond so many times the distance between the quartiles make a long tail (Tukey, Exploratory Data Analysis).
-_TAIL = 3.0
-#: How many times the spread of the values away is far, and where the bound is put.
-_FAR, _BOUND = 10.0, 5.0
+#: Words of numbers that may be less than nothing though they rarely are, or that count nothing.
+_SIGNED = vocabulary(
+    "balance delta diff difference change offset temperature temp profit net margin adjustment correction credit debit "
+    "gain loss growth lat lon lng latitude longitude x y z altitude elevation rank position order sort parent"
+)
+#: So many rows, and so many values among those that were seen, say what is usual.
+_MANY, _SEEN = 1_000, 50
+#: So many rows may be far out, or such a share.
+_FEW, _SHARE = 3, 0.00001
+#: The seen values lie close together when all of them take no more room than so many times what most of them take.
+_CLOSE = 4
+#: What is far out is so many times as large as all that was seen, and so many times as far away as these are apart.
+_TIMES, _AWAY = 8, 5
+#: So many columns are tried, by the statement that tries all else.
+_MOST = 12
 
 
 def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """One rule for each column with a value that lies far away."""
+    """One rule for each column with a few values far out."""
     del tables
-    for column in table.of(*NUMBERS):
-        said = words(column.name)
-        if not said or said[-1] in POINTERS or not (is_number(column.low) and is_number(column.high)):
-            continue
-        if (bounds := _bounds(table, column)) is not None:
+    if table.read < _MANY:
+        return
+    found = 0
+    for column in table.of(Family.INTEGER, Family.NUMBER):
+        bounds = _bounds(table, column) if _measures(table, column) else {}
+        if bounds and found < _MOST:
+            found += 1
             yield Candidate(
                 table,
-                f"{slug(column.name)}-of-{{table}}-is-plausible",
+                f"no-{slug(column.name)}-of-{{table}}-is-far-out",
                 "between",
                 {column.name: bounds},
                 RANGE - 1,
-                f"between: {counted(column.filled, 'value')} of {named(column.name)} where nearly all of them lie",
-                tolerance=0.0005,
+                f"between: nearly all of {counted(column.filled, 'value')} of {named(column.name)} are close together",
+                tolerance=(max(_FEW, _SHARE * table.read) + 0.5) / table.read,
                 only_broken=True,
                 about=(column.name,),
             )
 
 
-def _bounds(table: TableProfile, column: ColumnProfile) -> dict[str, int] | None:
-    """Around what is usual, at the side where a value lies far away; None where none does."""
-    values = sorted(float(value) for value in table.seen(column.name) if is_number(value))
-    if len(values) < _SEEN:
-        return None
-    usual = values[_ENDS:-_ENDS]
-    first, _, third = quantiles(usual, n=4)
-    spread, tail = usual[-1] - usual[0], _TAIL * (third - first)
-    if not tail or usual[-1] - third > tail or first - usual[0] > tail:
-        return None
-    found = {}
-    if usual[0] - float(column.low) > _FAR * spread:
-        found["min"] = -_rounded_up(_BOUND * spread - usual[0])
-    if float(column.high) - usual[-1] > _FAR * spread:
-        found["max"] = _rounded_up(usual[-1] + _BOUND * spread)
-    return found or None
+def _measures(table: TableProfile, column: ColumnProfile) -> bool:
+    """Whether it is a number of something, and no name of a row; and none that has its ends by its name."""
+    said = words(column.name)
+    is_name = (bool(said) and said[-1] in POINTERS) or any(column.name in key for key in table.info.keys)
+    ends = (column.low, column.high)
+    return bool(said) and not is_name and ends_of(column.name) is None and all(is_number(end) for end in ends)
 
 
-def _rounded_up(value: float) -> int:
-    """To two digits, away from what is usual: 1371 → 1400, 0.3 → 1, -1371 → -1300."""
-    unit: int = 10 ** max(0, math.floor(math.log10(max(abs(value), 1))) - 1)
-    return math.ceil(value / unit) * unit
+def _bounds(table: TableProfile, column: ColumnProfile) -> dict[str, Any]:
+    """The ends that a few values lie beyond: round numbers, far from what was seen, so that they tell none of it."""
+    seen = sorted(float(value) for value in table.seen(column.name) if is_number(value))
+    if len(seen) < _SEEN:
+        return {}
+    # What is far out may be among those that were seen.
+    seen = seen[len(seen) // 100 : len(seen) - len(seen) // 100]
+    low, high = seen[0], seen[-1]
+    usual = seen[len(seen) * 9 // 10] - seen[len(seen) // 10]
+    span, size = high - low, max(abs(low), abs(high))
+    if not 0 < span <= _CLOSE * usual:
+        return {}
+    far, bound = max(_TIMES * size, size + _AWAY * span), _rounded(2 * size)
+    bounds: dict[str, Any] = {}
+    if low >= 0 > column.low and not is_never_negative(column.name) and not _SIGNED & {*words(column.name)}:
+        bounds["min"] = 0
+    elif -float(column.low) >= far:
+        bounds["min"] = -bound
+    if float(column.high) >= far:
+        bounds["max"] = bound
+    return bounds
+
+
+def _rounded(size: float) -> int | float:
+    """Up to one digit and noughts: 190 → 200, 0.34 → 0.4."""
+    number = Decimal(repr(size))
+    step = Decimal(1).scaleb(number.adjusted())
+    found = (number / step).to_integral_value(rounding="ROUND_CEILING") * step
+    return int(found) if found == found.to_integral_value() else float(found)

@@ -38,9 +38,9 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
         said = words(column.name)
         if not said or not column.filled or not is_number(column.low) or not is_number(column.high):
             continue
-        if (ends := _ENDS.get(said[-1])) is not None:
+        if (ends := ends_of(column.name)) is not None:
             yield _with_ends(table, column, *ends)
-        elif _NOT_NEGATIVE & {*said}:
+        elif is_never_negative(column.name):
             never.append(column)
     if fine := [column for column in never if column.low >= 0][:_MOST]:
         lowest = {column.name: {"min": 0} for column in fine}
@@ -51,6 +51,16 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
             evidence = f"between: {named(column.name)} is at least 0 in {counted(table.read, 'row')}"
             rule = f"{slug(column.name)}-of-{{table}}-is-not-negative"
             yield _rule(table, rule, {column.name: {"min": 0}}, evidence)
+
+
+def ends_of(name: str) -> tuple[int, int] | None:
+    """Where the values of such a column end, by its name."""
+    return _ENDS.get(words(name)[-1]) if words(name) else None
+
+
+def is_never_negative(name: str) -> bool:
+    """Whether there can't be less than nothing of it, by its name."""
+    return bool(_NOT_NEGATIVE & {*words(name)})
 
 
 def _with_ends(table: TableProfile, column: ColumnProfile, low: int, high: int) -> Candidate:

@@ -13,7 +13,7 @@ ROWS = 1_200
 _LOANS = (
     "CREATE TABLE loans (id INTEGER PRIMARY KEY, lent_on DATE, returned_on DATE, due_on DATE, fetched_on DATE,"
     " back_on DATE, born_on DATE, copied_on DATE, level DECIMAL(9, 2), score INTEGER, price INTEGER,"
-    " heavy DECIMAL(20, 2), balance INTEGER, grade INTEGER, paid_at TIMESTAMP NULL, scheduled_at TIMESTAMP NULL,"
+    " heavy DECIMAL(20, 2), balance INTEGER, depth INTEGER, grade INTEGER, paid_at TIMESTAMP NULL, scheduled_at TIMESTAMP NULL,"
     " starts_at TIMESTAMP NULL, earned_fee DECIMAL(20, 2))"
 )
 BROKEN = {
@@ -51,7 +51,8 @@ def build(url: str) -> None:
                 # Two, of which one is among the rows that are looked at one by one.
                 "price": 5_000 if n in (3, 800) else n % 90 + 5,
                 "heavy": round(chance.paretovariate(1), 2),
-                "balance": -5 if n == 900 else n % 50,
+                "balance": -1 if n == 900 else n % 50,
+                "depth": -5 if n == 901 else n % 50,
                 "grade": 30 if n == 650 else n % 9,
                 "paid_at": datetime(2037, 1, 1) if n == 610 else now - timedelta(days=900 - n % 800),
                 "scheduled_at": datetime(2037, 1, 1) if n == 610 else now - timedelta(days=900 - n % 700),

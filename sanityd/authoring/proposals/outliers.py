@@ -17,8 +17,10 @@ from sanityd.sources.catalog import Family
 #: Words of numbers that may be less than nothing though they rarely are, or that count nothing.
 _SIGNED = vocabulary(
     "balance delta diff difference change offset temperature temp profit net margin adjustment correction credit debit "
-    "gain loss growth lat lon lng latitude longitude x y z altitude elevation rank position order sort parent"
+    "gain loss growth alt lat lon lng latitude longitude x y z altitude elevation rank position order sort parent"
 )
+#: What is written for "unknown" among numbers that are never below nothing. An airport may well lie below the sea.
+_UNKNOWN = (-1, -9, -99, -999, -9999, -99999)
 #: So many rows, and so many values among those that were seen, say what is usual.
 _MANY, _SEEN = 1_000, 50
 #: So many rows may be far out, or such a share.
@@ -76,7 +78,7 @@ def _bounds(table: TableProfile, column: ColumnProfile) -> dict[str, Any]:
         return {}
     far, bound = max(_TIMES * size, size + _AWAY * span), _rounded(2 * size)
     bounds: dict[str, Any] = {}
-    if low >= 0 > column.low and not is_never_negative(column.name) and not _SIGNED & {*words(column.name)}:
+    if low >= 0 and column.low in _UNKNOWN and not is_never_negative(column.name) and not _SIGNED & {*words(column.name)}:
         bounds["min"] = 0
     elif -float(column.low) >= far:
         bounds["min"] = -bound

@@ -13,8 +13,8 @@ ROWS = 1_200
 _LOANS = (
     "CREATE TABLE loans (id INTEGER PRIMARY KEY, lent_on DATE, returned_on DATE, due_on DATE, fetched_on DATE,"
     " back_on DATE, born_on DATE, copied_on DATE, level DECIMAL(9, 2), score INTEGER, price INTEGER,"
-    " heavy DECIMAL(20, 2), balance INTEGER, depth INTEGER, grade INTEGER, paid_at TIMESTAMP NULL, scheduled_at TIMESTAMP NULL,"
-    " starts_at TIMESTAMP NULL, earned_fee DECIMAL(20, 2))"
+    " heavy DECIMAL(20, 2), balance INTEGER, depth INTEGER, grade INTEGER, paid_at TIMESTAMP NULL,"
+    " scheduled_at TIMESTAMP NULL, starts_at TIMESTAMP NULL, earned_fee DECIMAL(20, 2))"
 )
 BROKEN = {
     "returned-on-of-loans-is-not-before-lent-on": "1 of 1,200 loans breaks `returned_on >= lent_on`",

@@ -197,9 +197,12 @@ def _row(rows: Iterable[Tracked], key: Mapping[str, str], rule: str) -> Tracked:
     if len(found) == 1:
         return found[0]
     names = ", ".join(f"{name} {text}" for name, text in wanted.items())
-    raise ActError(
-        f"no open row of `{rule}` has {visible(names)}", f"`sanityd show {rule}` lists them with their keys."
-    )
+    parts = next((list(row.key) for row in rows), [])
+    if wanted.keys() < {*parts}:
+        whole = ",".join(f"{name}=…" for name in parts)
+        raise ActError(f"{visible(names)} is a part of the key only", f"Name all of it: `--row {whole}`.")
+    hint = f"`sanityd show {rule} --all` lists those that are followed; others can't be accepted one by one."
+    raise ActError(f"no row of `{rule}` that is followed has {visible(names)}", hint)
 
 
 def _words(text: str, what: str) -> str:

@@ -30,19 +30,25 @@ REGRESSION = timedelta(days=7)
 SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
 
 
-def transitions(known: Mapping[str, Tracked], run: Run) -> tuple[Transition, ...]:
+def transitions(known: Mapping[str, Tracked], run: Run, incident: Incident | None = None) -> tuple[Transition, ...]:
     """What the run changed about each row.
 
-    Parameters: `known` are the rule's violations by fingerprint, open ones and those resolved of late.
+    Parameters: `known` are the rule's violations by fingerprint, open ones and those resolved of late; `incident` is
+    the open one. Where it counts more rows than are known, as many that are seen now may have been there all the time.
     """
     if not run.answered:
         return ()
     seen = {fingerprint(run.rule, run.source, found.key): found for found in run.tracked}
+    counted_only = 0 if incident is None else incident.violations - sum(before.open for before in known.values())
     changes = []
     for mark, found in seen.items():
         before = known.get(mark)
-        change = _change(before, run.at)
-        since = before.first_seen if before is not None and before.open else run.at
+        change, since = _change(before, run.at), run.at
+        if before is not None and before.open:
+            since = before.first_seen
+        elif change is Change.NEW and incident is not None and counted_only > 0:
+            counted_only -= 1
+            change, since = Change.FOLLOWED, incident.opened_at
         changes.append(Transition(mark, change, found.key, violation=found, since=since))
     for mark, before in known.items():
         if before.open and mark not in seen and (fate := _fate(mark, run)) is not None:
@@ -55,7 +61,9 @@ def _change(before: Tracked | None, at: datetime) -> Change:
         return Change.NEW
     if before.open:
         return Change.ONGOING
-    recent = before.resolved_at is not None and at - before.resolved_at <= REGRESSION
+    # Nobody saw how it went on when the rule left the file.
+    unseen = before.fate in (Fate.RULE_REMOVED, Fate.RULE_CHANGED)
+    recent = not unseen and before.resolved_at is not None and at - before.resolved_at <= REGRESSION
     return Change.REGRESSED if recent else Change.NEW
 
 

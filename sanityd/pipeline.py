@@ -84,6 +84,13 @@ class Result:
             return self.run.severity
         return self.incident.severity
 
+    @property
+    def accepted(self) -> int:
+        """How many of its violations a human accepted, so that they don't count."""
+        if self.incident is None or not self.incident.open:
+            return 0
+        return max(0, self.run.violations - self.incident.violations)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -229,7 +236,7 @@ def record(memory: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
     held.remember(memory, rule.meaning, run)
     known = violations.known(memory, rule.id, run.at)
     run = doubts.without_suspects(memory, rule, run, known)
-    transitions = lifecycle.transitions(known, run)
+    transitions = lifecycle.transitions(known, run, before)
     incident = lifecycle.incident_after(before, run, transitions, meaning=rule.meaning)
     violations.apply(memory, rule.id, rule.source, transitions, run.at)
     incident = _save(memory, before, incident)

@@ -76,6 +76,22 @@ def test_a_row_that_is_back_within_a_week_is_the_same_trouble(ago: timedelta, ch
     assert changes(lifecycle.transitions(known(1, resolved=AT - ago), run(1))) == {1: change}
 
 
+@pytest.mark.parametrize("fate", [Fate.RULE_REMOVED, Fate.RULE_CHANGED])
+def test_a_row_that_was_left_alone_because_of_the_rules_file_is_not_said_to_have_been_solved(fate: Fate) -> None:
+    before = {at: replace(row, fate=fate) for at, row in known(1, resolved=AT - DAY).items()}
+    assert changes(lifecycle.transitions(before, run(1))) == {1: Change.NEW}
+
+
+def test_rows_that_were_only_counted_are_not_new_when_they_are_seen() -> None:
+    """Two are followed of four that were counted: two of the three others may have been there all the time."""
+    incident = Incident("one", "r", "app", AT - 2 * DAY, Severity.ERROR, 4)
+    found = lifecycle.transitions(known(1, 2), run(2, 3, 4, 5), incident)
+    assert changes(found) == {
+        1: Change.RESOLVED, 2: Change.ONGOING, 3: Change.FOLLOWED, 4: Change.FOLLOWED, 5: Change.NEW
+    }  # fmt: skip
+    assert [one.since for one in found if one.change is Change.FOLLOWED] == [incident.opened_at] * 2
+
+
 @pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.SKIPPED])
 def test_a_fault_changes_nothing(outcome: Outcome) -> None:
     before = Incident("one", "r", "app", AT - DAY, Severity.ERROR, 2)

@@ -415,7 +415,8 @@ def test_a_thousand_rows_are_followed_and_all_are_counted(scene: Scene, box: Mai
     scene.children(*range(101, 1201))
     second = scene.tick()
     assert second.run.violations == 1100
-    assert second.changes[Change.RESOLVED] == 100
+    assert (second.changes[Change.RESOLVED], second.changes[Change.FOLLOWED]) == (100, 100)
+    assert Change.NEW not in second.changes
     assert scene.rows() == list(range(101, 1101))
     scene.children(*range(1100, 1201))
     assert scene.tick().run.outcome is Outcome.COMPLETE

@@ -229,12 +229,16 @@ def _keys(result: Result) -> str:
 
 
 def _what_changed(result: Result, at: datetime) -> str:
-    counts = [
-        (result.changes.get(change, 0), change.value) for change in (Change.NEW, Change.REGRESSED, Change.ONGOING)
-    ]
+    seen = (Change.NEW, Change.REGRESSED, Change.FOLLOWED, Change.ONGOING)
+    counts = [(result.changes.get(change, 0), change.value) for change in seen]
+    if result.run.truncated and any(count for count, _ in counts):
+        # Beyond the cap nobody knows which rows they are.
+        counts.append((result.run.violations - len(result.run.tracked), "more only counted"))
     words = " · ".join(f"{count:,} {word}" for count, word in counts if count)
-    if result.incident and result.incident.opened_at < at:
-        words += f" since {screen.since(result.incident.opened_at, at)}"
+    if words and result.incident and result.incident.opened_at < at:
+        words += f"; open since {screen.since(result.incident.opened_at, at)}"
+    if result.accepted:
+        words += f"; {result.accepted:,} accepted"
     if result.disposition:
         words += f", {result.disposition.stance.value} by {visible(result.disposition.author)}"
     return words + (f" · {_suspected(result.run)}" if result.run.suspects else "")

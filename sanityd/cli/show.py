@@ -8,11 +8,12 @@ import click
 from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from sanityd.model import Incident
+    from sanityd.model import Incident, Tracked
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.telling.state import Ear
 
@@ -31,6 +32,7 @@ def command(name: str, everything: bool, path: Path) -> None:
     from sanityd.cli.options import named
     from sanityd.rules.load import load
     from sanityd.store import incidents, rules_seen
+    from sanityd.telling import state
 
     rules = load(path, need_secrets=False)
     store, at, console = open_store(rules), clock.now(), screen.console()
@@ -46,7 +48,9 @@ def command(name: str, everything: bool, path: Path) -> None:
                 gone = f"{rule_id} has left the rules file; `sanityd history {rule_id}` tells what was."
                 console.print(screen.signed(screen.UNKNOWN, gone))
             if rule is not None or incident is not None:
-                _incident(console, rules, incident, at)
+                # As it counts: without rows that were accepted, and less severe where it was downgraded.
+                counting = {one.incident.id: one.incident for one in state.open_now(memory, rules, at)}
+                _incident(console, rules, incident and counting.get(incident.id, incident), at)
             _told(console, memory, rules, rule_id, at)
             _rows(console, memory, rule_id, at, None if everything else ROWS)
             _runs(console, memory, rule_id, at)
@@ -119,7 +123,8 @@ def _ear(ear: "Ear", at: "datetime") -> str:
     if ear.told is None or ear.told.at is None:
         return f"{who}: not told: {ear.reason.value.replace('_', ' ')}" if ear.reason else f"{who}: not told yet"
     told = f"{who}: `{ear.told.reason.value}` with {ear.told.violations:,} at {screen.since(ear.told.at, at)}"
-    if ear.reason and not ear.reason.mails and ear.reason.value != "known":
+    # What waited when it was last decided may have been delivered since.
+    if ear.reason and not ear.reason.mails and ear.reason.value not in ("known", "waiting"):
         return f"{told}; quiet now: {ear.reason.value.replace('_', ' ')}"
     return f"{told}; a reminder {screen.until(ear.reminder, at)}" if ear.reminder and ear.reminder > at else told
 
@@ -127,21 +132,29 @@ def _ear(ear: "Ear", at: "datetime") -> str:
 def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: int | None) -> None:
     from sanityd.alerts.safe import cells
     from sanityd.cli import screen
-    from sanityd.store import violations
+    from sanityd.store import dispositions, violations
 
     rows = violations.open_rows(memory, rule)
     if not rows:
         return
     columns = list(dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown))))
-    says_what = any(row.detail for row in rows)
+    accepted = {one.fingerprint for one in dispositions.in_force(memory, [rule])}
+    whats = {row.fingerprint: _what(row, accepted) for row in rows}
+    says_what = any(whats.values())
     grid = screen.table(*columns, *["what"] * says_what, "since")
     for row in rows[:limit]:
         values = cells(columns, {**row.key, **row.shown})
-        grid.add_row(*values, *[row.detail] * says_what, screen.since(row.first_seen, at))
+        grid.add_row(*values, *[whats[row.fingerprint]] * says_what, screen.since(row.first_seen, at))
     console.print()
     console.print(screen.indented(grid))
     if limit is not None and len(rows) > limit:
         console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
+
+
+def _what(row: "Tracked", accepted: "Container[str | None]") -> str:
+    """What is wrong with a row, unless its key says so, and whether somebody said that it may stay."""
+    detail = "" if row.detail in row.key.values() else row.detail
+    return ", ".join(filter(None, (detail, "accepted" if row.fingerprint in accepted else "")))
 
 
 def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None:

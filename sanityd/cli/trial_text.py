@@ -83,11 +83,12 @@ def _headline(console: "Console", rule: Rule, run: Run) -> None:
 def _rows(console: "Console", rule: Rule, run: Run) -> None:
     rows = run.tracked[:ROWS]
     columns = list(dict.fromkeys(name for row in rows for name in (*row.key, *row.shown)))
-    says_what = any(violation.detail or violation.rows != 1 for violation in rows)
+    says_what = any(violation.detail or violation.rows > 1 for violation in rows)
     grid = screen.table(*columns, *["what"] * says_what)
     for violation in rows:
         values = {**violation.key, **violation.shown}
-        what = violation.detail + (f" {violation.rows:,} rows" if violation.rows != 1 else "")
+        detail = "" if violation.detail in violation.key.values() else violation.detail
+        what = detail + (f" {violation.rows:,} rows" if violation.rows > 1 else "")
         grid.add_row(*cells(columns, values, limit=60), *[what.strip()] * says_what)
     console.print(screen.indented(grid))
     if run.violations > ROWS:
@@ -203,7 +204,7 @@ def _consequences(rule: Rule, trial: Trial, ahead: "Foresight") -> Iterator[Fact
 
 
 def _changes(ahead: "Foresight", at: "datetime") -> str:
-    shown = (Change.NEW, Change.REGRESSED, Change.ONGOING, Change.RESOLVED)
+    shown = (Change.NEW, Change.REGRESSED, Change.FOLLOWED, Change.ONGOING, Change.RESOLVED)
     words = " · ".join(f"{ahead.result.changes[one]:,} {one.value}" for one in shown if ahead.result.changes.get(one))
     if words and ahead.incident is not None and ahead.incident.opened_at < at:
         words += f"; open since {screen.since(ahead.incident.opened_at, at)}"

@@ -69,6 +69,8 @@ class Change(enum.StrEnum):
 
     NEW = "new"
     ONGOING = "ongoing"
+    #: Followed from now on; it was among those beyond the cap, which are counted only.
+    FOLLOWED = "followed from now on"
     #: Seen again within seven days of being resolved.
     REGRESSED = "regressed"
     RESOLVED = "resolved"

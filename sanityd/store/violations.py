@@ -68,10 +68,13 @@ def _rank(value: Value) -> tuple[int, Any]:
             return 1, str(value)
 
 
+_BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
+
+
 def apply(connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime) -> None:
     """Write what a run changed, in two statements however many rows it is; what merely goes on isn't written."""
     changed = list(changes)
-    begun = [change for change in changed if change.change in (Change.NEW, Change.REGRESSED)]
+    begun = [change for change in changed if change.change in _BEGUN]
     ended = [change for change in changed if change.change is Change.RESOLVED]
     if begun:
         connection.execute(_upsert(connection), [_begun(rule, source, change, at) for change in begun])
@@ -112,7 +115,7 @@ def _begun(rule: str, source: str, change: Transition, at: datetime) -> Mapping[
         "shown": encode_values(found.shown) if found is not None else {},
         "detail": found.detail if found is not None else "",
         "open": True,
-        "first_seen": at,
+        "first_seen": change.since or at,
         "last_seen": at,
         "resolved_at": None,
         "fate": None,

@@ -51,7 +51,10 @@ def _open(moment: Moment, incident: Incident, accepted: int) -> Open:
         rows = "row is" if accepted == 1 else "rows are"
         notes.append(f"{accepted:,} more {rows} accepted")
     if incident.systemic:
-        notes.append("so many rows broke at once that it is one fault, not so many cases")
+        notes.append("so many rows are broken that it is taken for one fault, not for so many cases")
+    rule = moment.rules.rules.get(incident.rule)
+    if rule is not None and not rule.enabled:
+        notes.append("the rule is switched off, so nobody looks at it")
     return Open(
         incident=incident,
         disposition=moment.disposition(incident),

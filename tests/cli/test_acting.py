@@ -79,6 +79,30 @@ def test_a_row_that_is_accepted_counts_no_longer(broken: Project) -> None:
     assert "is still there" in act(broken, "history", RULE, "--row", "id=777")
 
 
+def test_accepted_rows_are_told_as_such_and_counted_once(broken: Project) -> None:
+    act(broken, "accept", RULE, "--row", "id=7", "--reason", "test account")
+    checked = broken.run("check").out
+    assert "3 ongoing; open since" in checked
+    assert "; 1 accepted" in checked
+    shown = act(broken, "show", RULE)
+    assert "open, error, 2 rows" in shown
+    marked = [line.split() for line in shown.splitlines() if "accepted" in line.split()]
+    assert [line[:2] for line in marked if line[0].isdigit() and len(line) == 3] == [["7", "accepted"]]
+
+
+def test_a_part_of_a_key_is_not_enough(broken: Project) -> None:
+    broken.rules(RULES + "\n  seven-is-bad: {table: app.people, key: [id, email], never: id = 7}\n")
+    broken.run("check")
+    told = refused(broken, "accept", "seven-is-bad", "--row", "id=7", "--reason", "x")
+    assert "Name all of it: `--row id=…,email=…`" in told
+
+
+def test_a_rule_that_is_switched_off_says_so_where_it_is_open(broken: Project) -> None:
+    broken.rules(RULES.replace("    tags: [mail]", "    enabled: false"))
+    for command in (["status"], ["show", RULE]):
+        assert "the rule is switched off, so nobody looks at it" in act(broken, *command)
+
+
 def test_what_is_closed_stays_violated_until_a_run_says_otherwise(broken: Project) -> None:
     assert "closed as wont fix" in act(broken, "close", RULE, "--as", "wont_fix", "--reason", "old accounts")
     assert broken.run("check").code == 1
@@ -104,7 +128,7 @@ NONSENSE: list[tuple[list[str], str]] = [
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
     (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
-    (["accept", RULE, "--row", "id=8", "--reason", "x"], "no open row"),
+    (["accept", RULE, "--row", "id=8", "--reason", "x"], "that is followed has id 8"),
     (["silence", "nothing-like-it", "--for", "1h", "--reason", "x"], "there is no rule or incident"),
     (["silence", "--tag", "nope", "--for", "1h", "--reason", "x"], "no rule has the tag"),
     (["silence", "--source", "nope", "--for", "1h", "--reason", "x"], "there is no source"),

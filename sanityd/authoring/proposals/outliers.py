@@ -78,7 +78,8 @@ def _bounds(table: TableProfile, column: ColumnProfile) -> dict[str, Any]:
         return {}
     far, bound = max(_TIMES * size, size + _AWAY * span), _rounded(2 * size)
     bounds: dict[str, Any] = {}
-    if low >= 0 and column.low in _UNKNOWN and not is_never_negative(column.name) and not _SIGNED & {*words(column.name)}:
+    is_told = is_never_negative(column.name) or _SIGNED & {*words(column.name)}
+    if low >= 0 and column.low in _UNKNOWN and not is_told:
         bounds["min"] = 0
     elif -float(column.low) >= far:
         bounds["min"] = -bound

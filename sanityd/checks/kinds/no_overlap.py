@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
-from sanityd.checks.base import QueryCheck, Scope, plural
+from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
 from sanityd.fields import Names
 from sanityd.sources.base import AnySelect
 
@@ -19,7 +19,7 @@ class NoOverlap(QueryCheck):
 
     An interval begins at `from` and ends just before `to`, so that one may begin where another ends. Without an end
     (NULL) it goes on for ever; without a beginning, or with an end that isn't after it, it is passed over. A row whose
-    group has a NULL belongs to no group.
+    group has a NULL belongs to no group. Violations are counted as pairs, and the rows that run into an earlier one.
     """
 
     kind: ClassVar[str] = "no_overlap"
@@ -46,11 +46,16 @@ class NoOverlap(QueryCheck):
         )
         keys = [later.c[f"key{n}"].label(name) for n, name in enumerate(scope.key)]
         keys += [earlier.c[f"key{n}"].label(f"other_{name}") for n, name in enumerate(scope.key)]
-        return select(*keys).select_from(later.join(earlier, and_(*same_group, first, overlaps)))
+        # A row that runs into several others is one row all the same.
+        mine = [later.c[f"key{n}"] for n in range(len(scope.key))]
+        nth = func.row_number().over(partition_by=mine, order_by=[earlier.c[f"key{n}"] for n in range(len(scope.key))])
+        once = case((nth == 1, 1), else_=0).label(ROWS)
+        return select(*keys, once).select_from(later.join(earlier, and_(*same_group, first, overlaps)))
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        return f"{plural(count, 'overlaps', 'overlap')} another of the same {' and '.join(self.per) or 'table'}"
+        within = f", of the same {' and '.join(self.per)}" if self.per else ""
+        return f"{plural(count, 'overlaps', 'overlap')}{within}"
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts pairs."""

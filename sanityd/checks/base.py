@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.evidence import Agreement, Claim, There
+from sanityd.checks.nouns import rows_of
 from sanityd.checks.scope import Scope
 from sanityd.fields import Names, fault, listed
 from sanityd.model import Past, Value, Violation
@@ -139,7 +140,7 @@ class Check(BaseModel, ABC):
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
         population = f" of {checked:,}" if checked else ""
-        return f"{violations:,}{population} {table}"
+        return f"{violations:,}{population} {rows_of(table)}"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """What is wrong, in one sentence with its numbers, without a full stop."""

@@ -191,10 +191,15 @@ class EngineSource(Source):
             return create_engine(
                 url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, **self.arguments(url)
             )
-        except (ImportError, NoSuchModuleError):
-            raise SourceError(
-                f"`{self.settings.name}` needs a driver that isn't installed", f"pip install 'sanityd[{self.extra}]'"
-            ) from None
+        except (ImportError, SQLAlchemyError, TypeError, ValueError) as error:
+            name = self.settings.name
+            # SQLAlchemy looks for a `?plugin=` as it does for a driver.
+            is_driver = isinstance(error, NoSuchModuleError) and "plugin" not in url.query
+            if is_driver or isinstance(error, ImportError):
+                hint = f"pip install 'sanityd[{self.extra}]'"
+                raise SourceError(f"`{name}` needs a driver that isn't installed", hint) from None
+            hint = "Correct what stands behind its `?`, or leave it out."
+            raise SourceError(f"the URL of `{name}` has an option that can't be understood", hint) from None
 
 
 class _Here(local):

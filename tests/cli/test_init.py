@@ -138,6 +138,8 @@ def test_suggesting_twice_for_a_table_without_a_key_adds_nothing(project: Projec
         ("oracle://reader@host/shop", "is of an unknown kind"),
         ("postgresql://reader@host:notaport/shop", "can't be read"),
         ("sqlite:///:memory:", "names no file"),
+        ("mysql://u:p@127.0.0.1:1/x?connect_timeout=soon", "has an option that can't be understood"),
+        ("postgresql://u:p@127.0.0.1:1/x?plugin=a", "has an option that can't be understood"),
     ],
 )
 def test_what_no_database_could_answer_is_a_mistake_of_the_command(

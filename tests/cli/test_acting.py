@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sanityd.demo.catcher import Catcher
-from tests.project import Project
+from tests.project import RULES, Project
 
 RULE = "every-person-has-a-welcome-mail"
 

@@ -1,6 +1,7 @@
 """`sanityd demo`: the story in five scenes, on a database of its own, with the real pipeline and a real mail server."""
 
 import shutil
+import sys
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,4 +111,6 @@ def _ending(console: Any, folder: Path, rules_text: str) -> None:
     for line in lines[start:end]:
         console.print("  " + line)
     console.print(f"\nTry it yourself: break something in {folder / 'app.db'}, then")
-    console.print(f"  sanityd check --dry-run --rules {folder / 'rules.yaml'}")
+    # Whoever ran `scripts/demo` has installed nothing.
+    program = "sanityd" if shutil.which("sanityd") else sys.argv[0]
+    console.print(f"  {program} check --dry-run --rules {folder / 'rules.yaml'}")

@@ -14,8 +14,8 @@ from sanityd.cli.options import rules_option
 def command(form: str, output: Path | None, path: Path) -> None:
     """Write the rules as a data contract: the Open Data Contract Standard (ODCS) 3.1.
 
-    Rules that the standard has no words for go along as they are, for the engine `sanityd`. Sources, their URLs, and
-    channels are not written. A file that is there is never overwritten.
+    Rules that the standard has no words for go along as they are, for the engine `sanityd`. Sources, their URLs,
+    channels and rule tests are not written. A file that is there is never overwritten.
     """
     from sanityd import rulefile
     from sanityd.authoring import exporting
@@ -30,3 +30,5 @@ def command(form: str, output: Path | None, path: Path) -> None:
         click.echo(text, nl=False)
     else:
         write_new(output, text)
+    if document.data.get("tests"):
+        click.echo("The rule tests (`tests:`) are not in it: a contract has no place for them.", err=True)

@@ -42,6 +42,25 @@ def all_rows(connection: Connection, rule: str) -> list[Tracked]:
     return [_tracked(row) for row in connection.execute(found).mappings()]
 
 
+def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
+    """How many rows were first seen at each time since then; of a row that came back only its last time is known."""
+    at = violations.c.first_seen
+    found = select(at, func.count().label("rows")).where(violations.c.rule == rule, at >= since).group_by(at)
+    return {row.first_seen: row.rows for row in connection.execute(found)}
+
+
+def ended(connection: Connection, rule: str, since: datetime) -> dict[datetime, dict[Fate, int]]:
+    """What became of how many rows at each time since then."""
+    at, fate = violations.c.resolved_at, violations.c.fate
+    found = select(at, fate, func.count().label("rows")).where(
+        violations.c.rule == rule, at >= since, fate.is_not(None)
+    )
+    ends: dict[datetime, dict[Fate, int]] = {}
+    for row in connection.execute(found.group_by(at, fate)):
+        ends.setdefault(row.resolved_at, {})[Fate(row.fate)] = row.rows
+    return ends
+
+
 def new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
     """How many of a rule's open violations were first seen after that, as seen at `at`."""
     seen = violations.c.first_seen

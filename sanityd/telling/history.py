@@ -1,6 +1,6 @@
 """What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what became of rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,8 +89,10 @@ def _fate(row: Tracked) -> str:
 
 
 def _of(memory: Connection, rule: str, since: datetime, counted: Counted) -> Iterator[Event]:
-    for incident in incidents.of_rule(memory, rule, since):
+    told = incidents.of_rule(memory, rule, since)
+    for incident in told:
         yield from _incident(incident, runs.violations_at(memory, rule, incident.opened_at), counted)
+    yield from _between(memory, rule, since, told, counted)
     for day in care.days_of(memory, rule, since):
         if day.failed or day.answered < day.runs:
             unanswered = f", {day.runs - day.answered} without an answer" if day.answered < day.runs else ""
@@ -128,10 +130,27 @@ def _incident(incident: Incident, seen: int | None, counted: Counted) -> Iterato
         yield Event(incident.resolved_at, incident.rule, _end(incident, counted), detail=incident.id)
 
 
+def _between(
+    memory: Connection, rule: str, since: datetime, told: Iterable[Incident], counted: Counted
+) -> Iterator[Event]:
+    """What came and went while an incident was open; what did with its beginning and its end is told there."""
+    known = {at for incident in told for at in (incident.opened_at, incident.resolved_at)}
+    for at, rows in violations.begun(memory, rule, since).items():
+        if at not in known and (many := counted(rule, rows)):
+            yield Event(at, rule, f"{many} more")
+    for at, fates in violations.ended(memory, rule, since).items():
+        if at not in known and (said := _counts(fates)):
+            yield Event(at, rule, said)
+
+
+def _counts(fates: Mapping[Fate, int]) -> str:
+    return ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in fates.items() if fate in _FATES)
+
+
 def _end(incident: Incident, counted: Counted) -> str:
     for fate, words in _ENDS_UNSEEN.items():
         if fate in incident.fates:
             many = counted(incident.rule, incident.violations) if incident.cause is Cause.VIOLATED else ""
             return words.format(open=f", with {many} open" if many else "")
-    counts = ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in incident.fates.items())
+    counts = _counts(incident.fates)
     return _ENDS[incident.cause].format(fates=f": {counts}" if counts else "")

@@ -165,6 +165,19 @@ def test_a_command_that_makes_no_sense_is_a_usage_error(broken: Project) -> None
         assert said in refused(broken, *words, code=2), words
 
 
+def test_history_tells_what_came_and_went_while_it_was_open(broken: Project) -> None:
+    broken.sql("update mails set status = 'sent' where person_id = 7; delete from people where id = 77")
+    broken.sql("update mails set status = 'queued' where person_id in (17, 18)")
+    broken.run("check")
+    told = [one["what"] for one in json.loads(act(broken, "history", RULE, "--format", "json"))]
+    assert told[-2:] == ["2 rows more", "1 repaired, 1 deleted"]
+    broken.sql("update mails set status = 'sent'")
+    broken.run("check")
+    told = [one["what"] for one in json.loads(act(broken, "history", RULE, "--format", "json"))]
+    assert told.count("2 rows more") == told.count("1 repaired, 1 deleted") == 1
+    assert [one for one in told if one.startswith("holds again")] == ["holds again: 4 repaired, 1 deleted"]
+
+
 def test_history_tells_one_story_as_text_and_as_json(broken: Project) -> None:
     act(broken, "ack", RULE, "--reason", "me")
     broken.sql("update mails set status = 'sent'")

@@ -120,7 +120,7 @@ def _file(
         lines += [
             "",
             "channels:",
-            "  # Write the kind and address of each: until then, sanityd's own log is all they are.",
+            "  # Write the kind and address of each: until then, what they are told goes into sanityd's own log.",
         ]
         lines += [f"  {name}: {{log: info}}" for name in channels]
     lines += ["", "rules:"]

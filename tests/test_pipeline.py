@@ -466,6 +466,18 @@ def test_a_rule_of_the_same_id_in_another_file_is_refused_aloud(scene: Scene) ->
         scene.tick()
 
 
+def test_a_rule_that_comes_back_after_another_file_took_its_id_is_refused_as_well(scene: Scene) -> None:
+    first, rules = scene.name, scene.rules
+    scene.tick()
+    scene.rules = {"other": dict(ADULTS)}
+    pipeline.forget_removed(scene.load(), scene.store, START)
+    scene.name, scene.rules = "others.yaml", rules
+    scene.tick()
+    scene.name = first
+    with pytest.raises(StoreError, match="another rules file"):
+        scene.tick()
+
+
 def test_files_of_one_name_in_two_folders_are_two_in_a_shared_store(scene: Scene, box: Mailbox, state: str) -> None:
     """A healthy application must not end what is open in another one."""
     scene.children(1)

@@ -1,15 +1,30 @@
 """Bounds as rules write them, `[0, 120]` or `{min:, max:, above:, below:}`, and when a value lies outside."""
 
+import re
+from datetime import timedelta
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
+from sanityd.durations import DURATION, duration
 from sanityd.fields import fault
 
 Bound = int | float | str
-#: The bound that is the time of the look.
-NOW = "now"
+#: A bound that is the time of the look, or so long before or after it.
+_NOW = re.compile(rf"now(?: *([+-]) *({DURATION}))?")
+
+
+def from_now(bound: Bound) -> timedelta | None:
+    """How far from the time of the look a bound is: a day for `now + 1d`; None for one that stands still.
+
+    Raises ValueError for a length of time that is none.
+    """
+    found = _NOW.fullmatch(bound) if isinstance(bound, str) else None
+    if found is None:
+        return None
+    away = duration(found[2]) if found[2] else timedelta(0)
+    return -away if found[1] == "-" else away
 
 
 class Range(BaseModel):
@@ -18,7 +33,7 @@ class Range(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     min: Bound | None = Field(None, description="At least that.", examples=[0, "2020-01-01"])
-    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31", NOW])
+    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31", "now", "now + 1d"])
     above: Bound | None = Field(None, description="More than that.", examples=[0])
     below: Bound | None = Field(None, description="Less than that.", examples=[100])
 
@@ -42,6 +57,11 @@ class Range(BaseModel):
         bounds = self.bounds
         if not bounds:
             raise fault("has no bound", "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`")
+        for bound in bounds:
+            try:
+                from_now(bound)
+            except ValueError as error:
+                raise fault(f"`{bound}` is not a time", str(error), word=str(bound)) from None
         if len({isinstance(bound, str) for bound in bounds}) > 1:
             raise fault("mixes numbers and text", "write all bounds as numbers, or all as dates or text")
         low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
@@ -60,7 +80,7 @@ class Range(BaseModel):
     @property
     def reads_clock(self) -> bool:
         """Whether a bound is the time of the look."""
-        return NOW in self.bounds
+        return any(from_now(bound) is not None for bound in self.bounds)
 
     def allows(self, value: float) -> bool:
         """Whether a number lies within."""
@@ -89,7 +109,9 @@ class Range(BaseModel):
             ("not above", "not later than"): self.above,
             ("not below", "not earlier than"): self.below,
         }
-        return " or ".join(f"{word[bound == NOW]} {bound}" for word, bound in words.items() if bound is not None)
+        return " or ".join(
+            f"{word[from_now(bound) is not None]} {bound}" for word, bound in words.items() if bound is not None
+        )
 
     def __str__(self) -> str:
         """The range in words: `0 to 120`, `at least 1`, `above 0`."""

@@ -52,6 +52,7 @@ def as_json(report: Report, out: IO[str]) -> None:
     document = {
         "started_at": report.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "rules": [_rule_object(result) for result in report.results],
+        "removed": dict(report.removed),
         "summary": {**counts, "seconds": round(report.seconds, 3), "statements": report.statements},
     }
     out.write(json.dumps(document, ensure_ascii=True) + "\n")

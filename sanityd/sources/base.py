@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subqu
 from sqlalchemy.types import NullType
 
 from sanityd.errors import CheckError
-from sanityd.sources.catalog import ColumnInfo, Forecast, TableInfo
+from sanityd.sources.catalog import ColumnInfo, Family, Forecast, TableInfo
 
 #: A SELECT, and a row of its result, of any columns.
 AnySelect = Select[*tuple[Any, ...]]
@@ -45,6 +45,10 @@ class SourceSettings:
     stands_at: datetime | None = None
 
 
+#: Families whose values have a smallest one on every database.
+_SORTED = frozenset({Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
+
+
 class Dialect(ABC):
     """How the SQL of one database differs, for the few things that checks need beyond plain SQL.
 
@@ -68,6 +72,10 @@ class Dialect(ABC):
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The value as text (an enum's word, a UUID's usual form, a number's digits), compared exactly."""
+
+    def sorts(self, info: ColumnInfo) -> bool:
+        """Whether the smallest value of a column is told by min(), and not by that of its texts."""
+        return info.family in _SORTED
 
     def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
         """A number of a rule, to be compared with that column."""

@@ -61,6 +61,10 @@ class PostgresqlDialect(Dialect):
             return self.text(element, info)
         return element
 
+    def sorts(self, info: ColumnInfo) -> bool:
+        """An enum has the order of its list."""
+        return super().sorts(info) or info.family is Family.ENUM or info.type in ("interval", "inet", "cidr")
+
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Every type of PostgreSQL has a text form."""
         if info.family is Family.TEXT and info.type != "citext" and not info.collation:

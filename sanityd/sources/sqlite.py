@@ -45,6 +45,10 @@ class SqliteDialect(Dialect):
         """Compared byte by byte, also in a column that ignores case."""
         return collate(element, "BINARY")
 
+    def sorts(self, info: ColumnInfo) -> bool:
+        """Values have types, columns needn't: the result of a sum has none."""
+        return super().sorts(info) or info.family is Family.OTHER
+
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """A column of text may hold numbers, too."""
         return collate(cast(element, String), "BINARY")
@@ -75,7 +79,7 @@ class SqliteDialect(Dialect):
 
 
 class SqliteSource(EngineSource):
-    """One SQLite file. Nothing is created where there is none."""
+    """One SQLite file. Nothing is created where there is none; options of the URL are for whoever else uses it."""
 
     schemes: ClassVar[frozenset[str]] = frozenset({"sqlite"})
     drivername: ClassVar[str] = "sqlite+pysqlite"
@@ -85,7 +89,6 @@ class SqliteSource(EngineSource):
         if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
         self.path = Path(url.database)
-        # Options are for whoever else uses this URL; here the file is opened in a way of our own.
         super().__init__(settings, url.set(query={}))
         event.listen(self.engine, "before_cursor_execute", _fit, retval=True)
 

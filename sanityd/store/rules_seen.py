@@ -28,13 +28,14 @@ def remember(connection: Connection, file: str, rule: str, now_means: str, revis
     """
     values = {"meaning": now_means, "revision": revision, "since": at, "removed_at": None}
     known = connection.execute(select(rules_seen.c.meaning, rules_seen.c.removed_at).where(_is(file, rule))).first()
-    if known is None:
+    if known is None or known.removed_at is not None:
         other = and_(rules_seen.c.rule == rule, rules_seen.c.file != file, rules_seen.c.removed_at.is_(None))
         if connection.execute(select(rules_seen.c.file).where(other)).first() is not None:
             raise StoreError(
                 f"rule `{rule}` is remembered in this store for another rules file",
                 "Give each file its own `state:` or rule ids; or the same `name:`, if it is one file in two places.",
             )
+    if known is None:
         connection.execute(insert(rules_seen).values(file=file, rule=rule, **values))
     elif (known.meaning, known.removed_at) != (now_means, None):
         connection.execute(update(rules_seen).where(_is(file, rule)).values(**values))

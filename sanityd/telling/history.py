@@ -33,7 +33,7 @@ _STATES = {
     "leased": "is being sent",
     "uncertain": "may have arrived",
     "dead": "given up",
-    "cancelled": "taken back, as it was over",
+    "cancelled": "taken back, as nobody need hear of it any more",
     "superseded": "replaced by newer news",
 }
 #: States in which the last error still says something.

@@ -22,7 +22,7 @@ BROKEN = {
     "no-level-of-loans-is-far-out": "1 of 1,200 loans has level above 60",
     "no-score-of-loans-is-far-out": "1 of 1,200 loans has score below 0",
     "no-price-of-loans-is-far-out": "2 of 1,200 loans have price above 200",
-    "paid-at-of-loans-is-not-in-the-future": "1 of 1,200 loans has paid_at later than now",
+    "paid-at-of-loans-is-not-in-the-future": "1 of 1,200 loans has paid_at later than now + 1d",
 }
 #: Of the others, which are signed, have a long tail, are not that far away or are no past, nothing is said.
 HOLD = {"due-on-of-loans-is-not-before-lent-on", "nothing-in-loans-is-negative"}

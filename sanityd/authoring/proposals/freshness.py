@@ -31,12 +31,15 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
             len(str(value)) <= _DAY for value in table.seen(name)
         )
         limit = "2d" if is_date else "1d"
+        # Times without a zone may be those of another one than the database's clock: no row of the future, for that.
+        has_zone = table.columns[name].family is Family.TIMESTAMPTZ
+        options = {name: limit} if has_zone else {"columns": {name: limit}, "ahead": "1d"}
         quietest = min(count for count in days[1:] if count)
         yield Candidate(
             table,
             f"{{table}}-keep-coming-by-{slug(name)}",
             "fresh",
-            {name: limit},
+            options,
             TRAFFIC,
             f"fresh: at least {counted(quietest, 'row')} on each of the last days by {named(name)}",
             tolerance=1.0,

@@ -10,14 +10,16 @@ from sanityd.authoring.profile import ColumnProfile, TableProfile
 from sanityd.authoring.proposals.base import RANGE, Candidate, Surroundings, counted
 from sanityd.authoring.proposals.freshness import with_traffic
 from sanityd.authoring.yamltext import named
-from sanityd.checks.ranges import NOW
 
 #: Words for what has happened, besides those that end in `ed`.
 _OVER = vocabulary("lent sent paid born birth birthday sold bought made won lost left read begun")
 #: Words for what is to come.
+#: No clock is that fast, and then it is today everywhere: times without a zone may be those of another one.
+_TOMORROW = "now + 1d"
 _TO_COME = vocabulary(
     "due planned scheduled expected estimated expires expired promised projected until next end ends valid reserved "
-    "booked deadline renewed needed required"
+    "booked deadline renewed needed required through effective embargo embargoed published unpublished released "
+    "terminated cancelled canceled activated targeted"
 )
 
 
@@ -31,9 +33,9 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
                 table,
                 f"{slug(column.name)}-of-{{table}}-is-not-in-the-future",
                 "between",
-                {column.name: {"max": NOW}},
+                {column.name: {"max": _TOMORROW}},
                 RANGE,
-                f"between: {counted(column.filled, 'value')} of {named(column.name)} up to now",
+                f"between: {counted(column.filled, 'value')} of {named(column.name)}, none in the future",
                 tolerance=0.005,
                 only_broken=True,
                 about=(column.name,),

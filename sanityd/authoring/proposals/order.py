@@ -50,7 +50,7 @@ _AFTER = {
 #: Words for what is meant to be: what comes of it may well be earlier, or later.
 _MEANT = vocabulary("due expected planned scheduled estimated target deadline expires expiry until next promised")
 _SEEN = 5
-_MOST = 4
+_MOST, _WIDE = 4, 60
 #: Of the rows that were seen, how many must be in order; of all ways to deal the times to rows, how many must not be.
 _KEPT, _DEALT_BROKEN = 0.95, 0.2
 #: In how many rows the one must be truly later: what is the same nearly everywhere has no order.
@@ -62,7 +62,8 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
     columns = [
         column for column in table.columns.values() if (column.is_time or column.family in NUMBERS) and column.filled
     ]
-    pairs = [pair for pair in permutations(columns, 2) if pair[0].family is pair[1].family]
+    # Of hundreds of columns, comparing each with each would take longer than reading the table.
+    pairs = [pair for pair in permutations(columns[:_WIDE], 2) if pair[0].family is pair[1].family]
     by_name = [pair for pair in pairs if _belong_together(*pair) and _mostly_in_order(table, *pair)]
     by_value = [pair for pair in pairs if not _are_told(pair, by_name) and _keep_an_order(table, *pair)]
     known = {(first.name, last.name) for first, last in by_name + by_value}

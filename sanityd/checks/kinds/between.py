@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.ranges import NOW, Bound, Range
+from sanityd.checks.ranges import Bound, Range, from_now
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.catalog import Family
@@ -25,8 +25,8 @@ class Between(ColumnCheck):
     ```
 
     `above` and `below` leave the bound out. A date without a zone is meant in the source's `zone`. `now` is the time of
-    the look, by the database's clock: what is at most that is not in the future, also where times are kept as text or
-    numbers.
+    the look, by the database's clock, and `now + 1d` a day after it: what is at most `now` is not in the future. So it
+    is for times that are kept as numbers, and on SQLite as text, where a text that is no time counts as NULL.
     """
 
     kind: ClassVar[str] = "between"
@@ -36,6 +36,12 @@ class Between(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
         """True for a value outside the range."""
+        if expected.reads_clock and scope.is_text(name) and scope.snapshot.source.dialect.name != "sqlite":
+            raise CheckError(
+                f"`{name}` is text, and `now` is a time",
+                f"Compare in SQL: `never: cast({name} as timestamp) > current_timestamp`.",
+                word=name,
+            )
         if expected.reads_clock or scope.column_info(name).family in _TIMES:
             outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound, scope.now)))
         elif scope.is_text(name):
@@ -50,6 +56,11 @@ class Between(ColumnCheck):
             outside = expected.excludes(scope.column(name), lambda bound: scope.number(name, bound))
         return or_(*outside)
 
+    def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
+        """True when any of the columns is NULL, or should be a time and can't be read as one."""
+        times = (scope.instant(name).is_(None) for name, expected in self.columns.items() if expected.reads_clock)
+        return or_(super().is_unknown(scope), *times)
+
     @property
     def reads_clock(self) -> bool:
         """Where a bound is `now`."""
@@ -62,12 +73,12 @@ class Between(ColumnCheck):
 
 
 def _time(bound: Bound, now: datetime) -> datetime:
-    if bound == NOW:
-        return now
+    if (away := from_now(bound)) is not None:
+        return now + away
     text: Any = bound
     try:
         return datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise CheckError(
-            f"`{bound}` is not a date or time", "Write it as `2026-01-31` or `2026-01-31 12:00`."
+            f"`{bound}` is not a date or time", "Write it as `2026-01-31`, `2026-01-31 12:00`, `now` or `now + 1d`."
         ) from None

@@ -10,7 +10,6 @@ from sanityd.checks.base import IN_SCOPE, ROWS, Clues, QueryCheck, Scope, plural
 from sanityd.checks.scope import bind
 from sanityd.fields import Names, listed
 from sanityd.sources.base import AnySelect
-from sanityd.sources.catalog import Family
 
 Ignored = Literal["case", "spaces"]
 
@@ -27,7 +26,7 @@ class Unique(QueryCheck):
     Values are compared to the letter; `ignore: [case]` folds case, `ignore: [spaces]` drops spaces at both ends. A NULL
     in the key exempts the row, as in SQL's UNIQUE; `nulls: equal` makes NULLs equal to each other. With `window`, a row
     in the window is also compared with those before it. Violations are counted as keys, and the rows that share them.
-    `show: id` tells the smallest and the largest `id` among them: `4 … 17`.
+    `show: id` tells the smallest and the largest `id` among them, `4 … 17`; of texts, the first and the last.
     """
 
     kind: ClassVar[str] = "unique"
@@ -131,15 +130,11 @@ class Unique(QueryCheck):
         return func.trim(value) if "spaces" in self.ignore else value
 
 
-#: Families whose values aren't in the order of their texts, and have a smallest one on every database.
-_ORDERED = (Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
-
-
 def _ends(scope: Scope, name: str) -> ColumnElement[Any]:
     """The smallest and the largest value of a group as text; with a NULL among them, that and the largest."""
     info = scope.column_info(name)
-    value = scope.column(name) if info.family in _ORDERED else scope.text(name)
     dialect = scope.snapshot.source.dialect
+    value = scope.column(name) if dialect.sorts(info) else scope.text(name)
     least, most = dialect.text(func.min(value), info), dialect.text(func.max(value), info)
     between = literal(" … ")
     return case(

@@ -53,8 +53,9 @@ def choose(rows: Sequence[Tracked], most: int, told: datetime | None = None) -> 
     if new:
         fresh = [(_NEW, row) for row in list(reversed(new))[:most]]
         return (*fresh, *((_OLD, row) for row in rows[: min(most - len(fresh), len(rows) - len(new))]))
-    if len(rows) <= most:
-        return tuple(("", row) for row in rows)
+    if len(rows) <= most or rows[0].first_seen == rows[-1].first_seen:
+        # Of what was found at the same time nothing is the oldest.
+        return tuple(("", row) for row in rows[:most])
     oldest = most // 3 if most > _FEW else 0
     newest = list(reversed(rows))[: most - oldest]
     return (*(("newest", row) for row in newest), *(("oldest", row) for row in rows[:oldest]))

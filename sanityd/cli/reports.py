@@ -126,7 +126,8 @@ def as_junit(report: Report, out: IO[str]) -> None:
 def as_text(report: Report, out: IO[str]) -> None:
     """For people: what is wrong first to the eye, numbers first in the line."""
     console = screen.console(out)
-    sources = len(report.rules.by_source(result.rule for result in report.results))
+    looked = [result.rule for result in report.results]
+    sources = len({name for rule in looked for name in (rule.source, rule.invariant.elsewhere) if name is not None})
     count = len(report.results)
     head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")

@@ -53,6 +53,7 @@ def command(name: str, everything: bool, path: Path) -> None:
                 _incident(console, rules, incident and counting.get(incident.id, incident), at)
             _told(console, memory, rules, rule_id, at)
             _rows(console, memory, rule_id, at, None if everything else ROWS)
+            _unfollowed(console, memory, rule_id)
             _runs(console, memory, rule_id, at)
     finally:
         store.close()
@@ -149,6 +150,16 @@ def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: 
     console.print(screen.indented(grid))
     if limit is not None and len(rows) > limit:
         console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
+
+
+def _unfollowed(console: Any, memory: "Connection", rule: str) -> None:
+    """That there are more than are followed."""
+    from sanityd.store import incidents, violations
+
+    if (incident := incidents.open_for(memory, rule)) is not None:
+        more = incident.violations - len(violations.open_keys(memory, rule))
+        if more > 0:
+            console.print(f"  … and {more:,} more that are counted, and not followed one by one")
 
 
 def _what(row: "Tracked", accepted: "Container[str | None]") -> str:

@@ -92,6 +92,12 @@ def test_of_many_rows_it_lists_the_ten_newest_and_the_five_oldest() -> None:
     assert "and 4,985 more: sanityd show every-person-has-a-welcome-mail" in Page(message.html).text
 
 
+def test_of_rows_that_were_found_at_the_same_time_none_is_the_newest() -> None:
+    message = mail(opened([row(number) for number in range(1, 38)]))
+    assert [int(number) for number in re.findall(r"id (\d+) ", message.text)] == list(range(1, 16))
+    assert "newest" not in message.text
+
+
 def test_fifteen_rows_are_all_listed_oldest_first() -> None:
     message = mail(opened(MANY[:15]))
     assert [int(number) for number in re.findall(r"id (\d+) ", message.text)] == list(range(1, 16))

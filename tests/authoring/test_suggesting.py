@@ -125,6 +125,20 @@ def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_p
             assert spelling.listed(snapshot, "PEOPLE", None) == (None, "people")
 
 
+def test_a_slip_of_the_finger_is_no_word(sqlite: str) -> None:
+    """Neither is it one of few: `VOID` is as rare, and like no other."""
+    engine = owner(sqlite)
+    words = ["CARD", "CASH"] * 300 + ["CRAD", "VOID"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE payments (id INTEGER PRIMARY KEY, method TEXT)")
+        rows = ", ".join(f"({n}, '{word}')" for n, word in enumerate(words))
+        connection.exec_driver_sql(f"INSERT INTO payments VALUES {rows}")
+    engine.dispose()
+    [found] = [one for one in suggestions(sqlite).proposals if one.tried.candidate.kind == "accepted_values"]
+    assert found.tried.candidate.options == {"method": ["CARD", "CASH", "VOID"]}
+    assert found.tried.sentence == "1 of 602 payments has method outside the accepted values"
+
+
 def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
     engine = owner(postgres)
     with engine.begin() as connection:

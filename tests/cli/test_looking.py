@@ -95,6 +95,18 @@ def test_a_column_is_not_null_in_a_row_that_was_seen_before_it_was_to_be_shown(
     assert "NULL" not in {word for row in rows for word in row}
 
 
+def test_rows_beyond_the_cap_are_told_by_number(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    project.rules(RULES + "\nalerts:\n  limits: {tracked_rows: 2}\n")
+    with Catcher(tmp_path) as catcher:
+        first = project.run("check", SMTP_URL=catcher.url).out
+    assert "2 new · 1 more only counted" in first
+    shown = project.run("show", "every-person-has-a-welcome-mail", "--all").out
+    assert "… and 1 more that are counted, and not followed one by one" in shown
+
+
 @pytest.mark.parametrize("kind", [*plugins.names("checks"), *plugins.names("channels")])
 def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> None:
     answer = CliRunner().invoke(root, ["kinds", kind])

@@ -6,6 +6,7 @@ that could be about a person, or aren't short, are never written.
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
 
 from sanityd.authoring.naming import slug, vocabulary, words
 from sanityd.authoring.profile import ColumnProfile, TableProfile
@@ -31,6 +32,8 @@ MOST = 12
 OFTEN = 5
 #: A word that occurs so few times, and in no more than that share of the rows, is taken for a mistake.
 FEW, HARDLY_EVER = 10, 0.0001
+#: One of so many letters that is like a word that occurs so many times as often is that word, misspelt.
+SHORT, ALIKE, OFTENER = 4, 0.75, 50
 #: Up to which share of the rows a word that is spelled like another is a mistake.
 RARE = 0.05
 
@@ -71,8 +74,8 @@ def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]
 
 
 def _without_misspelt(counts: Mapping[str, int]) -> dict[str, int]:
-    """The words without those that hardly occur, that differ from a frequent one in case or blanks only, or that are
-    empty."""
+    """The words without those that hardly occur, that differ from a frequent one in case, blanks or a slip of the
+    finger only, or that are empty."""
     frequent: dict[str, str] = {}
     for word in sorted(counts, key=lambda word: -counts[word]):
         frequent.setdefault(word.strip().lower(), word)
@@ -82,5 +85,13 @@ def _without_misspelt(counts: Mapping[str, int]) -> dict[str, int]:
         for word, count in counts.items()
         if frequent[word.strip().lower()] == word
         and (count > FEW or count > HARDLY_EVER * total)
+        and not (count <= FEW and any(_is_slip(word, other) for other in counts if counts[other] >= OFTENER * count))
         and (word.strip() or count > RARE * total)
     }
+
+
+def _is_slip(word: str, other: str) -> bool:
+    """Whether one is the other with a letter wrong, missing, doubled or changed with its neighbour."""
+    if min(len(word), len(other)) < SHORT or abs(len(word) - len(other)) > 1:
+        return False
+    return SequenceMatcher(None, word.lower(), other.lower()).ratio() >= ALIKE

@@ -62,7 +62,9 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     if one.down is not None:
         console.print(screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"))
     told, width = "", max((len(_what(step)) for step in one.steps), default=0)
-    for step in one.steps:
+    # Each reason is said once, where it comes up first.
+    first = {step.reason: place for place, step in reversed([*enumerate(one.steps)])}
+    for step in sorted(one.steps, key=lambda step: first[step.reason]):
         if sql and step.reason == told:
             console.print()
         _step(console, step, told, width)

@@ -233,3 +233,22 @@ Machine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestMachine: Callable[..., Any] = pytest.mark.long(Machine.TestCase)
+
+
+@pytest.mark.parametrize("weather", ["fine", "down", "refuses"])
+def test_that_it_is_over_is_told_however_long_it_could_not_be(weather: str) -> None:
+    """Found by the machine: after three days a message is given up, and those who heard of the beginning believed for
+    ever that it goes on; as well where nothing ran on these days, so that nobody had tried."""
+    machine = Machine()
+    machine.begin()
+    machine.a_row_breaks(3)
+    machine.look()
+    machine.deliver()
+    machine.a_row_is_repaired(3)
+    machine.the_weather_changes(weather)
+    machine.look()
+    if weather != "fine":
+        machine.deliver()
+    machine.time_goes_by(4 * 24 * 60)
+    machine.deliver()
+    machine.teardown()

@@ -34,6 +34,8 @@ from sanityd.store.tables import incidents, insert_into, news, outbox
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
 #: How long a worker may take for one message before others may try it.
 LEASE = timedelta(seconds=90)
+#: How long after its end it is tried to tell it.
+LAST_WORD = timedelta(days=14)
 #: Chatter: when the answer to such a message was lost it is not tried again. Losing any other would hide something.
 _CHATTER = (Reason.UPDATED.value, Reason.REMINDER.value, Reason.RESOLVED.value, Reason.DIGEST.value)
 WAITING = ("pending", "leased")
@@ -183,8 +185,20 @@ class Outbox:
         ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence, outbox.c.state == "leased")
         ours = ours if only_if is None else and_(ours, only_if)
         with self.store.write() as connection:
+            if values["state"] == "dead":
+                _say_again(connection, ours, values["ended_at"])
             ended = connection.execute(update(outbox).where(ours).values(leased_until=None, **values))
             return ended.rowcount == 1
+
+
+def _say_again(connection: Connection, died: ColumnElement[bool], at: datetime) -> None:
+    """Whose end was told by a message that came to nothing is to be decided about once more: who heard of the beginning
+    would believe for ever that it goes on."""
+    told = exists().where(
+        news.c.message == outbox.c.seq, news.c.incident == incidents.c.id, news.c.reason == Reason.RESOLVED.value, died
+    )
+    late = incidents.c.resolved_at > at - LAST_WORD
+    connection.execute(update(incidents).where(late, told).values(settled=False))
 
 
 def _why(error: DeliveryError) -> dict[str, Any]:
@@ -224,6 +238,7 @@ def _give_up(connection: Connection, at: datetime) -> None:
     """End what has waited too long, and news that something is over of which nobody was told that it began."""
     idle = or_(outbox.c.state == "pending", and_(outbox.c.state == "leased", outbox.c.leased_until < at))
     expired = and_(idle, outbox.c.expires_at <= at)
+    _say_again(connection, expired, at)
     too_late = {"state": "dead", "ended_at": at, "stage": "expired", "leased_until": None}
     connection.execute(update(outbox).where(expired).values(**too_late, error=func.coalesce(outbox.c.error, "expired")))
     before, earlier = _earlier()

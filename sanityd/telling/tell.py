@@ -209,7 +209,9 @@ def _remember(moment: Moment, told: Iterable[Decision]) -> None:
     open_ends = {incident.id for incident in moment.incidents if incident.open}
     for one in told:
         incident = one.incident
-        if one.reason not in _LAST_WORDS:
+        # An end that was told in vain is not told again at once, and not forgotten meanwhile.
+        is_put_off = one.reason is Reason.RESOLVED and not one.queued
+        if one.reason not in _LAST_WORDS or is_put_off:
             open_ends.add(incident.id)
         if not one.queued and moment.decided.get(one.ear) is one.reason:
             continue

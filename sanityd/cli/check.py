@@ -178,4 +178,4 @@ def _undelivered(store: "Store", at: datetime) -> int:
     from sanityd.store import hearing, outbox
 
     with store.read() as memory:
-        return outbox.summary(memory).waiting + hearing.unheard(memory)
+        return outbox.undelivered(memory, at) + hearing.unheard(memory)

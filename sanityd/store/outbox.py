@@ -122,6 +122,14 @@ def supersede(connection: Connection, messages: Collection[int], at: datetime) -
     connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 
+def undelivered(connection: Connection, at: datetime) -> int:
+    """How many messages a pass that began then leaves behind: those that were tried in vain, or not in its time. What
+    somebody else is sending just now, or has only asked for since, is that pass's."""
+    ours = or_(outbox.c.attempts > 0, outbox.c.created_at <= at)
+    left = select(func.count()).select_from(outbox).where(outbox.c.state == "pending", ours)
+    return int(connection.execute(left).scalar_one())
+
+
 def summary(connection: Connection) -> Summary:
     """What waits, what was given up, and why."""
     by_state = select(outbox.c.state, func.count().label("messages")).group_by(outbox.c.state)

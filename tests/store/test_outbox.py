@@ -275,6 +275,21 @@ def test_an_end_is_told_where_the_beginning_may_have_arrived(store: Store) -> No
     assert claim(store).message.subject == "b"
 
 
+def test_what_another_pass_is_sending_is_not_left_behind_by_this_one(store: Store) -> None:
+    """Forty first passes at once send one mail; thirty-nine of them said that it could not be delivered."""
+
+    def left(at: datetime) -> int:
+        with store.read() as memory:
+            return outbox.undelivered(memory, at)
+
+    put(store, "a")
+    assert (left(AT), left(AT - timedelta(seconds=1))) == (1, 0)
+    claimed = claim(store)
+    assert left(AT) == 0
+    Outbox(store).retry(claimed, DOWN, AT)
+    assert left(AT - timedelta(seconds=1)) == 1
+
+
 def test_what_waits_can_be_taken_back_but_not_what_is_being_sent(store: Store) -> None:
     put(store, "a")
     put(store, "b", to="bo@x.io")

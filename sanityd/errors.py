@@ -30,6 +30,11 @@ class SanitydError(Exception):
         if hint is not None:
             self.hint = hint
 
+    @property
+    def has_advice(self) -> bool:
+        """Whether it says itself what to do, and not only what its class says of all alike."""
+        return self.hint != type(self).hint
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 
 from sanityd.alerts.safe import LIMIT, cells, escaped
 from sanityd.alerts.times import brief
-from sanityd.model import Tracked
+from sanityd.model import Tracked, beyond_key
 
 # A mail is read on a phone: what goes beyond these columns stands in one cell.
 _COLUMNS = 4
@@ -105,8 +105,7 @@ def _titles(names: Sequence[str]) -> tuple[str, ...]:
 def _line(row: Tracked, names: Sequence[str], limit: int, since: str, ages: str) -> Line:
     values = {**row.shown, **row.key}
     texts = cells(names, values, limit)
-    # A check of a whole table has no rows: its key is the words of what is wrong, which needn't be said twice.
-    detail = "" if row.detail in row.key.values() else escaped(row.detail, limit)
+    detail = escaped(beyond_key(row), limit)
     if len(names) <= _COLUMNS:
         return Line(tuple(texts), detail, since, ages)
     named = [f"{escaped(name, 40)} {text}" for name, text in zip(names, texts, strict=True)][_COLUMNS - 1 :]

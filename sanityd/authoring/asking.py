@@ -17,6 +17,7 @@ from sanityd.problems import as_advice
 from sanityd.rulefile import Document
 from sanityd.rules.rule import Rule
 from sanityd.sources.base import AnySelect, Snapshot
+from sanityd.sources.gate import check_against
 from sanityd.strictyaml import Place
 
 #: How databases say that there is no such function.
@@ -49,7 +50,7 @@ class Asking:
         self._snapshot = snapshot
         self._elsewhere = elsewhere
         # A rule that `for_each` made stands where it was written once.
-        self._place: Place = ("rules", rule.id.partition("[")[0])
+        self._place: Place = ("rules", rule.written)
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong, all of it."""
@@ -202,7 +203,7 @@ def _functions(written: _Written, names: Sequence[Wrong]) -> Iterator[Wrong]:
         # One that can't choose among several, as the type of its argument isn't known, is there.
         missing = _MISSING.search(answer.message)
         if missing and word is not None and written.sql[word.end() :].lstrip().startswith("("):
-            hint = f"Check it against the database's dialect ({written.snapshot.source.dialect.name})."
+            hint = check_against(written.snapshot.source.dialect.name)
             yield Wrong(word.start(), word.end() - word.start(), answer.message, hint)
 
 

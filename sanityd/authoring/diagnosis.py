@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sanityd.checks.scope import instead
 from sanityd.errors import CheckError
 from sanityd.sources.catalog import TableInfo
+from sanityd.sources.gate import check_against
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -51,8 +52,7 @@ class Refused:
             return found
         if (word := quoted(self.answer.message, self.sql)) is None:
             return []
-        unsaid = self.answer.hint == CheckError.hint
-        hint = f"Check it against the database's dialect ({self.dialect})." if unsaid else self.answer.hint
+        hint = self.answer.hint if self.answer.has_advice else check_against(self.dialect)
         return [Wrong(word.start(), word.end() - word.start(), self.answer.message, hint)]
 
     def _names(self) -> Iterator[Wrong]:

@@ -57,7 +57,7 @@ def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
         return
     says = {name for name, raw in document.data["rules"].items() if isinstance(raw, dict) and "notify" in raw}
     heard = {*says, *(one.id for one in rules.rules.values() if one.notify or not one.enabled)}
-    silent = [one for one in rules.rules.values() if not heard & {one.id, one.id.partition("[")[0]}]
+    silent = [one for one in rules.rules.values() if not heard & {one.id, one.written}]
     if silent:
         named = ", ".join(f"`{one.id}`" for one in silent[:3]) + (", …" if silent[3:] else "")
         message = (
@@ -94,15 +94,15 @@ def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
 
 
 def _of_source(document: Document, name: str, error: SourceError) -> Problem:
-    unsaid = error.hint == SourceError.hint
-    advice = "check that it answers, and that its URL and rights are right" if unsaid else as_advice(error.hint)
+    plain = "check that it answers, and that its URL and rights are right"
+    advice = as_advice(error.hint) if error.has_advice else plain
     message = error.message if f"`{name}`" in error.message else f"source `{name}`: {error.message}"
     return document.problem(("sources", name), message, advice, key=True)
 
 
 def _of_filtered(document: Document, rule: Rule, snapshot: Snapshot, told: set[TableName]) -> Iterator[Problem]:
     """Tables of its own source of which rows may be hidden from this login, once each: nobody looks at those."""
-    subject, place = rule.invariant.subject, ("rules", rule.id.partition("[")[0])
+    subject, place = rule.invariant.subject, ("rules", rule.written)
     named = [(subject.table, (*place, "table"))] if subject.table else []
     others = [TableName.parse(text, subject.sources, subject.source) for text in rule.invariant.check.tables()]
     named += [(table, (*place, rule.invariant.kind)) for table in others if table.source == rule.source]

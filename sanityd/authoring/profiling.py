@@ -57,7 +57,7 @@ def profile(snapshot: Snapshot, source: str, place: tuple[str | None, str], whol
         return TableProfile(source, info, rows, 0, measured), scope
     names = [column.name for column in measured.values() if column.family not in _UNREAD]
     table = TableProfile(source, info, rows, read, measured, _some_rows(scope, read, names))
-    columns = dict(_with_times(table)) if snapshot.source.dialect.name == "sqlite" else measured
+    columns = dict(_with_times(table)) if snapshot.source.dialect.writes_times else measured
     table = replace(
         table,
         columns=columns,

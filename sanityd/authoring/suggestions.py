@@ -87,7 +87,7 @@ class Taken:
     def by(cls, rules: Iterable[Rule]) -> "Taken":
         """What these rules say."""
         known = list(rules)
-        return cls(frozenset(rule.id.partition("[")[0] for rule in known), tuple(rule.invariant for rule in known))
+        return cls(frozenset(rule.written for rule in known), tuple(rule.invariant for rule in known))
 
     def respelled(self, snapshot: Snapshot) -> "Taken":
         """The same with the tables of a source as they are listed there, however the file spells them."""

@@ -14,7 +14,7 @@ def blamed(look: Look, error: CheckError) -> CheckError:
 
     An error that has advice of its own (a timeout, a lock, a right that is missing) stays as it is. Raises SourceError.
     """
-    if _has_own_advice(error):
+    if error.has_advice:
         return error
     try:
         for scope in _read(look):
@@ -35,10 +35,6 @@ def _read(look: Look) -> Iterator[Scope]:
         yield from (look.scope.other(table) for table in look.invariant.check.tables())
 
 
-def _has_own_advice(error: CheckError) -> bool:
-    return error.hint != CheckError.hint
-
-
 def _is_view(scope: Scope) -> bool:
     info = scope.info
     places = scope.snapshot.places() if info.name and info.columns else [(None, info.name)]
@@ -51,7 +47,7 @@ def _broken(scope: Scope) -> CheckError | None:
     try:
         scope.snapshot.rows(select(*(func.count(one) for one in columns)).select_from(scope.info.clause))
     except CheckError as error:
-        if _has_own_advice(error):
+        if error.has_advice:
             # It takes too long, or somebody holds it: that it can't be read is not said.
             return None
         name = ".".join(part for part in (scope.subject.source, scope.info.schema, scope.info.name) if part)

@@ -61,17 +61,21 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     console.print(head)
     if one.down is not None:
         console.print(screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"))
-    told, width = "", max((len(_what(step)) for step in one.steps), default=0)
+    width = max((len(_what(step)) for step in one.steps), default=0)
     # Each reason is said once, where it comes up first.
-    first = {step.reason: place for place, step in reversed([*enumerate(one.steps)])}
-    for step in sorted(one.steps, key=lambda step: first[step.reason]):
-        if sql and step.reason == told:
-            console.print()
-        _step(console, step, told, width)
-        told = step.reason
-        for statement in step.sql if sql else ():
-            console.print()
-            console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
+    by_reason: dict[str, list[Step]] = {}
+    for step in one.steps:
+        by_reason.setdefault(step.reason, []).append(step)
+    for reason, steps in by_reason.items():
+        console.print()
+        screen.fact(console, "", visible(reason, limit=300), width=2)
+        for place, step in enumerate(steps):
+            if sql and place:
+                console.print()
+            _step(console, step, width)
+            for statement in step.sql if sql else ():
+                console.print()
+                console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
     for rule, (message, hint) in one.refused.items():
         console.print(screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}"))
     console.print()
@@ -83,11 +87,10 @@ def _what(step: "Step") -> str:
     return f"{step.form} of {visible(step.table)}"
 
 
-def _step(console: Any, step: "Step", told: str, width: int) -> None:
-    """One step; the reason is not repeated when it was `told` of the step before. Guesses stand below each other."""
+def _step(console: Any, step: "Step", width: int) -> None:
+    """One step. Guesses stand below each other."""
     from rich.text import Text
 
-    from sanityd.alerts.safe import visible
     from sanityd.cli import screen
 
     sign = screen.PASSED if step.form == "proved" else ("•", "cyan")
@@ -96,9 +99,6 @@ def _step(console: Any, step: "Step", told: str, width: int) -> None:
     guess = f"   {rows:>20}   {cost:>14}" if rows or cost else ""
     what = Text(_what(step), style="bold").append(" " * (width - len(_what(step))) + guess, style="not bold")
     what.rstrip()
-    if step.reason != told:
-        console.print()
-        screen.fact(console, "", visible(step.reason, limit=300), width=2)
     console.print(screen.signed(sign, what), soft_wrap=True)
     screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
 

@@ -92,8 +92,8 @@ def _looked_at(url: str, whole: int) -> "Suggestions":
         found, seconds = proposals.look(SourceSettings("app", url), proposals.all_tables, whole, Taken())
     except SourceError as error:
         # There is no file yet that `lint` could look at.
-        unsaid = error.hint == SourceError.hint
-        hint = "Check that it answers, and that the URL and the rights are right" if unsaid else error.hint.rstrip(".")
-        raise SourceError(error.message, f"{hint}. Nothing was written.") from None
+        plain = "Check that it answers, and that the URL and the rights are right."
+        hint = error.hint if error.has_advice else plain
+        raise SourceError(error.message, f"{hint.rstrip('.')}. Nothing was written.") from None
     proposals.tell(screen.console(), found, seconds)
     return found

@@ -14,7 +14,7 @@ from rich.text import Text
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.alerts.safe import visible
 from sanityd.cli import screen
-from sanityd.model import Change, Key, Run, Severity, Value
+from sanityd.model import Key, Run, Severity, Value
 from sanityd.pipeline import Result
 from sanityd.rules.rule import RuleSet
 
@@ -231,14 +231,12 @@ def _keys(result: Result) -> str:
 
 
 def _what_changed(result: Result, at: datetime) -> str:
-    seen = (Change.NEW, Change.REGRESSED, Change.FOLLOWED, Change.ONGOING)
-    counts = [(result.changes.get(change, 0), change.value) for change in seen]
-    if result.run.truncated and any(count for count, _ in counts):
+    changes = screen.changed(result.changes)
+    if changes and result.run.truncated and (more := result.run.violations - len(result.run.tracked)):
         # Beyond the cap nobody knows which rows they are.
-        counts.append((result.run.violations - len(result.run.tracked), "more only counted"))
-    words = " · ".join(f"{count:,} {word}" for count, word in counts if count)
-    if words and result.incident and result.incident.opened_at < at:
-        words += f"; open since {screen.since(result.incident.opened_at, at)}"
+        changes.append(f"{more:,} more only counted")
+    words = " · ".join(changes)
+    words = words and words + screen.open_since(result.incident, at)
     if result.accepted:
         words += f"; {result.accepted:,} accepted"
     if result.disposition:

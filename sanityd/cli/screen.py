@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sanityd.alerts.safe import visible
-from sanityd.model import Disposition, Severity, Value
+from sanityd.model import Change, Disposition, Incident, Severity, Value
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -44,6 +44,20 @@ def console(file: IO[str] | None = None) -> Console:
 def key_text(key: Mapping[str, Value]) -> str:
     """A key as people read it: `id 7`."""
     return ", ".join(f"{visible(name)} {visible(value)}" for name, value in key.items())
+
+
+#: What a run may have changed about rows that violate, as it is told.
+SEEN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED, Change.ONGOING)
+
+
+def changed(counts: Mapping[Change, int], kinds: Sequence[Change] = SEEN) -> list[str]:
+    """`3 new`, `12 ongoing`: in that order, each that there is."""
+    return [f"{counts[one]:,} {one.value}" for one in kinds if counts.get(one)]
+
+
+def open_since(incident: Incident | None, at: datetime) -> str:
+    """`; open since 09:05`, behind what changed; nothing for what begins now."""
+    return "" if incident is None or incident.opened_at >= at else f"; open since {since(incident.opened_at, at)}"
 
 
 def since(moment: datetime, at: datetime) -> str:

@@ -8,14 +8,14 @@ import click
 from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from sanityd.model import Incident, Tracked
     from sanityd.rules.rule import Rule, RuleSet
-    from sanityd.telling.state import Ear
+    from sanityd.telling.state import Ear, Open
 
 #: How many rows are shown unless `--all` asks for every one.
 ROWS = 50
@@ -38,10 +38,11 @@ def command(name: str, everything: bool, path: Path) -> None:
     store, at, console = open_store(rules), clock.now(), screen.console()
     try:
         with store.read() as memory:
-            incident = incidents.get(memory, name)
-            rule_id = incident.rule if incident else named(rules, memory, name)
-            rule = rules.rules.get(rule_id)
-            incident = incident or incidents.open_for(memory, rule_id)
+            asked = incidents.get(memory, name)
+            rule_id = asked.rule if asked else named(rules, memory, name)
+            rule, opened = rules.rules.get(rule_id), incidents.open_for(memory, rule_id)
+            goes_on = [one for one in state.open_now(memory, rules, at) if one.incident.rule == rule_id]
+            incident = asked or opened
             if rule is not None:
                 _rule(console, rule)
             elif rule_id in rules_seen.names(memory, rules.name):
@@ -49,11 +50,10 @@ def command(name: str, everything: bool, path: Path) -> None:
                 console.print(screen.signed(screen.UNKNOWN, gone))
             if rule is not None or incident is not None:
                 # As it counts: without rows that were accepted, and less severe where it was downgraded.
-                counting = {one.incident.id: one.incident for one in state.open_now(memory, rules, at)}
+                counting = {one.incident.id: one.incident for one in goes_on}
                 _incident(console, rules, incident and counting.get(incident.id, incident), at)
-            _told(console, memory, rules, rule_id, at)
-            _rows(console, memory, rule_id, at, None if everything else ROWS)
-            _unfollowed(console, memory, rule_id)
+            _told(console, memory, rule_id, goes_on, at)
+            _rows(console, memory, rule_id, opened, at, None if everything else ROWS)
             _runs(console, memory, rule_id, at)
     finally:
         store.close()
@@ -98,17 +98,14 @@ def _incident(console: Any, rules: "RuleSet", incident: "Incident | None", at: "
     console.print(f"\nIncident {incident.id}: {what}, since {screen.since(incident.opened_at, at)}, for {lasted}")
 
 
-def _told(console: Any, memory: "Connection", rules: "RuleSet", rule: str, at: "datetime") -> None:
+def _told(console: Any, memory: "Connection", rule: str, goes_on: "Iterable[Open]", at: "datetime") -> None:
     """What people decided, what the policies did, and for each recipient why they hear of it or don't."""
     from sanityd.cli import screen
     from sanityd.store import standings
-    from sanityd.telling import state
 
     if sentence := standings.of_rule(memory, rule).sentence:
         console.print(screen.signed(screen.MILD, sentence))
-    for one in state.open_now(memory, rules, at):
-        if one.incident.rule != rule:
-            continue
+    for one in goes_on:
         if one.incident.error:
             console.print(screen.signed(screen.UNKNOWN, one.incident.error))
         for note in [*one.notes, *([screen.stance(one.disposition, at)] if one.disposition else [])]:
@@ -130,14 +127,26 @@ def _ear(ear: "Ear", at: "datetime") -> str:
     return f"{told}; a reminder {screen.until(ear.reminder, at)}" if ear.reminder and ear.reminder > at else told
 
 
-def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: int | None) -> None:
-    from sanityd.alerts.safe import cells
-    from sanityd.cli import screen
-    from sanityd.store import dispositions, violations
+def _rows(
+    console: Any, memory: "Connection", rule: str, opened: "Incident | None", at: "datetime", limit: int | None
+) -> None:
+    """The rows that are followed, and how many more the open incident counts."""
+    from sanityd.store import violations
 
     rows = violations.open_rows(memory, rule)
-    if not rows:
-        return
+    if rows:
+        _table(console, memory, rule, rows, at, limit)
+    if opened is not None and (more := opened.violations - len(rows)) > 0:
+        console.print(f"  … and {more:,} more that are counted, and not followed one by one")
+
+
+def _table(
+    console: Any, memory: "Connection", rule: str, rows: "Sequence[Tracked]", at: "datetime", limit: int | None
+) -> None:
+    from sanityd.alerts.safe import cells
+    from sanityd.cli import screen
+    from sanityd.store import dispositions
+
     columns = list(dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown))))
     accepted = {one.fingerprint for one in dispositions.in_force(memory, [rule])}
     whats = {row.fingerprint: _what(row, accepted) for row in rows}
@@ -152,20 +161,11 @@ def _rows(console: Any, memory: "Connection", rule: str, at: "datetime", limit: 
         console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
 
 
-def _unfollowed(console: Any, memory: "Connection", rule: str) -> None:
-    """That there are more than are followed."""
-    from sanityd.store import incidents, violations
-
-    if (incident := incidents.open_for(memory, rule)) is not None:
-        more = incident.violations - len(violations.open_keys(memory, rule))
-        if more > 0:
-            console.print(f"  … and {more:,} more that are counted, and not followed one by one")
-
-
 def _what(row: "Tracked", accepted: "Container[str | None]") -> str:
-    """What is wrong with a row, unless its key says so, and whether somebody said that it may stay."""
-    detail = "" if row.detail in row.key.values() else row.detail
-    return ", ".join(filter(None, (detail, "accepted" if row.fingerprint in accepted else "")))
+    """What is wrong with a row, and whether somebody said that it may stay."""
+    from sanityd.model import beyond_key
+
+    return ", ".join(filter(None, (beyond_key(row), "accepted" if row.fingerprint in accepted else "")))
 
 
 def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None:

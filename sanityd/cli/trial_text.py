@@ -10,7 +10,7 @@ from sanityd.alerts.safe import cells, visible
 from sanityd.authoring.trial import Trial
 from sanityd.cli import screen, sqltext
 from sanityd.durations import format_duration
-from sanityd.model import Change, Outcome, Reason, Run
+from sanityd.model import Change, Outcome, Reason, Run, beyond_key
 from sanityd.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def _rows(console: "Console", rule: Rule, run: Run) -> None:
     grid = screen.table(*columns, *["what"] * says_what)
     for violation in rows:
         values = {**violation.key, **violation.shown}
-        detail = "" if violation.detail in violation.key.values() else violation.detail
-        what = detail + (f" {violation.rows:,} rows" if violation.rows > 1 else "")
+        what = beyond_key(violation) + (f" {violation.rows:,} rows" if violation.rows > 1 else "")
         grid.add_row(*cells(columns, values, limit=60), *[what.strip()] * says_what)
     console.print(screen.indented(grid))
     if run.violations > ROWS:
@@ -204,11 +203,8 @@ def _consequences(rule: Rule, trial: Trial, ahead: "Foresight") -> Iterator[Fact
 
 
 def _changes(ahead: "Foresight", at: "datetime") -> str:
-    shown = (Change.NEW, Change.REGRESSED, Change.FOLLOWED, Change.ONGOING, Change.RESOLVED)
-    words = " · ".join(f"{ahead.result.changes[one]:,} {one.value}" for one in shown if ahead.result.changes.get(one))
-    if words and ahead.incident is not None and ahead.incident.opened_at < at:
-        words += f"; open since {screen.since(ahead.incident.opened_at, at)}"
-    return words
+    words = " · ".join(screen.changed(ahead.result.changes, (*screen.SEEN, Change.RESOLVED)))
+    return words and words + screen.open_since(ahead.incident, at)
 
 
 def _told(rule: Rule, ahead: "Foresight", at: "datetime") -> Iterator[Fact]:

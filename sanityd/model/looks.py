@@ -187,6 +187,12 @@ class Transition:
     since: datetime | None = None
 
 
+def beyond_key(one: Violation | Tracked) -> str:
+    """The words on what is wrong with a row. A check of a whole table has no rows: its key is these words, which
+    needn't be said twice."""
+    return "" if one.detail in one.key.values() else one.detail
+
+
 def fingerprint(rule: str, source: str, key: Key) -> str:
     """The identity of a violation: the same row of the same rule has the same one for ever.
 

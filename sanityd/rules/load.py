@@ -122,7 +122,7 @@ class _Reader:
         }
         self._check_depends_on(rules)
         known = {*self._section("rules"), *rules}
-        sound = {name: rule for name, rule in rules.items() if name.partition("[")[0] not in self.guessed}
+        sound = {name: rule for name, rule in rules.items() if rule.written not in self.guessed}
         examples = CaseReader(self.document, sound, known, zones(self._section("sources")))
         cases = examples.read()
         self.found += examples.problems

@@ -57,6 +57,11 @@ class Rule:
         return isinstance(check, AggregateCheck) and check.learns
 
     @property
+    def written(self) -> str:
+        """The id as it stands in the file, where `for_each` makes several rules of one: `no-orphans[orders]`."""
+        return self.id.partition("[")[0]
+
+    @property
     def title(self) -> str:
         """The id as a sentence: `every-person-has-a-mail` → `Every person has a mail`."""
         words = self.id.replace("-", " ").replace("_", " ")

@@ -57,6 +57,8 @@ class Dialect(ABC):
 
     #: sqlglot's name of the dialect, for the gate.
     name: ClassVar[str]
+    #: Whether `instant` reads times in columns of text, as the database has no other.
+    writes_times: ClassVar[bool] = False
 
     @abstractmethod
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:

@@ -184,12 +184,17 @@ def _ends_unicode_name(sql: str, token: "Token") -> bool:
     return sql[token.start] == '"' and re.search(r"(?<![\w$])[Uu]&$", before) is not None
 
 
+def check_against(dialect: str) -> str:
+    """What to do about SQL that can't be understood. The dialect is empty where the database isn't known."""
+    return f"Check it against the database's dialect{f' ({dialect})' if dialect else ''}."
+
+
 def _parse(sql: str, dialect: str, into: "type[exp.Condition] | None") -> "exp.Expr":
     import sqlglot
     from sqlglot.errors import ParseError, SqlglotError
 
     unreadable = "sanityd can't read this SQL"
-    advice = f"Check it against the database's dialect{f' ({dialect})' if dialect else ''}."
+    advice = check_against(dialect)
     try:
         return sqlglot.parse_one(sql, read=dialect, into=into)
     except ParseError as error:

@@ -32,7 +32,6 @@ _SAFE = re.compile(
     r"|sub-select returns|SELECTs to the left|incomplete input|access to |aggregate functions|a GROUP BY|HAVING"
     r"|too many |row value misused|string or blob too big|integer overflow|parser stack overflow|circular reference"
 )
-
 _MISSING = re.compile(r"no such [^:]+: (.*)", re.DOTALL)
 
 
@@ -40,6 +39,7 @@ class SqliteDialect(Dialect):
     """SQLite's lower() and times are completed by functions of ours; every connection of ours knows them."""
 
     name: ClassVar[str] = "sqlite"
+    writes_times: ClassVar[bool] = True
 
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Compared byte by byte, also in a column that ignores case."""

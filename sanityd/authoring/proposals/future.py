@@ -13,9 +13,9 @@ from sanityd.authoring.yamltext import named
 
 #: Words for what has happened, besides those that end in `ed`.
 _OVER = vocabulary("lent sent paid born birth birthday sold bought made won lost left read begun")
-#: Words for what is to come.
 #: No clock is that fast, and then it is today everywhere: times without a zone may be those of another one.
 _TOMORROW = "now + 1d"
+#: Words for what is to come.
 _TO_COME = vocabulary(
     "due planned scheduled expected estimated expires expired promised projected until next end ends valid reserved "
     "booked deadline renewed needed required through effective embargo embargoed published unpublished released "

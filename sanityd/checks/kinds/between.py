@@ -36,7 +36,7 @@ class Between(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
         """True for a value outside the range."""
-        if expected.reads_clock and scope.is_text(name) and scope.snapshot.source.dialect.name != "sqlite":
+        if expected.reads_clock and scope.is_text(name) and not scope.snapshot.source.dialect.writes_times:
             raise CheckError(
                 f"`{name}` is text, and `now` is a time",
                 f"Compare in SQL: `never: cast({name} as timestamp) > current_timestamp`.",

@@ -70,7 +70,9 @@ class CheckError(SanitydError):
 
     hint = "Run `sanityd try RULE` to see its SQL and what the database answers."
 
-    def __init__(self, message: str, hint: str | None = None, *, word: str | None = None, there: bool = False) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, *, word: str | None = None, there: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.word = word
         self.there = there
@@ -92,13 +94,17 @@ class SourceError(SanitydError):
 class StoreError(SanitydError):
     """sanityd's own memory can't be read or written: nothing was recorded, nothing was mailed."""
 
-    hint = "Check the path or URL of `state:` (or SANITYD_STATE), its rights and the free disk space."
+    hint = (
+        "Check the path or URL of `state:` (or SANITYD_STATE), its rights and the free disk space."
+    )
 
 
 class WebError(SanitydError):
     """The web server can't be started."""
 
-    hint = "Give `--web` an address of this machine and a port that is free, as in `127.0.0.1:8080`."
+    hint = (
+        "Give `--web` an address of this machine and a port that is free, as in `127.0.0.1:8080`."
+    )
 
 
 class DeliveryError(SanitydError):
@@ -112,7 +118,13 @@ class DeliveryError(SanitydError):
     hint = "Check the channel's `server`, its rights and its recipients; `sanityd status` lists what is undelivered."
 
     def __init__(
-        self, message: str, *, retryable: bool, uncertain: bool = False, stage: str = "", code: int | None = None
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        uncertain: bool = False,
+        stage: str = "",
+        code: int | None = None,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from sanityd.model import (
     Cause,
     Change,
-    Fate,
     Incident,
     Outcome,
+    Resolution,
     Run,
     Severity,
     Tracked,
@@ -30,7 +30,9 @@ REGRESSION = timedelta(days=7)
 SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
 
 
-def transitions(known: Mapping[str, Tracked], run: Run, incident: Incident | None = None) -> tuple[Transition, ...]:
+def transitions(
+    known: Mapping[str, Tracked], run: Run, incident: Incident | None = None
+) -> tuple[Transition, ...]:
     """What the run changed about each row.
 
     Parameters: `known` are the rule's violations by fingerprint, open ones and those resolved of late; `incident` is
@@ -39,7 +41,11 @@ def transitions(known: Mapping[str, Tracked], run: Run, incident: Incident | Non
     if not run.answered:
         return ()
     seen = {fingerprint(run.rule, run.source, found.key): found for found in run.tracked}
-    counted_only = 0 if incident is None else incident.violations - sum(before.open for before in known.values())
+    counted_only = (
+        0
+        if incident is None
+        else incident.violations - sum(before.open for before in known.values())
+    )
     changes = []
     for mark, found in seen.items():
         before = known.get(mark)
@@ -52,7 +58,11 @@ def transitions(known: Mapping[str, Tracked], run: Run, incident: Incident | Non
         changes.append(Transition(mark, change, found.key, violation=found, since=since))
     for mark, before in known.items():
         if before.open and mark not in seen and (fate := _fate(mark, run)) is not None:
-            changes.append(Transition(mark, Change.RESOLVED, before.key, fate=fate, since=before.first_seen))
+            changes.append(
+                Transition(
+                    mark, Change.RESOLVED, before.key, resolution=fate, since=before.first_seen
+                )
+            )
     return tuple(changes)
 
 
@@ -62,16 +72,16 @@ def _change(before: Tracked | None, at: datetime) -> Change:
     if before.open:
         return Change.ONGOING
     # Nobody saw how it went on when the rule left the file.
-    unseen = before.fate in (Fate.RULE_REMOVED, Fate.RULE_CHANGED)
+    unseen = before.resolution in (Resolution.RULE_REMOVED, Resolution.RULE_CHANGED)
     recent = not unseen and before.resolved_at is not None and at - before.resolved_at <= REGRESSION
     return Change.REGRESSED if recent else Change.NEW
 
 
-def _fate(mark: str, run: Run) -> Fate | None:
+def _fate(mark: str, run: Run) -> Resolution | None:
     """What became of an open row that the run did not find; None when the run can't tell that it is gone."""
     if run.outcome is Outcome.COMPLETE:
-        return run.fates.get(mark, Fate.NOT_RETURNED)
-    return run.fates.get(mark)
+        return run.resolutions.get(mark, Resolution.NOT_RETURNED)
+    return run.resolutions.get(mark)
 
 
 def incident_after(
@@ -98,7 +108,7 @@ def incident_after(
         checked=run.checked,
         systemic=before.systemic or _is_systemic(run, run.violations - known),
         resolved_at=run.at if run.severity is None else None,
-        fates=_counted(before.fates, changed),
+        resolutions=_counted(before.resolutions, changed),
     )
 
 
@@ -118,7 +128,9 @@ def fault_after(before: Incident | None, run: Run, declared: Severity) -> Incide
     return replace(before, resolved_at=run.at) if before is not None and run.answered else before
 
 
-def outage_after(before: Incident | None, source: str, skipped: Run | None, at: datetime) -> Incident | None:
+def outage_after(
+    before: Incident | None, source: str, skipped: Run | None, at: datetime
+) -> Incident | None:
     """The incident of a source after a batch: opened or kept when it did not answer, resolved when it did.
 
     Parameters: `skipped` is a run that it did not answer; None when it answered all of them.
@@ -126,11 +138,15 @@ def outage_after(before: Incident | None, source: str, skipped: Run | None, at: 
     if skipped is None:
         return replace(before, resolved_at=at) if before is not None else None
     # It belongs to no rule, whichever was the first to be skipped.
-    begun = before or _begun(Cause.SOURCE_DOWN, replace(skipped, rule=about_source(source)), Severity.ERROR)
+    begun = before or _begun(
+        Cause.SOURCE_DOWN, replace(skipped, rule=about_source(source)), Severity.ERROR
+    )
     return replace(begun, source=source, error=skipped.error or "", hint=skipped.hint or "")
 
 
-def rules_wrong_after(before: Incident | None, about: str, error: str, hint: str, at: datetime) -> Incident | None:
+def rules_wrong_after(
+    before: Incident | None, about: str, error: str, hint: str, at: datetime
+) -> Incident | None:
     """The incident of a rules file after it was read: opened or kept with an error, resolved without one."""
     if not error:
         return replace(before, resolved_at=at) if before is not None else None
@@ -156,18 +172,25 @@ def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Inc
 
 
 def close(
-    known: Mapping[str, Tracked], incident: Incident | None, at: datetime, fate: Fate
+    known: Mapping[str, Tracked], incident: Incident | None, at: datetime, fate: Resolution
 ) -> tuple[tuple[Transition, ...], Incident | None]:
     """Close what is open because its rule has left the file or means something else now. Never called fixed."""
     changes = tuple(
-        Transition(mark, Change.RESOLVED, before.key, fate=fate, since=before.first_seen)
+        Transition(mark, Change.RESOLVED, before.key, resolution=fate, since=before.first_seen)
         for mark, before in known.items()
         if before.open
     )
     if incident is None:
         return changes, None
-    return changes, replace(incident, resolved_at=at, fates=_counted(incident.fates, changes))
+    return changes, replace(
+        incident, resolved_at=at, resolutions=_counted(incident.resolutions, changes)
+    )
 
 
-def _counted(fates: Mapping[Fate, int], changes: Iterable[Transition]) -> Mapping[Fate, int]:
-    return dict(Counter(fates) + Counter(change.fate for change in changes if change.fate is not None))
+def _counted(
+    fates: Mapping[Resolution, int], changes: Iterable[Transition]
+) -> Mapping[Resolution, int]:
+    return dict(
+        Counter(fates)
+        + Counter(change.resolution for change in changes if change.resolution is not None)
+    )

@@ -74,7 +74,11 @@ def _files(room: str) -> frozenset[str]:
 def _own(room: str) -> dict[str, Path]:
     """The files in the trusted folders that hold a kind, by name."""
     found = (file for folder in _TRUSTED for file in sorted((folder / room).glob("[a-z]*.py")))
-    return {file.stem: file for file in found if f'= "{file.stem}"' in file.read_text("utf-8", errors="replace")}
+    return {
+        file.stem: file
+        for file in found
+        if f'= "{file.stem}"' in file.read_text("utf-8", errors="replace")
+    }
 
 
 def _from_file(file: Path, name: str) -> type[Any]:
@@ -85,7 +89,9 @@ def _from_file(file: Path, name: str) -> type[Any]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise SanitydError(f"the kind `{name}` in `{file.name}` failed ({type(error).__name__})", str(error)) from error
+        raise SanitydError(
+            f"the kind `{name}` in `{file.name}` failed ({type(error).__name__})", str(error)
+        ) from error
     return _class_in(module, name)
 
 
@@ -114,7 +120,9 @@ def _load(entry: EntryPoint) -> type[Any]:
 
 def _broken(entry: EntryPoint, what: str) -> SanitydError:
     package = entry.dist.name if entry.dist else "an installed package"
-    return SanitydError(f"the kind `{entry.name}` of {package} {what}", f"Repair or uninstall {package}.")
+    return SanitydError(
+        f"the kind `{entry.name}` of {package} {what}", f"Repair or uninstall {package}."
+    )
 
 
 def _class_in(module: ModuleType, name: str) -> type[Any]:

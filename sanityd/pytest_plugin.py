@@ -13,10 +13,10 @@ import pytest
 
 if TYPE_CHECKING:
     # By that name, so that tests can say what their fixture is: `from sanityd.pytest_plugin import Sanityd`.
-    from sanityd.authoring.proving.asserting import Sanityd as Sanityd  # noqa: PLC0414 (so it is a name of ours)
-    from sanityd.authoring.proving.playing import Verdict, Workshop
-    from sanityd.authoring.proving.sheets import Example
-    from sanityd.authoring.proving.suite import Suite
+    from sanityd.authoring.ruletests.assertions import Sanityd
+    from sanityd.authoring.ruletests.fixtures import Example
+    from sanityd.authoring.ruletests.runner import CaseResult, CaseRunner
+    from sanityd.authoring.ruletests.suite import Suite
 
 
 class SanitydWarning(UserWarning):
@@ -26,8 +26,17 @@ class SanitydWarning(UserWarning):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--sanityd`, and the setting `sanityd_rules`."""
     group = parser.getgroup("sanityd")
-    group.addoption("--sanityd", action="store_true", help="Play the examples (`tests:`) of the rules file, too.")
-    parser.addini("sanityd_rules", "Rules files (or folders) whose examples are tests.", type="paths", default=[])
+    group.addoption(
+        "--sanityd",
+        action="store_true",
+        help="Play the examples (`tests:`) of the rules file, too.",
+    )
+    parser.addini(
+        "sanityd_rules",
+        "Rules files (or folders) whose examples are tests.",
+        type="paths",
+        default=[],
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def sanityd(pytestconfig: pytest.Config) -> "Sanityd":
     """Asserts rules: `sanityd.check("rules.yaml", app="sqlite:///test.db").assert_holds()`."""
-    from sanityd.authoring.proving.asserting import Sanityd
+    from sanityd.authoring.ruletests.assertions import Sanityd
 
     return Sanityd(pytestconfig.rootpath)
 
@@ -56,29 +65,35 @@ class _Collecting:
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = {_anchor(path).resolve(): path for path in paths}
-        self._workshop: Workshop | None = None
+        self._workshop: CaseRunner | None = None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> "RulesFile | None":
         """The rules files, and no others."""
         path = self.paths.get(file_path.resolve())
-        return None if path is None else RulesFile.from_parent(parent, path=file_path, asked=path, collecting=self)
+        return (
+            None
+            if path is None
+            else RulesFile.from_parent(parent, path=file_path, asked=path, collecting=self)
+        )
 
     def pytest_unconfigure(self) -> None:
         """Remove the scratch databases."""
         if self._workshop is not None:
             self._workshop.__exit__(None, None, None)
 
-    def workshop(self, suite: "Suite") -> "Workshop":
+    def workshop(self, suite: "Suite") -> "CaseRunner":
         """Where examples are played."""
-        from sanityd.authoring.proving.playing import Workshop
+        from sanityd.authoring.ruletests.runner import CaseRunner
 
         if self._workshop is None:
-            self._workshop = Workshop(os.environ.get("SANITYD_SCRATCH"), watched=suite.rules.sources)
+            self._workshop = CaseRunner(
+                os.environ.get("SANITYD_SCRATCH"), watched=suite.rules.sources
+            )
         return self._workshop
 
     def suite(self, path: Path) -> "Suite":
         """The examples of a rules file; those of a file of tests are about the first rules file that is set."""
-        from sanityd.authoring.proving.suite import has_rules, read
+        from sanityd.authoring.ruletests.suite import has_rules, read
 
         if has_rules(path):
             return read(path)
@@ -101,12 +116,14 @@ class RulesFile(pytest.File):
             for example in examples:
                 name = f"{rule}[{example.case.name}]" if example.case.name else rule
                 yield RuleTest.from_parent(self, name=name, suite=suite, examples=(example,))
-            yield Doubts.from_parent(self, name=f"{rule}::what-the-examples-show", suite=suite, examples=examples)
+            yield Doubts.from_parent(
+                self, name=f"{rule}::what-the-examples-show", suite=suite, examples=examples
+            )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any) -> Any:
         """Every mistake, at its place."""
         from sanityd.errors import RuleError
-        from sanityd.problems import format_problems
+        from sanityd.rules.diagnostics import format_problems
 
         if isinstance(excinfo.value, RuleError):
             return format_problems(excinfo.value.problems)
@@ -127,7 +144,7 @@ class RuleTest(pytest.Item):
         self.suite = suite
         self.examples = examples
 
-    def play(self, example: "Example") -> "Verdict":
+    def play(self, example: "Example") -> "CaseResult":
         """What the rule finds."""
         return self.parent.collecting.workshop(self.suite).play(example)
 
@@ -163,13 +180,17 @@ class Doubts(RuleTest):
 
     def runtest(self) -> None:
         """Play them all again, with rows taken away and clauses left out."""
-        from sanityd.authoring.proving.doubts import Played, doubts
+        from sanityd.authoring.ruletests.coverage_gaps import Played, coverage_gaps
 
         played = [Played(example, self.play(example)) for example in self.examples]
         if all(one.verdict.passed for one in played):
             rule = self.suite.rules.rules[self.examples[0].case.rule]
-            for doubt in doubts(rule, played, self.parent.collecting.workshop(self.suite)):
-                self.warn(SanitydWarning(f"{doubt.rule}: {doubt.message}; {doubt.advice} ({doubt.case.location})"))
+            for doubt in coverage_gaps(rule, played, self.parent.collecting.workshop(self.suite)):
+                self.warn(
+                    SanitydWarning(
+                        f"{doubt.rule}: {doubt.message}; {doubt.advice} ({doubt.case.location})"
+                    )
+                )
 
 
 def _anchor(path: Path) -> Path:

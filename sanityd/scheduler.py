@@ -23,7 +23,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from sanityd import clock
-from sanityd.schedule import Schedule
+from sanityd.model.schedule import Schedule
 
 log = logging.getLogger(__name__)
 # What it says of jobs we say ourselves, in words of ours and without what an exception quotes.
@@ -67,7 +67,11 @@ class Batch:
     @property
     def offset(self) -> int:
         """Seconds by which this batch runs after the full mark, so that not all batches begin at once; stable."""
-        spread = int(min(self.schedule.interval.total_seconds() / 10, 30)) if self.schedule.spreads else 0
+        spread = (
+            int(min(self.schedule.interval.total_seconds() / 10, 30))
+            if self.schedule.spreads
+            else 0
+        )
         return int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % spread if spread else 0
 
     def slot_at(self, at: datetime) -> datetime | None:
@@ -82,7 +86,9 @@ class Batch:
     def some(self, rules: Sequence[str]) -> "Batch":
         """Those of its rules, as a batch of its own."""
         mark = hashlib.sha256(" ".join(sorted(rules)).encode()).hexdigest()[:8]
-        return Batch(self.source, self.schedule, tuple(rules), self.patience, f"{self.name} + {mark}")
+        return Batch(
+            self.source, self.schedule, tuple(rules), self.patience, f"{self.name} + {mark}"
+        )
 
 
 class Slots(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type hints
@@ -96,7 +102,7 @@ class Slots(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type hints
         return self.batch.schedule.next_after(previous or now, self.batch.offset)
 
 
-class Work(ABC):
+class ScheduledJobs(ABC):
     """What the scheduler calls. Nothing of it raises."""
 
     @abstractmethod
@@ -146,7 +152,7 @@ class Timetable:
     Parameters: `silence` is for how many seconds its own threads may say nothing.
     """
 
-    def __init__(self, work: Work, *, silence: int = SILENCE) -> None:
+    def __init__(self, work: ScheduledJobs, *, silence: int = SILENCE) -> None:
         self.work = work
         #: Whether a check went on for longer than the patience at the end; its thread may never end by itself.
         self.abandoned = False
@@ -175,7 +181,9 @@ class Timetable:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
-        self._scheduler.add_listener(self._tell, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
+        self._scheduler.add_listener(
+            self._tell, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
+        )
 
     @property
     def stopping(self) -> bool:
@@ -231,7 +239,8 @@ class Timetable:
         apart = _apart()
         if abs(apart - self._apart) > JUMP:
             log.warning(
-                "the clock jumped by %+.0f s: everything is planned anew", (apart - self._apart).total_seconds()
+                "the clock jumped by %+.0f s: everything is planned anew",
+                (apart - self._apart).total_seconds(),
             )
             self._renew(self._batches)
         self._apart = apart
@@ -248,13 +257,22 @@ class Timetable:
     def _plan(self, batches: Sequence[Batch]) -> None:
         """Make the jobs those of the batches, each at its next time from now; and our own jobs, too."""
         self._batches = batches
-        wanted = {f"at {batch.name}": batch for batch in batches if batch.schedule.next_after(clock.now()) is not None}
+        wanted = {
+            f"at {batch.name}": batch
+            for batch in batches
+            if batch.schedule.next_after(clock.now()) is not None
+        }
         for job in self._scheduler.get_jobs():
             if job.id.startswith("at ") and job.id not in wanted:
                 job.remove()
         for name, batch in wanted.items():
             self._scheduler.add_job(
-                self._evaluate, Slots(batch), [batch], id=name, replace_existing=True, executor="checks"
+                self._evaluate,
+                Slots(batch),
+                [batch],
+                id=name,
+                replace_existing=True,
+                executor="checks",
             )
         for work, every, executor in (
             (self.work.deliver, DELIVER_EVERY, "delivery"),
@@ -263,13 +281,22 @@ class Timetable:
         ):
             seconds = every.total_seconds()
             self._scheduler.add_job(
-                work, "interval", seconds=seconds, executor=executor, id=executor, replace_existing=True
+                work,
+                "interval",
+                seconds=seconds,
+                executor=executor,
+                id=executor,
+                replace_existing=True,
             )
 
     def _soon(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             self._scheduler.add_job(
-                self._evaluate, args=[batch], id=f"soon {batch.name}", replace_existing=True, executor="checks"
+                self._evaluate,
+                args=[batch],
+                id=f"soon {batch.name}",
+                replace_existing=True,
+                executor="checks",
             )
 
     def _evaluate(self, batch: Batch) -> None:
@@ -298,7 +325,9 @@ class Timetable:
             if not ended.is_alive():
                 return
         self.abandoned = True
-        log.warning("a check did not end in time; what it saw is not recorded, and will be looked at again")
+        log.warning(
+            "a check did not end in time; what it saw is not recorded, and will be looked at again"
+        )
 
     def _tell(self, event: JobEvent) -> None:
         """APScheduler says what went wrong only to listeners; without this a failing job would be silent."""
@@ -306,7 +335,9 @@ class Timetable:
             log.error("job %s failed: %s", event.job_id, type(event.exception).__name__)
         elif event.job_id.startswith("at "):
             self._late[event.job_id.removeprefix("at ")] += 1
-            log.warning("batch %s is late: its last run is not over yet", event.job_id.removeprefix("at "))
+            log.warning(
+                "batch %s is late: its last run is not over yet", event.job_id.removeprefix("at ")
+            )
 
 
 def _apart() -> timedelta:

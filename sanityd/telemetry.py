@@ -48,8 +48,10 @@ def capture(error: BaseException, **tags: str) -> None:
         return
     try:
         _send(dsn, error, tags)
-    except Exception as trouble:  # noqa: BLE001 (reporting a fault must not become one)
-        _log.warning("Sentry can't be told of a fault: %s. Check SENTRY_DSN.", type(trouble).__name__)
+    except Exception as trouble:
+        _log.warning(
+            "Sentry can't be told of a fault: %s. Check SENTRY_DSN.", type(trouble).__name__
+        )
 
 
 def check_in(monitor: str, well: bool) -> bool:
@@ -62,8 +64,10 @@ def check_in(monitor: str, well: bool) -> bool:
         return True
     try:
         _check_in(dsn, monitor, well)
-    except Exception as trouble:  # noqa: BLE001 (as above)
-        _log.warning("Sentry can't be told of the heartbeat: %s. Check SENTRY_DSN.", type(trouble).__name__)
+    except Exception as trouble:
+        _log.warning(
+            "Sentry can't be told of the heartbeat: %s. Check SENTRY_DSN.", type(trouble).__name__
+        )
         return False
     return True
 
@@ -86,7 +90,7 @@ def _send(dsn: str, error: BaseException, tags: Mapping[str, str]) -> None:
 
 
 def _connect(dsn: str) -> None:
-    global _connected_to  # noqa: PLW0603 (the SDK's own client is global, too)
+    global _connected_to
     import sentry_sdk
     from sentry_sdk.integrations.atexit import AtexitIntegration
 
@@ -109,8 +113,27 @@ def _connect(dsn: str) -> None:
         _connected_to = dsn
 
 
-_KEPT = ("event_id", "timestamp", "platform", "level", "release", "environment", "server_name", "sdk", "tags")
-_KEPT_OF_CHECK_INS = ("type", "event_id", "check_in_id", "monitor_slug", "status", "environment", "release", "sdk")
+_KEPT = (
+    "event_id",
+    "timestamp",
+    "platform",
+    "level",
+    "release",
+    "environment",
+    "server_name",
+    "sdk",
+    "tags",
+)
+_KEPT_OF_CHECK_INS = (
+    "type",
+    "event_id",
+    "check_in_id",
+    "monitor_slug",
+    "status",
+    "environment",
+    "release",
+    "sdk",
+)
 _KEPT_OF_FRAMES = ("filename", "module", "function", "lineno", "in_app")
 
 
@@ -121,7 +144,9 @@ def _harmless(event: "Event", _hint: "Hint") -> "Event":
         # The SDK asks here for these, too; stripped of their words they would be no check-ins any more.
         return {name: everything[name] for name in _KEPT_OF_CHECK_INS if name in everything}  # type: ignore[return-value]
     kept: Any = {name: everything[name] for name in _KEPT if name in everything}
-    kept["exception"] = {"values": [_exception(value) for value in everything.get("exception", {}).get("values", ())]}
+    kept["exception"] = {
+        "values": [_exception(value) for value in everything.get("exception", {}).get("values", ())]
+    }
     return kept  # type: ignore[no-any-return]
 
 
@@ -133,7 +158,9 @@ def _exception(value: Mapping[str, Any]) -> dict[str, Any]:
         "module": value.get("module"),
         # Our own messages hold no values; those of drivers quote rows and parameters.
         "value": value.get("value") if ours else "",
-        "stacktrace": {"frames": [{name: frame.get(name) for name in _KEPT_OF_FRAMES} for frame in frames]},
+        "stacktrace": {
+            "frames": [{name: frame.get(name) for name in _KEPT_OF_FRAMES} for frame in frames]
+        },
     }
 
 
@@ -161,7 +188,11 @@ class _Json(_Text):
 
 
 def _moment(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(record.created, UTC)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _error(record: logging.LogRecord) -> list[str]:
@@ -177,7 +208,9 @@ def _error(record: logging.LogRecord) -> list[str]:
 
 def _frames(trace: TracebackType | None) -> list[str]:
     found = traceback.extract_tb(trace, limit=-4)
-    return [f"  {os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in found]
+    return [
+        f"  {os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in found
+    ]
 
 
 def envelope(dsn: str, event: Mapping[str, Any]) -> tuple[str, dict[str, str], bytes]:

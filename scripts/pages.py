@@ -16,14 +16,27 @@ SHELVES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "howto": (
         "How to",
         {
-            "Write rules": ["first-rules", "editor", "mistakes", "test-rules", "own-kinds", "migrate"],
+            "Write rules": [
+                "first-rules",
+                "editor",
+                "mistakes",
+                "test-rules",
+                "own-kinds",
+                "migrate",
+            ],
             "Run them": ["cron", "serve", "containers", "airflow", "dagster", "store"],
             "Use them in a project": ["django", "sqlalchemy", "github-actions"],
             "Live with them": ["acting", "own-templates"],
         },
     ),
-    "reference": ("Reference", {"": ["rules", "kinds", "channels", "commands", "exit-codes", "environment", "json"]}),
-    "explanation": ("Explanation", {"": ["semantics", "lifecycle", "alerting", "noise", "planning", "guards"]}),
+    "reference": (
+        "Reference",
+        {"": ["rules", "kinds", "channels", "commands", "exit-codes", "environment", "json"]},
+    ),
+    "explanation": (
+        "Explanation",
+        {"": ["semantics", "lifecycle", "alerting", "noise", "planning", "guards"]},
+    ),
     "adr": ("Decisions", {"": []}),
 }
 _LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
@@ -46,7 +59,10 @@ def _tab(folder: Path) -> dict[str, Any]:
     # `10-…` comes after `9-…`.
     rest = sorted(
         folder.glob("*.md"),
-        key=lambda path: (len(path.stem.partition("-")[0]) if path.stem[0].isdigit() else 0, path.stem),
+        key=lambda path: (
+            len(path.stem.partition("-")[0]) if path.stem[0].isdigit() else 0,
+            path.stem,
+        ),
     )
     [*_, last] = shelved
     shelved[last] += [page for path in rest if (page := f"{folder.name}/{path.name}") not in known]

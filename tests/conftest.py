@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from sanityd.demo import story
-from tests import services, tally
-from tests.project import RULES, Project
-from tests.scene import Scene, staged
-from tests.services import MariaDB, Missing, PostgreSQL, Server
-from tests.smtp_server import Mailbox, working
+from tests.support import kill_counts, services
+from tests.support.project import RULES, Project
+from tests.support.scene import Scene, staged
+from tests.support.services import MariaDB, Missing, PostgreSQL, Server
+from tests.support.smtp_server import Mailbox, working
 
 # So that its assertions say what they compared.
 pytest.register_assert_rewrite("tests.acceptance")
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         services.sweep()
         config.stash[_RUN] = services.Run()
-        os.environ[tally.FOLDER] = str(config.stash[_RUN].folder)
+        os.environ[kill_counts.FOLDER] = str(config.stash[_RUN].folder)
 
 
 @pytest.hookimpl(trylast=True)
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many processes were killed, and what came of it."""
-    if line := tally.told():
+    if line := kill_counts.told():
         terminalreporter.write_line(line)
 
 
@@ -109,7 +109,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 def _shared(server: type[Server]) -> str:
     try:
-        return server.shared(Path(os.environ[tally.FOLDER]))
+        return server.shared(Path(os.environ[kill_counts.FOLDER]))
     except Missing as reason:
         absent(reason)
 
@@ -125,7 +125,9 @@ def absent(reason: Missing) -> NoReturn:
 def fresh_database(server: str) -> Iterator[str]:
     """An empty database on that server, dropped at the end."""
     name = f"t_{uuid.uuid4().hex[:16]}"
-    drop = "DROP DATABASE {} WITH (FORCE)" if server.startswith("postgresql") else "DROP DATABASE {}"
+    drop = (
+        "DROP DATABASE {} WITH (FORCE)" if server.startswith("postgresql") else "DROP DATABASE {}"
+    )
     engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as administrator:
         administrator.execute(text(f"CREATE DATABASE {name}"))

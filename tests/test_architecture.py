@@ -11,49 +11,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 PACKAGE = ROOT / "sanityd"
 
 #: Every module and folder at the top of `sanityd/`, and what it is there for.
 ROOMS = {
     "errors": "every exception on one screen, each with a hint for the person who must act",
-    "model": "the nouns, frozen; rooms hand these to each other",
+    "model": "the nouns, frozen, and the few types that all rooms share",
     "clock": "the only reader of the wall clock",
-    "durations": "lengths of time as people write and read them",
-    "fields": "what options are made of: names, lengths of time, and how a wrong one is told",
-    "problems": "how mistakes in a rules file are shown: place, line, caret, advice",
-    "telemetry": "the log, and faults to Sentry",
+    "telemetry": "the log, and errors to Sentry",
     "plugins": "one file, one kind: finds check kinds and channels by name",
-    "complaints": "what the YAML parser complains of, in words, where the mistake is",
-    "strictyaml": "strict YAML to plain data, composed in a loop",
-    "inside": "where a character of a YAML text stands in the file",
-    "rulefile": "a rules file or folder as plain data that knows its line and column",
-    "schedule": "when a rule is due: intervals and cron, as pure functions of time",
-    "sources": "the watched databases, only looked at",
-    "checks": "what can be said of data, and how to look at it with few statements",
-    "alerts": "when to tell whom, what a message says, and how it gets there",
-    "rules": "plain data to rules; all mistakes at once",
+    "sources": "the watched databases, opened read-only",
+    "checks": "what can be said of data, and how to check it with few statements",
+    "alerts": "what a message says and how it is delivered",
+    "rules": "rules files to rules; all errors at once",
     "lifecycle": "pure: what was known and what a run saw, to transitions",
     "store": "sanityd's own memory",
-    "telling": "what is known, compared with what each recipient knows",
-    "acting": "what humans decide, with an author, a reason and an end",
-    "doubts": "what makes an answer count for less than it says",
+    "notifications": "who is notified of what, and why not; noise, triage, digest",
     "pipeline": "one batch, end to end; read this first",
-    "rehearsal": "the policies in virtual time: what would have been mailed",
-    "reloading": "rules that are read again: what changed, by whom, and a file that is wrong",
-    "watchman": "why sanityd itself is not to be trusted just now",
-    "heartbeat": "tells somebody outside that all is well here, or isn't",
-    "scheduler": "when: jobs, signals, a clock that jumps; knows nothing of checks or mail",
-    "daemon": "the rules as they are now, and what is done when the scheduler says so",
-    "web": "what the daemon tells over HTTP: whether it is well, and its figures",
-    "authoring": "for people who write rules: lint against the database, try, propose",
+    "scheduler": "when: jobs, signals, clock changes; knows nothing of checks or mail",
+    "daemon": "the background process: rules in force, their changes, health, heartbeat",
+    "web": "health and metrics over HTTP",
+    "authoring": "for people who write rules: lint, try, explain, suggest, tests, migration",
     "demo": "the story of a lost welcome mail, its data and its rules",
     "cli": "the commands: words in, words out",
-    "pytest_plugin": "rule tests as pytest's own, and a fixture that asserts rules",
+    "pytest_plugin": "rule tests as pytest tests, and a fixture that asserts rules",
     "__main__": "`python -m sanityd`",
 }
 
@@ -62,34 +48,32 @@ STRANGERS = {
     "alerts": {"sources", "checks"},
     "store": {"sources", "checks", "alerts", "rules"},
     "lifecycle": {"sources", "checks", "alerts", "rules"},
-    "telling": {"sources", "checks", "lifecycle"},
-    "acting": {"sources", "checks", "lifecycle"},
-    "scheduler": {"sources", "checks", "alerts", "rules", "store", "telling", "acting", "pipeline", "rehearsal"}
-    | {"doubts", "reloading", "watchman", "heartbeat"},
+    "notifications": {"sources", "checks", "lifecycle"},
+    "scheduler": {"sources", "checks", "alerts", "rules", "store", "notifications", "pipeline"},
 }
 
 #: Where imports may stand inside functions, or be done by name, and why.
 LATE_IMPORTS = {
-    "authoring/diagnosis.py": "as in `sources/gate.py`: only SQL that a database refused needs it",
+    "authoring/lint/sql_errors.py": "as in `sources/sql_gate.py`: only SQL that a database refused needs it",
     "alerts/channels/apprise.py": "apprise is an extra",
-    "authoring/proposals/__init__.py": "an idea is found by the name of its file",
-    "alerts/digest.py": "templates take 0.1 s, and few passes send a digest",
-    "alerts/render.py": "templates take 0.1 s, and most passes have nothing to say",
+    "authoring/suggest/proposals/__init__.py": "an idea is found by the name of its file",
+    "alerts/compose/digest_view.py": "templates take 0.1 s, and few passes send a digest",
+    "alerts/compose/render.py": "templates take 0.1 s, and most passes have nothing to say",
     "cli/": "`--help` answers at once; a command imports what it needs",
     "checks/kinds/python.py": "the user's own function, named in a rule",
     "plugins.py": "one kind is imported, not all of them",
     "pytest_plugin.py": "pytest imports it in every run of everybody; it costs nothing where it isn't asked for",
     "sources/duckdb.py": "duckdb is an extra",
     "sources/files.py": "duckdb is an extra",
-    "authoring/proving/": "sqlglot takes 0.1 s, and only examples of rules with SQL need it",
-    "sources/standing.py": "as in `sources/gate.py`",
-    "sources/gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
+    "authoring/ruletests/": "sqlglot takes 0.1 s, and only examples of rules with SQL need it",
+    "sources/freeze_clock.py": "as in `sources/sql_gate.py`",
+    "sources/sql_gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/postgresql.py": "psycopg is an extra",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
     "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
     "store/tables.py": "the dialect of PostgreSQL takes 0.1 s, and most stores are SQLite",
     "web/serving.py": "uvicorn is an extra",
-    "telling/tell.py": "as in `alerts/render.py`: what the letters are made of, too",
+    "notifications/notify.py": "as in `alerts/compose/render.py`: what the letters are made of, too",
     "telemetry.py": "the Sentry SDK is heavy, and most people don't use it",
 }
 
@@ -97,7 +81,7 @@ LATE_IMPORTS = {
 ALONE = {
     "sentry_sdk": "telemetry.py",
     "apscheduler": "scheduler.py",
-    "css_inline": "alerts/typesetting.py",
+    "css_inline": "alerts/compose/templating.py",
     "prometheus_client": "web/figures.py",
     "uvicorn": "web/serving.py",
     "urllib3": "alerts/http.py",
@@ -110,7 +94,14 @@ COME_WITH_OTHERS = {
 }
 
 #: The clock as others give it; `sanityd.clock` is the one to ask.
-CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
+CLOCKS = {
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+    "time.time",
+    "time.time_ns",
+}
 
 
 @dataclass(frozen=True)
@@ -149,14 +140,19 @@ def test_a_room_imports_only_rooms_listed_before_it(room: str) -> None:
     """So that no cycle is possible, and each room can be read with only those above it in mind."""
     order = list(ROOMS)
     known = set(order[: order.index(room) + 1]) - STRANGERS.get(room, set())
-    wrong = [str(found) for found in IMPORTS if _room(found.file) == room and found.room and found.room not in known]
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if _room(found.file) == room and found.room and found.room not in known
+    ]
     assert wrong == []
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """In particular a contract (`base.py`) never imports what implements it."""
     graph = {
-        _module(file): {_existing(found.target) for found in IMPORTS if _at_run_time(found, file)} for file in FILES
+        _module(file): {_existing(found.target) for found in IMPORTS if _at_run_time(found, file)}
+        for file in FILES
     }
     try:
         TopologicalSorter({module: known - {module} for module, known in graph.items()}).prepare()
@@ -176,13 +172,19 @@ def test_late_imports_stand_only_where_they_are_explained() -> None:
     """Everywhere else the head of a file tells all that it needs. An explanation without an import is out of date."""
     late = [found for found in IMPORTS if found.late] + list(_imports_by_name())
     assert [str(found) for found in late if not found.file.startswith(tuple(LATE_IMPORTS))] == []
-    assert [place for place in LATE_IMPORTS if not any(found.file.startswith(place) for found in late)] == []
+    assert [
+        place for place in LATE_IMPORTS if not any(found.file.startswith(place) for found in late)
+    ] == []
 
 
 @pytest.mark.parametrize(("package", "file"), ALONE.items())
 def test_only_one_file_knows_the_package(package: str, file: str) -> None:
     """What is known in one place can be replaced in one place."""
-    wrong = [str(found) for found in IMPORTS if found.target.split(".")[0] == package and found.file != file]
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if found.target.split(".")[0] == package and found.file != file
+    ]
     assert wrong == []
 
 
@@ -190,9 +192,16 @@ def test_only_declared_packages_are_imported() -> None:
     """What the tests install may not be needed by accident."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(name for extra in extras if extra != "dev" for name in extras[extra])]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in extras if extra != "dev" for name in extras[extra]),
+    ]
     declared = {re.split(r"[^a-z0-9-]", name.lower())[0] for name in wanted}
-    foreign = {found.target.split(".")[0] for found in IMPORTS} - set(sys.stdlib_module_names) - {"sanityd"}
+    foreign = (
+        {found.target.split(".")[0] for found in IMPORTS}
+        - set(sys.stdlib_module_names)
+        - {"sanityd"}
+    )
     makers = packages_distributions()
     by_nobody = {
         package
@@ -210,12 +219,25 @@ def test_only_the_clock_reads_the_clock() -> None:
         for node in ast.walk(TREES[file])
         if isinstance(node, ast.Call) and file != "clock.py"
     )
-    assert [call for call in calls if call[2] in CLOCKS or call[2].removeprefix("datetime.") in CLOCKS] == []
+    assert [
+        call for call in calls if call[2] in CLOCKS or call[2].removeprefix("datetime.") in CLOCKS
+    ] == []
 
 
 def test_no_module_is_named_for_nothing() -> None:
     """A module that can't be named for what it does does too much."""
-    empty = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "service", "services"}
+    empty = {
+        "utils",
+        "util",
+        "helpers",
+        "helper",
+        "common",
+        "misc",
+        "manager",
+        "managers",
+        "service",
+        "services",
+    }
     assert [file for file in FILES if empty & set(file.removesuffix(".py").split("/"))] == []
 
 
@@ -228,7 +250,11 @@ def test_files_stay_small() -> None:
 @pytest.mark.parametrize("folder", ["checks/kinds", "alerts/channels"])
 def test_each_kind_has_its_test(folder: str) -> None:
     """Adding a kind is one file and its test."""
-    missing = [name for name in _kinds(folder) if not (ROOT / "tests" / folder / f"test_{name}.py").exists()]
+    missing = [
+        name
+        for name in _kinds(folder)
+        if not (ROOT / "tests" / folder / f"test_{name}.py").exists()
+    ]
     assert missing == [], f"write tests/{folder}/test_<kind>.py"
 
 
@@ -245,7 +271,8 @@ def _below(file: str, node: ast.AST, *, late: bool, for_types: bool) -> Iterator
             file,
             child,
             late=late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda),
-            for_types=for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)),
+            for_types=for_types
+            or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)),
         )
 
 
@@ -264,8 +291,13 @@ def _targets(file: str, node: ast.AST) -> list[str]:
 def _imports_by_name() -> Iterator[Import]:
     for file, tree in TREES.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
-                yield Import(file, node.lineno, ast.unparse(node.args[0]), late=True, for_types=False)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "importlib.import_module",
+                "__import__",
+            ):
+                yield Import(
+                    file, node.lineno, ast.unparse(node.args[0]), late=True, for_types=False
+                )
 
 
 def _at_run_time(found: Import, file: str) -> bool:

@@ -14,16 +14,17 @@ from pydantic import BaseModel
 
 from sanityd import plugins
 from sanityd.alerts import settings
-from sanityd.authoring import manual
-from sanityd.authoring.proving.playing import Workshop
-from sanityd.authoring.proving.suite import play, read
+from sanityd.authoring.reference import manual
+from sanityd.authoring.ruletests.runner import CaseRunner
+from sanityd.authoring.ruletests.suite import play, read
 from sanityd.cli import COMMANDS
 from sanityd.rules.cases import CaseSpec
 from sanityd.rules.load import load
 from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
-from tests import pages
-from tests.pages import PAGES, ROOT
-from tests.project import Project
+from tests import ROOT
+from tests.docs import pages
+from tests.docs.pages import PAGES
+from tests.support.project import Project
 
 USUAL = settings.Settings()
 ENVIRONMENT = {
@@ -40,7 +41,9 @@ def blocks(language: str, *, titled: bool = False) -> list[tuple[str, str]]:
     return [(block.page.name, block.text) for block in found if titled or not block.title]
 
 
-@pytest.mark.parametrize(("page", "text"), [block for block in blocks("yaml") if "\nrules:\n" in block[1]])
+@pytest.mark.parametrize(
+    ("page", "text"), [block for block in blocks("yaml") if "\nrules:\n" in block[1]]
+)
 def test_every_rules_file_shown_is_right(page: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
     assert load(tmp_path / "rules.yaml", ENVIRONMENT).rules
@@ -62,15 +65,22 @@ def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> 
     ]
     files[2].write_text(f"{first}\n{shown}", encoding="utf-8")
     files[3].write_text(page, encoding="utf-8")
-    with Workshop() as workshop:
+    with CaseRunner() as workshop:
         reports = [play(read(file), workshop) for file in files]
     assert [len(report.verdicts) for report in reports] == [9, 5, 1, 3]
-    assert [verdict.case.title for report in reports for verdict in report.verdicts if not verdict.passed] == []
-    assert [doubt.message for report in reports for doubt in report.doubts] == []
+    assert [
+        verdict.case.title
+        for report in reports
+        for verdict in report.verdicts
+        if not verdict.passed
+    ] == []
+    assert [doubt.message for report in reports for doubt in report.gaps] == []
 
 
 @pytest.mark.parametrize("kind", plugins.names("checks"))
-def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_in_a_manual_is_right(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(plugins, "_TRUSTED", [])
     examples = re.search(r"```yaml\n(.*?)```", manual.text(kind), re.DOTALL)
     assert examples is not None
@@ -78,7 +88,9 @@ def test_every_example_in_a_manual_is_right(kind: str, tmp_path: Path, monkeypat
     assert lines
     key = "" if plugins.lookup("checks", kind).needs_table else "    key: account_id\n"
     about = "table: app.t" if plugins.lookup("checks", kind).needs_table else "source: app"
-    rules = "".join(f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines))
+    rules = "".join(
+        f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines)
+    )
     (tmp_path / "rules.yaml").write_text(
         f"allow: {{python: true}}\nsources: {{app: sqlite:///x.db, ledger: sqlite:///y.db}}\nrules:\n{rules}",
         encoding="utf-8",
@@ -93,8 +105,17 @@ def test_the_reference_of_the_kinds_is_fresh() -> None:
 
 def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
-    inner: list[type[BaseModel]] = [type(section) for _, section in USUAL if isinstance(section, BaseModel)]
-    models: list[type[BaseModel]] = [SourceSpec, Defaults, RuleSpec, CaseSpec, settings.Settings, *inner]
+    inner: list[type[BaseModel]] = [
+        type(section) for _, section in USUAL if isinstance(section, BaseModel)
+    ]
+    models: list[type[BaseModel]] = [
+        SourceSpec,
+        Defaults,
+        RuleSpec,
+        CaseSpec,
+        settings.Settings,
+        *inner,
+    ]
     for model in models:
         keys = [field.alias or name for name, field in model.model_fields.items()]
         missing = [name for name in keys if not re.search(rf"[`{{ ,]{name}[`:,}}]", text)]
@@ -104,14 +125,26 @@ def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
 def test_the_alerts_shown_are_the_defaults(tmp_path: Path) -> None:
     """But for the words that have none: zones, quiet hours, owners and tags."""
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
-    [shown] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("alerts:")]
+    [shown] = [
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        if block.startswith("alerts:")
+    ]
     channels = "channels: {payments-mail: {log: info}, privacy-mail: {log: info}}\n"
     rules = "sources: {app: sqlite:///x.db}\nrules: {r: {table: app.t, not_null: a}}\n"
     (tmp_path / "rules.yaml").write_text(shown + channels + rules, encoding="utf-8")
     read = load(tmp_path / "rules.yaml", {}).alerts
-    usual = {"zone": ZoneInfo("UTC"), "quiet_hours": settings.QuietHours(), "owners": {}, "tags": {}}
+    usual = {
+        "zone": ZoneInfo("UTC"),
+        "quiet_hours": settings.QuietHours(),
+        "owners": {},
+        "tags": {},
+    }
     assert read.quiet_hours.start is not None
-    assert read.model_copy(update={**usual, "digest": read.digest.model_copy(update={"zone": None})}) == USUAL
+    assert (
+        read.model_copy(update={**usual, "digest": read.digest.model_copy(update={"zone": None})})
+        == USUAL
+    )
 
 
 def test_every_link_and_every_file_named_exists() -> None:
@@ -134,18 +167,24 @@ def test_the_commands_of_the_page_on_acting_run_in_their_order(
     for words in commands:
         if words[:2] == ["noise", "undo"]:
             standing = json.dumps({"steps": 1, "since": datetime.now(UTC).isoformat()})
-            project.state(f"INSERT INTO noise VALUES ('{words[2]}', '{standing}', '2026-11-02 00:00:00')")
+            project.state(
+                f"INSERT INTO noise VALUES ('{words[2]}', '{standing}', '2026-11-02 00:00:00')"
+            )
         answer = project.run(*words)
         assert answer.code == 0, f"{words}: {answer.out}{answer.err}"
 
 
 def test_every_command_named_exists() -> None:
     for page in PAGES:
-        for name in re.findall(r"(?:^|`)sanityd ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        for name in re.findall(
+            r"(?:^|`)sanityd ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE
+        ):
             assert name in COMMANDS, f"{page.name} names `sanityd {name}`"
 
 
-def test_the_commands_of_the_readme_and_of_planning_run_in_their_order(project: Project, tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_and_of_planning_run_in_their_order(
+    project: Project, tmp_path: Path
+) -> None:
     """All but the daemon and acknowledging, which have tests of their own, and the installation."""
     (tmp_path / "rules.yaml").unlink()
     commands = [

@@ -16,11 +16,22 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 SCRIPTS = ["setup", "demo", "test", "check", "lock", "language-server"]
 
 #: What `--help` has no use for.
-HEAVY = {"alembic", "apscheduler", "jinja2", "pydantic", "rich", "sentry_sdk", "sqlalchemy", "sqlglot", "yaml"}
+HEAVY = {
+    "alembic",
+    "apscheduler",
+    "jinja2",
+    "pydantic",
+    "rich",
+    "sentry_sdk",
+    "sqlalchemy",
+    "sqlglot",
+    "yaml",
+}
 #: What a pass over a small SQLite database has no use for, when nothing is to be told.
 NEEDLESS = {"alembic", "apscheduler", "css_inline", "jinja2", "psycopg", "sentry_sdk", "sqlglot"}
 #: How many modules such a pass imports at most. It was 562 when this was written, of which 240 are SQLAlchemy's and
@@ -33,7 +44,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the source archive, and the wheel that was built from that archive."""
     # From a copy: building leaves files behind, and what earlier builds left behind would be packed.
     tree = tmp_path_factory.mktemp("tree")
-    shutil.copytree(ROOT / "sanityd", tree / "sanityd", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "sanityd", tree / "sanityd", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     folder = tmp_path_factory.mktemp("dist")
@@ -46,7 +59,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_file_of_the_package(built: Path) -> None:
     """Templates, rules, migrations and the marker of types, too: what is missing shows only on other machines."""
     [wheel] = built.glob("*.whl")
-    ours = [path for path in (ROOT / "sanityd").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    ours = [
+        path
+        for path in (ROOT / "sanityd").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     packed = set(zipfile.ZipFile(wheel).namelist())
     assert {path.relative_to(ROOT).as_posix() for path in ours} - packed == set()
     assert {name.split("/")[0].split("-")[0] for name in packed} == {"sanityd"}
@@ -58,7 +75,11 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
         [metadata] = [name for name in files.namelist() if name.endswith(".dist-info/METADATA")]
         said = email.message_from_bytes(files.read(metadata))
         points = files.read(metadata.replace("METADATA", "entry_points.txt")).decode()
-    assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("sanityd", "Apache-2.0", ">=3.11")
+    assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == (
+        "sanityd",
+        "Apache-2.0",
+        ">=3.11",
+    )
     assert {"postgresql", "mysql"} <= set(said.get_all("Provides-Extra", []))
     assert "sanityd = sanityd.__main__:main" in points
 
@@ -66,11 +87,13 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
 def test_a_wheel_plays_the_demo_where_there_is_no_repository(built: Path, tmp_path: Path) -> None:
     """Unpacked as an installer does; the rules, the data and the templates are those of the wheel."""
     [wheel] = built.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")  # noqa: S202 (a wheel of our own)
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = "import sanityd; print(sanityd.__file__); from sanityd.__main__ import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PYTHONSAFEPATH": "1"}
     words = [sys.executable, "-c", code, "demo"]
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == str(tmp_path / "site/sanityd/__init__.py")
     assert "every-person-has-a-welcome-mail" in done.stdout
@@ -86,15 +109,23 @@ def test_the_source_archive_can_be_built_from_and_carries_the_license(built: Pat
 def test_the_lock_pins_each_package_by_hash_and_names_no_registry() -> None:
     text = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())
-    assert [entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+", entry)] == []
+    assert [
+        entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+", entry)
+    ] == []
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert not re.search(r"://|index|find-links", text)
 
 
 def test_the_lock_of_the_language_server_does_so_too() -> None:
-    packages = json.loads((ROOT / "tests" / "editor" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    packages = json.loads(
+        (ROOT / "tests" / "editor" / "package-lock.json").read_text(encoding="utf-8")
+    )["packages"]
     assert len(packages) > 10
-    assert [name for name, one in packages.items() if name and ("resolved" in one or "integrity" not in one)] == []
+    assert [
+        name
+        for name, one in packages.items()
+        if name and ("resolved" in one or "integrity" not in one)
+    ] == []
 
 
 def test_the_lock_knows_every_dependency() -> None:
@@ -102,7 +133,11 @@ def test_the_lock_knows_every_dependency() -> None:
     extras = project["optional-dependencies"].values()
     wanted = [*project["dependencies"], *(name for extra in extras for name in extra)]
     names = {re.split(r"[^a-z0-9-]", name.lower())[0] for name in wanted} - {"sanityd"}
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements-dev.lock").read_text(encoding="utf-8"), re.M))
+    locked = set(
+        re.findall(
+            r"^([a-z0-9-]+)==", (ROOT / "requirements-dev.lock").read_text(encoding="utf-8"), re.M
+        )
+    )
     assert names - locked == set()
 
 
@@ -151,4 +186,8 @@ def modules_of(*arguments: str) -> set[str]:
     """All modules that a command imports, the interpreter's own among them."""
     command = [sys.executable, "-X", "importtime", "-m", "sanityd", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+    return {
+        line.rpartition("|")[2].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time")
+    }

@@ -79,7 +79,9 @@ def dispatch(
             _log.warning("message %s not delivered: %s", claimed.id, problem)
             problems[problem] = None
         ends[_settle(outbox, claimed, error, now())] += 1
-    return DispatchSummary(ends["sent"], ends["retried"], ends["uncertain"], ends["dead"], tuple(problems))
+    return DispatchSummary(
+        ends["sent"], ends["retried"], ends["uncertain"], ends["dead"], tuple(problems)
+    )
 
 
 def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError | None:
@@ -87,15 +89,19 @@ def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError
     name = claimed.message.channel
     channel = channels.get(name)
     if channel is None:
-        return DeliveryError(f"there is no channel `{name}` in the rules file any more", retryable=False)
+        return DeliveryError(
+            f"there is no channel `{name}` in the rules file any more", retryable=False
+        )
     try:
         channel.deliver(claimed.message)
     except DeliveryError as error:
         return error
     # A channel may be a user's own: whatever it raises, the other messages must go out, and this one is not lost.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         telemetry.capture(error, channel=name, kind=channel.kind)
-        return DeliveryError(f"the channel failed unexpectedly ({type(error).__name__})", retryable=True)
+        return DeliveryError(
+            f"the channel failed unexpectedly ({type(error).__name__})", retryable=True
+        )
     return None
 
 

@@ -15,9 +15,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from sanityd import __version__
-from sanityd.alerts.watchdog import Watchdog
+from sanityd.alerts.deadline import Deadline
 from sanityd.errors import DeliveryError
-from sanityd.fields import fault
+from sanityd.model.option_types import fault
 
 #: How long each wait may take, and the whole attempt, in seconds.
 TIMEOUT, PATIENCE = 20.0, 45.0
@@ -41,7 +41,9 @@ class Target:
 
     def below(self, name: str) -> "Target":
         """The address of that name below this one."""
-        return replace(self, parts=self.parts._replace(path=f"{self.parts.path.rstrip('/')}/{name}"))
+        return replace(
+            self, parts=self.parts._replace(path=f"{self.parts.path.rstrip('/')}/{name}")
+        )
 
 
 def target(url: str, ca: Path | None = None) -> Target:
@@ -76,15 +78,24 @@ def get(to: Target, *, timeout: float = TIMEOUT) -> None:
 
 
 def _ask(
-    to: Target, method: str, body: bytes | None, headers: Mapping[str, str], *, timeout: float, patience: float
+    to: Target,
+    method: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    timeout: float,
+    patience: float,
 ) -> None:
-    with Watchdog(patience) as watchdog:
+    with Deadline(patience) as watchdog:
         connection = _connection(to, watchdog, timeout)
         try:
             try:
                 connection.connect()
                 connection.request(
-                    method, to.path, body=body, headers={"User-Agent": f"sanityd/{__version__}", **headers}
+                    method,
+                    to.path,
+                    body=body,
+                    headers={"User-Agent": f"sanityd/{__version__}", **headers},
                 )
             except _BROKEN as error:
                 why = f"the server can't be reached: {_why(error)}"
@@ -106,13 +117,13 @@ def _ask(
     )
 
 
-def _connection(to: Target, watchdog: Watchdog, timeout: float) -> HTTPConnection:
+def _connection(to: Target, watchdog: Deadline, timeout: float) -> HTTPConnection:
     host, port = to.parts.hostname or "", to.parts.port
 
     class Watched(HTTPSConnection if to.parts.scheme == "https" else HTTPConnection):  # type: ignore[misc]
         """A connection that the watchdog can cut off."""
 
-        def _new_conn(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        def _new_conn(self):  # type: ignore[no-untyped-def]
             made = super()._new_conn()
             watchdog.watch(made)
             return made

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sanityd.alerts.watchdog import Watchdog
+from sanityd.alerts.deadline import Deadline
 from sanityd.errors import DeliveryError
 
 _ENHANCED = re.compile(rb"^([245]\.\d{1,3}\.\d{1,3})\b")
@@ -63,7 +63,9 @@ def send(server: Server, sender: str, recipient: str, mail: bytes) -> None:
             smtp.quit()
 
 
-def _hand_over(smtp: smtplib.SMTP, sender: str, recipient: str, mail: bytes, options: Sequence[str]) -> None:
+def _hand_over(
+    smtp: smtplib.SMTP, sender: str, recipient: str, mail: bytes, options: Sequence[str]
+) -> None:
     with _stage("from"):
         _expect(250, *smtp.mail(sender, options), "from", "the sender was refused")
     with _stage("recipient"):
@@ -85,7 +87,7 @@ def _hand_over(smtp: smtplib.SMTP, sender: str, recipient: str, mail: bytes, opt
 def _connected(server: Server) -> Iterator[smtplib.SMTP]:
     """A session that is greeted, encrypted and logged in, and is cut off when the attempt takes too long."""
     name = _our_name()
-    with Watchdog(server.patience) as watchdog:
+    with Deadline(server.patience) as watchdog:
         with _stage("connect"):
             smtp = _Session(server, watchdog, name)
         try:
@@ -108,13 +110,15 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
         smtp.starttls(context=server.context)
         smtp.ehlo()
     elif server.tls == "require":
-        raise DeliveryError("the mail server offers no encryption (STARTTLS)", retryable=True, stage="tls")
+        raise DeliveryError(
+            "the mail server offers no encryption (STARTTLS)", retryable=True, stage="tls"
+        )
 
 
 class _Session(smtplib.SMTP):
     """smtplib's session, with one budget of time for all addresses of the host, and TLS from the start if asked for."""
 
-    def __init__(self, server: Server, watchdog: Watchdog, name: str) -> None:
+    def __init__(self, server: Server, watchdog: Deadline, name: str) -> None:
         self._server = server
         self._watchdog = watchdog
         super().__init__(server.host, server.port, local_hostname=name, timeout=server.timeout)
@@ -161,7 +165,9 @@ def _stage(stage: str, *, uncertain: bool = False) -> Iterator[None]:
     except _BROKEN as error:
         stage = "tls" if isinstance(error, ssl.SSLError) and stage == "connect" else stage
         why = _why(error)
-        raise DeliveryError(f"{_FAILURES[stage]}: {why}", retryable=True, stage=stage, uncertain=uncertain) from None
+        raise DeliveryError(
+            f"{_FAILURES[stage]}: {why}", retryable=True, stage=stage, uncertain=uncertain
+        ) from None
 
 
 _FAILURES = {
@@ -200,7 +206,9 @@ def _expect(wanted: int, code: int, answer: bytes, stage: str, refusal: str) -> 
         return
     # -1 is smtplib's word for an answer that isn't one; only a clear 5xx is final.
     final = 500 <= code < 600
-    raise DeliveryError(f"{refusal} ({_reply(code, answer)})", retryable=not final, stage=stage, code=code)
+    raise DeliveryError(
+        f"{refusal} ({_reply(code, answer)})", retryable=not final, stage=stage, code=code
+    )
 
 
 def _reply(code: int, answer: bytes) -> str:

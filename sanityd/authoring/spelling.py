@@ -36,7 +36,8 @@ def respelled(invariant: Invariant, snapshot: Snapshot) -> Invariant:
         return table
 
     names = {
-        text: str(one(TableName.parse(text, subject.sources, subject.source))) for text in invariant.check.tables()
+        text: str(one(TableName.parse(text, subject.sources, subject.source)))
+        for text in invariant.check.tables()
     }
     there = {
         field: names[value]
@@ -44,7 +45,11 @@ def respelled(invariant: Invariant, snapshot: Snapshot) -> Invariant:
         if isinstance(value, str) and value in names
     }
     table = None if subject.table is None else one(subject.table)
-    return replace(invariant, subject=replace(subject, table=table), check=invariant.check.model_copy(update=there))
+    return replace(
+        invariant,
+        subject=replace(subject, table=table),
+        check=invariant.check.model_copy(update=there),
+    )
 
 
 def _is_bare(snapshot: Snapshot, name: str, schema: str, number: int) -> bool:

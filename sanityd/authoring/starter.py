@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sanityd.alerts.safe import visible
-from sanityd.authoring.suggestions import Proposal, Suggestions
-from sanityd.authoring.yamltext import comment, scalar
+from sanityd.alerts.compose.sanitize import visible
+from sanityd.authoring.suggest.results import Proposal, Suggestions
+from sanityd.authoring.yaml_text import comment, scalar
 from sanityd.errors import SourceError
 
 #: What the database's URL is called in the environment, and that of the mail server.
@@ -106,9 +106,15 @@ def url_of(text: str) -> str:
     if "://" in text:
         return text
     if not Path(text).is_file():
-        raise SourceError(f"there is no file `{visible(text)}`", "Name a file of SQLite or DuckDB, or write a URL.")
+        raise SourceError(
+            f"there is no file `{visible(text)}`",
+            "Name a file of SQLite or DuckDB, or write a URL.",
+        )
     if "?" in str(Path(text).resolve()):
-        raise SourceError(f"`{visible(text)}` can't be named in a URL, where `?` ends a path", "Make a link to it.")
+        raise SourceError(
+            f"`{visible(text)}` can't be named in a URL, where `?` ends a path",
+            "Make a link to it.",
+        )
     return f"{_FILES.get(Path(text).suffix, 'sqlite')}:///{Path(text).resolve()}"
 
 
@@ -119,7 +125,16 @@ def source_in(url: str, folder: Path) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return f"${{{DATABASE}}}"
-    plain = parsed.get_backend_name() in ("sqlite", "duckdb") and not parsed.query and not parsed.password
-    if not plain or not parsed.database or not Path(parsed.database).is_file() or "${" in parsed.database:
+    plain = (
+        parsed.get_backend_name() in ("sqlite", "duckdb")
+        and not parsed.query
+        and not parsed.password
+    )
+    if (
+        not plain
+        or not parsed.database
+        or not Path(parsed.database).is_file()
+        or "${" in parsed.database
+    ):
         return f"${{{DATABASE}}}"
     return f"{parsed.get_backend_name()}:///{os.path.relpath(Path(parsed.database).resolve(), folder.resolve())}"

@@ -10,16 +10,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from sanityd.checks import confirm, executor, explaining, planner
-from sanityd.checks.explaining import Step
-from sanityd.checks.planner import Elsewhere, Known, Plan
+from sanityd.checks import confirm, executor, explain, planner
+from sanityd.checks.explain import PlanStep
+from sanityd.checks.planner import Elsewhere, Plan, PriorState
 from sanityd.errors import CheckError, SourceError, StoreError
 from sanityd.model import Outcome, Run
-from sanityd.rehearsal import Foresight, foresee
+from sanityd.pipeline.simulation import Forecast, forecast
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.base import Snapshot
-from sanityd.sources.views import Views
-from sanityd.store import recollection, runs, violations
+from sanityd.sources.snapshot_pool import SnapshotPool
+from sanityd.store import rule_copy, runs, violations
 from sanityd.store.open import Store
 
 #: What to do about a refusal that has no advice of its own: the general one names the command that is running.
@@ -51,14 +51,14 @@ class Trial:
     """What one look saw, how it looked, and what would come of it."""
 
     run: Run
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     statements: tuple[Statement, ...] = ()
     #: The constraint that would make looking needless.
     proof: str | None = None
     #: Whether `check` would look again before it counts.
     to_be_confirmed: bool = False
     memory: Memory = field(default_factory=Memory)
-    foresight: Foresight | None = None
+    foresight: Forecast | None = None
 
 
 def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
@@ -67,28 +67,36 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) 
     Parameters: `state` is the URL of the store; None for the one beside the rules file.
     """
     with _reading(rules, state) as (connection, trouble):
-        memory, known = _remembered(connection, rule, at) if connection else (Memory(trouble=trouble), Known())
+        memory, known = (
+            _remembered(connection, rule, at)
+            if connection
+            else (Memory(trouble=trouble), PriorState())
+        )
     # Not while the memory is being read: a look may take long.
     run, steps, statements, proof = _look(rules, rule, at, replace(known, audited=[rule.id]))
-    suspected = run.answered and confirm.is_suspect(rule.invariant, run, known.open_keys.get(rule.id, {}))
+    suspected = run.answered and confirm.is_suspect(
+        rule.invariant, run, known.open_keys.get(rule.id, {})
+    )
     ahead = None if run.down else _foresee(rules, rule, run, state)
     if run.hint == CheckError.hint:
         run = replace(run, hint=_ADVICE)
     return Trial(run, steps, statements, proof, suspected, memory, ahead)
 
 
-def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Foresight:
+def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Forecast:
     with _reading(rules, state) as (connection, _):
 
         def recall(into: Connection) -> None:
             if connection is not None:
-                recollection.carry(connection, into, rule.id, run.at)
+                rule_copy.carry(connection, into, rule.id, run.at)
 
-        return foresee(rules, rule, run, recall)
+        return forecast(rules, rule, run, recall)
 
 
 @contextmanager
-def _reading(rules: RuleSet, state: str | None) -> Iterator[tuple[Connection | None, StoreError | None]]:
+def _reading(
+    rules: RuleSet, state: str | None
+) -> Iterator[tuple[Connection | None, StoreError | None]]:
     """The memory as it is, or nothing, and why."""
     try:
         store = Store.existing(state, rules.folder)
@@ -105,24 +113,30 @@ def _reading(rules: RuleSet, state: str | None) -> Iterator[tuple[Connection | N
         store.close()
 
 
-def _remembered(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, Known]:
-    count = runs.count(connection, [rule.id], at - recollection.RUNS)
+def _remembered(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, PriorState]:
+    count = runs.count(connection, [rule.id], at - rule_copy.RUNS)
     open_keys = {rule.id: violations.open_keys(connection, rule.id)}
     past = {rule.id: runs.measured(connection, rule.id)} if rule.learns else {}
-    return Memory(count, runs.last(connection, rule.id, at), exists=True), Known(open_keys, past)
+    return Memory(count, runs.last(connection, rule.id, at), exists=True), PriorState(
+        open_keys, past
+    )
 
 
 def _look(
-    rules: RuleSet, rule: Rule, at: datetime, known: Known
-) -> tuple[Run, tuple[Step, ...], tuple[Statement, ...], str | None]:
+    rules: RuleSet, rule: Rule, at: datetime, known: PriorState
+) -> tuple[Run, tuple[PlanStep, ...], tuple[Statement, ...], str | None]:
     try:
-        with Views(rules.sources) as views:
+        with SnapshotPool(rules.sources) as views:
             snapshot = views.snapshot(rule.source)
             plan = planner.plan([rule.invariant], snapshot, views.snapshot, known)
             [run] = executor.evaluate(plan, snapshot, known.open_keys, at)
             plain = rule.invariant.redaction is None
             looked = tuple(
-                Statement(one.source.settings.name, one.source.dialect.name, one.sql(statement, values=plain))
+                Statement(
+                    one.source.settings.name,
+                    one.source.dialect.name,
+                    one.sql(statement, values=plain),
+                )
                 for one in views.all()
                 for statement in one.looked
             )
@@ -143,9 +157,9 @@ def _refused(rule: Rule, own: Snapshot, elsewhere: Elsewhere) -> Iterator[Statem
         yield Statement(other.source.settings.name, other.source.dialect.name, str(there.query))
 
 
-def _steps(plan: Plan) -> tuple[Step, ...]:
+def _steps(plan: Plan) -> tuple[PlanStep, ...]:
     """How it was looked at, in words. What is wrong with the rule was told by its run."""
     try:
-        return tuple(explaining.steps(explaining.without_mistakes(plan)))
+        return tuple(explain.steps(explain.without_mistakes(plan)))
     except CheckError:
         return ()

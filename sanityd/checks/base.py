@@ -23,11 +23,11 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from sqlalchemy import ColumnElement, or_
 
-from sanityd.checks.evidence import Agreement, Claim, There
-from sanityd.checks.nouns import rows_of
+from sanityd.checks.requirements import OtherTable, Requirement, TableComparison
 from sanityd.checks.scope import Scope
-from sanityd.fields import Names, fault, listed
+from sanityd.checks.table_nouns import rows_of
 from sanityd.model import Past, Value, Violation
+from sanityd.model.option_types import Names, fault, listed
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
 
@@ -76,13 +76,19 @@ class Check(BaseModel, ABC):
         return {cls.model_fields[cls.short].alias or cls.short: value}
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Both forms. In the short one no column is called like an option, or it would be the long one."""
         long = handler.resolve_ref_schema(handler(core))
         if cls.short is None:
             return long
         option = long["properties"][cls.model_fields[cls.short].alias or cls.short]
-        brief = {word: value for word, value in option.items() if word not in ("title", "description", "examples")}
+        brief = {
+            word: value
+            for word, value in option.items()
+            if word not in ("title", "description", "examples")
+        }
         if "additionalProperties" in brief:
             brief["propertyNames"] = {"not": {"enum": list(long["properties"])}}
         # The long one first: editors offer what stands there when nothing is written yet.
@@ -100,7 +106,7 @@ class Check(BaseModel, ABC):
         """The user's whole SELECT in the rule's own source, for the gate."""
         return None
 
-    def query_there(self) -> There | None:
+    def query_there(self) -> OtherTable | None:
         """The user's whole SELECT in another source, for the gate."""
         return None
 
@@ -161,7 +167,7 @@ class RowCheck(Check):
         """True for a row of which the rule can't tell, because a value is NULL."""
         return self.is_bad(scope).is_(None)
 
-    def claims(self) -> Sequence[Claim]:
+    def claims(self) -> Sequence[Requirement]:
         """What it wants of other tables, for when they are in another source."""
         return ()
 
@@ -191,7 +197,9 @@ class ColumnCheck(RowCheck):
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is not as expected."""
-        return or_(*(self.is_bad_value(scope, name, expected) for name, expected in self.columns.items()))
+        return or_(
+            *(self.is_bad_value(scope, name, expected) for name, expected in self.columns.items())
+        )
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is NULL."""
@@ -201,7 +209,10 @@ class ColumnCheck(RowCheck):
         """Which of several columns it is."""
         if len(self.columns) == 1:
             return {}
-        return {name: self.is_bad_value(scope, name, expected) for name, expected in self.columns.items()}
+        return {
+            name: self.is_bad_value(scope, name, expected)
+            for name, expected in self.columns.items()
+        }
 
     @model_validator(mode="after")
     def _names_a_column(self) -> Self:
@@ -211,7 +222,7 @@ class ColumnCheck(RowCheck):
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
+class Candidates:
     """A cheaper question whose answers tell where to look: no clue, no violation.
 
     `statement` selects one column, without NULLs; `follow` makes of its values the SELECT of the violations there.
@@ -237,7 +248,7 @@ class QueryCheck(Check):
         del scope, new
         return None
 
-    def clues(self, scope: Scope) -> Clues | None:
+    def clues(self, scope: Scope) -> Candidates | None:
         """Where to look for violations, where that is quicker than looking everywhere; None where it isn't."""
         del scope
         return None
@@ -274,15 +285,23 @@ class AggregateCheck(Check):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """The number of rows in scope, as it is the table as a whole that is wrong."""
-        return f"{table}, {checked:,} {plural(checked, 'row', 'rows')}" if checked is not None else table
+        return (
+            f"{table}, {checked:,} {plural(checked, 'row', 'rows')}"
+            if checked is not None
+            else table
+        )
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """About the table as a whole."""
-        found = "" if checked is None else f" ({checked:,} {plural(checked, 'row', 'rows')} in scope)"
+        found = (
+            "" if checked is None else f" ({checked:,} {plural(checked, 'row', 'rows')} in scope)"
+        )
         return f"{table} {self.says(violations)}{found}"
 
     @abstractmethod
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> "Judgement":
+    def judge(
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+    ) -> "Judgement":
         """What the values say; `now` is the database's clock, `past` what was measured before, if it `learns`."""
 
 
@@ -290,7 +309,7 @@ class PairCheck(Check):
     """Two tables that agree row for row; each violation is a key, by the columns that rows belong together by."""
 
     @abstractmethod
-    def agreement(self) -> Agreement:
+    def agreement(self) -> TableComparison:
         """What must agree with what."""
 
 
@@ -324,7 +343,9 @@ class Judgement:
 
     def __init__(self, measured: float | None, faults: Iterable[tuple[str, int]] = ()) -> None:
         self.measured = measured
-        self.violations = tuple(Violation({"fault": words}, detail=words, rows=rows) for words, rows in faults)
+        self.violations = tuple(
+            Violation({"fault": words}, detail=words, rows=rows) for words, rows in faults
+        )
 
 
 #: The label under which a QueryCheck tells how many rows a violation stands for.
@@ -336,20 +357,20 @@ __all__ = [
     "IN_SCOPE",
     "ROWS",
     "AggregateCheck",
-    "Agreement",
+    "Candidates",
     "CatalogCheck",
     "Check",
-    "Claim",
-    "Clues",
     "ColumnCheck",
     "FunctionCheck",
     "Judgement",
     "Names",
+    "OtherTable",
     "PairCheck",
     "QueryCheck",
+    "Requirement",
     "RowCheck",
     "Scope",
-    "There",
+    "TableComparison",
     "Value",
     "fault",
     "listed",

@@ -47,7 +47,9 @@ class Numbers:
     def bounds(self) -> tuple[int, int, int]:
         """How many there are, the smallest and the largest. Raises NotWhole."""
         [number] = self.select.subquery("numbers").c
-        [(count, low, high)] = self.snapshot.rows(select(func.count(), func.min(number), func.max(number)))
+        [(count, low, high)] = self.snapshot.rows(
+            select(func.count(), func.min(number), func.max(number))
+        )
         if count and not (isinstance(low, int) and isinstance(high, int)):
             raise NotWhole
         return count, low or 0, high or 0
@@ -63,7 +65,9 @@ class Numbers:
                 yield value >> BITS, 1 << (value & WIDTH - 1)
             return
         bucket, bits = bitmap
-        for found, mask in self.snapshot.stream(select(bucket, bits).group_by(bucket).order_by(bucket)):
+        for found, mask in self.snapshot.stream(
+            select(bucket, bits).group_by(bucket).order_by(bucket)
+        ):
             # The 64th bit is a sign in some databases.
             yield int(found), int(mask) & (1 << WIDTH) - 1
 
@@ -77,7 +81,9 @@ def differing(mine: Numbers, theirs: Numbers, *, common: bool) -> Iterator[int]:
     theirs = theirs.between(low, high)
     # Both databases work at the same time; nothing comes before all of it is done.
     with ThreadPoolExecutor(1) as beside:
-        later = beside.submit(_Bitmaps, theirs.stream(dense=True)) if dense and theirs.bitmap else None
+        later = (
+            beside.submit(_Bitmaps, theirs.stream(dense=True)) if dense and theirs.bitmap else None
+        )
         left = _Bitmaps(mine.stream(dense=dense))
         right = later.result() if later else _Bitmaps(theirs.stream(dense=dense))
     for bucket, bits in left:

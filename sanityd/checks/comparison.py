@@ -23,7 +23,9 @@ _NUMBERS = (Family.INTEGER, Family.NUMBER, Family.BOOLEAN)
 _TIMES = (Family.TIMESTAMP, Family.TIMESTAMPTZ)
 
 
-def canonicals(mine: Family, my_zone: tzinfo, theirs: Family, their_zone: tzinfo) -> tuple[Canonical, Canonical]:
+def canonicals(
+    mine: Family, my_zone: tzinfo, theirs: Family, their_zone: tzinfo
+) -> tuple[Canonical, Canonical]:
     """How to write a value of each side, so that equal values are equal texts.
 
     Parameters: the families of the two columns, and the zones in which times without one are meant.
@@ -111,7 +113,9 @@ def _instant(family: Family, zone: tzinfo) -> Canonical:
         if isinstance(value, datetime):
             return str(epoch_microseconds(value if value.tzinfo else value.replace(tzinfo=meant)))
         if isinstance(value, date):
-            return str(epoch_microseconds(datetime(value.year, value.month, value.day, tzinfo=meant)))
+            return str(
+                epoch_microseconds(datetime(value.year, value.month, value.day, tzinfo=meant))
+            )
         found = read_instant(value, meant)
         return f"text {value}" if found is None else str(found)
 

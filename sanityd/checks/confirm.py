@@ -32,7 +32,9 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
     kept = tuple(
         violation
         for violation in second.tracked
-        if first.truncated or _mark(second, violation) in before or _mark(second, violation) in known
+        if first.truncated
+        or _mark(second, violation) in before
+        or _mark(second, violation) in known
     )
     violations = second.violations - (len(second.tracked) - len(kept))
     if first.truncated or second.truncated:
@@ -50,7 +52,7 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class PendingConfirmation:
     """What earlier runs found and did not count yet: how many in a row have seen each row, by fingerprint, and how many
     rows there were beyond the cap."""
 
@@ -58,12 +60,16 @@ class Suspicion:
     beyond: int = 0
 
 
-def held_back(invariant: Invariant, run: Run, before: Suspicion, known: Collection[str]) -> tuple[Run, Suspicion]:
+def held_back(
+    invariant: Invariant, run: Run, before: PendingConfirmation, known: Collection[str]
+) -> tuple[Run, PendingConfirmation]:
     """The run without those rows that too few runs in a row have seen, and what to remember of them.
 
     Parameters: `known` are the fingerprints that are open, which need no confirmation.
     """
-    new = {mark: violation for violation in run.tracked if (mark := _mark(run, violation)) not in known}
+    new = {
+        mark: violation for violation in run.tracked if (mark := _mark(run, violation)) not in known
+    }
     times = {mark: before.times.get(mark, 0) + 1 for mark in new}
     waiting = {mark: seen for mark, seen in times.items() if seen < invariant.confirm.runs}
     kept = tuple(violation for violation in run.tracked if _mark(run, violation) not in waiting)
@@ -79,7 +85,7 @@ def held_back(invariant: Invariant, run: Run, before: Suspicion, known: Collecti
         severity=invariant.ladder.severity(violations, rows, run.checked),
         suspects=run.violations - violations,
     )
-    return counted, Suspicion(waiting, beyond)
+    return counted, PendingConfirmation(waiting, beyond)
 
 
 def _mark(run: Run, violation: Violation) -> str:

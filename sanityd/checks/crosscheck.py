@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, and_, func, select
 
 from sanityd.checks.bitmaps import NotWhole, Numbers, differing
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
-from sanityd.checks.evidence import Claim
 from sanityd.checks.partitions import Partitions
+from sanityd.checks.requirements import Requirement
 from sanityd.checks.scope import Scope, bind, chunks
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
@@ -22,7 +22,7 @@ _COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class KeyDifferences:
     """What a comparison found: how many rows are wrong, and their keys, at most as many as are followed: as `numbers`
     where keys are whole numbers, else as `digests`."""
 
@@ -35,7 +35,7 @@ class Found:
 class Sides:
     """Both sides of a claim: where its rows are, where its evidence is, and how their values are written."""
 
-    claim: Claim
+    claim: Requirement
     scope: Scope
     other: Scope
 
@@ -59,7 +59,8 @@ class Sides:
     def are_whole_numbers(self) -> bool:
         """Whether the key is one whole number on both sides."""
         columns = [
-            (self.scope.column_info(mine), self.other.column_info(there)) for mine, there in self.claim.on.items()
+            (self.scope.column_info(mine), self.other.column_info(there))
+            for mine, there in self.claim.on.items()
         ]
         return len(columns) == 1 and all(column.family is Family.INTEGER for column in columns[0])
 
@@ -68,7 +69,9 @@ class Sides:
         low, high = self.claim.low, self.claim.high
         keys = [self.other.exact(name) for name in self.claim.on.values()]
         plain = (
-            select(*keys).select_from(self.other.table).where(self.other.rows, self.other.known(self.claim.on.values()))
+            select(*keys)
+            .select_from(self.other.table)
+            .where(self.other.rows, self.other.known(self.claim.on.values()))
         )
         if (low, high) == (1, None) or high == 0:
             return plain
@@ -78,17 +81,21 @@ class Sides:
         return plain.group_by(*keys).having(count >= low if high is None else count == high)
 
 
-def written(scope: Scope, other: Scope, columns: Mapping[str, str]) -> tuple[list[Canonical], list[Canonical]]:
+def written(
+    scope: Scope, other: Scope, columns: Mapping[str, str]
+) -> tuple[list[Canonical], list[Canonical]]:
     """How to write the values of each column of `scope` and of its counterpart in `other`, to compare them."""
     zones = (scope.snapshot.source.settings.zone, other.snapshot.source.settings.zone)
     pairs = [
-        canonicals(scope.column_info(mine).family, zones[0], other.column_info(theirs).family, zones[1])
+        canonicals(
+            scope.column_info(mine).family, zones[0], other.column_info(theirs).family, zones[1]
+        )
         for mine, theirs in columns.items()
     ]
     return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
 
 
-def compare(sides: Sides, most: int) -> Found:
+def compare(sides: Sides, most: int) -> KeyDifferences:
     """Which of my rows have a wrong number of counterparts.
 
     Parameters: `most` is how many wrong keys are told; all are counted.
@@ -103,7 +110,7 @@ class _TooManyToCount(Exception):
     """There are too many wrong keys to ask how many rows each has."""
 
 
-def _compare_numbers(sides: Sides, most: int) -> Found:
+def _compare_numbers(sides: Sides, most: int) -> KeyDifferences:
     [(mine, theirs)] = sides.claim.on.items()
     here = Numbers(sides.scope.snapshot, sides.scope.column_info(mine), sides.my_keys)
     there = Numbers(sides.other.snapshot, sides.other.column_info(theirs), sides.evidence())
@@ -111,18 +118,20 @@ def _compare_numbers(sides: Sides, most: int) -> Found:
     # One more than fits, to know whether these are all.
     wrong = list(islice(found, max(most, _COUNTED) + 1))
     if (mine,) in sides.scope.info.keys:
-        return Found(len(wrong) + sum(1 for _ in found), numbers=tuple(wrong[:most]))
+        return KeyDifferences(len(wrong) + sum(1 for _ in found), numbers=tuple(wrong[:most]))
     if len(wrong) > _COUNTED:
         raise _TooManyToCount
     rows = 0
     for keys in chunks(wrong):
         listed = select(func.count()).select_from(sides.scope.table)
-        [(count,)] = sides.scope.snapshot.rows(listed.where(sides.known, sides.scope.column(mine).in_(map(bind, keys))))
+        [(count,)] = sides.scope.snapshot.rows(
+            listed.where(sides.known, sides.scope.column(mine).in_(map(bind, keys)))
+        )
         rows += count
-    return Found(rows, numbers=tuple(wrong[:most]))
+    return KeyDifferences(rows, numbers=tuple(wrong[:most]))
 
 
-def _compare_digests(sides: Sides, most: int) -> Found:
+def _compare_digests(sides: Sides, most: int) -> KeyDifferences:
     mine, theirs = sides.canonical
     with ExitStack() as files:
         left, right = Partitions(SIZE, files), Partitions(SIZE, files)
@@ -136,22 +145,29 @@ def _compare_digests(sides: Sides, most: int) -> Found:
                     rows += 1
                     if len(wrong) < most:
                         wrong.add(one)
-    return Found(rows, frozenset(wrong))
+    return KeyDifferences(rows, frozenset(wrong))
 
 
-def rows_of(sides: Sides, key: Sequence[str], shown: Sequence[str], found: Found, most: int) -> Iterator[Violation]:
+def rows_of(
+    sides: Sides, key: Sequence[str], shown: Sequence[str], found: KeyDifferences, most: int
+) -> Iterator[Violation]:
     """My rows with those keys, at most so many."""
     scope, end = sides.scope, len(key) + len(shown)
     columns = [scope.column(name) for name in (*key, *shown)]
     rows = (
-        _of_numbers(sides, columns, len(key), found) if found.numbers else _of_digests(sides, columns, len(key), found)
+        _of_numbers(sides, columns, len(key), found)
+        if found.numbers
+        else _of_digests(sides, columns, len(key), found)
     )
     for row in islice(rows, most):
-        yield Violation(dict(zip(key, row, strict=False)), shown=dict(zip(shown, row[len(key) : end], strict=True)))
+        yield Violation(
+            dict(zip(key, row, strict=False)),
+            shown=dict(zip(shown, row[len(key) : end], strict=True)),
+        )
 
 
 def _of_numbers(
-    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: Found
+    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: KeyDifferences
 ) -> Iterator[Sequence[Any]]:
     [mine] = sides.claim.on
     for numbers in chunks(found.numbers):
@@ -161,7 +177,7 @@ def _of_numbers(
 
 
 def _of_digests(
-    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: Found
+    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: KeyDifferences
 ) -> Iterator[Sequence[Any]]:
     canonical, end = sides.canonical[0], len(columns)
     on = [sides.scope.exact(name) for name in sides.claim.on]

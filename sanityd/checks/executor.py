@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from sanityd import clock, telemetry
-from sanityd.checks import looking
+from sanityd.checks import evaluation
 from sanityd.checks.base import FunctionCheck
-from sanityd.checks.blame import blamed
+from sanityd.checks.counts import SharedCounts
+from sanityd.checks.findings import Evaluation
 from sanityd.checks.invariant import Invariant
-from sanityd.checks.planner import Look, Plan
-from sanityd.checks.seen import Seen
-from sanityd.checks.tally import Tally
+from sanityd.checks.isolate_error import blamed
+from sanityd.checks.planner import Plan, PlannedCheck
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.model import Key, Outcome, Run
 from sanityd.sources.base import Snapshot
@@ -33,7 +33,7 @@ def evaluate(plan: Plan, snapshot: Snapshot, open_keys: OpenKeys, at: datetime) 
     """
     for rule, error in plan.refused.items():
         yield _errored(rule, snapshot.source.settings.name, at, error)
-    work = _Work(plan, open_keys, at)
+    work = _EvaluationTask(plan, open_keys, at)
     with _second_pair_of_eyes(work, snapshot):
         waiting = {look.invariant.id: None for look in plan.looks}
         while waiting:
@@ -44,25 +44,30 @@ def evaluate(plan: Plan, snapshot: Snapshot, open_keys: OpenKeys, at: datetime) 
                 yield run
 
 
-class _Work:
+class _EvaluationTask:
     """What is to be done, by whoever has time, and what came of it."""
 
     def __init__(self, plan: Plan, open_keys: OpenKeys, at: datetime) -> None:
         believed = {
-            look.invariant.id for look in plan.looks if looking.believes(look, open_keys.get(look.invariant.id, {}))
+            look.invariant.id
+            for look in plan.looks
+            if evaluation.believes(look, open_keys.get(look.invariant.id, {}))
         }
         self.done: dict[str, Run] = {}
         self._open_keys = open_keys
         self._at = at
         self._units = deque(plan.units(believed))
         self._tallies = {
-            look.invariant.id: tally for looks in plan.counted(believed) for tally in [Tally(looks)] for look in looks
+            look.invariant.id: tally
+            for looks in plan.counted(believed)
+            for tally in [SharedCounts(looks)]
+            for look in looks
         }
         self._lost: SourceError | None = None
         self._changed = threading.Condition()
 
     @property
-    def left(self) -> Sequence[tuple[Look, ...]]:
+    def left(self) -> Sequence[tuple[PlannedCheck, ...]]:
         """What nobody has begun with."""
         return tuple(self._units)
 
@@ -96,7 +101,7 @@ class _Work:
         with self._changed:
             self._units.clear()
 
-    def _look(self, unit: tuple[Look, ...]) -> list[Run]:
+    def _look(self, unit: tuple[PlannedCheck, ...]) -> list[Run]:
         if self._lost is not None:
             return [skipped(look.invariant, self._at, self._lost) for look in unit]
         try:
@@ -105,58 +110,74 @@ class _Work:
             self._lost = error
             return [skipped(look.invariant, self._at, error) for look in unit]
 
-    def _look_together(self, unit: tuple[Look, ...]) -> list[Run]:
+    def _look_together(self, unit: tuple[PlannedCheck, ...]) -> list[Run]:
         """What they share is told of the first of them (statements) and of each its part (seconds)."""
         snapshot = unit[0].scope.snapshot
         started, before = clock.stopwatch(), snapshot.statements
         tally = self._tallies.get(unit[0].invariant.id)
         try:
-            seen = list(looking.see_together(unit, self._open_keys, tally))
+            seen = list(evaluation.see_together(unit, self._open_keys, tally))
         except SourceError:
             raise
-        except Exception:  # noqa: BLE001 (whose fault it is shows when each stands alone)
+        except Exception:
             return [self._look_at(look) for look in unit]
-        seconds, statements = (clock.stopwatch() - started) / len(unit), snapshot.statements - before
+        seconds, statements = (
+            (clock.stopwatch() - started) / len(unit),
+            snapshot.statements - before,
+        )
         runs = [self._run(look, found) for look, found in seen]
         return [
-            replace(run, seconds=seconds, statements=statements if place == 0 else 0) for place, run in enumerate(runs)
+            replace(run, seconds=seconds, statements=statements if place == 0 else 0)
+            for place, run in enumerate(runs)
         ]
 
-    def _look_at(self, look: Look) -> Run:
+    def _look_at(self, look: PlannedCheck) -> Run:
         snapshot = look.scope.snapshot
         started, before = clock.stopwatch(), snapshot.statements
         open_keys = self._open_keys.get(look.invariant.id, {})
         try:
-            run = self._run(look, looking.see(look, open_keys, self._tallies.get(look.invariant.id)))
+            run = self._run(
+                look, evaluation.see(look, open_keys, self._tallies.get(look.invariant.id))
+            )
         except SourceError:
             raise
         except CheckError as error:
             run = self._run(look, blamed(look, error))
-        except Exception as error:  # noqa: BLE001 (the edge of a rule: what breaks one leaves the others)
+        except Exception as error:
             telemetry.capture(error, rule=look.invariant.id)
-            unexpected = CheckError(f"sanityd itself failed at this rule ({type(error).__name__})", SanitydError.hint)
+            unexpected = CheckError(
+                f"sanityd itself failed at this rule ({type(error).__name__})", SanitydError.hint
+            )
             run = self._run(look, unexpected)
-        return replace(run, seconds=clock.stopwatch() - started, statements=snapshot.statements - before)
+        return replace(
+            run, seconds=clock.stopwatch() - started, statements=snapshot.statements - before
+        )
 
-    def _run(self, look: Look, seen: Seen | CheckError) -> Run:
+    def _run(self, look: PlannedCheck, seen: Evaluation | CheckError) -> Run:
         if isinstance(seen, CheckError):
             return errored(look.invariant, self._at, seen)
         return _run(look, seen, self._at)
 
 
-def _is_bound(look: Look) -> bool:
+def _is_bound(look: PlannedCheck) -> bool:
     """Whether it needs another source, or runs a function of the user's: one thread does all of these."""
     return look.other is not None or isinstance(look.invariant.check, FunctionCheck)
 
 
 @contextmanager
-def _second_pair_of_eyes(work: _Work, snapshot: Snapshot) -> Iterator[None]:
+def _second_pair_of_eyes(work: _EvaluationTask, snapshot: Snapshot) -> Iterator[None]:
     """A second thread, with a connection of its own to the same instant, where there is enough to do for two."""
     left = [unit for unit in work.left if not _is_bound(unit[0])]
     tables = {look.invariant.subject.table: look.scope.info for unit in left for look in unit}
     thread = None
-    if len(left) > 1 and sum(table.estimate or 0 for table in tables.values()) >= WORTHWHILE and snapshot.share():
-        thread = threading.Thread(target=_look_beside, args=(work, snapshot), name="sanityd-look", daemon=True)
+    if (
+        len(left) > 1
+        and sum(table.estimate or 0 for table in tables.values()) >= WORTHWHILE
+        and snapshot.share()
+    ):
+        thread = threading.Thread(
+            target=_look_beside, args=(work, snapshot), name="sanityd-look", daemon=True
+        )
         thread.start()
     try:
         yield
@@ -166,7 +187,7 @@ def _second_pair_of_eyes(work: _Work, snapshot: Snapshot) -> Iterator[None]:
             thread.join()
 
 
-def _look_beside(work: _Work, snapshot: Snapshot) -> None:
+def _look_beside(work: _EvaluationTask, snapshot: Snapshot) -> None:
     with snapshot.beside() as ready:
         while ready and work.one(shared=True):
             pass
@@ -203,7 +224,7 @@ def _errored(rule: str, source: str, at: datetime, error: CheckError, kind: str 
     )
 
 
-def _run(look: Look, seen: Seen, at: datetime) -> Run:
+def _run(look: PlannedCheck, seen: Evaluation, at: datetime) -> Run:
     invariant = look.invariant
     return Run(
         rule=invariant.id,
@@ -216,11 +237,11 @@ def _run(look: Look, seen: Seen, at: datetime) -> Run:
         checked=seen.checked,
         measured=seen.measured,
         tracked=seen.tracked,
-        fates=seen.fates,
+        resolutions=seen.resolutions,
         severity=invariant.ladder.severity(seen.violations, seen.rows, seen.checked),
         key=look.key,
         proved_by=seen.proved_by,
-        narrow=seen.narrow,
+        incremental=seen.incremental,
         newest=look.newest,
         state=look.state,
     )

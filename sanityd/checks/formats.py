@@ -19,7 +19,15 @@ _LEAP_YEAR = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26]
 def _ipv6() -> str:
     """Every place where `::` may stand, RFC 4291 section 2.2; without the mixed IPv4 form and zones."""
     shortened = [f"({_GROUP}:){{1,{7 - tail}}}(:{_GROUP}){{1,{tail}}}" for tail in range(1, 7)]
-    return "|".join([f"({_GROUP}:){{7}}{_GROUP}", f"({_GROUP}:){{1,7}}:", f":(:{_GROUP}){{1,7}}", "::", *shortened])
+    return "|".join(
+        [
+            f"({_GROUP}:){{7}}{_GROUP}",
+            f"({_GROUP}:){{1,7}}:",
+            f":(:{_GROUP}){{1,7}}",
+            "::",
+            *shortened,
+        ]
+    )
 
 
 FORMATS = {
@@ -42,7 +50,12 @@ FORMATS = {
 
 #: What each text of the format matches, too, and of texts up to so many characters no other. Counting to 63 makes a
 #: regular expression ten times as slow; no part of a short address can be as long as that.
-_QUICK = {"email": (66, rf"{_ATOM}(\.{_ATOM})*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z]+")}
+_QUICK = {
+    "email": (
+        66,
+        rf"{_ATOM}(\.{_ATOM})*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z]+",
+    )
+}
 
 
 def matches(scope: Scope, name: str, expected: str, *, part: bool) -> ColumnElement[bool]:

@@ -42,7 +42,9 @@ class TableName:
         else:
             raise ValueError(f"`{text}` does not begin with the name of a source")
         if len(rest) > 2:
-            raise ValueError(f"`{text}` has too many parts: write `source.table` or `source.schema.table`")
+            raise ValueError(
+                f"`{text}` has too many parts: write `source.table` or `source.schema.table`"
+            )
         return cls(source, rest[-1], rest[0] if len(rest) == 2 else None)
 
     def __str__(self) -> str:
@@ -76,7 +78,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LadderStep:
     """One step of a ladder: from so many violations, or from such a share of the rows in scope."""
 
     severity: Severity
@@ -97,7 +99,7 @@ class Step:
 class Ladder:
     """From which extent on a violation is how severe: `{error: 1, critical: 50}`."""
 
-    steps: tuple[Step, ...] = (Step(Severity.ERROR, count=1),)
+    steps: tuple[LadderStep, ...] = (LadderStep(Severity.ERROR, count=1),)
 
     def severity(self, violations: int, rows: int, checked: int | None) -> Severity | None:
         """The highest step reached; None when the rule holds well enough."""
@@ -156,7 +158,14 @@ class Invariant:
     def meaning(self) -> str:
         """A hash of what it asks for. Words for people (why, fix), times and recipients are not in it."""
         about = self.subject
-        parts: list[Any] = [self.kind, repr(self.check), str(about.table), about.source, about.where, about.key]
+        parts: list[Any] = [
+            self.kind,
+            repr(self.check),
+            str(about.table),
+            about.source,
+            about.where,
+            about.key,
+        ]
         parts += [repr(about.within), repr(about.window), about.nulls_fail, about.empty_fails]
         # Rows are known by other keys then, also when the secret is another.
         parts += [self.redaction.mark] if self.redaction else []
@@ -165,13 +174,17 @@ class Invariant:
     @property
     def overlap(self) -> timedelta:
         """How far to look back: a row that `within` spares is looked at when it is old enough."""
-        return self.scan.overlap + (self.subject.within.duration if self.subject.within else timedelta(0))
+        return self.scan.overlap + (
+            self.subject.within.duration if self.subject.within else timedelta(0)
+        )
 
     @property
     def elsewhere(self) -> str | None:
         """The other source that it looks into; None when all of it is in one."""
         own = self.subject.source
-        names = [TableName.parse(text, self.subject.sources, own).source for text in self.check.tables()]
+        names = [
+            TableName.parse(text, self.subject.sources, own).source for text in self.check.tables()
+        ]
         if (query := self.check.query_there()) is not None:
             names.append(str(query.source))
         return next((name for name in names if name != own), None)

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sanityd.checks.base import ROWS
-from sanityd.checks.planner import Look
+from sanityd.checks.planner import PlannedCheck
 from sanityd.errors import CheckError
 from sanityd.model import Key, Value, Violation, fingerprint
 
 
-def fingerprint_of(look: Look, key: Key) -> str:
+def fingerprint_of(look: PlannedCheck, key: Key) -> str:
     """The identity of a violation of this rule."""
     return fingerprint(look.invariant.id, look.invariant.subject.source, key)
 
@@ -26,12 +26,14 @@ def value_of(value: Any) -> Value:
     """A driver's value as one of ours; types that only one database has become text."""
     if isinstance(value, memoryview | bytearray):
         return bytes(value)
-    if value is None or isinstance(value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID):
+    if value is None or isinstance(
+        value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
+    ):
         return value
     return str(value)
 
 
-def from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violation:
+def from_query(look: PlannedCheck, names: Sequence[str], row: Sequence[Any]) -> Violation:
     """A row of a query as a violation: its key, what is shown, and for how many rows it stands."""
     values = values_of(names, row)
     rows = values.pop(ROWS, 1)
@@ -39,7 +41,7 @@ def from_query(look: Look, names: Sequence[str], row: Sequence[Any]) -> Violatio
     return Violation(key, shown=values, rows=int(str(rows)))
 
 
-def distinct(look: Look, violations: Sequence[Violation]) -> Sequence[Violation]:
+def distinct(look: PlannedCheck, violations: Sequence[Violation]) -> Sequence[Violation]:
     """The violations, sure that their keys identify them. Raises CheckError when two share one."""
     if len({fingerprint_of(look, violation.key) for violation in violations}) < len(violations):
         raise CheckError(

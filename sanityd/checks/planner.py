@@ -15,18 +15,18 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from sanityd.checks.base import (
     AggregateCheck,
-    Agreement,
     CatalogCheck,
     ColumnCheck,
     FunctionCheck,
     PairCheck,
     QueryCheck,
     RowCheck,
+    TableComparison,
 )
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, SourceError
-from sanityd.model import Held, Key, Past, Value
+from sanityd.model import Key, Past, UnchangedState, Value
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import Family
 
@@ -37,7 +37,7 @@ Elsewhere = Callable[[str], Snapshot]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PriorState:
     """What earlier runs have left, by rule."""
 
     #: The violations still open, by fingerprint, that a run must say something about.
@@ -49,14 +49,14 @@ class Known:
     #: From where on rows are new, for rules that may look at those only.
     since: Mapping[str, Value] = field(default_factory=dict)
     #: What rules that held saw when they last looked.
-    held: Mapping[str, Held] = field(default_factory=dict)
+    held: Mapping[str, UnchangedState] = field(default_factory=dict)
 
 
-NOTHING = Known()
+NOTHING = PriorState()
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PlannedCheck:
     """One rule, ready to be looked at: its scope, and the columns that identify its violations."""
 
     invariant: Invariant
@@ -71,10 +71,10 @@ class Look:
     #: Of a rule that looks at new rows: the value that the next look may begin at.
     newest: Value = None
     #: The same look at new rows only, if that is enough now.
-    narrowed: "Look | None" = None
+    narrowed: "PlannedCheck | None" = None
     #: A word for all that the rule depends on, if there is one; and what the rule saw when it was the same.
     state: str | None = None
-    held: Held | None = None
+    held: UnchangedState | None = None
     #: The constraint that makes looking needless, and whether to look all the same.
     proof: str | None = None
     audited: bool = False
@@ -85,14 +85,18 @@ class Look:
         check = self.invariant.check
         if self.form != "row scan" or not isinstance(check, RowCheck) or check.claims():
             return True
-        return any("select" in sql.lower() for sql in (self.invariant.subject.where or "", *check.sql()))
+        return any(
+            "select" in sql.lower() for sql in (self.invariant.subject.where or "", *check.sql())
+        )
 
     @property
     def counts_for_itself(self) -> bool:
         """Whether its aggregates are about some rows only, which can't be told apart in a statement about all."""
         check = self.invariant.check
         measures = isinstance(check, AggregateCheck) or (
-            isinstance(check, QueryCheck) and check.needs_table and check.measure(self.scope) is not None
+            isinstance(check, QueryCheck)
+            and check.needs_table
+            and check.measure(self.scope) is not None
         )
         return measures and not self.scope.is_whole
 
@@ -114,26 +118,28 @@ class Look:
 class Plan:
     """What will be done, in order, and which rules can't be looked at and why."""
 
-    looks: tuple[Look, ...]
+    looks: tuple[PlannedCheck, ...]
     refused: dict[str, CheckError] = field(default_factory=dict)
 
-    def units(self, believed: Collection[str] = ()) -> list[tuple[Look, ...]]:
+    def units(self, believed: Collection[str] = ()) -> list[tuple[PlannedCheck, ...]]:
         """The looks that are answered by the same statements, those with the most first.
 
         Parameters: `believed` are the rules whose rows nobody reads, as a constraint proves them.
         """
-        together: dict[object, list[Look]] = {}
+        together: dict[object, list[PlannedCheck]] = {}
         for look in self.looks:
             alone = look.reads_alone or look.invariant.id in believed
             together.setdefault(look.invariant.id if alone else _place(look), []).append(look)
         parts = [
-            tuple(looks[at : at + TOGETHER]) for looks in together.values() for at in range(0, len(looks), TOGETHER)
+            tuple(looks[at : at + TOGETHER])
+            for looks in together.values()
+            for at in range(0, len(looks), TOGETHER)
         ]
         return sorted(parts, key=len, reverse=True)
 
-    def counted(self, believed: Collection[str] = ()) -> list[tuple[Look, ...]]:
+    def counted(self, believed: Collection[str] = ()) -> list[tuple[PlannedCheck, ...]]:
         """The looks whose rows are counted by the same statement."""
-        together: dict[object, list[Look]] = {}
+        together: dict[object, list[PlannedCheck]] = {}
         for look in self.looks:
             counts = look.form in _COUNTING and look.scope.info.name and look.narrowed is None
             if counts and look.invariant.id not in believed:
@@ -146,28 +152,34 @@ class Plan:
 _COUNTING = ("row scan", "query", "aggregate", "across", "pair")
 
 
-def _place(look: Look) -> object:
+def _place(look: PlannedCheck) -> object:
     """The table, and what narrows it: what is found by an index isn't read together with what isn't."""
-    return look.invariant.subject.table, look.invariant.subject.window, look.narrowed and look.narrowed.scope.newer
+    return (
+        look.invariant.subject.table,
+        look.invariant.subject.window,
+        look.narrowed and look.narrowed.scope.newer,
+    )
 
 
 def plan(
     invariants: Iterable[Invariant],
     snapshot: Snapshot,
     elsewhere: Elsewhere | None = None,
-    known: Known = NOTHING,
+    known: PriorState = NOTHING,
 ) -> Plan:
     """How each invariant will be looked at in this snapshot. Raises SourceError when the source is lost.
 
     Parameters: `elsewhere` gives the snapshots of other sources; `known` is what earlier runs have left.
     """
-    looks: list[Look] = []
+    looks: list[PlannedCheck] = []
     newest, states = _Newest(snapshot), _States(snapshot)
     refused: dict[str, CheckError] = {}
     for invariant in invariants:
         try:
             found = look(invariant, snapshot, elsewhere)
-            found = replace(found, past=known.past.get(invariant.id, ()), audited=invariant.id in known.audited)
+            found = replace(
+                found, past=known.past.get(invariant.id, ()), audited=invariant.id in known.audited
+            )
             found = newest.of(found, known.since.get(invariant.id))
             looks.append(states.of(found, known.held.get(invariant.id)))
         except CheckError as error:
@@ -199,7 +211,7 @@ class _Newest:
         self._snapshot = snapshot
         self._highest: dict[object, Value] = {}
 
-    def of(self, look: Look, since: Value) -> Look:
+    def of(self, look: PlannedCheck, since: Value) -> PlannedCheck:
         """The look, with what its next one begins at; narrowed to what is new `since`. Raises CheckError."""
         invariant, scope = look.invariant, look.scope
         if (name := invariant.scan.column) is None:
@@ -213,7 +225,9 @@ class _Newest:
             newest = self._highest_of(scope, name)
         if since is None or type(since) is not type(newest):
             return replace(look, newest=newest)
-        narrowed = replace(look, scope=Scope(self._snapshot, invariant.subject, newer=(name, since)))
+        narrowed = replace(
+            look, scope=Scope(self._snapshot, invariant.subject, newer=(name, since))
+        )
         return replace(look, newest=newest, narrowed=narrowed)
 
     def _highest_of(self, scope: Scope, name: str) -> Value:
@@ -232,7 +246,7 @@ class _States:
         self._snapshot = snapshot
         self._state: list[str | None] = []
 
-    def of(self, look: Look, held: Held | None) -> Look:
+    def of(self, look: PlannedCheck, held: UnchangedState | None) -> PlannedCheck:
         """The look, with what it depends on; and with what it `held`, if that is still the same."""
         if look.proof is not None or look.other is not None or not _is_timeless(look):
             return look
@@ -242,7 +256,7 @@ class _States:
         return replace(look, state=state, held=held if held and state == held.state else None)
 
 
-def _is_timeless(look: Look) -> bool:
+def _is_timeless(look: PlannedCheck) -> bool:
     """Whether the rows of plain tables decide alone. A bound such as `today` means another time each day."""
     check, scope = look.invariant.check, look.scope
     if (
@@ -253,7 +267,9 @@ def _is_timeless(look: Look) -> bool:
         or any(check.sql())
     ):
         return False
-    if isinstance(check, ColumnCheck) and any(scope.column_info(name).family in _MOVING for name in check.columns):
+    if isinstance(check, ColumnCheck) and any(
+        scope.column_info(name).family in _MOVING for name in check.columns
+    ):
         return False
     return scope.info.is_plain and all(scope.other(table).info.is_plain for table in check.tables())
 
@@ -263,7 +279,7 @@ def look(
     snapshot: Snapshot,
     elsewhere: Elsewhere | None = None,
     faults: list[CheckError] | None = None,
-) -> Look:
+) -> PlannedCheck:
     """How one invariant will be looked at. Raises CheckError when it can't be.
 
     Parameters: `faults` takes what is wrong with the names in the rule; where there is any, the look is none.
@@ -289,11 +305,11 @@ def look(
             raise CheckError(f"`{invariant.kind}` is of no form that this version can look at")
     for name in invariant.subject.show if isinstance(check, RowCheck) else ():
         scope.column(name)
-    found = Look(invariant, scope, key, form)
+    found = PlannedCheck(invariant, scope, key, form)
     return found if faults else replace(found, proof=check.proof(scope) or _refuted(found))
 
 
-def _refuted(look: Look) -> str | None:
+def _refuted(look: PlannedCheck) -> str | None:
     """The CHECK constraints by which the database itself rules out that there is such a row, in its own logic."""
     checks, snapshot = look.scope.info.enforced.checks, look.scope.snapshot
     if not checks or not isinstance(look.invariant.check, RowCheck) or look.reads_alone:
@@ -311,14 +327,16 @@ def _evidence(invariant: Invariant, snapshot: Snapshot, elsewhere: Elsewhere | N
     if invariant.elsewhere is None:
         return snapshot
     if elsewhere is None:
-        raise CheckError(f"`{invariant.elsewhere}` is another source, which is not looked into here")
+        raise CheckError(
+            f"`{invariant.elsewhere}` is another source, which is not looked into here"
+        )
     try:
         return elsewhere(invariant.elsewhere)
     except SourceError as error:
         raise CheckError(f"its evidence can't be read: {error.message}", error.hint) from None
 
 
-def _look_across(invariant: Invariant, scope: Scope, theirs: Snapshot) -> Look:
+def _look_across(invariant: Invariant, scope: Scope, theirs: Snapshot) -> PlannedCheck:
     check = invariant.check
     if isinstance(check, RowCheck):
         [claim] = check.claims()
@@ -326,18 +344,18 @@ def _look_across(invariant: Invariant, scope: Scope, theirs: Snapshot) -> Look:
         for mine, there in claim.on.items():
             scope.column(mine)
             other.column(there)
-        return Look(invariant, scope, scope.key, "across", other)
+        return PlannedCheck(invariant, scope, scope.key, "across", other)
     [text] = check.tables()
-    return Look(invariant, scope, ("fault",), "aggregate", scope.other(text, None, theirs))
+    return PlannedCheck(invariant, scope, ("fault",), "aggregate", scope.other(text, None, theirs))
 
 
 def _look_at_pair(
     invariant: Invariant,
-    agreement: Agreement,
+    agreement: TableComparison,
     snapshot: Snapshot,
     elsewhere: Elsewhere | None,
     faults: list[CheckError] | None,
-) -> Look:
+) -> PlannedCheck:
     scope = Scope(snapshot, invariant.subject, query=invariant.check.query_sql(), faults=faults)
     theirs = _evidence(invariant, snapshot, elsewhere)
     there, where = agreement.there, agreement.where
@@ -350,4 +368,4 @@ def _look_at_pair(
         other.column(name)
     for name in invariant.subject.show:
         scope.column(name)
-    return Look(invariant, scope, tuple(agreement.on), "pair", other)
+    return PlannedCheck(invariant, scope, tuple(agreement.on), "pair", other)

@@ -13,7 +13,11 @@ from sanityd.sources.catalog import TableInfo
 def of_not_null(table: TableInfo, columns: Iterable[str]) -> str | None:
     """None of the columns can be NULL."""
     names = list(columns)
-    return ", ".join(f"{name} NOT NULL" for name in names) if table.enforced.not_null.issuperset(names) else None
+    return (
+        ", ".join(f"{name} NOT NULL" for name in names)
+        if table.enforced.not_null.issuperset(names)
+        else None
+    )
 
 
 def of_unique(table: TableInfo, columns: Iterable[str], *, nulls_equal: bool = False) -> str | None:

@@ -7,8 +7,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
-from sanityd.durations import DURATION, duration
-from sanityd.fields import fault
+from sanityd.model.durations import DURATION, duration
+from sanityd.model.option_types import fault
 
 Bound = int | float | str
 #: A bound that is the time of the look, or so long before or after it.
@@ -33,15 +33,26 @@ class Range(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     min: Bound | None = Field(None, description="At least that.", examples=[0, "2020-01-01"])
-    max: Bound | None = Field(None, description="At most that.", examples=[120, "2030-12-31", "now", "now + 1d"])
+    max: Bound | None = Field(
+        None, description="At most that.", examples=[120, "2030-12-31", "now", "now + 1d"]
+    )
     above: Bound | None = Field(None, description="More than that.", examples=[0])
     below: Bound | None = Field(None, description="Less than that.", examples=[100])
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Both forms."""
-        ends = {"type": "array", "items": {"type": ["number", "string", "null"]}, "minItems": 2, "maxItems": 2}
-        return {"anyOf": [{**ends, "examples": [[0, 120]]}, handler.resolve_ref_schema(handler(core))]}
+        ends = {
+            "type": "array",
+            "items": {"type": ["number", "string", "null"]},
+            "minItems": 2,
+            "maxItems": 2,
+        }
+        return {
+            "anyOf": [{**ends, "examples": [[0, 120]]}, handler.resolve_ref_schema(handler(core))]
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -56,26 +67,37 @@ class Range(BaseModel):
     def _can_be_met(self) -> Self:
         bounds = self.bounds
         if not bounds:
-            raise fault("has no bound", "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`")
+            raise fault(
+                "has no bound",
+                "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`",
+            )
         for bound in bounds:
             try:
                 from_now(bound)
             except ValueError as error:
                 raise fault(f"`{bound}` is not a time", str(error), word=str(bound)) from None
         if len({isinstance(bound, str) for bound in bounds}) > 1:
-            raise fault("mixes numbers and text", "write all bounds as numbers, or all as dates or text")
+            raise fault(
+                "mixes numbers and text", "write all bounds as numbers, or all as dates or text"
+            )
         low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
         high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
         if low is not None and high is not None and not self.reads_clock:
-            strict = (self.above is not None and low == self.above) or (self.below is not None and high == self.below)
+            strict = (self.above is not None and low == self.above) or (
+                self.below is not None and high == self.below
+            )
             if low > high or (strict and low == high):  # type: ignore[operator]
-                raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
+                raise fault(
+                    f"no value lies between {low} and {high}", "write the lower bound first"
+                )
         return self
 
     @property
     def bounds(self) -> list[Bound]:
         """Those that are set."""
-        return [bound for bound in (self.min, self.max, self.above, self.below) if bound is not None]
+        return [
+            bound for bound in (self.min, self.max, self.above, self.below) if bound is not None
+        ]
 
     @property
     def reads_clock(self) -> bool:
@@ -84,11 +106,17 @@ class Range(BaseModel):
 
     def allows(self, value: float) -> bool:
         """Whether a number lies within."""
-        return not any(outside(value, float(bound)) for bound, outside in self._outside() if bound is not None)
+        return not any(
+            outside(value, float(bound)) for bound, outside in self._outside() if bound is not None
+        )
 
     def excludes(self, element: Any, bound_as: Any) -> list[Any]:
         """The SQL conditions, one per bound, under which `element` lies outside; `bound_as` binds a bound."""
-        return [outside(element, bound_as(bound)) for bound, outside in self._outside() if bound is not None]
+        return [
+            outside(element, bound_as(bound))
+            for bound, outside in self._outside()
+            if bound is not None
+        ]
 
     def _outside(self) -> list[tuple[Bound | None, Any]]:
         return [
@@ -110,12 +138,19 @@ class Range(BaseModel):
             ("not below", "not earlier than"): self.below,
         }
         return " or ".join(
-            f"{word[from_now(bound) is not None]} {bound}" for word, bound in words.items() if bound is not None
+            f"{word[from_now(bound) is not None]} {bound}"
+            for word, bound in words.items()
+            if bound is not None
         )
 
     def __str__(self) -> str:
         """The range in words: `0 to 120`, `at least 1`, `above 0`."""
         if self.min is not None and self.max is not None:
             return f"{self.min} to {self.max}"
-        words = {"at least": self.min, "at most": self.max, "above": self.above, "below": self.below}
+        words = {
+            "at least": self.min,
+            "at most": self.max,
+            "above": self.above,
+            "below": self.below,
+        }
         return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)

@@ -11,9 +11,9 @@ from sqlalchemy.types import NullType
 from sanityd.checks.invariant import Age, Subject, TableName
 from sanityd.errors import CheckError
 from sanityd.model import Value
-from sanityd.sources.absent import nearest
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
+from sanityd.sources.missing_table import nearest
 
 Item = TypeVar("Item")
 
@@ -31,7 +31,7 @@ class Scope:
     CheckError when the table isn't there.
     """
 
-    def __init__(  # noqa: PLR0913 (most rules need the first two)
+    def __init__(
         self,
         snapshot: Snapshot,
         subject: Subject,
@@ -55,7 +55,9 @@ class Scope:
         if query is not None:
             self.table = snapshot.query(query)
             names = self.table.c.keys()
-            self.info = TableInfo("", None, {name: ColumnInfo(name, "", Family.OTHER) for name in names})
+            self.info = TableInfo(
+                "", None, {name: ColumnInfo(name, "", Family.OTHER) for name in names}
+            )
             return
         # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
         name = subject.table
@@ -91,8 +93,14 @@ class Scope:
             return self.info.columns[name]
         except KeyError:
             if not self.absent:
-                what = f"table `{self.name}`" if self.info.name else f"the query in `{self.subject.source}`"
-                self.refuse(f"{what} has no column `{name}`", instead(name, self.info.columns), name)
+                what = (
+                    f"table `{self.name}`"
+                    if self.info.name
+                    else f"the query in `{self.subject.source}`"
+                )
+                self.refuse(
+                    f"{what} has no column `{name}`", instead(name, self.info.columns), name
+                )
             return ColumnInfo(name, "", Family.OTHER)
 
     def refuse(self, message: str, hint: str, word: str) -> None:
@@ -124,7 +132,9 @@ class Scope:
         dialect = self.snapshot.source.dialect
         return dialect.same(self.column(mine), left, other.column(theirs), right)
 
-    def comparable(self, mine: str, other: "Scope", theirs: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    def comparable(
+        self, mine: str, other: "Scope", theirs: str
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         """Both columns in a form in which equal values are equal: `1` and `'1'`, and a UUID in either case."""
         left, right = self.column_info(mine), other.column_info(theirs)
         if _is_words(left) == _is_words(right):
@@ -187,7 +197,11 @@ class Scope:
     @property
     def picked(self) -> ColumnElement[bool]:
         """The rows picked by `where`, of any age."""
-        return true() if self.subject.where is None else and_(true(), self.predicate(self.subject.where))
+        return (
+            true()
+            if self.subject.where is None
+            else and_(true(), self.predicate(self.subject.where))
+        )
 
     @property
     def judged(self) -> ColumnElement[bool]:
@@ -223,7 +237,9 @@ class Scope:
         """All rows that the rule is about."""
         return and_(self.judged, self.in_window, self.is_new)
 
-    def other(self, text: str, where: str | None = None, snapshot: Snapshot | None = None) -> "Scope":
+    def other(
+        self, text: str, where: str | None = None, snapshot: Snapshot | None = None
+    ) -> "Scope":
         """Another table, as the rule names it; all of its rows, or those picked by `where`.
 
         Parameters: `snapshot` is the one of its source, where that is another.
@@ -232,7 +248,9 @@ class Scope:
         subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
         # A table that is compared with itself needs a second name, or its columns would mean the outer row.
         alias = "other" if name == self.subject.table else None
-        return Scope(snapshot or self.snapshot, subject, alias=alias, faults=self.faults, there=True)
+        return Scope(
+            snapshot or self.snapshot, subject, alias=alias, faults=self.faults, there=True
+        )
 
     def other_query(self, sql: str, source: str, where: str | None, snapshot: Snapshot) -> "Scope":
         """A user's SELECT in a source, in place of another table."""

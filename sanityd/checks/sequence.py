@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
 from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope
-from sanityd.fields import Names
+from sanityd.model.option_types import Names
 from sanityd.sources.base import AnySelect
 
 VALUE, PREVIOUS, RECENT = "sanityd_value", "sanityd_previous", "sanityd_recent"
@@ -29,7 +29,9 @@ class RowsOfTable(QueryCheck):
     def population(self, scope: Scope) -> AnySelect | None:
         """All rows."""
         keys = (scope.column(name).label(name) for name in scope.key)
-        return select(*keys, case((scope.rows, 1), else_=0).label(IN_SCOPE)).select_from(scope.table)
+        return select(*keys, case((scope.rows, 1), else_=0).label(IN_SCOPE)).select_from(
+            scope.table
+        )
 
 
 class SequenceCheck(RowsOfTable):
@@ -37,7 +39,9 @@ class SequenceCheck(RowsOfTable):
     over, as if it weren't there."""
 
     column: str = Field(min_length=1, description="The column whose values are followed.")
-    per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")
+    per: Names = Field(
+        [], description="The columns that make a group; each has a sequence of its own."
+    )
     order_by: Names = Field(min_length=1, description="The columns that say which row comes first.")
 
     def value(self, scope: Scope) -> ColumnElement[Any]:
@@ -45,12 +49,16 @@ class SequenceCheck(RowsOfTable):
         return scope.exact(self.column)
 
     @abstractmethod
-    def is_wrong(self, value: ColumnElement[Any], previous: ColumnElement[Any]) -> ColumnElement[bool]:
+    def is_wrong(
+        self, value: ColumnElement[Any], previous: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
         """True for a value that may not come after the previous one, which is NULL for the first of a group."""
 
     def violations(self, scope: Scope) -> AnySelect:
         """The rows that are wrong after the one before them. Rows before a window count as what came before."""
-        order: Sequence[ColumnElement[Any]] = [scope.column(name) for name in (*self.order_by, *scope.key)]
+        order: Sequence[ColumnElement[Any]] = [
+            scope.column(name) for name in (*self.order_by, *scope.key)
+        ]
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
         names = dict.fromkeys((*scope.key, *scope.subject.show))

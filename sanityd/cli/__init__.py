@@ -22,7 +22,10 @@ COMMANDS = {
     "kinds": ("kinds", "List the kinds of checks and channels, or show the manual of one."),
     "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
     "try": ("try_rule", "Look at one rule now; record and send nothing."),
-    "test": ("test", "Play the examples of the rules: what they must find, and what nothing shows."),
+    "test": (
+        "test",
+        "Play the examples of the rules: what they must find, and what nothing shows.",
+    ),
     "explain": ("explain", "Show how the rules will be looked at, and why so."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),
     "serve": ("serve", "Check the rules on their schedules, until stopped."),
@@ -69,7 +72,9 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _, function = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"sanityd.cli.{module}"), function or "command")
+        command: click.Command = getattr(
+            importlib.import_module(f"sanityd.cli.{module}"), function or "command"
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -80,7 +85,12 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sanityd", message="%(prog)s %(version)s")
-@click.option("--log", type=click.Choice(["text", "json", "debug"]), default="text", help="How to log, on stderr.")
+@click.option(
+    "--log",
+    type=click.Choice(["text", "json", "debug"]),
+    default="text",
+    help="How to log, on stderr.",
+)
 @click.pass_context
 def root(ctx: click.Context, log: str) -> None:
     """Say in YAML what must always be true of your data; be mailed when it stops being true."""
@@ -107,7 +117,7 @@ def main() -> NoReturn:
         code = 0
     except OSError as error:
         code = _refused(error)
-    except Exception as error:  # noqa: BLE001 (the edge of the program: what is left becomes a sentence and a code)
+    except Exception as error:
         code = _explain(error)
     sys.exit(code)
 
@@ -122,14 +132,15 @@ def _refused(error: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     place = f" `{error.filename}`" if error.filename else ""
     click.echo(
-        f"sanityd can't write{place}: {error.strerror}.\n  Make room or give it the right, then run it again.", err=True
+        f"sanityd can't write{place}: {error.strerror}.\n  Make room or give it the right, then run it again.",
+        err=True,
     )
     return EXIT_UNKNOWN
 
 
 def _take_any_output() -> None:
     """A terminal that knows ASCII only gets question marks; where there is no output at all, it is not missed."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or sys.stdout
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -142,7 +153,7 @@ def _explain(error: Exception) -> int:
 
     match error:
         case RuleError():
-            from sanityd.problems import format_problems, in_colour
+            from sanityd.rules.diagnostics import format_problems, in_colour
 
             click.echo(format_problems(error.problems, colour=in_colour(sys.stderr)), err=True)
             return EXIT_RULES
@@ -160,7 +171,13 @@ def _unexpected(error: Exception) -> int:
     frame: Any = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
-    place = f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else "unknown place"
-    click.echo(f"sanityd failed in a way it did not expect: {type(error).__name__} at {place}.", err=True)
+    place = (
+        f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"
+        if frame
+        else "unknown place"
+    )
+    click.echo(
+        f"sanityd failed in a way it did not expect: {type(error).__name__} at {place}.", err=True
+    )
     click.echo("  This is a fault of sanityd. Please report this line with what you ran.", err=True)
     return EXIT_SOFTWARE

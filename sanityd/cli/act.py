@@ -14,8 +14,8 @@ from sanityd.cli.options import open_store, rules_option
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from sanityd.acting import Act
-    from sanityd.model import Disposition, Stance
+    from sanityd.model import Triage, TriageAction
+    from sanityd.notifications.triage import Act
     from sanityd.rules.rule import RuleSet
 
 _QUIET = {
@@ -29,14 +29,16 @@ _WEEK = "`alerts.acknowledge.default`, a week unless set"
 _ACCEPTED = "`alerts.acknowledge.accepted`, 180 days unless set"
 
 
-class Length(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
+class DurationParam(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
     """`3d`, `4h`."""
 
     name = "DURATION"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
         """The length of time, or a usage error with what to write."""
-        from sanityd.durations import duration
+        from sanityd.model.durations import duration
 
         try:
             return value if isinstance(value, timedelta) else duration(str(value))
@@ -44,17 +46,21 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
             self.fail(f"`{value}` is not a duration: {error}", param, ctx)
 
 
-class Time(click.ParamType):  # type: ignore[type-arg]
+class TimeParam(click.ParamType):  # type: ignore[type-arg]
     """`2026-12-01`, `2026-12-01 09:00`, in the zone of the machine unless it says another."""
 
     name = "TIME"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
         """The moment, with its zone."""
         try:
             read = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"`{value}` is not a time: write `2026-12-01` or `2026-12-01 09:00`", param, ctx)
+            self.fail(
+                f"`{value}` is not a time: write `2026-12-01` or `2026-12-01 09:00`", param, ctx
+            )
         return read if read.tzinfo else read.astimezone()
 
 
@@ -68,7 +74,9 @@ def who(name: str | None) -> str:
 
 def reasoned(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every decision: why, and who."""
-    by = click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
+    by = click.option(
+        "--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name)."
+    )
     why = click.option("--reason", required=True, metavar="TEXT", help="Why; others read it.")
     decided: Callable[..., Any] = why(by(rules_option(function)))
     return decided
@@ -79,18 +87,24 @@ def timed(usual: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]
     otherwise = f"; else {usual}" if usual else ""
 
     def limited(function: Callable[..., Any]) -> Callable[..., Any]:
-        length = click.option("--for", "length", type=Length(), help=f"For how long, as in `3d`{otherwise}.")
-        end = click.option("--until", type=Time(), help="Until when, as in `2026-12-01 09:00`.")
+        length = click.option(
+            "--for", "length", type=DurationParam(), help=f"For how long, as in `3d`{otherwise}."
+        )
+        end = click.option(
+            "--until", type=TimeParam(), help="Until when, as in `2026-12-01 09:00`."
+        )
         both: Callable[..., Any] = length(end(function))
         return both
 
     return limited
 
 
-def made(author: str | None, reason: str, length: timedelta | None = None, until: datetime | None = None) -> "Act":
+def made(
+    author: str | None, reason: str, length: timedelta | None = None, until: datetime | None = None
+) -> "Act":
     """What every decision has."""
     from sanityd import clock
-    from sanityd.acting import Act
+    from sanityd.notifications.triage import Act
 
     if length is not None and until is not None:
         raise click.UsageError("say either --for or --until")
@@ -111,76 +125,105 @@ def acting(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
         store.close()
 
 
-def _say(decisions: "Sequence[Disposition]", act: "Act") -> None:
-    from sanityd.alerts.safe import visible
+def _say(decisions: "Sequence[Triage]", act: "Act") -> None:
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
 
     for one in decisions:
-        words = _QUIET[one.stance.value].format(
+        words = _QUIET[one.action.value].format(
             author=visible(one.author),
             until=screen.until(one.until, act.at),
             resolution=one.resolution.replace("_", " "),
         )
         click.echo(f"{one.rule} {words}.")
-        click.echo(f"  It ends at once when there are twice as many as now ({one.violations:,}), or a higher severity.")
+        click.echo(
+            f"  It ends at once when there are twice as many as now ({one.violations:,}), or a higher severity."
+        )
     _say_usual(decisions, act)
 
 
-def _say_usual(decisions: "Sequence[Disposition]", act: "Act") -> None:
+def _say_usual(decisions: "Sequence[Triage]", act: "Act") -> None:
     """An end that nobody named is told as such."""
-    from sanityd.durations import format_duration
+    from sanityd.model.durations import format_duration
 
     if act.until is None and decisions:
         usual = format_duration(decisions[0].until - act.at)
-        click.echo(f"  Nobody said for how long, so it is {usual}; `--for` and `--until` say another end.")
+        click.echo(
+            f"  Nobody said for how long, so it is {usual}; `--for` and `--until` say another end."
+        )
 
 
-def _decide(name: str, stance: "Stance", act: "Act", path: Path, resolution: str = "") -> None:
-    from sanityd import acting as room
+def _decide(
+    name: str, stance: "TriageAction", act: "Act", path: Path, resolution: str = ""
+) -> None:
+    from sanityd.notifications import triage as room
 
-    found = acting(path, lambda memory, rules: room.decide(memory, rules, name, stance, act, resolution))
+    found = acting(
+        path, lambda memory, rules: room.decide(memory, rules, name, stance, act, resolution)
+    )
     _say(found, act)
 
 
 @click.command("ack")
 @click.argument("name", metavar="RULE|INCIDENT")
 @timed(_WEEK)
-@click.option("--end", is_flag=True, help="Take back what was decided about it: ack, snooze, accept or close.")
+@click.option(
+    "--end", is_flag=True, help="Take back what was decided about it: ack, snooze, accept or close."
+)
 @reasoned
 def ack(
-    name: str, length: timedelta | None, until: datetime | None, end: bool, reason: str, by: str | None, path: Path
+    name: str,
+    length: timedelta | None,
+    until: datetime | None,
+    end: bool,
+    reason: str,
+    by: str | None,
+    path: Path,
 ) -> None:
     """Say that somebody is at it: no reminders until then, unless it gets much worse."""
-    from sanityd import acting as room
-    from sanityd.model import Stance
+    from sanityd.model import TriageAction
+    from sanityd.notifications import triage as room
 
     act = made(by, reason, length, until)
     if not end:
-        _decide(name, Stance.ACKNOWLEDGED, act, path)
+        _decide(name, TriageAction.ACKNOWLEDGED, act, path)
         return
     taken = acting(path, lambda memory, rules: room.withdraw(memory, rules, name, act))
-    click.echo(f"{name} is not {taken[0].stance.value} any more; you hear of it as if nothing had been said.")
+    click.echo(
+        f"{name} is not {taken[0].action.value} any more; you hear of it as if nothing had been said."
+    )
 
 
 @click.command("snooze")
 @click.argument("name", metavar="RULE|INCIDENT")
-@click.option("--for", "length", type=Length(), help="For how long, as in `4h`.")
-@click.option("--until", type=Time(), help="Until when, as in `2026-12-01 09:00`.")
+@click.option("--for", "length", type=DurationParam(), help="For how long, as in `4h`.")
+@click.option("--until", type=TimeParam(), help="Until when, as in `2026-12-01 09:00`.")
 @reasoned
 def snooze(
-    name: str, length: timedelta | None, until: datetime | None, reason: str, by: str | None, path: Path
+    name: str,
+    length: timedelta | None,
+    until: datetime | None,
+    reason: str,
+    by: str | None,
+    path: Path,
 ) -> None:
     """Don't hear of it until then; be reminded if it is still so."""
-    from sanityd.model import Stance
+    from sanityd.model import TriageAction
 
     if length is None and until is None:
         raise click.UsageError("say how long, with --for or --until")
-    _decide(name, Stance.SNOOZED, made(by, reason, length, until), path)
+    _decide(name, TriageAction.SNOOZED, made(by, reason, length, until), path)
 
 
 @click.command("accept")
 @click.argument("name", metavar="RULE|INCIDENT")
-@click.option("--row", "rows", multiple=True, metavar="KEY=VALUE[,…]", help="Only this row; may be given again.")
+@click.option(
+    "--row",
+    "rows",
+    multiple=True,
+    metavar="KEY=VALUE[,…]",
+    help="Only this row; may be given again.",
+)
 @timed(_ACCEPTED)
 @reasoned
 def accept(
@@ -193,18 +236,20 @@ def accept(
     path: Path,
 ) -> None:
     """Say that it may stay so: an incident, or single rows, which then count no longer."""
-    from sanityd import acting as room
     from sanityd.cli import screen
-    from sanityd.model import Stance
+    from sanityd.model import TriageAction
+    from sanityd.notifications import triage as room
 
     act = made(by, reason, length, until)
     if not rows:
-        _decide(name, Stance.ACCEPTED, act, path)
+        _decide(name, TriageAction.ACCEPTED, act, path)
         return
     keys = [key_of(row) for row in rows]
     found = acting(path, lambda memory, rules: room.accept_rows(memory, rules, name, keys, act))
     for row, one in found:
-        click.echo(f"{name}: {screen.key_text(row.key)} is accepted until {screen.until(one.until, act.at)}.")
+        click.echo(
+            f"{name}: {screen.key_text(row.key)} is accepted until {screen.until(one.until, act.at)}."
+        )
     _say_usual([one for _, one in found], act)
 
 
@@ -229,9 +274,9 @@ def close(
     path: Path,
 ) -> None:
     """Say how it was dealt with. It is over when a run says so; until then it is quiet."""
-    from sanityd.model import Stance
+    from sanityd.model import TriageAction
 
-    _decide(name, Stance.CLOSED, made(by, reason, length, until), path, resolution)
+    _decide(name, TriageAction.CLOSED, made(by, reason, length, until), path, resolution)
 
 
 def key_of(text: str) -> dict[str, str]:

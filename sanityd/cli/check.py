@@ -27,9 +27,17 @@ DELIVERY_SECONDS = 30.0
 @click.argument("names", nargs=-1, metavar="[RULE]…")
 @click.option("--tag", multiple=True, help="Only rules with this tag.")
 @click.option("--source", multiple=True, help="Only rules of this source.")
-@click.option("--due", is_flag=True, help="Only rules whose schedule has come since they were last looked at.")
+@click.option(
+    "--due", is_flag=True, help="Only rules whose schedule has come since they were last looked at."
+)
 @click.option("--dry-run", is_flag=True, help="Record nothing, send nothing.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+)
 @rules_option
 @click.pass_context
 def command(
@@ -48,14 +56,17 @@ def command(
     checked, recorded or mailed.
     """
     # Heavy rooms are imported here, so that `--help` needs none of them.
-    from sanityd import clock, pipeline, reloading, telemetry
+    from sanityd import clock, pipeline, telemetry
     from sanityd.cli import reports
+    from sanityd.daemon import rule_changes
     from sanityd.errors import RuleError
-    from sanityd.problems import as_json
+    from sanityd.rules.diagnostics import as_json
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
-    if not dry_run and any(map(os.environ.get, ("SANITYD_HEARTBEAT_URL", "SANITYD_SENTRY_MONITOR"))):
+    if not dry_run and any(
+        map(os.environ.get, ("SANITYD_HEARTBEAT_URL", "SANITYD_SENTRY_MONITOR"))
+    ):
         # Whatever ends this command: who waits for it is told how it ended.
         ctx.call_on_close(lambda: _beat(ended))
     ended: dict[str, int] = {}
@@ -70,7 +81,7 @@ def command(
     store = None if dry_run else open_store(rules)
     try:
         if store is not None:
-            reloading.adopt(rules, store, at)
+            rule_changes.adopt(rules, store, at)
         chosen = _chosen(rules, names, tag, source)
         if due and store is not None:
             chosen = _due(chosen, store, at)
@@ -80,7 +91,9 @@ def command(
             removed = pipeline.forget_removed(rules, store, at)
         if store is not None:
             pipeline.tell(rules, store, at)
-        delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
+        delivered = (
+            pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
+        )
         waiting = _undelivered(store, at) if store is not None else 0
         if store is not None:
             _tidy(store, at)
@@ -91,19 +104,25 @@ def command(
     if due and form == "text" and not results and not any(removed.values()) and code == 0:
         # cron mails whatever is printed.
         ctx.exit(code)
-    report = reports.Report(rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code, removed)
+    report = reports.CheckReport(
+        rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code, removed
+    )
     reports.FORMS[form](report, sys.stdout)
     ctx.exit(code)
 
 
 def _beat(ended: Mapping[str, int]) -> None:
     """A heartbeat: that data is wrong is not the watchman's business, that something is not known is."""
-    from sanityd import heartbeat
+    from sanityd.daemon import heartbeat
 
-    heartbeat.beat([] if ended.get("code", EXIT_UNKNOWN) <= 1 else ["something could not be checked or told"])
+    heartbeat.beat(
+        [] if ended.get("code", EXIT_UNKNOWN) <= 1 else ["something could not be checked or told"]
+    )
 
 
-def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int) -> int:
+def exit_code(
+    results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int
+) -> int:
     """What the pass came to: something unknown weighs more than something wrong, as it may hide more of it."""
     from sanityd.model import Severity
 
@@ -114,7 +133,9 @@ def exit_code(results: Iterable["Result"], delivered: "DispatchSummary | None", 
     return int(any(severity is not None and severity >= Severity.ERROR for _, severity in verdicts))
 
 
-def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]) -> list["Rule"]:
+def _chosen(
+    rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]
+) -> list["Rule"]:
     from sanityd.cli.options import no_such, rule_named
 
     for name in sources:
@@ -128,7 +149,9 @@ def _chosen(rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources
     # A rule that is named is looked at even when it is switched off: that is what naming it is for.
     picked = [rule_named(rules, name) for name in names] or list(rules.enabled())
     return [
-        rule for rule in picked if (not tags or set(tags) & set(rule.tags)) and (not sources or rule.source in sources)
+        rule
+        for rule in picked
+        if (not tags or set(tags) & set(rule.tags)) and (not sources or rule.source in sources)
     ]
 
 
@@ -140,11 +163,14 @@ def _due(chosen: Iterable["Rule"], store: "Store", at: datetime) -> list["Rule"]
     return [
         rule
         for rule in chosen
-        if (slot := rule.schedule.slot_before(at)) is not None and (rule.id not in last or last[rule.id] < slot)
+        if (slot := rule.schedule.slot_before(at)) is not None
+        and (rule.id not in last or last[rule.id] < slot)
     ]
 
 
-def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: datetime) -> list["Result"]:
+def _run(
+    rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: datetime
+) -> list["Result"]:
     """All rules, source by source; results in the order of the file."""
     from sanityd import pipeline
     from sanityd.cli.screen import progress
@@ -160,7 +186,9 @@ def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: 
                     results.append(pipeline.Result(by_id[run.rule], run))
                     bar.advance(task)
             else:
-                results += pipeline.run_batch(rules, batch, store, at, seen=lambda _: bar.advance(task))
+                results += pipeline.run_batch(
+                    rules, batch, store, at, seen=lambda _: bar.advance(task)
+                )
     order = {rule.id: place for place, rule in enumerate(chosen)}
     return sorted(results, key=lambda result: order[result.rule.id])
 
@@ -168,14 +196,14 @@ def _run(rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: 
 def _tidy(store: "Store", at: datetime) -> None:
     """What can't be tidied today can be tomorrow; what the pass found is not less true for it."""
     from sanityd.errors import StoreError
-    from sanityd.store import care
+    from sanityd.store import retention
 
     with suppress(StoreError):
-        care.tidy(store, at)
+        retention.tidy(store, at)
 
 
 def _undelivered(store: "Store", at: datetime) -> int:
-    from sanityd.store import hearing, outbox
+    from sanityd.store import notification_log, outbox
 
     with store.read() as memory:
-        return outbox.undelivered(memory, at) + hearing.unheard(memory)
+        return outbox.undelivered(memory, at) + notification_log.undelivered_recipients(memory)

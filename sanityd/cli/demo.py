@@ -62,7 +62,9 @@ def command(folder: Path) -> None:
 def _make(folder: Path) -> None:
     if folder.exists():
         if not (folder / MARK).exists():
-            raise click.UsageError(f"`{folder}` is there already and not from a demo; name another with --folder")
+            raise click.UsageError(
+                f"`{folder}` is there already and not from a demo; name another with --folder"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / MARK).touch()
@@ -83,8 +85,14 @@ def _check(console: Any, rules: "RuleSet", store: "Store", catcher: "Catcher") -
         for result in pipeline.run_batch(rules, batch, store, at)
     ]
     delivered = pipeline.deliver(rules, store, seconds=10)
-    report = reports.Report(
-        rules, tuple(results), at, clock.stopwatch() - begun, delivered, 0, exit_code(results, delivered, 0)
+    report = reports.CheckReport(
+        rules,
+        tuple(results),
+        at,
+        clock.stopwatch() - begun,
+        delivered,
+        0,
+        exit_code(results, delivered, 0),
     )
     reports.as_text(report, sys.stdout)
     for mail in catcher.mails[before:]:
@@ -100,7 +108,9 @@ def _first_sentence(mail: "EmailMessage") -> str:
 
 def _ending(console: Any, folder: Path, rules_text: str) -> None:
     console.print("\nThat is what sanityd does", style="bold cyan")
-    console.print("Each was found, mailed once, never again while nothing changed, and called solved when it was.\n")
+    console.print(
+        "Each was found, mailed once, never again while nothing changed, and called solved when it was.\n"
+    )
     console.print(f"  the mails, to open in a browser   {folder / 'mails'}/*.html")
     console.print(f"  the same as they were sent        {folder / 'mails'}/*.eml")
     console.print(f"  the application's database        {folder / 'app.db'}")

@@ -11,8 +11,8 @@ from sanityd.cli.options import rule_named, rules_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sanityd.authoring.explanation import Explanation
-    from sanityd.checks.explaining import Step
+    from sanityd.authoring.explain import Explanation
+    from sanityd.checks.explain import PlanStep
 
 #: How many rules of one step are named.
 RULES = 12
@@ -20,23 +20,27 @@ RULES = 12
 
 @click.command("explain")
 @click.argument("name", metavar="[RULE]", required=False)
-@click.option("--sql", is_flag=True, help="The statements, too; of a single rule they are always shown.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@click.option(
+    "--sql", is_flag=True, help="The statements, too; of a single rule they are always shown."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
+)
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Path) -> None:
     """How the rules will be looked at: what is read together, what is proved, what it costs. Looks at no row."""
     from sanityd import telemetry
-    from sanityd.authoring import explanation
+    from sanityd.authoring import explain
     from sanityd.cli import screen
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     picked = rules.enabled() if name is None else [rule_named(rules, name)]
-    found = explanation.explain(rules, picked)
+    found = explain.explain(rules, picked)
     if form == "json":
-        click.echo(json.dumps(explanation.as_json(found), indent=2))
+        click.echo(json.dumps(explain.as_json(found), indent=2))
     else:
         console = screen.console()
         for one in found:
@@ -50,20 +54,25 @@ def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Pa
 def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     from rich.text import Text
 
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen, sqltext
 
     known = [step.statements for step in one.steps if step.statements is not None]
     rules = f"{one.rules} rule{'s' * (one.rules != 1)}"
     head = Text(one.source, style="bold").append(f"   {one.database}   {rules}", style="not bold")
     if known:
-        head.append(f" in {sum(known)} statement{'s' * (sum(known) != 1)} while all is well", style="not bold")
+        head.append(
+            f" in {sum(known)} statement{'s' * (sum(known) != 1)} while all is well",
+            style="not bold",
+        )
     console.print(head)
     if one.down is not None:
-        console.print(screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"))
+        console.print(
+            screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}")
+        )
     width = max((len(_what(step)) for step in one.steps), default=0)
     # Each reason is said once, where it comes up first.
-    by_reason: dict[str, list[Step]] = {}
+    by_reason: dict[str, list[PlanStep]] = {}
     for step in one.steps:
         by_reason.setdefault(step.reason, []).append(step)
     for reason, steps in by_reason.items():
@@ -77,17 +86,19 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
                 console.print()
                 console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
     for rule, (message, hint) in one.refused.items():
-        console.print(screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}"))
+        console.print(
+            screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}")
+        )
     console.print()
 
 
-def _what(step: "Step") -> str:
-    from sanityd.alerts.safe import visible
+def _what(step: "PlanStep") -> str:
+    from sanityd.alerts.compose.sanitize import visible
 
     return f"{step.form} of {visible(step.table)}"
 
 
-def _step(console: Any, step: "Step", width: int) -> None:
+def _step(console: Any, step: "PlanStep", width: int) -> None:
     """One step. Guesses stand below each other."""
     from rich.text import Text
 
@@ -97,7 +108,9 @@ def _step(console: Any, step: "Step", width: int) -> None:
     rows = "" if step.rows is None else f"about {step.rows:,} rows"
     cost = "" if step.cost is None else f"cost {step.cost:,.0f}"
     guess = f"   {rows:>20}   {cost:>14}" if rows or cost else ""
-    what = Text(_what(step), style="bold").append(" " * (width - len(_what(step))) + guess, style="not bold")
+    what = Text(_what(step), style="bold").append(
+        " " * (width - len(_what(step))) + guess, style="not bold"
+    )
     what.rstrip()
     console.print(screen.signed(sign, what), soft_wrap=True)
     screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)

@@ -9,7 +9,12 @@ from sanityd.cli.options import rules_option
 
 @click.command("export")
 @click.argument("form", metavar="odcs", type=click.Choice(["odcs"]))
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, not to the terminal.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write there, not to the terminal.",
+)
 @rules_option
 def command(form: str, output: Path | None, path: Path) -> None:
     """Write the rules as a data contract: the Open Data Contract Standard (ODCS) 3.1.
@@ -17,18 +22,20 @@ def command(form: str, output: Path | None, path: Path) -> None:
     Rules that the standard has no words for go along as they are, for the engine `sanityd`. Sources, their URLs,
     channels and rule tests are not written. A file that is there is never overwritten.
     """
-    from sanityd import rulefile
-    from sanityd.authoring import exporting
+    from sanityd.authoring.migrate import export
     from sanityd.cli.options import is_there, write_new
     from sanityd.rules.load import read
+    from sanityd.rules.yaml import rules_document
 
     if output is not None and output.exists():
         raise is_there(output)
-    document = rulefile.parse(path)
-    text = exporting.contract(read(document, path, need_secrets=False), document.data)
+    document = rules_document.parse(path)
+    text = export.contract(read(document, path, need_secrets=False), document.data)
     if output is None:
         click.echo(text, nl=False)
     else:
         write_new(output, text)
     if document.data.get("tests"):
-        click.echo("The rule tests (`tests:`) are not in it: a contract has no place for them.", err=True)
+        click.echo(
+            "The rule tests (`tests:`) are not in it: a contract has no place for them.", err=True
+        )

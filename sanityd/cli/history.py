@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sanityd.cli.act import Length, key_of
+from sanityd.cli.act import DurationParam, key_of
 from sanityd.cli.options import open_store, rules_option
 
 USUAL = timedelta(days=30)
@@ -16,17 +16,21 @@ USUAL = timedelta(days=30)
 @click.command("history")
 @click.argument("name", required=False, metavar="[RULE]")
 @click.option("--row", metavar="KEY=VALUE[,…]", help="The life of one row of the rule.")
-@click.option("--since", type=Length(), default=USUAL, show_default="30d", help="How far back.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--since", type=DurationParam(), default=USUAL, show_default="30d", help="How far back."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 @rules_option
 def command(name: str | None, row: str | None, since: timedelta, form: str, path: Path) -> None:
     """What happened: incidents, what people decided, what was mailed to whom, what became of rows."""
     from sanityd import clock
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
     from sanityd.cli.options import named
+    from sanityd.notifications import timeline
     from sanityd.rules.load import load
-    from sanityd.telling import history
 
     rules = load(path, need_secrets=False)
     store = open_store(rules)
@@ -35,15 +39,23 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
             rule = named(rules, memory, name) if name is not None else None
             if row is not None:
                 if rule is None:
-                    raise click.UsageError("name the rule of the row: `sanityd history RULE --row id=7`")
-                events = history.life(memory, rule, key_of(row))
+                    raise click.UsageError(
+                        "name the rule of the row: `sanityd history RULE --row id=7`"
+                    )
+                events = timeline.life(memory, rule, key_of(row))
             else:
-                events = history.story(memory, rule, clock.now() - since, rules.counted)
+                events = timeline.story(memory, rule, clock.now() - since, rules.counted)
     finally:
         store.close()
     if form == "json":
         told = [
-            {"at": one.at.isoformat(), "rule": one.rule, "what": one.what, "who": one.who, "detail": one.detail}
+            {
+                "at": one.at.isoformat(),
+                "rule": one.rule,
+                "what": one.what,
+                "who": one.who,
+                "detail": one.detail,
+            }
             for one in events
         ]
         json.dump(told, sys.stdout)
@@ -56,5 +68,7 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     grid = screen.table("when", *["rule"] * (rule is None), "what")
     for one in events:
         what = " · ".join(visible(part, 400) for part in (one.what, one.who, one.detail) if part)
-        grid.add_row(one.at.astimezone().strftime("%Y-%m-%d %H:%M"), *[one.rule] * (rule is None), what)
+        grid.add_row(
+            one.at.astimezone().strftime("%Y-%m-%d %H:%M"), *[one.rule] * (rule is None), what
+        )
     console.print(grid)

@@ -11,8 +11,15 @@ FORMATS = {"dbt": "dbt", "soda": "soda", "odcs": "odcs"}
 @click.command("import")
 @click.argument("form", metavar="[" + "|".join(FORMATS) + "]", type=click.Choice(list(FORMATS)))
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--source", metavar="NAME", help="What to call the database (the file's own word, or `app`).")
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write there, not to the terminal.")
+@click.option(
+    "--source", metavar="NAME", help="What to call the database (the file's own word, or `app`)."
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write there, not to the terminal.",
+)
 def command(form: str, files: tuple[Path, ...], source: str | None, output: Path | None) -> None:
     """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
 
@@ -26,14 +33,16 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
     from rich.progress import TaskID
 
-    from sanityd.authoring.importing import writing
-    from sanityd.authoring.importing.draft import source_name
+    from sanityd.authoring.migrate import writing
+    from sanityd.authoring.migrate.draft import source_name
     from sanityd.cli import screen
     from sanityd.cli.options import is_there, write_new
 
     if source is not None and source_name(source) != source:
-        raise click.UsageError(f"`{source}` is no name of a source: write for example `{source_name(source)}`")
-    reader = importlib.import_module(f"sanityd.authoring.importing.{FORMATS[form]}")
+        raise click.UsageError(
+            f"`{source}` is no name of a source: write for example `{source_name(source)}`"
+        )
+    reader = importlib.import_module(f"sanityd.authoring.migrate.{FORMATS[form]}")
     if output is not None and output.exists():
         raise is_there(output)
     migration = reader.read(_files(files), source)

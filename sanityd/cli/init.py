@@ -10,7 +10,7 @@ from sanityd.cli.options import is_there, rules_option, sample_option, write_bes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sanityd.authoring.suggestions import Suggestions
+    from sanityd.authoring.suggest.results import Suggestions
 
 
 @click.command("init")
@@ -25,7 +25,8 @@ def command(url: str | None, whole: int, path: Path) -> None:
     A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not written anywhere:
     export it as APP_DATABASE_URL. The database is only read.
     """
-    from sanityd.authoring import schema, starter
+    from sanityd.authoring import starter
+    from sanityd.authoring.reference import schema
 
     if path.exists():
         raise is_there(path)
@@ -50,21 +51,31 @@ def command(url: str | None, whole: int, path: Path) -> None:
             wrote.append(words.format(path.parent / name))
     click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
     click.echo("Next:")
-    steps = list(_next(found, "" if path == Path("rules.yaml") else f" --rules {path}", needs_url=needs_url))
+    steps = list(
+        _next(found, "" if path == Path("rules.yaml") else f" --rules {path}", needs_url=needs_url)
+    )
     width = max(len(step) for step, _ in steps)
     for step, meaning in steps:
         click.echo(f"  {step:{width}}   {meaning}")
 
 
-def _next(found: "Suggestions | None", there: str, *, needs_url: bool) -> "Iterator[tuple[str, str]]":
+def _next(
+    found: "Suggestions | None", there: str, *, needs_url: bool
+) -> "Iterator[tuple[str, str]]":
     """What to do now, and what for; `there` says to each command where the rules are."""
     if needs_url:
         yield "export APP_DATABASE_URL=…", "the database, with a login that can only SELECT"
     if found is not None and found.broken:
         yield f"sanityd try {found.broken[0].id}{there}", "the rows that break it"
     yield f"sanityd check --dry-run{there}", "look at all rules, without recording or mailing"
-    yield f"sanityd check{there}", "the same, recorded; mails are files in `mails` until `notify` names the team"
-    yield f"sanityd lint --connect{there}", "what the database says about the rules, once you have changed them"
+    yield (
+        f"sanityd check{there}",
+        "the same, recorded; mails are files in `mails` until `notify` names the team",
+    )
+    yield (
+        f"sanityd lint --connect{there}",
+        "what the database says about the rules, once you have changed them",
+    )
 
 
 def _meant(text: str) -> str:
@@ -83,13 +94,15 @@ def _meant(text: str) -> str:
 
 
 def _looked_at(url: str, whole: int) -> "Suggestions":
-    from sanityd.authoring.suggestions import Taken
+    from sanityd.authoring.suggest.results import Taken
     from sanityd.cli import proposals, screen
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
 
     try:
-        found, seconds = proposals.look(SourceSettings("app", url), proposals.all_tables, whole, Taken())
+        found, seconds = proposals.look(
+            SourceSettings("app", url), proposals.all_tables, whole, Taken()
+        )
     except SourceError as error:
         # There is no file yet that `lint` could look at.
         plain = "Check that it answers, and that the URL and the rights are right."

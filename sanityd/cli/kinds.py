@@ -10,7 +10,7 @@ from sanityd.cli.options import no_such
 def command(kind: str | None) -> None:
     """List the kinds of checks and channels, or show the manual of one."""
     from sanityd import plugins
-    from sanityd.authoring import manual
+    from sanityd.authoring.reference import manual
     from sanityd.cli import screen
 
     rooms = {"checks": plugins.names("checks"), "channels": plugins.names("channels")}
@@ -27,7 +27,9 @@ def command(kind: str | None) -> None:
     found = next((room for room, known in rooms.items() if kind in known), None)
     if found is None:
         raise no_such(
-            f"there is no check or channel `{kind}`", kind, [name for known in rooms.values() for name in known]
+            f"there is no check or channel `{kind}`",
+            kind,
+            [name for known in rooms.values() for name in known],
         )
     title = kind if found == "checks" else f"{kind} (a channel)"
     console.print(f"{title}\n\n{manual.text(kind, found)}\n\nOptions\n")

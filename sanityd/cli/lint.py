@@ -10,7 +10,9 @@ from sanityd.cli.options import rules_option
 
 
 @click.command("lint")
-@click.option("--connect", is_flag=True, help="Also ask the databases: tables, columns, keys, SQL and rights.")
+@click.option(
+    "--connect", is_flag=True, help="Also ask the databases: tables, columns, keys, SQL and rights."
+)
 @click.option(
     "--format",
     "form",
@@ -26,10 +28,10 @@ def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
 
     Exit 0: no mistake. 2: mistakes. Without `--connect` an environment variable that is not set is only a warning.
     """
-    from sanityd.authoring import linting
-    from sanityd.problems import as_github, as_json, format_problems, in_colour
+    from sanityd.authoring.lint import lint
+    from sanityd.rules.diagnostics import as_github, as_json, format_problems, in_colour
 
-    findings = linting.lint(path, connect=connect)
+    findings = lint.lint(path, connect=connect)
     if form == "json":
         click.echo(as_json(findings.problems))
     elif form == "github" and findings.problems:
@@ -40,5 +42,9 @@ def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
         ctx.exit(EXIT_RULES)
     if form != "json" and findings.rules is not None:
         count, sources = len(findings.rules.rules), len(findings.rules.sources)
-        seen = f", as {sources} database{'s' * (sources != 1)} see{'s' * (sources == 1)} them" if connect else ""
+        seen = (
+            f", as {sources} database{'s' * (sources != 1)} see{'s' * (sources == 1)} them"
+            if connect
+            else ""
+        )
         click.echo(f"{path}: {count} rule{'s' * (count != 1)}, no mistakes{seen}.")

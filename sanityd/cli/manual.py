@@ -39,7 +39,9 @@ def _chapter(command: click.Command, context: click.Context, level: int) -> Iter
     usage = command.get_usage(context).removeprefix("Usage: ")
     yield f"{'#' * level} {words}\n\n{inspect.cleandoc(command.help or '')}\n\n```text\n{usage}\n```\n"
     options = [param for param in command.params if isinstance(param, click.Option)]
-    if records := [record for option in options if (record := option.get_help_record(context)) is not None]:
+    if records := [
+        record for option in options if (record := option.get_help_record(context)) is not None
+    ]:
         rows = "\n".join(f"| `{names}` | {_cell(meaning)} |" for names, meaning in records)
         yield f"| option | means |\n|---|---|\n{rows}\n"
     if isinstance(command, click.Group):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.act import Length, acting, made
+from sanityd.cli.act import DurationParam, acting, made
 from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
-    from sanityd.rehearsal import Replay
-    from sanityd.telling.noise import Profile
+    from sanityd.notifications.noise_review import Profile
+    from sanityd.pipeline.simulation import Replay
 
 REPLAYED = timedelta(days=90)
 
@@ -28,7 +28,11 @@ def command(ctx: click.Context, path: Path) -> None:
 
     from sanityd.cli import screen
 
-    found = [one for one in _profiles(path) if one.sent or one.standing.steps or one.standing.flapping_since]
+    found = [
+        one
+        for one in _profiles(path)
+        if one.sent or one.noise_state.steps or one.noise_state.flapping_since
+    ]
     console = screen.console()
     if not found:
         console.print("No rule has mailed anybody of late, and none is downgraded.")
@@ -36,7 +40,7 @@ def command(ctx: click.Context, path: Path) -> None:
     grid = screen.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
     for one in sorted(found, key=lambda one: (one.acted - one.sent, one.rule)):
         now = Text(one.effective.label, style=screen.STYLES[one.effective])
-        restless = f"{one.score:.0f}" + (" · is flapping" if one.standing.flapping_since else "")
+        restless = f"{one.score:.0f}" + (" · is flapping" if one.noise_state.flapping_since else "")
         grid.add_row(one.rule, one.declared.label, now, f"{one.sent:,}", f"{one.acted:,}", restless)
     console.print(grid)
     for one in found:
@@ -59,27 +63,33 @@ def explain(rule: str, path: Path) -> None:
 
 @command.command("undo")
 @click.argument("rule")
-@click.option("--reason", default="it matters", show_default=True, metavar="TEXT", help="Why; others read it.")
+@click.option(
+    "--reason", default="it matters", show_default=True, metavar="TEXT", help="Why; others read it."
+)
 @click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
 @rules_option
 def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
     """Take a downgrade back, or the notice of one; no other comes for a while."""
-    from sanityd import acting as room
     from sanityd.cli import screen
+    from sanityd.notifications import triage as room
 
     act = made(by, reason)
     until = acting(path, lambda memory, rules: room.undo(memory, rules, rule, act))
-    click.echo(f"{rule} counts as it is declared. It is not downgraded before {screen.until(until, act.at)}.")
+    click.echo(
+        f"{rule} counts as it is declared. It is not downgraded before {screen.until(until, act.at)}."
+    )
 
 
 @command.command("replay")
-@click.option("--since", type=Length(), default=REPLAYED, show_default="90d", help="How far back.")
+@click.option(
+    "--since", type=DurationParam(), default=REPLAYED, show_default="90d", help="How far back."
+)
 @rules_option
 def replay(since: timedelta, path: Path) -> None:
     """What the settings of the rules file would have mailed and downgraded, over the recorded history."""
     from sanityd import clock
     from sanityd.cli import screen
-    from sanityd.rehearsal import replay as rehearse
+    from sanityd.pipeline.simulation import replay as rehearse
     from sanityd.rules.load import load
     from sanityd.store import runs
 
@@ -105,23 +115,27 @@ def _report(found: "Iterable[Replay]", at: datetime) -> None:
         return
     grid = screen.table("rule", "runs", "mails", "without", "")
     for one in sorted(listed, key=lambda one: -one.without):
-        said = ", ".join(f"{reason} {screen.since(when, at)}" for when, reason, _ in one.verdicts[-3:])
+        said = ", ".join(
+            f"{reason} {screen.since(when, at)}" for when, reason, _ in one.verdicts[-3:]
+        )
         grid.add_row(one.rule, f"{one.runs:,}", f"{one.mails:,}", f"{one.without:,}", said)
     console.print(grid)
     mails, without = sum(one.mails for one in listed), sum(one.without for one in listed)
-    console.print(f"\n{mails:,} mails to each recipient; {without:,} without the policies of noise.")
+    console.print(
+        f"\n{mails:,} mails to each recipient; {without:,} without the policies of noise."
+    )
 
 
 def _profiles(path: Path, rule: str | None = None) -> "list[Profile]":
     from sanityd import clock
+    from sanityd.notifications import noise_review
     from sanityd.rules.load import load
-    from sanityd.telling import noise
 
     rules = load(path, need_secrets=False)
     chosen: Any = rules.enabled() if rule is None else [rule_named(rules, rule)]
     store, at = open_store(rules), clock.now()
     try:
         with store.read() as memory:
-            return [noise.profile(memory, rules, one, at) for one in chosen]
+            return [noise_review.profile(memory, rules, one, at) for one in chosen]
     finally:
         store.close()

@@ -76,9 +76,9 @@ def rule_named(rules: "RuleSet", name: str) -> Any:
 
 def no_such(words: str, word: str, known: Iterable[str], after: str = "") -> click.UsageError:
     """The error of a word that isn't known: what it is in `words`, with the one that may be meant."""
-    from sanityd.problems import suggest
+    from sanityd.model.did_you_mean import did_you_mean
 
-    advice = suggest(word, known)
+    advice = did_you_mean(word, known)
     return click.UsageError(f"{words}{'; ' + advice if advice else ''}{after}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sanityd.authoring.suggestions import Proposal, Suggestions, Taken
+    from sanityd.authoring.suggest.results import Proposal, Suggestions, Taken
     from sanityd.sources.base import Snapshot, SourceSettings
 
 #: How many findings, tables that were skipped and empty tables are listed.
@@ -26,7 +26,7 @@ def look(
     Parameters: `most` is how many rules of one table are proposed, unless the usual number is.
     """
     from sanityd import clock
-    from sanityd.authoring import suggesting
+    from sanityd.authoring.suggest import suggest
     from sanityd.sources.open import open_source
 
     started = clock.stopwatch()
@@ -35,8 +35,10 @@ def look(
         with source.snapshot() as snapshot:
             places = names(snapshot)
             with _bar(len(places)) as step:
-                most = most or suggesting.PER_TABLE
-                found = suggesting.suggest(snapshot, places, whole=whole, taken=taken, per_table=most, step=step)
+                most = most or suggest.PER_TABLE
+                found = suggest.suggest(
+                    snapshot, places, whole=whole, taken=taken, per_table=most, step=step
+                )
     finally:
         source.close()
     return found, clock.stopwatch() - started
@@ -44,7 +46,7 @@ def look(
 
 @contextmanager
 def _bar(total: int) -> "Iterator[Callable[[str], None]]":
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
 
     with screen.progress(total, "Looking") as bar:
@@ -63,14 +65,18 @@ def tell(console: Any, found: "Suggestions", seconds: float) -> None:
     """What doesn't hold, and how much was looked at."""
     from rich.text import Text
 
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
 
     broken = found.broken
     rules = _count(len(found.proposals), "rule")
-    head = Text(f"{_count(found.tables, 'table')}, {_count(found.rows, 'row')} looked at in {seconds:.1f} s; ")
+    head = Text(
+        f"{_count(found.tables, 'table')}, {_count(found.rows, 'row')} looked at in {seconds:.1f} s; "
+    )
     head.append(f"{rules} proposed" if found.proposals else "nothing new to propose")
-    console.print(head.append(f"; {len(broken)} of them {_do(len(broken))} not hold now:" if broken else "."))
+    console.print(
+        head.append(f"; {len(broken)} of them {_do(len(broken))} not hold now:" if broken else ".")
+    )
     for proposal in broken[:FINDINGS]:
         console.print(screen.signed(screen.FAILED, Text(proposal.id, style="bold")), soft_wrap=True)
         sampled = f" ({proposal.sampled})" if proposal.sampled else ""
@@ -85,11 +91,18 @@ def tell(console: Any, found: "Suggestions", seconds: float) -> None:
     if found.empty:
         named = ", ".join(visible(title, 60) for title in found.empty[:EMPTY])
         more = f" and {len(found.empty) - EMPTY} more" if len(found.empty) > EMPTY else ""
-        console.print(f"  {_count(len(found.empty), 'table')} without a row: {named}{more}", soft_wrap=True)
+        console.print(
+            f"  {_count(len(found.empty), 'table')} without a row: {named}{more}", soft_wrap=True
+        )
     for title, why in found.skipped[:SKIPPED]:
-        console.print(screen.signed(screen.UNKNOWN, f"{visible(title, 80)}: {visible(why, 300)}"), soft_wrap=True)
+        console.print(
+            screen.signed(screen.UNKNOWN, f"{visible(title, 80)}: {visible(why, 300)}"),
+            soft_wrap=True,
+        )
     if len(found.skipped) > SKIPPED:
-        console.print(f"    and {len(found.skipped) - SKIPPED} more tables that could not be looked at")
+        console.print(
+            f"    and {len(found.skipped) - SKIPPED} more tables that could not be looked at"
+        )
 
 
 def as_json(found: "Suggestions", seconds: float) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
+from sanityd.alerts.compose.sanitize import visible
 from sanityd.alerts.dispatcher import DispatchSummary
-from sanityd.alerts.safe import visible
 from sanityd.cli import screen
 from sanityd.model import Key, Run, Severity, Value
 from sanityd.pipeline import Result
@@ -23,7 +23,7 @@ SAMPLE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """A whole pass. `waiting` counts messages that are still in the outbox; `removed` are the rules that have left the
     file since the last one, with how much of each was open."""
 
@@ -46,9 +46,11 @@ class Report:
         return sum(result.run.verdict == verdict for result in self.results)
 
 
-def as_json(report: Report, out: IO[str]) -> None:
+def as_json(report: CheckReport, out: IO[str]) -> None:
     """One object, stable and documented."""
-    counts = {verdict: report.count(verdict) for verdict in ("passed", "failed", "errored", "skipped")}
+    counts = {
+        verdict: report.count(verdict) for verdict in ("passed", "failed", "errored", "skipped")
+    }
     document = {
         "started_at": report.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "rules": [_rule_object(result) for result in report.results],
@@ -88,10 +90,16 @@ def _plain(value: Value) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return value.hex() if isinstance(value, bytes) else format(value, "f") if isinstance(value, Decimal) else str(value)
+    return (
+        value.hex()
+        if isinstance(value, bytes)
+        else format(value, "f")
+        if isinstance(value, Decimal)
+        else str(value)
+    )
 
 
-def as_junit(report: Report, out: IO[str]) -> None:
+def as_junit(report: CheckReport, out: IO[str]) -> None:
     """One test case per rule, as CI servers read it."""
     failures = report.count("failed")
     unknown = report.count("errored")
@@ -108,26 +116,41 @@ def as_junit(report: Report, out: IO[str]) -> None:
     for result in report.results:
         run = result.run
         case = ElementTree.SubElement(
-            suite, "testcase", classname=f"sanityd.{run.source}", name=run.rule, time=f"{run.seconds:.3f}"
+            suite,
+            "testcase",
+            classname=f"sanityd.{run.source}",
+            name=run.rule,
+            time=f"{run.seconds:.3f}",
         )
         match run.verdict:
             case "failed":
                 told = ElementTree.SubElement(case, "failure", type=result.rule.invariant.kind)
                 told.set("message", visible(result.rule.sentence(run), limit=1000))
-                told.text = "\n".join(screen.key_text(violation.key) for violation in run.tracked[:SAMPLE])
+                told.text = "\n".join(
+                    screen.key_text(violation.key) for violation in run.tracked[:SAMPLE]
+                )
             case "errored":
                 ElementTree.SubElement(case, "error", message=visible(run.error or "", limit=1000))
             case "skipped":
-                ElementTree.SubElement(case, "skipped", message=visible(run.error or "", limit=1000))
+                ElementTree.SubElement(
+                    case, "skipped", message=visible(run.error or "", limit=1000)
+                )
     ElementTree.indent(suite)
     out.write(ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
 
 
-def as_text(report: Report, out: IO[str]) -> None:
+def as_text(report: CheckReport, out: IO[str]) -> None:
     """For people: what is wrong first to the eye, numbers first in the line."""
     console = screen.console(out)
     looked = [result.rule for result in report.results]
-    sources = len({name for rule in looked for name in (rule.source, rule.invariant.elsewhere) if name is not None})
+    sources = len(
+        {
+            name
+            for rule in looked
+            for name in (rule.source, rule.invariant.elsewhere)
+            if name is not None
+        }
+    )
     count = len(report.results)
     head = f"sanityd check · {report.rules.path} · {count} {_s(count, 'rule')} · {sources} {_s(sources, 'source')}"
     console.print(Text(head, style="bold"), report.at.astimezone().strftime("%H:%M:%S"), sep="   ")
@@ -138,7 +161,9 @@ def as_text(report: Report, out: IO[str]) -> None:
         lines += [_line(result, Text(_looked_at([result]))) for result in quiet]
     else:
         words = f"{len(quiet)} {'more ' if lines else ''}rules hold"
-        lines.append([Text("✓", style="green"), Text(words), Text(_looked_at(quiet)), Text(), Text()])
+        lines.append(
+            [Text("✓", style="green"), Text(words), Text(_looked_at(quiet)), Text(), Text()]
+        )
     for line in screen.aligned([*lines, *_gone(report.removed)]):
         console.print(line, soft_wrap=True)
     console.print()
@@ -147,7 +172,7 @@ def as_text(report: Report, out: IO[str]) -> None:
         console.print(f"exit {report.code}: {_why(report)}")
 
 
-def _why(report: Report) -> str:
+def _why(report: CheckReport) -> str:
     """What the exit code stands for in this pass."""
     if report.code == 1:
         return "a rule is violated"
@@ -155,7 +180,9 @@ def _why(report: Report) -> str:
     checked = f"{unchecked} {_s(unchecked, 'rule')} could not be checked" if unchecked else ""
     mails = report.delivered
     stuck = report.waiting or (mails is not None and (mails.retried or mails.dead))
-    return " and ".join(filter(None, [checked, "not every message could be delivered" if stuck else ""]))
+    return " and ".join(
+        filter(None, [checked, "not every message could be delivered" if stuck else ""])
+    )
 
 
 def _is_quiet(run: Run) -> bool:
@@ -203,7 +230,9 @@ def _unchecked(result: Result, about: str) -> list[list[Text] | Text]:
 
 def _gone(removed: Mapping[str, int]) -> Iterator[Text]:
     for rule, count in list(removed.items())[:SAMPLE]:
-        left = "no longer looked at, as it left the rules file" + (f"; {count:,} open then" if count else "")
+        left = "no longer looked at, as it left the rules file" + (
+            f"; {count:,} open then" if count else ""
+        )
         yield Text.assemble(("-", "yellow"), f"  {rule}: {left}")
     if (more := len(removed) - SAMPLE) > 0:
         yield Text(f"   and {more:,} more that left it", style="dim")
@@ -220,7 +249,10 @@ def _lines(result: Result, at: datetime) -> list[list[Text] | Text]:
     if result.downgraded:
         word.append(f" ({visible(result.downgraded, 200)})")
     amount = Text(visible(rule.amount(run), limit=200))
-    return [_line(result, amount, Text(_what_changed(result, at)), word), Text(f"   {_keys(result)}", style="dim")]
+    return [
+        _line(result, amount, Text(_what_changed(result, at)), word),
+        Text(f"   {_keys(result)}", style="dim"),
+    ]
 
 
 def _keys(result: Result) -> str:
@@ -232,15 +264,19 @@ def _keys(result: Result) -> str:
 
 def _what_changed(result: Result, at: datetime) -> str:
     changes = screen.changed(result.changes)
-    if changes and result.run.truncated and (more := result.run.violations - len(result.run.tracked)):
+    if (
+        changes
+        and result.run.truncated
+        and (more := result.run.violations - len(result.run.tracked))
+    ):
         # Beyond the cap nobody knows which rows they are.
         changes.append(f"{more:,} more only counted")
     words = " · ".join(changes)
     words = words and words + screen.open_since(result.incident, at)
     if result.accepted:
         words += f"; {result.accepted:,} accepted"
-    if result.disposition:
-        words += f", {result.disposition.stance.value} by {visible(result.disposition.author)}"
+    if result.triage:
+        words += f", {result.triage.action.value} by {visible(result.triage.author)}"
     return words + (f" · {_suspected(result.run)}" if result.run.suspects else "")
 
 
@@ -259,7 +295,7 @@ def _looked_at(results: list[Result]) -> str:
     return looked + (f", {proofs} proved by constraints" if proofs else "")
 
 
-def _last_line(report: Report) -> str:
+def _last_line(report: CheckReport) -> str:
     parts = []
     if report.delivered is None:
         parts.append("Dry run: nothing was recorded or sent.")
@@ -281,4 +317,8 @@ def _s(count: int, noun: str) -> str:
     return noun if count == 1 else noun + "s"
 
 
-FORMS: dict[str, Callable[[Report, IO[str]], None]] = {"text": as_text, "json": as_json, "junit": as_junit}
+FORMS: dict[str, Callable[[CheckReport, IO[str]], None]] = {
+    "text": as_text,
+    "json": as_json,
+    "junit": as_junit,
+}

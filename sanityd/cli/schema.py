@@ -15,7 +15,7 @@ def command(path: Path) -> None:
     `sanityd init` writes it beside the rules file; write it anew after an update: sanityd schema > sanityd.schema.json.
     Kinds of your own in `checks/` are in it where the rules file allows Python.
     """
-    from sanityd.authoring import schema
+    from sanityd.authoring.reference import schema
 
     schema.trust(path)
     click.echo(schema.text(), nl=False)

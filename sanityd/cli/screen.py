@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from sanityd.alerts.safe import visible
-from sanityd.model import Change, Disposition, Incident, Severity, Value
+from sanityd.alerts.compose.sanitize import visible
+from sanityd.model import Change, Incident, Severity, Triage, Value
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -57,7 +57,11 @@ def changed(counts: Mapping[Change, int], kinds: Sequence[Change] = SEEN) -> lis
 
 def open_since(incident: Incident | None, at: datetime) -> str:
     """`; open since 09:05`, behind what changed; nothing for what begins now."""
-    return "" if incident is None or incident.opened_at >= at else f"; open since {since(incident.opened_at, at)}"
+    return (
+        ""
+        if incident is None or incident.opened_at >= at
+        else f"; open since {since(incident.opened_at, at)}"
+    )
 
 
 def since(moment: datetime, at: datetime) -> str:
@@ -77,12 +81,14 @@ def until(moment: datetime, at: datetime) -> str:
     days = (local.date() - today.date()).days
     if days < 2:
         return local.strftime("tomorrow %H:%M" if days == 1 else "%H:%M")
-    return local.strftime("%-d %b %H:%M") if local.year == today.year else local.strftime("%-d %b %Y")
+    return (
+        local.strftime("%-d %b %H:%M") if local.year == today.year else local.strftime("%-d %b %Y")
+    )
 
 
-def stance(one: Disposition, at: datetime) -> str:
+def stance(one: Triage, at: datetime) -> str:
     """`acknowledged by ana until 3 Dec 09:00: looking at the queue`."""
-    by = f"{one.stance.value} by {visible(one.author)}"
+    by = f"{one.action.value} by {visible(one.author)}"
     word = f" as {one.resolution.replace('_', ' ')}" if one.resolution else ""
     return f"{by}{word} until {until(one.until, at)}: {visible(one.reason, 80)}"
 
@@ -126,7 +132,9 @@ def fact(console: Console, word: str, told: str | Text, width: int = 17) -> None
     for place, line in enumerate(lines):
         line.rstrip()
         label = word if place == 0 else ""
-        console.print(Text().append(f"{label:<{width}}", style="dim").append_text(line), soft_wrap=True)
+        console.print(
+            Text().append(f"{label:<{width}}", style="dim").append_text(line), soft_wrap=True
+        )
 
 
 def indented(grid: Table | Text, by: int = 2) -> Padding:

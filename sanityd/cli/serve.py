@@ -12,13 +12,17 @@ from sanityd.cli import EXIT_SOFTWARE
 from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
-    from sanityd.daemon import Daemon
+    from sanityd.daemon.daemon import Daemon
 
 log = logging.getLogger("sanityd")
 
 
 @click.command("serve")
-@click.option("--web", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics there: needs `sanityd[web]`.")
+@click.option(
+    "--web",
+    metavar="HOST:PORT",
+    help="Serve /healthz, /readyz and /metrics there: needs `sanityd[web]`.",
+)
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, web: str | None, path: Path) -> None:
@@ -38,7 +42,7 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
         store = open_store(rules)
         stack.callback(store.close)
         alone = stack.enter_context(store.alone())
-        from sanityd.daemon import Daemon
+        from sanityd.daemon.daemon import Daemon
 
         daemon = Daemon(rules, store, alone=alone)
         if web is not None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.model import Incident, Tracked
+    from sanityd.notifications.open_incidents import OpenIncident, RecipientStatus
     from sanityd.rules.rule import Rule, RuleSet
-    from sanityd.telling.state import Ear, Open
 
 #: How many rows are shown unless `--all` asks for every one.
 ROWS = 50
@@ -23,16 +23,18 @@ ROWS = 50
 
 @click.command("show")
 @click.argument("name", metavar="RULE|INCIDENT")
-@click.option("--all", "everything", is_flag=True, help=f"All tracked rows, not just the first {ROWS}.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"All tracked rows, not just the first {ROWS}."
+)
 @rules_option
 def command(name: str, everything: bool, path: Path) -> None:
     """One rule or incident, with its rows."""
     from sanityd import clock
     from sanityd.cli import screen
     from sanityd.cli.options import named
+    from sanityd.notifications import open_incidents
     from sanityd.rules.load import load
     from sanityd.store import incidents, rules_seen
-    from sanityd.telling import state
 
     rules = load(path, need_secrets=False)
     store, at, console = open_store(rules), clock.now(), screen.console()
@@ -41,7 +43,11 @@ def command(name: str, everything: bool, path: Path) -> None:
             asked = incidents.get(memory, name)
             rule_id = asked.rule if asked else named(rules, memory, name)
             rule, opened = rules.rules.get(rule_id), incidents.open_for(memory, rule_id)
-            goes_on = [one for one in state.open_now(memory, rules, at) if one.incident.rule == rule_id]
+            goes_on = [
+                one
+                for one in open_incidents.open_now(memory, rules, at)
+                if one.incident.rule == rule_id
+            ]
             incident = asked or opened
             if rule is not None:
                 _rule(console, rule)
@@ -83,52 +89,82 @@ def _rule(console: Any, rule: "Rule") -> None:
 
 
 def _incident(console: Any, rules: "RuleSet", incident: "Incident | None", at: "datetime") -> None:
-    from sanityd.alerts import wording
+    from sanityd.alerts.compose import phrases
     from sanityd.cli import screen
-    from sanityd.durations import format_duration
     from sanityd.model import Cause
+    from sanityd.model.durations import format_duration
 
     if incident is None:
         console.print("\nIt is not violated, as far as is known.")
         return
     lasted = format_duration((incident.resolved_at or at) - incident.opened_at)
-    word = "open" if incident.open else "closed" if wording.unseen(incident.fates) else "resolved"
-    many = rules.counted(incident.rule, incident.violations) if incident.cause is Cause.VIOLATED else ""
+    word = (
+        "open"
+        if incident.open
+        else "closed"
+        if phrases.unseen(incident.resolutions)
+        else "resolved"
+    )
+    many = (
+        rules.counted(incident.rule, incident.violations)
+        if incident.cause is Cause.VIOLATED
+        else ""
+    )
     what = ", ".join(part for part in (word, incident.severity.label, many) if part)
-    console.print(f"\nIncident {incident.id}: {what}, since {screen.since(incident.opened_at, at)}, for {lasted}")
+    console.print(
+        f"\nIncident {incident.id}: {what}, since {screen.since(incident.opened_at, at)}, for {lasted}"
+    )
 
 
-def _told(console: Any, memory: "Connection", rule: str, goes_on: "Iterable[Open]", at: "datetime") -> None:
+def _told(
+    console: Any, memory: "Connection", rule: str, goes_on: "Iterable[OpenIncident]", at: "datetime"
+) -> None:
     """What people decided, what the policies did, and for each recipient why they hear of it or don't."""
     from sanityd.cli import screen
-    from sanityd.store import standings
+    from sanityd.store import noise_state
 
-    if sentence := standings.of_rule(memory, rule).sentence:
+    if sentence := noise_state.of_rule(memory, rule).sentence:
         console.print(screen.signed(screen.MILD, sentence))
     for one in goes_on:
         if one.incident.error:
             console.print(screen.signed(screen.UNKNOWN, one.incident.error))
-        for note in [*one.notes, *([screen.stance(one.disposition, at)] if one.disposition else [])]:
+        for note in [
+            *one.notes,
+            *([screen.stance(one.triage, at)] if one.triage else []),
+        ]:
             console.print(screen.signed(screen.MILD, note))
-        for ear in one.ears:
+        for ear in one.recipients:
             console.print(f"  {_ear(ear, at)}", style="dim")
 
 
-def _ear(ear: "Ear", at: "datetime") -> str:
+def _ear(ear: "RecipientStatus", at: "datetime") -> str:
     from sanityd.cli import screen
 
     who = ear.recipient if ear.recipient == ear.channel else f"{ear.recipient} ({ear.channel})"
-    if ear.told is None or ear.told.at is None:
-        return f"{who}: not told: {ear.reason.value.replace('_', ' ')}" if ear.reason else f"{who}: not told yet"
-    told = f"{who}: `{ear.told.reason.value}` with {ear.told.violations:,} at {screen.since(ear.told.at, at)}"
+    if ear.last_notification is None or ear.last_notification.at is None:
+        return (
+            f"{who}: not told: {ear.reason.value.replace('_', ' ')}"
+            if ear.reason
+            else f"{who}: not told yet"
+        )
+    told = f"{who}: `{ear.last_notification.reason.value}` with {ear.last_notification.violations:,} at {screen.since(ear.last_notification.at, at)}"
     # What waited when it was last decided may have been delivered since.
     if ear.reason and not ear.reason.mails and ear.reason.value not in ("known", "waiting"):
         return f"{told}; quiet now: {ear.reason.value.replace('_', ' ')}"
-    return f"{told}; a reminder {screen.until(ear.reminder, at)}" if ear.reminder and ear.reminder > at else told
+    return (
+        f"{told}; a reminder {screen.until(ear.reminder, at)}"
+        if ear.reminder and ear.reminder > at
+        else told
+    )
 
 
 def _rows(
-    console: Any, memory: "Connection", rule: str, opened: "Incident | None", at: "datetime", limit: int | None
+    console: Any,
+    memory: "Connection",
+    rule: str,
+    opened: "Incident | None",
+    at: "datetime",
+    limit: int | None,
 ) -> None:
     """The rows that are followed, and how many more the open incident counts."""
     from sanityd.store import violations
@@ -141,20 +177,29 @@ def _rows(
 
 
 def _table(
-    console: Any, memory: "Connection", rule: str, rows: "Sequence[Tracked]", at: "datetime", limit: int | None
+    console: Any,
+    memory: "Connection",
+    rule: str,
+    rows: "Sequence[Tracked]",
+    at: "datetime",
+    limit: int | None,
 ) -> None:
-    from sanityd.alerts.safe import cells
+    from sanityd.alerts.compose.sanitize import cells
     from sanityd.cli import screen
-    from sanityd.store import dispositions
+    from sanityd.store import triage
 
-    columns = list(dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown))))
-    accepted = {one.fingerprint for one in dispositions.in_force(memory, [rule])}
+    columns = list(
+        dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown)))
+    )
+    accepted = {one.fingerprint for one in triage.in_force(memory, [rule])}
     whats = {row.fingerprint: _what(row, accepted) for row in rows}
     says_what = any(whats.values())
     grid = screen.table(*columns, *["what"] * says_what, "since")
     for row in rows[:limit]:
         values = cells(columns, {**row.key, **row.shown})
-        grid.add_row(*values, *[whats[row.fingerprint]] * says_what, screen.since(row.first_seen, at))
+        grid.add_row(
+            *values, *[whats[row.fingerprint]] * says_what, screen.since(row.first_seen, at)
+        )
     console.print()
     console.print(screen.indented(grid))
     if limit is not None and len(rows) > limit:
@@ -165,7 +210,9 @@ def _what(row: "Tracked", accepted: "Container[str | None]") -> str:
     """What is wrong with a row, and whether somebody said that it may stay."""
     from sanityd.model import beyond_key
 
-    return ", ".join(filter(None, (beyond_key(row), "accepted" if row.fingerprint in accepted else "")))
+    return ", ".join(
+        filter(None, (beyond_key(row), "accepted" if row.fingerprint in accepted else ""))
+    )
 
 
 def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.act import Time, acting, made, timed
+from sanityd.cli.act import TimeParam, acting, made, timed
 from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("pattern", required=False, metavar="[RULE]")
 @click.option("--tag", default="", help="Only rules with this tag.")
 @click.option("--source", default="", help="Only rules of this source, and the source itself.")
-@click.option("--from", "starts", type=Time(), help="From when on (now).")
+@click.option("--from", "starts", type=TimeParam(), help="From when on (now).")
 @timed()
 @click.option("--list", "listing", is_flag=True, help="The silences that hold, or will.")
 @click.option("--end", "number", type=int, metavar="NUMBER", help="Hear of it again.")
@@ -40,9 +40,9 @@ def command(
     path: Path,
 ) -> None:
     """Hear nothing of some rules for a while. RULE may hold `*`; what is still wrong afterwards is told then."""
-    from sanityd import acting as room
     from sanityd.cli import screen
     from sanityd.model import Silence
+    from sanityd.notifications import triage as room
 
     act = made(by, reason, length, until)
     if listing:
@@ -53,7 +53,9 @@ def command(
         click.echo(f"Silence {number} is over.")
         return
     if not (pattern or tag or source):
-        raise click.UsageError("say what to be quiet about: a rule (`'mail-*'`, `'*'` for all), --tag or --source")
+        raise click.UsageError(
+            "say what to be quiet about: a rule (`'mail-*'`, `'*'` for all), --tag or --source"
+        )
     begin = starts or act.at
     end = begin + length if length is not None else until
     if end is None:
@@ -62,12 +64,14 @@ def command(
     kept = acting(path, lambda memory, rules: room.silence(memory, rules, wanted))
     about = _about(kept)
     since = "" if starts is None else f" from {screen.until(kept.starts, act.at)}"
-    click.echo(f"Silence {kept.id}: nobody hears of {about}{since} until {screen.until(kept.until, act.at)}.")
+    click.echo(
+        f"Silence {kept.id}: nobody hears of {about}{since} until {screen.until(kept.until, act.at)}."
+    )
     click.echo(f"  It is checked all the same. `sanityd silence --end {kept.id}` ends it.")
 
 
 def _about(silence: "Silence") -> str:
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
 
     parts = [
         f"`{visible(silence.rule)}`" if silence.rule else "",
@@ -78,7 +82,7 @@ def _about(silence: "Silence") -> str:
 
 
 def _list(memory: "Connection", at: datetime) -> None:
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
     from sanityd.store import silences
 
@@ -91,6 +95,11 @@ def _list(memory: "Connection", at: datetime) -> None:
     for one in found:
         begin = screen.since(one.starts, at) if one.starts <= at else screen.until(one.starts, at)
         grid.add_row(
-            str(one.id), _about(one), begin, screen.until(one.until, at), visible(one.author), visible(one.reason)
+            str(one.id),
+            _about(one),
+            begin,
+            screen.until(one.until, at),
+            visible(one.author),
+            visible(one.reason),
         )
     console.print(grid)

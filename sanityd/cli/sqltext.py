@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sanityd.alerts.safe import escaped
-from sanityd.authoring.layout import laid_out
+from sanityd.alerts.compose.sanitize import escaped
+from sanityd.authoring.sql_layout import laid_out
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -44,14 +44,16 @@ def command(path: Path) -> None:
 
 def _watchman(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Whether what follows is to be believed."""
-    from sanityd import watchman
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
+    from sanityd.daemon import health
 
-    signs = watchman.signs(memory, rules, at)
+    signs = health.health_signs(memory, rules, at)
     complaints = signs.complaints(at)
     for complaint in complaints:
-        console.print(screen.signed(screen.UNKNOWN, f"sanityd itself: {complaint}"), style="bold red")
+        console.print(
+            screen.signed(screen.UNKNOWN, f"sanityd itself: {complaint}"), style="bold red"
+        )
     if not complaints and signs.daemon is not None and signs.waiting is None and not signs.given_up:
         alive = f"sanityd serve is alive, since {screen.since(signs.daemon.since, at)}"
         console.print(screen.signed(screen.PASSED, alive))
@@ -67,9 +69,13 @@ def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
     summary = outbox.summary(memory)
     if summary.waiting and summary.oldest:
         waiting = f"{summary.waiting} message{'s' * (summary.waiting != 1)} not delivered yet"
-        console.print(f"{waiting}, the oldest since {screen.since(summary.oldest, at)}.", style="bold red")
+        console.print(
+            f"{waiting}, the oldest since {screen.since(summary.oldest, at)}.", style="bold red"
+        )
     if summary.dead:
-        console.print(f"{summary.dead} message{'s' * (summary.dead != 1)} given up.", style="bold red")
+        console.print(
+            f"{summary.dead} message{'s' * (summary.dead != 1)} given up.", style="bold red"
+        )
     for error in summary.errors:
         console.print(f"  {error}")
     if summary.waiting or summary.dead:
@@ -77,7 +83,7 @@ def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
 
 
 def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
     from sanityd.model import Cause
     from sanityd.store import incidents, runs
@@ -85,7 +91,11 @@ def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datet
     for incident in incidents.list_open(memory):
         if incident.cause is Cause.SOURCE_DOWN:
             since = f"does not answer since {screen.since(incident.opened_at, at)}"
-            console.print(screen.signed(screen.UNKNOWN, f"{incident.rule}: {since}: {visible(incident.error, 400)}"))
+            console.print(
+                screen.signed(
+                    screen.UNKNOWN, f"{incident.rule}: {since}: {visible(incident.error, 400)}"
+                )
+            )
     for rule in rules.enabled():
         last = runs.last(memory, rule.id, at)
         if last is None:
@@ -93,18 +103,26 @@ def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datet
         elif last.error is not None:
             good = runs.last_verified(memory, rule.id)
             known = f"not verified since {screen.since(good, at)}" if good else "never verified"
-            console.print(screen.signed(screen.UNKNOWN, f"{rule.id}: {known}: {visible(last.error, limit=400)}"))
+            console.print(
+                screen.signed(
+                    screen.UNKNOWN, f"{rule.id}: {known}: {visible(last.error, limit=400)}"
+                )
+            )
 
 
 def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
     from rich.text import Text
 
     from sanityd.cli import screen
-    from sanityd.durations import format_duration
     from sanityd.model import Cause
-    from sanityd.telling import state
+    from sanityd.model.durations import format_duration
+    from sanityd.notifications import open_incidents
 
-    found = [one for one in state.open_now(memory, rules, at) if one.incident.cause is Cause.VIOLATED]
+    found = [
+        one
+        for one in open_incidents.open_now(memory, rules, at)
+        if one.incident.cause is Cause.VIOLATED
+    ]
     if not found:
         console.print("No rule is violated, as far as is known.")
         return
@@ -118,7 +136,7 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
             screen.since(incident.opened_at, at),
             format_duration(at - incident.opened_at),
             incident.id,
-            screen.stance(one.disposition, at) if one.disposition else "",
+            screen.stance(one.triage, at) if one.triage else "",
         )
     console.print(grid)
     for one in found:
@@ -129,33 +147,46 @@ def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") 
 def _removed(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Rules that left the file of late while something was open, which nobody sees any more."""
     from sanityd.cli import screen
-    from sanityd.model import Fate
+    from sanityd.model import Resolution
     from sanityd.store import incidents, rules_seen
 
     for rule, gone in rules_seen.removed_since(memory, rules.name, at - LATELY).items():
         for incident in incidents.of_rule(memory, rule, gone):
-            if Fate.RULE_REMOVED in incident.fates and incident.violations:
+            if Resolution.RULE_REMOVED in incident.resolutions and incident.violations:
                 told = f"{rule}: left the rules file {screen.since(gone, at)}, with {incident.violations:,} open"
-                console.print(screen.signed(screen.MILD, f"{told}; `sanityd history {rule}` tells more"))
+                console.print(
+                    screen.signed(screen.MILD, f"{told}; `sanityd history {rule}` tells more")
+                )
 
 
 def _quiet(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """What keeps mails away: silences, what comes and goes, what is downgraded or will be."""
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
-    from sanityd.store import silences, standings
+    from sanityd.store import noise_state, silences
 
     for one in silences.listed(memory, at):
-        about = " ".join(part for part in (one.rule, one.tag and f"tag {one.tag}", one.source) if part) or "everything"
-        until = f"until {screen.until(one.until, at)} by {visible(one.author)}: {visible(one.reason)}"
+        about = (
+            " ".join(part for part in (one.rule, one.tag and f"tag {one.tag}", one.source) if part)
+            or "everything"
+        )
+        until = (
+            f"until {screen.until(one.until, at)} by {visible(one.author)}: {visible(one.reason)}"
+        )
         console.print(screen.signed(screen.MILD, f"silenced: {visible(about)} {until}"))
-    for rule, standing in standings.all_of(memory).items():
+    for rule, standing in noise_state.all_of(memory).items():
         if standing.flapping_since:
-            comes = f"comes and goes since {screen.since(standing.flapping_since, at)}, so it is quiet"
+            comes = (
+                f"comes and goes since {screen.since(standing.flapping_since, at)}, so it is quiet"
+            )
             console.print(screen.signed(screen.MILD, f"{rule}: {comes}"))
         if standing.due:
             undo = f"`sanityd noise undo {rule}` stops it"
-            console.print(screen.signed(screen.MILD, f"{rule}: downgraded {screen.until(standing.due, at)}; {undo}"))
+            console.print(
+                screen.signed(
+                    screen.MILD, f"{rule}: downgraded {screen.until(standing.due, at)}; {undo}"
+                )
+            )
         elif standing.steps:
             console.print(screen.signed(screen.MILD, f"{rule}: {standing.sentence}"))
 

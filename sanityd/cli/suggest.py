@@ -10,8 +10,8 @@ import click
 from sanityd.cli.options import rules_option, sample_option
 
 if TYPE_CHECKING:
-    from sanityd.authoring.constraints import Offer
-    from sanityd.authoring.suggestions import Proposal, Suggestions
+    from sanityd.authoring.suggest.constraints import Offer
+    from sanityd.authoring.suggest.results import Proposal, Suggestions
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.sources.base import Snapshot
 
@@ -33,12 +33,19 @@ Place = tuple[str | None, str]
     flag_value=EVERY,
     help="Write this rule into the rules file; without a name, all. May be repeated.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
+)
 @sample_option
 @rules_option
 @click.pass_context
 def command(
-    ctx: click.Context, table: str | None, accepted: tuple[str, ...], form: str, whole: int, path: Path
+    ctx: click.Context,
+    table: str | None,
+    accepted: tuple[str, ...],
+    form: str,
+    whole: int,
+    path: Path,
 ) -> None:
     """Look at the tables and propose rules, each with what was seen; and constraints for rules that have held for long.
 
@@ -46,8 +53,8 @@ def command(
     constraints are printed and never made. Nothing is written without `--accept`.
     """
     from sanityd import telemetry
-    from sanityd.authoring import insertion
-    from sanityd.authoring.suggestions import Taken
+    from sanityd.authoring import yaml_insert
+    from sanityd.authoring.suggest.results import Taken
     from sanityd.cli import proposals
     from sanityd.rules.load import load
 
@@ -71,11 +78,15 @@ def command(
         _tell(found, silent=bool(accepted))
         _tell_offers(offers)
     if chosen:
-        file = insertion.insert(path, {proposal.id: proposal.lines() for proposal in chosen})
-        click.echo(f"Wrote {len(chosen)} rule{'s' * (len(chosen) != 1)} into {file}.", err=form == "json")
+        file = yaml_insert.insert(path, {proposal.id: proposal.lines() for proposal in chosen})
+        click.echo(
+            f"Wrote {len(chosen)} rule{'s' * (len(chosen) != 1)} into {file}.", err=form == "json"
+        )
 
 
-def _places(rules: "RuleSet", table: str | None) -> "dict[str, Callable[[Snapshot], Sequence[Place]]]":
+def _places(
+    rules: "RuleSet", table: str | None
+) -> "dict[str, Callable[[Snapshot], Sequence[Place]]]":
     """Which tables to look at, per source. Raises a usage error for a table that can't be meant."""
     from sanityd.authoring import spelling
     from sanityd.checks.invariant import TableName
@@ -112,9 +123,9 @@ def _chosen(found: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Pr
 def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
     """Constraints for rules that have held for long, as far as sanityd's memory knows."""
     from sanityd import clock
-    from sanityd.authoring import constraints
+    from sanityd.authoring.suggest import constraints
     from sanityd.cli.options import known_store
-    from sanityd.sources.views import Views
+    from sanityd.sources.snapshot_pool import SnapshotPool
 
     store = known_store(rules)
     if store is None:
@@ -126,7 +137,7 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
         store.close()
     wanted = [rule for name, rule in rules.rules.items() if name in held and _is_about(rule, table)]
     found: list[Offer] = []
-    with Views(rules.sources) as views:
+    with SnapshotPool(rules.sources) as views:
         for source, some in rules.by_source(wanted).items():
             found += constraints.offers(views.snapshot(source), some, held)
     return found
@@ -138,16 +149,20 @@ def _is_about(rule: "Rule", table: str | None) -> bool:
 
 
 def _tell_offers(offers: "Sequence[Offer]") -> None:
-    from sanityd.alerts.safe import visible
+    from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen
 
     console: Any = screen.console()
     if offers:
         rules = "1 rule has" if len(offers) == 1 else f"{len(offers)} rules have"
-        console.print(f"{rules} held for 90 days and could be the database's own business:", soft_wrap=True)
+        console.print(
+            f"{rules} held for 90 days and could be the database's own business:", soft_wrap=True
+        )
     for offer in offers:
         console.print(f"\n  {offer.rule.id}", style="bold")
-        console.print(f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} looks")
+        console.print(
+            f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} looks"
+        )
         for statement in offer.constraint.statements:
             console.print(f"      {visible(statement, 2000)};", soft_wrap=True)
         console.print(f"    {visible(offer.constraint.advice, 2000)}", soft_wrap=True)
@@ -181,4 +196,6 @@ def _tell(found: "Sequence[tuple[Suggestions, float]]", *, silent: bool) -> None
             click.echo()
             click.echo(starter.written(one.proposals))
     if not silent and any(one.proposals for one, _ in found):
-        click.echo("`sanityd suggest --accept` writes all of them into the rules file, `--accept RULE` one of them.")
+        click.echo(
+            "`sanityd suggest --accept` writes all of them into the rules file, `--accept RULE` one of them."
+        )

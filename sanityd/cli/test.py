@@ -10,12 +10,18 @@ import click
 from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
-    from sanityd.authoring.proving.suite import Suite
+    from sanityd.authoring.ruletests.suite import Suite
 
 
 @click.command("test")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("-k", "--only", multiple=True, metavar="RULE", help="Only of rules so named; `*` stands for any letters.")
+@click.option(
+    "-k",
+    "--only",
+    multiple=True,
+    metavar="RULE",
+    help="Only of rules so named; `*` stands for any letters.",
+)
 @click.option("--strict", is_flag=True, help="Fail also for what the examples don't show.")
 @click.option(
     "--scratch",
@@ -24,10 +30,20 @@ if TYPE_CHECKING:
     help="An empty PostgreSQL or MariaDB database to play rules of its kind on (SANITYD_SCRATCH).",
 )
 @click.option(
-    "--on", type=click.Choice(["sqlite", "duckdb"]), help="Where to play the others, whatever their database."
+    "--on",
+    type=click.Choice(["sqlite", "duckdb"]),
+    help="Where to play the others, whatever their database.",
 )
-@click.option("--connect", is_flag=True, help="Ask the databases for types, columns and keys; no row is read.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True)
+@click.option(
+    "--connect", is_flag=True, help="Ask the databases for types, columns and keys; no row is read."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+)
 @rules_option
 @click.pass_context
 def command(
@@ -49,8 +65,8 @@ def command(
     Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did not answer.
     """
     from sanityd import clock, telemetry
-    from sanityd.authoring.proving.playing import Workshop
-    from sanityd.authoring.proving.suite import play, read
+    from sanityd.authoring.ruletests.runner import CaseRunner
+    from sanityd.authoring.ruletests.suite import play, read
     from sanityd.cli.test_reports import FORMS, Tested
 
     telemetry.start(ctx.obj["log"])
@@ -58,7 +74,7 @@ def command(
     rules, tests = _files(ctx, path, file)
     suite = read(rules, tests, connect=connect)
     suite = _picked(suite, only) if only else suite
-    with Workshop(scratch, on, suite.rules.sources) as workshop:  # type: ignore[arg-type]  # click has checked the word
+    with CaseRunner(scratch, on, suite.rules.sources) as workshop:  # type: ignore[arg-type]  # click has checked the word
         report = play(suite, workshop)
     tested = Tested(suite, report, strict, clock.stopwatch() - started)
     FORMS[form](tested, sys.stdout)
@@ -67,7 +83,7 @@ def command(
 
 def _files(ctx: click.Context, path: Path, file: Path | None) -> tuple[Path, Path | None]:
     """The rules file, and the file with the tests where that is another."""
-    from sanityd.authoring.proving.suite import has_rules
+    from sanityd.authoring.ruletests.suite import has_rules
 
     if file is None or file.resolve() == path.resolve():
         return path, None

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
-from sanityd.alerts.safe import visible
-from sanityd.authoring.proving.doubts import Doubt
-from sanityd.authoring.proving.playing import Verdict
-from sanityd.authoring.proving.suite import Report, Suite
+from sanityd.alerts.compose.sanitize import visible
+from sanityd.authoring.ruletests.coverage_gaps import CoverageGap
+from sanityd.authoring.ruletests.runner import CaseResult
+from sanityd.authoring.ruletests.suite import Suite, SuiteReport
 from sanityd.cli import screen
 from sanityd.cli.reports import plain
 from sanityd.model import Key
@@ -25,14 +25,14 @@ class Tested:
     """A whole run of `sanityd test`."""
 
     suite: Suite
-    report: Report
+    report: SuiteReport
     strict: bool
     seconds: float
 
     @property
     def code(self) -> int:
         """What to exit with."""
-        return 0 if self.report.passed and not (self.strict and self.report.doubts) else 1
+        return 0 if self.report.passed and not (self.strict and self.report.gaps) else 1
 
     def count(self, outcome: str) -> int:
         """How many examples came out so."""
@@ -44,13 +44,17 @@ def as_json(tested: Tested, out: IO[str]) -> None:
     outcomes = {outcome: tested.count(outcome) for outcome in ("passed", "failed", "errored")}
     document = {
         "cases": [_case_object(verdict) for verdict in tested.report.verdicts],
-        "warnings": [_doubt_object(doubt) for doubt in tested.report.doubts],
-        "summary": {**outcomes, "warnings": len(tested.report.doubts), "seconds": round(tested.seconds, 3)},
+        "warnings": [_doubt_object(doubt) for doubt in tested.report.gaps],
+        "summary": {
+            **outcomes,
+            "warnings": len(tested.report.gaps),
+            "seconds": round(tested.seconds, 3),
+        },
     }
     out.write(json.dumps(document, ensure_ascii=True) + "\n")
 
 
-def _case_object(verdict: Verdict) -> dict[str, Any]:
+def _case_object(verdict: CaseResult) -> dict[str, Any]:
     case, match = verdict.case, verdict.match
     return {
         "rule": case.rule,
@@ -58,7 +62,9 @@ def _case_object(verdict: Verdict) -> dict[str, Any]:
         "file": case.file,
         "line": case.line,
         "outcome": verdict.outcome,
-        "expected": case.violates if isinstance(case.violates, bool) else [plain(key) for key in match.expected],
+        "expected": case.violates
+        if isinstance(case.violates, bool)
+        else [plain(key) for key in match.expected],
         "found": [plain(key) for key in match.found],
         "missing": [plain(key) for key in match.missing],
         "unexpected": [plain(key) for key in match.unexpected],
@@ -69,7 +75,7 @@ def _case_object(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _doubt_object(doubt: Doubt) -> dict[str, Any]:
+def _doubt_object(doubt: CoverageGap) -> dict[str, Any]:
     case = doubt.case
     return {
         "rule": doubt.rule,
@@ -83,7 +89,7 @@ def _doubt_object(doubt: Doubt) -> dict[str, Any]:
 
 def as_junit(tested: Tested, out: IO[str]) -> None:
     """One test case per example. What the examples don't show is one more each, which fails where that is strict."""
-    doubts = tested.report.doubts
+    doubts = tested.report.gaps
     suite = ElementTree.Element(
         "testsuite",
         name="sanityd test",
@@ -102,18 +108,35 @@ def as_junit(tested: Tested, out: IO[str]) -> None:
             told = ElementTree.SubElement(element, kind, message=expectation(verdict))
             told.text = "\n".join(difference(verdict))
     for number, doubt in enumerate(doubts, 1):
-        element = _element(suite, doubt.rule, f"what its examples show ({number})", doubt.case.file, doubt.case.line)
+        element = _element(
+            suite,
+            doubt.rule,
+            f"what its examples show ({number})",
+            doubt.case.file,
+            doubt.case.line,
+        )
         if tested.strict:
-            ElementTree.SubElement(element, "failure", message=visible(doubt.message, 400)).text = doubt.advice
+            ElementTree.SubElement(
+                element, "failure", message=visible(doubt.message, 400)
+            ).text = doubt.advice
         else:
-            ElementTree.SubElement(element, "system-out").text = visible(f"{doubt.message}: {doubt.advice}", 800)
+            ElementTree.SubElement(element, "system-out").text = visible(
+                f"{doubt.message}: {doubt.advice}", 800
+            )
     ElementTree.indent(suite)
     out.write(ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
 
 
-def _element(suite: ElementTree.Element, rule: str, name: str, file: str, line: int) -> ElementTree.Element:
+def _element(
+    suite: ElementTree.Element, rule: str, name: str, file: str, line: int
+) -> ElementTree.Element:
     return ElementTree.SubElement(
-        suite, "testcase", classname=f"sanityd.{rule}", name=visible(name), file=file, line=str(line)
+        suite,
+        "testcase",
+        classname=f"sanityd.{rule}",
+        name=visible(name),
+        file=file,
+        line=str(line),
     )
 
 
@@ -128,7 +151,7 @@ def as_text(tested: Tested, out: IO[str]) -> None:
     lines: list[Sequence[Text] | Text] = []
     for verdict in tested.report.verdicts:
         lines += _lines(verdict)
-    for doubt in tested.report.doubts:
+    for doubt in tested.report.gaps:
         mark, style = screen.FAILED if tested.strict else screen.MILD
         lines.append(_line(mark, style, doubt.rule, doubt.message, doubt.case.location))
         lines.append(Text(f"     {visible(doubt.advice, 400)}", style="dim"))
@@ -138,19 +161,30 @@ def as_text(tested: Tested, out: IO[str]) -> None:
     console.print(_last_line(tested))
 
 
-def _lines(verdict: Verdict) -> Iterator[Sequence[Text] | Text]:
+def _lines(verdict: CaseResult) -> Iterator[Sequence[Text] | Text]:
     case = verdict.case
-    mark, style = screen.PASSED if verdict.passed else screen.FAILED if verdict.run.answered else screen.UNKNOWN
+    mark, style = (
+        screen.PASSED
+        if verdict.passed
+        else screen.FAILED
+        if verdict.run.answered
+        else screen.UNKNOWN
+    )
     yield _line(mark, style, case.title, expectation(verdict), case.location)
     if not verdict.passed:
         yield from (Text(f"     {line}") for line in difference(verdict))
 
 
 def _line(mark: str, style: str, title: str, words: str, location: str) -> Sequence[Text]:
-    return [Text(mark, style=style), Text(visible(title)), Text(visible(words, 400)), Text(location, style="dim")]
+    return [
+        Text(mark, style=style),
+        Text(visible(title)),
+        Text(visible(words, 400)),
+        Text(location, style="dim"),
+    ]
 
 
-def expectation(verdict: Verdict) -> str:
+def expectation(verdict: CaseResult) -> str:
     """What was to be found and what was, in a line."""
     match = verdict.match
     if not verdict.run.answered:
@@ -162,7 +196,7 @@ def expectation(verdict: Verdict) -> str:
     return f"expected {wanted}, found {found}"
 
 
-def difference(verdict: Verdict) -> Iterator[str]:
+def difference(verdict: CaseResult) -> Iterator[str]:
     """What is wrong, line by line."""
     match = verdict.match
     for word, some in (("missing", match.missing), ("unexpected", match.unexpected)):
@@ -180,7 +214,8 @@ def keys(some: Sequence[Key], *, named: bool = False) -> str:
     if not some:
         return "nothing"
     texts = [
-        screen.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values()))) for key in some[:SHOWN]
+        screen.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values())))
+        for key in some[:SHOWN]
     ]
     more = f" and {len(some) - SHOWN:,} more" if len(some) > SHOWN else ""
     return (" · " if named or len(some[0]) > 1 else ", ").join(texts) + more
@@ -189,7 +224,7 @@ def keys(some: Sequence[Key], *, named: bool = False) -> str:
 def _last_line(tested: Tested) -> str:
     parts = [f"{tested.count('passed')} passed"]
     parts += [f"{count} {word}" for word in ("failed", "errored") if (count := tested.count(word))]
-    if doubts := len(tested.report.doubts):
+    if doubts := len(tested.report.gaps):
         parts.append(f"{doubts} {_s(doubts, 'thing')} that no example shows")
     return f"{', '.join(parts)}. {tested.seconds:.2f} s."
 
@@ -198,4 +233,8 @@ def _s(count: int, noun: str) -> str:
     return noun if count == 1 else noun + "s"
 
 
-FORMS: dict[str, Callable[[Tested, IO[str]], None]] = {"text": as_text, "json": as_json, "junit": as_junit}
+FORMS: dict[str, Callable[[Tested, IO[str]], None]] = {
+    "text": as_text,
+    "json": as_json,
+    "junit": as_junit,
+}

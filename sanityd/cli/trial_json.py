@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sanityd.authoring.explanation import step_as_json
+from sanityd.authoring.explain import step_as_json
 from sanityd.authoring.trial import Trial
 from sanityd.cli.reports import plain
 from sanityd.rules.rule import Rule
@@ -34,7 +34,10 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
         "proved_by": trial.proof,
         "to_be_confirmed": trial.to_be_confirmed,
         # What was asked is in the statements.
-        "plan": [{word: said for word, said in step_as_json(step).items() if word != "sql"} for step in trial.steps],
+        "plan": [
+            {word: said for word, said in step_as_json(step).items() if word != "sql"}
+            for step in trial.steps
+        ],
         "statements": [{"source": one.source, "sql": one.sql} for one in trial.statements],
         "remembered": {
             "exists": trial.memory.exists,
@@ -48,7 +51,7 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
 def _consequences(trial: Trial) -> dict[str, Any]:
     ahead = trial.foresight
     assert ahead is not None
-    decided = ahead.disposition
+    decided = ahead.triage
     return {
         "outcome": ahead.result.run.verdict,
         "severity": ahead.incident.severity.label if ahead.incident else None,
@@ -56,14 +59,25 @@ def _consequences(trial: Trial) -> dict[str, Any]:
         "changes": {change.value: count for change, count in ahead.result.changes.items()},
         "suspects": ahead.result.run.suspects,
         "accepted": ahead.accepted,
-        "noise": ahead.standing.sentence or None,
-        "decided": decided and {"stance": decided.stance.value, "author": decided.author, "reason": decided.reason},
+        "noise": ahead.noise_state.sentence or None,
+        "decided": decided
+        and {"stance": decided.action.value, "author": decided.author, "reason": decided.reason},
         "told": [
-            {"channel": one.who[0], "recipient": one.who[1], "reason": one.reason.value, "mails": one.reason.mails}
+            {
+                "channel": one.who[0],
+                "recipient": one.who[1],
+                "reason": one.reason.value,
+                "mails": one.reason.mails,
+            }
             for one in ahead.decisions
         ],
         "messages": [
-            {"channel": one.channel, "recipient": one.recipient, "subject": one.subject, "text": one.text}
+            {
+                "channel": one.channel,
+                "recipient": one.recipient,
+                "subject": one.subject,
+                "text": one.text,
+            }
             for one in ahead.messages
         ],
     }

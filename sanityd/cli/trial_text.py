@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sanityd.alerts.safe import cells, visible
+from sanityd.alerts.compose.sanitize import cells, visible
 from sanityd.authoring.trial import Trial
 from sanityd.cli import screen, sqltext
-from sanityd.durations import format_duration
 from sanityd.model import Change, Outcome, Reason, Run, beyond_key
+from sanityd.model.durations import format_duration
 from sanityd.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sanityd.checks.invariant import Ladder
-    from sanityd.rehearsal import Foresight
+    from sanityd.pipeline.simulation import Forecast
 
 #: How many rows, and how many statements, are shown.
 ROWS, STATEMENTS = 20, 12
@@ -28,16 +28,16 @@ Fact = tuple[str, str | Text]
 
 #: Why somebody would hear nothing, where nobody decided so.
 QUIET = {
-    Reason.KNOWN: "nothing that they weren't told already",
-    Reason.MILD: "only errors and critical ones are mailed; it is in the digest and in `sanityd status`",
+    Reason.UNCHANGED: "nothing that they weren't told already",
+    Reason.BELOW_THRESHOLD: "only errors and critical ones are mailed; it is in the digest and in `sanityd status`",
     Reason.ACCEPTED: "all that is wrong was accepted",
     Reason.QUIET_HOURS: "these are quiet hours; what is still so is told afterwards",
-    Reason.STORM: "they got enough mails this hour; the rest comes as one",
-    Reason.UNSTEADY: "it comes and goes, and is no worse than what they were told",
-    Reason.OLD: "open for weeks; in the digest only, until it grows",
+    Reason.RATE_LIMITED: "they got enough mails this hour; the rest comes as one",
+    Reason.FLAPPING: "it comes and goes, and is no worse than what they were told",
+    Reason.LONG_RUNNING: "open for weeks; in the digest only, until it grows",
     Reason.WAITING: "a message that says so is on its way",
-    Reason.NEVER_TOLD: "it is over, and nobody was told of it",
-    Reason.UNKNOWN: "it wasn't verified of late",
+    Reason.NEVER_NOTIFIED: "it is over, and nobody was told of it",
+    Reason.NOT_VERIFIED: "it wasn't verified of late",
 }
 
 
@@ -75,7 +75,11 @@ def _headline(console: "Console", rule: Rule, run: Run) -> None:
         console.print(name.append(": holds.", style="not bold green"))
     else:
         style = screen.STYLES[run.severity] if run.severity else "green"
-        tolerated = "" if run.severity else " That is below the first step of `severity`, so the rule holds."
+        tolerated = (
+            ""
+            if run.severity
+            else " That is below the first step of `severity`, so the rule holds."
+        )
         sentence = f": {visible(rule.sentence(run), limit=1000)}.{tolerated}"
         console.print(name.append(sentence, style=f"not bold {style}"), soft_wrap=True)
 
@@ -112,12 +116,19 @@ def _sql(console: "Console", trial: Trial) -> None:
 def _how(rule: Rule, trial: Trial) -> Iterator[Fact]:
     run, subject = trial.run, rule.invariant.subject
     for step in trial.steps:
-        yield "How it looks", f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}"
+        yield (
+            "How it looks",
+            f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}",
+        )
     costs = [step.cost for step in trial.steps if step.cost is not None]
-    expected = f"; the database expected a cost of {sum(costs):,.0f}, in its own unit" if costs else ""
+    expected = (
+        f"; the database expected a cost of {sum(costs):,.0f}, in its own unit" if costs else ""
+    )
     looks = run.statements
     took = f"{looks} statement{'s' * (looks != 1)}, {run.seconds * 1000:,.0f} ms"
-    read = "" if run.checked is None else f", {run.checked:,} row{'s' * (run.checked != 1)} in scope"
+    read = (
+        "" if run.checked is None else f", {run.checked:,} row{'s' * (run.checked != 1)} in scope"
+    )
     if run.answered or looks:
         yield "Cost", took + read + expected
     if trial.proof is not None:
@@ -156,10 +167,14 @@ def _ladder(ladder: "Ladder", run: Run) -> Text:
     """The steps, with the one that is reached in its colour."""
     line = Text()
     for step in ladder.steps:
-        start = f"{step.count:,} on" if step.count is not None else f"{step.percent} % of the rows on"
+        start = (
+            f"{step.count:,} on" if step.count is not None else f"{step.percent} % of the rows on"
+        )
         line.append(", " if line else "")
         if step.severity is run.severity:
-            line.append(f"{step.severity.label} from {start}: reached", style=screen.STYLES[step.severity])
+            line.append(
+                f"{step.severity.label} from {start}: reached", style=screen.STYLES[step.severity]
+            )
         else:
             line.append(f"{step.severity.label} from {start}")
     return line if run.severity else line.append(": not reached")
@@ -178,7 +193,7 @@ def _remembered(trial: Trial) -> Iterator[Fact]:
         yield "Remembered", f"{many}; the last one, {screen.since(last.at, at)}, {found}"
 
 
-def _consequences(rule: Rule, trial: Trial, ahead: "Foresight") -> Iterator[Fact]:
+def _consequences(rule: Rule, trial: Trial, ahead: "Forecast") -> Iterator[Fact]:
     at, run = trial.run.at, ahead.result.run
     if not rule.enabled:
         yield "Switched off", "`check` looks at it only when it is named"
@@ -187,31 +202,44 @@ def _consequences(rule: Rule, trial: Trial, ahead: "Foresight") -> Iterator[Fact
         return
     if trial.to_be_confirmed:
         again = format_duration(rule.invariant.confirm.after)
-        yield "To be confirmed", f"`check` looks again, at once and after {again}, before any of it counts"
+        yield (
+            "To be confirmed",
+            f"`check` looks again, at once and after {again}, before any of it counts",
+        )
     if run.suspects:
         runs = rule.invariant.confirm.runs
-        yield "To be confirmed", f"{run.suspects:,} rows count once {runs} runs in a row have seen them"
+        yield (
+            "To be confirmed",
+            f"{run.suspects:,} rows count once {runs} runs in a row have seen them",
+        )
     if changes := _changes(ahead, at):
         yield "Since last time", changes
     if ahead.incident is not None and ahead.incident.severity < ahead.incident.declared:
-        yield "Counts as", Text(ahead.incident.severity.label, style=screen.STYLES[ahead.incident.severity])
-    if ahead.standing.sentence:
-        yield "Noise", visible(ahead.standing.sentence, limit=400)
+        yield (
+            "Counts as",
+            Text(ahead.incident.severity.label, style=screen.STYLES[ahead.incident.severity]),
+        )
+    if ahead.noise_state.sentence:
+        yield "Noise", visible(ahead.noise_state.sentence, limit=400)
     if ahead.accepted:
         yield "Accepted", f"{ahead.accepted:,} of the rows, which don't count"
     yield from _told(rule, ahead, at)
 
 
-def _changes(ahead: "Foresight", at: "datetime") -> str:
+def _changes(ahead: "Forecast", at: "datetime") -> str:
     words = " · ".join(screen.changed(ahead.result.changes, (*screen.SEEN, Change.RESOLVED)))
     return words and words + screen.open_since(ahead.incident, at)
 
 
-def _told(rule: Rule, ahead: "Foresight", at: "datetime") -> Iterator[Fact]:
+def _told(rule: Rule, ahead: "Forecast", at: "datetime") -> Iterator[Fact]:
     """Who would hear of it now, and who wouldn't and why; those with the same reason together."""
     if not ahead.decisions:
         holds = ahead.result.run.answered and ahead.result.run.severity is None
-        yield "Would tell", "nobody: " + ("it holds" if holds else "the rule notifies no channel (`notify`, `owner`)")
+        yield (
+            "Would tell",
+            "nobody: "
+            + ("it holds" if holds else "the rule notifies no channel (`notify`, `owner`)"),
+        )
         return
     listeners: dict[Reason, list[str]] = {}
     for one in ahead.decisions:
@@ -220,7 +248,10 @@ def _told(rule: Rule, ahead: "Foresight", at: "datetime") -> Iterator[Fact]:
         listeners.setdefault(one.reason, []).append(visible(who))
     for reason, whom in listeners.items():
         if reason.mails:
-            yield "Would tell", Text(", ".join(whom), style="bold").append(f": {_word(reason)}", style="not bold")
+            yield (
+                "Would tell",
+                Text(", ".join(whom), style="bold").append(f": {_word(reason)}", style="not bold"),
+            )
         else:
             yield "Would not tell", f"{', '.join(whom)}: {_why_not(rule, reason, ahead, at)}"
 
@@ -229,10 +260,10 @@ def _word(reason: Reason) -> str:
     return reason.value.replace("_", " ")
 
 
-def _why_not(rule: Rule, reason: Reason, ahead: "Foresight", at: "datetime") -> str:
+def _why_not(rule: Rule, reason: Reason, ahead: "Forecast", at: "datetime") -> str:
     decided = (Reason.ACKNOWLEDGED, Reason.SNOOZED, Reason.ACCEPTED, Reason.CLOSED)
-    if reason in decided and ahead.disposition is not None:
-        return screen.stance(ahead.disposition, at)
+    if reason in decided and ahead.triage is not None:
+        return screen.stance(ahead.triage, at)
     if reason is Reason.SILENCED and ahead.silences:
         one = ahead.silences[0]
         return f"silenced by {visible(one.author)} until {screen.until(one.until, at)}: {visible(one.reason, 80)}"

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.command("try")
 @click.argument("name", metavar="RULE")
 @click.option("--open", "show_mail", is_flag=True, help="Open the mail it would send in a browser.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
+)
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Path) -> None:
@@ -55,13 +57,13 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
 
 def _mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial", *, show: bool) -> None:
     from sanityd.cli import screen
-    from sanityd.rehearsal import foresee
+    from sanityd.pipeline.simulation import forecast
 
     messages: Sequence[Message] = trial.foresight.messages if trial.foresight else ()
     word = "The mail"
     if show and not messages and trial.foresight is not None:
         # Whoever asks to see it wants to know what it looks like.
-        messages, word = foresee(rules, rule, trial.run, lambda _: None).messages, "Its first mail"
+        messages, word = forecast(rules, rule, trial.run, lambda _: None).messages, "Its first mail"
     if not messages:
         if show:
             screen.fact(console, word, "there is none to open")
@@ -78,10 +80,16 @@ def _mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial", *, show:
 
 def _opened(html: str) -> str:
     """Show it in a browser; where there is none, say where it is."""
-    with tempfile.NamedTemporaryFile("w", suffix=".html", prefix="sanityd-", delete=False, encoding="utf-8") as page:
+    with tempfile.NamedTemporaryFile(
+        "w", suffix=".html", prefix="sanityd-", delete=False, encoding="utf-8"
+    ) as page:
         page.write(html)
     try:
         opened = webbrowser.open(Path(page.name).as_uri())
     except webbrowser.Error:
         opened = False
-    return f"opened in a browser: {page.name}" if opened else f"there is no browser here; it is in {page.name}"
+    return (
+        f"opened in a browser: {page.name}"
+        if opened
+        else f"there is no browser here; it is in {page.name}"
+    )

@@ -57,7 +57,9 @@ class Catcher(socketserver.ThreadingTCPServer):
 
     def __enter__(self) -> "Catcher":
         """Begin to take mails."""
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +73,10 @@ class Catcher(socketserver.ThreadingTCPServer):
         assert isinstance(message, EmailMessage)
         with self._keeping:
             self.mails.append(message)
-            path = self.folder / f"{len(self.mails):02}-{message['X-Sanityd-Event']}-{message['X-Sanityd-Rule']}.eml"
+            path = (
+                self.folder
+                / f"{len(self.mails):02}-{message['X-Sanityd-Event']}-{message['X-Sanityd-Rule']}.eml"
+            )
             path.write_bytes(body)
             page = message.get_body(preferencelist=("html",))
             if page is not None:

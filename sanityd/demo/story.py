@@ -24,7 +24,9 @@ select n, 'Person ' || n, 'person' || n || '@example.com', 'confirmed',
 from number
 """
 
-_GREETINGS = "insert into mails (person_id, template, status) select id, 'welcome', 'sent' from people"
+_GREETINGS = (
+    "insert into mails (person_id, template, status) select id, 'welcome', 'sent' from people"
+)
 
 
 @dataclass(frozen=True, slots=True)

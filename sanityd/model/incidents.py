@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sanityd.model.looks import Fate, Severity
+from sanityd.model.runs import Resolution, Severity
 
 
 class Cause(enum.StrEnum):
@@ -33,24 +33,24 @@ class Reason(enum.StrEnum):
     SOURCE_DOWN = "source_down"
     ERRORED = "errored"
     #: A rule that nobody acts on will become a warning.
-    NOTICE = "notice"
+    DOWNGRADE_NOTICE = "downgrade_notice"
     DOWNGRADED = "downgraded"
     RESTORED = "restored"
     #: A rule that comes and goes is quiet from now on, and is calm again.
-    FLAPPING = "flapping"
-    CALM = "calm"
+    FLAPPING_STARTED = "flapping_started"
+    FLAPPING_ENDED = "flapping_ended"
     #: Many things in one mail: after an outage of the mail server, or beyond the number of mails an hour.
     SUMMARY = "summary"
     DIGEST = "digest"
 
     #: Nothing changed that the team was not told already.
-    KNOWN = "known"
+    UNCHANGED = "unchanged"
     #: Warnings and infos are listed, not mailed.
-    MILD = "mild"
+    BELOW_THRESHOLD = "below_threshold"
     #: It was over before anybody was told, so nobody needs to hear that it is over.
-    NEVER_TOLD = "never_told"
+    NEVER_NOTIFIED = "never_notified"
     #: It was not verified of late, so there is nothing new to say about the data.
-    UNKNOWN = "unknown"
+    NOT_VERIFIED = "not_verified"
     #: A message about it waits in the outbox.
     WAITING = "waiting"
     ACKNOWLEDGED = "acknowledged"
@@ -63,11 +63,11 @@ class Reason(enum.StrEnum):
     INHIBITED = "inhibited"
     QUIET_HOURS = "quiet_hours"
     #: The recipient got enough mails this hour; the rest comes as one.
-    STORM = "storm"
+    RATE_LIMITED = "rate_limited"
     #: The rule comes and goes; nothing is worse than it was when that was told.
-    UNSTEADY = "unsteady"
+    FLAPPING = "flapping"
     #: Open for weeks, and reminded of: in the digest only, until it grows.
-    OLD = "old"
+    LONG_RUNNING = "long_running"
 
     @property
     def mails(self) -> bool:
@@ -77,7 +77,12 @@ class Reason(enum.StrEnum):
     @property
     def interrupts(self) -> bool:
         """Whether a mail for this reason asks for attention; that something is over or is due by the clock does not."""
-        return self.mails and self not in (Reason.RESOLVED, Reason.RESTORED, Reason.DOWNGRADED, Reason.DIGEST)
+        return self.mails and self not in (
+            Reason.RESOLVED,
+            Reason.RESTORED,
+            Reason.DOWNGRADED,
+            Reason.DIGEST,
+        )
 
 
 _TOLD = frozenset(
@@ -89,18 +94,18 @@ _TOLD = frozenset(
         Reason.RESOLVED,
         Reason.SOURCE_DOWN,
         Reason.ERRORED,
-        Reason.NOTICE,
+        Reason.DOWNGRADE_NOTICE,
         Reason.DOWNGRADED,
         Reason.RESTORED,
-        Reason.FLAPPING,
-        Reason.CALM,
+        Reason.FLAPPING_STARTED,
+        Reason.FLAPPING_ENDED,
         Reason.SUMMARY,
         Reason.DIGEST,
     }
 )
 
 
-class Stance(enum.StrEnum):
+class TriageAction(enum.StrEnum):
     """What a human decided about an incident or a row. It ends, and breaks when things get worse."""
 
     ACKNOWLEDGED = "acknowledged"
@@ -127,7 +132,7 @@ class Incident:
     violations: int
     checked: int | None = None
     resolved_at: datetime | None = None
-    fates: Mapping[Fate, int] = field(default_factory=dict)
+    resolutions: Mapping[Resolution, int] = field(default_factory=dict)
     #: Hash of what the rule meant when the incident opened.
     meaning: str = ""
     cause: Cause = Cause.VIOLATED
@@ -146,7 +151,7 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastNotification:
     """What one recipient was last told of an incident, by a message that was delivered (or may have been)."""
 
     reason: Reason
@@ -162,11 +167,11 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Disposition:
+class Triage:
     """What a human decided about an incident (or, with a fingerprint, about one of its rows), and until when."""
 
     id: int
-    stance: Stance
+    action: TriageAction
     rule: str
     incident: str
     author: str
@@ -185,7 +190,7 @@ class Disposition:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NoiseState:
     """What the policy of noise decided about a rule before, and on what grounds."""
 
     #: By how many steps its severity is lowered.

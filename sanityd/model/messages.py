@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sanityd.model.incidents import Disposition, Incident, Reason, Told
-from sanityd.model.looks import Change, Outcome, Tracked
+from sanityd.model.incidents import Incident, LastNotification, Reason, Triage
+from sanityd.model.runs import Change, Outcome, Tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ class News:
     stale_since: datetime | None = None
     rows: tuple[Tracked, ...] = ()
     changes: Mapping[Change, int] = field(default_factory=dict)
-    told: Told | None = None
+    last_notification: LastNotification | None = None
     #: The last runs, oldest first.
     history: tuple[PastRun, ...] = ()
     #: A decision about noise in one sentence with its numbers, as in `declared error, now warning since 2 Nov: …`.
     noise: str = ""
     #: What a human had decided, when this news breaks or ends that.
-    disposition: Disposition | None = None
+    triage: Triage | None = None
     #: When a downgrade that is announced takes place.
     due: datetime | None = None
 

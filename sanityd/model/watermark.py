@@ -11,7 +11,7 @@ looking begins again a while (`overlap`) before the end of what was seen:
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sanityd.model.looks import Outcome, Run, Value
+from sanityd.model.runs import Outcome, Run, Value
 
 #: How long a row may stay invisible after it got its value, unless the rule says otherwise.
 OVERLAP = timedelta(hours=1)
@@ -39,19 +39,26 @@ class Watermark:
         return self.safe
 
 
-def watermark_after(before: Watermark | None, run: Run, column: str, overlap: timedelta) -> Watermark | None:
+def watermark_after(
+    before: Watermark | None, run: Run, column: str, overlap: timedelta
+) -> Watermark | None:
     """The watermark once a run has looked; None when nothing is known any more."""
     if not run.answered:
         return before
     # Of rows beyond the cap nobody knows which they are.
     if run.outcome is Outcome.TRUNCATED or run.newest is None:
         return None
-    if run.narrow and before is None:
+    if run.incremental and before is None:
         return None
-    full_at = before.full_at if run.narrow and before is not None else run.at
+    full_at = before.full_at if run.incremental and before is not None else run.at
     if not isinstance(run.newest, int):
         return Watermark(column, full_at, run.newest, run.newest, run.at)
-    if before is None or before.column != column or not isinstance(before.mark, int) or before.marked_at > run.at:
+    if (
+        before is None
+        or before.column != column
+        or not isinstance(before.mark, int)
+        or before.marked_at > run.at
+    ):
         return Watermark(column, full_at, None, run.newest, run.at)
     if run.at - before.marked_at >= overlap:
         return Watermark(column, full_at, before.mark, run.newest, run.at)

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sanityd.checks.invariant import TableName
-from sanityd.fields import fault
 from sanityd.model import Past
+from sanityd.model.option_types import fault
 from sanityd.rules.spec import Spec
-from sanityd.strictyaml import Place
+from sanityd.rules.yaml.reader import KeyPath
 
 Scalar = None | bool | int | float | str
 Row = Mapping[str, Scalar]
@@ -19,33 +19,49 @@ Row = Mapping[str, Scalar]
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, dict | list):
-        raise fault("a value can't be a list or a mapping", "write text, a number, `true`, `false` or `null`")
+        raise fault(
+            "a value can't be a list or a mapping",
+            "write text, a number, `true`, `false` or `null`",
+        )
     return value
 
 
 def _expected(value: Any) -> Any:
     if isinstance(value, dict | str | int | float) and not isinstance(value, bool):
         raise fault(
-            "`violates` must be a list", "write the keys that the rule must find, as in `[2, 7]`; `[]` for none"
+            "`violates` must be a list",
+            "write the keys that the rule must find, as in `[2, 7]`; `[]` for none",
         )
     for key in value if isinstance(value, list) else ():
         parts = key.values() if isinstance(key, dict) else key if isinstance(key, list) else [key]
         if any(isinstance(part, dict | list) for part in parts):
             raise fault(
-                "a key is no deeper than that", "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`"
+                "a key is no deeper than that",
+                "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`",
             )
     return value
 
 
 def _past(value: Any) -> Any:
-    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    if values is None or any(isinstance(one, bool) or not isinstance(one, int | float) for one in values):
-        raise fault("`past` holds numbers", "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`")
+    values = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    )
+    if values is None or any(
+        isinstance(one, bool) or not isinstance(one, int | float) for one in values
+    ):
+        raise fault(
+            "`past` holds numbers",
+            "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`",
+        )
     return value
 
 
 _ANY_SCALAR = {"type": ["string", "number", "boolean", "null"]}
-_KEY = {"anyOf": [*({"type": kind} for kind in ("string", "number", "boolean", "null", "array", "object"))]}
+_KEY = {
+    "anyOf": [
+        *({"type": kind} for kind in ("string", "number", "boolean", "null", "array", "object"))
+    ]
+}
 Cell = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema(_ANY_SCALAR)]
 Expected = Annotated[
     Any,
@@ -64,14 +80,19 @@ Earlier = Annotated[
         }
     ),
 ]
-Type = Literal["text", "integer", "number", "boolean", "date", "timestamp", "timestamptz", "uuid", "bytes"]
+Type = Literal[
+    "text", "integer", "number", "boolean", "date", "timestamp", "timestamptz", "uuid", "bytes"
+]
 
 
 class CaseSpec(Spec):
     """One example of a rule: rows that it is given, and what it must find in them."""
 
     name: str | None = Field(
-        None, min_length=1, description="What the example shows, for the report.", examples=["the mail was lost"]
+        None,
+        min_length=1,
+        description="What the example shows, for the report.",
+        examples=["the mail was lost"],
     )
     now: str | None = Field(
         None,
@@ -97,7 +118,9 @@ class CaseSpec(Spec):
         "`[]` for none. For rules about a table as a whole: `true`, `false`, or the words of what is wrong.",
         examples=[[2], [], True],
     )
-    measured: int | float | None = Field(None, description="The value that it must measure.", examples=[1000])
+    measured: int | float | None = Field(
+        None, description="The value that it must measure.", examples=[1000]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +131,7 @@ class Case:
     #: Tells it from the other examples of the rule; empty when there is one.
     name: str
     #: Where it stands in the document.
-    place: Place
+    place: KeyPath
     #: Where it stands for people, as `rules.yaml:41`; and the parts of that.
     location: str
     file: str

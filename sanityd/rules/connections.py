@@ -12,13 +12,13 @@ from sqlalchemy.exc import ArgumentError
 from sanityd import plugins
 from sanityd.alerts.base import Channel
 from sanityd.errors import Problem
-from sanityd.problems import suggest
-from sanityd.rulefile import Document
-from sanityd.rules import mistakes, secrets
+from sanityd.model.did_you_mean import did_you_mean
+from sanityd.rules import secrets, validation_errors
 from sanityd.rules.spec import SourceSpec
+from sanityd.rules.yaml.reader import KeyPath
+from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import dialect_of
-from sanityd.strictyaml import Place
 
 #: The URL of files, which have none.
 FILES = "files://"
@@ -28,7 +28,9 @@ NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 class Connections:
     """Reads the sections one by one and collects problems and warnings on the way."""
 
-    def __init__(self, document: Document, folder: Path, environment: Mapping[str, str], need_secrets: bool) -> None:
+    def __init__(
+        self, document: Document, folder: Path, environment: Mapping[str, str], need_secrets: bool
+    ) -> None:
         self.document = document
         self.folder = folder
         self.environment = environment
@@ -48,10 +50,12 @@ class Connections:
         self.source_names = {str(name) for name in raw}
         settings: dict[str, SourceSettings] = {}
         for name, value in raw.items():
-            place: Place = ("sources", name)
+            place: KeyPath = ("sources", name)
             self._check_name(place, name)
             if value is None:
-                self._say_empty(place, f"source `{name}`", "write its URL, or a mapping with `url` or `files`")
+                self._say_empty(
+                    place, f"source `{name}`", "write its URL, or a mapping with `url` or `files`"
+                )
                 continue
             filled, unset = self._filled(place, {"url": value} if isinstance(value, str) else value)
             spec = self._source_spec(place, name, filled, unset)
@@ -61,7 +65,9 @@ class Connections:
                 continue
             if (dialect := dialect_of(url)) is None:
                 advice = "sanityd reads SQLite, DuckDB, PostgreSQL and MariaDB or MySQL"
-                self.problems.append(self.document.problem(place, f"source `{name}` is of an unknown kind", advice))
+                self.problems.append(
+                    self.document.problem(place, f"source `{name}` is of an unknown kind", advice)
+                )
                 continue
             self._dialects[name] = dialect
             settings[name] = SourceSettings(
@@ -81,7 +87,7 @@ class Connections:
         self.channel_names = {str(name) for name in raw}
         channels: dict[str, Channel] = {}
         for name, value in raw.items():
-            place: Place = ("channels", name)
+            place: KeyPath = ("channels", name)
             self._check_name(place, name)
             if value is None:
                 kinds = ", ".join(plugins.names("channels"))
@@ -98,24 +104,26 @@ class Connections:
             return None
         if not isinstance(value, str):
             self.problems.append(
-                self.document.problem(("state",), "`state` must be a URL", "write `sqlite:///state.db`")
+                self.document.problem(
+                    ("state",), "`state` must be a URL", "write `sqlite:///state.db`"
+                )
             )
             return None
         filled, unset = self._filled(("state",), value)
         return None if unset else self._url(("state",), filled)
 
-    def _check_name(self, place: Place, name: str) -> None:
+    def _check_name(self, place: KeyPath, name: str) -> None:
         if not NAME.fullmatch(name):
             message = f"`{name}` is not a name"
             advice = "write small letters, digits, `-` and `_`"
             self.problems.append(self.document.problem(place, message, advice, key=True))
 
-    def _say_empty(self, place: Place, what: str, advice: str) -> None:
+    def _say_empty(self, place: KeyPath, what: str, advice: str) -> None:
         self.problems.append(self.document.problem(place, f"{what} says nothing", advice, key=True))
 
-    def _filled(self, place: Place, value: Any) -> tuple[Any, frozenset[Place]]:
+    def _filled(self, place: KeyPath, value: Any) -> tuple[Any, frozenset[KeyPath]]:
         """The value with its variables replaced, and the places of those that couldn't be, after saying so."""
-        unset: set[Place] = set()
+        unset: set[KeyPath] = set()
         for path, text in secrets.texts(value):
             where = (*place, *path)
             try:
@@ -128,25 +136,29 @@ class Connections:
                 unset.add(where)
                 at = secrets.line_and_column(text, error.offset)
                 advice = "write `${NAME}` or `${NAME:-default}`; a name has letters, digits and `_`"
-                self.problems.append(self.document.problem(where, "this names no variable", advice, at=at, length=2))
+                self.problems.append(
+                    self.document.problem(where, "this names no variable", advice, at=at, length=2)
+                )
             else:
                 self._warn_of_plain_password(where, text)
         return value, frozenset(unset)
 
-    def _is_unset(self, place: Place, name: str) -> None:
+    def _is_unset(self, place: KeyPath, name: str) -> None:
         message = f"the environment variable `{name}` is not set"
         advice = f"export it, or write `${{{name}:-default}}`"
         level = "error" if self.need_secrets else "warning"
         problem = self.document.problem(place, message, advice, word=name, level=level)
         (self.problems if self.need_secrets else self.warnings).append(problem)
 
-    def _warn_of_plain_password(self, place: Place, text: str) -> None:
+    def _warn_of_plain_password(self, place: KeyPath, text: str) -> None:
         if re.match(r"[a-z][a-z0-9+]*://[^/@:]*:(?!\$\{)[^@/]+@", text):
             message = "a password stands in the rules file"
             advice = "write it as `${NAME}`, from the environment"
             self.warnings.append(self.document.problem(place, message, advice, level="warning"))
 
-    def _source_spec(self, place: Place, name: str, value: Any, unset: frozenset[Place]) -> SourceSpec | None:
+    def _source_spec(
+        self, place: KeyPath, name: str, value: Any, unset: frozenset[KeyPath]
+    ) -> SourceSpec | None:
         try:
             return SourceSpec.model_validate(value)
         except ValidationError as error:
@@ -154,26 +166,39 @@ class Connections:
             return None
 
     def _refused(
-        self, place: Place, error: ValidationError, model: type[BaseModel], where: str, unset: frozenset[Place]
+        self,
+        place: KeyPath,
+        error: ValidationError,
+        model: type[BaseModel],
+        where: str,
+        unset: frozenset[KeyPath],
     ) -> None:
         """Keep what is wrong, but for values that aren't known as a variable isn't set."""
         known = {self.document.mark(path) for path in unset}
-        found = mistakes.problems(self.document, place, error, model, where, incomplete=bool(unset))
+        found = validation_errors.problems(
+            self.document, place, error, model, where, incomplete=bool(unset)
+        )
         marks = {(mark.path, mark.line, mark.column) for mark in known}
         self.problems += [one for one in found if (one.path, one.line, one.column) not in marks]
 
-    def _url(self, place: Place, text: str) -> str | None:
+    def _url(self, place: KeyPath, text: str) -> str | None:
         try:
             url = make_url(text)
         except (ArgumentError, ValueError):
             advice = "write a SQLAlchemy URL, as in `postgresql://user:${PASSWORD}@host/database`"
             self.problems.append(self.document.problem(place, "this is not a database URL", advice))
             return None
-        if url.get_backend_name() in ("sqlite", "duckdb") and url.database and url.database != ":memory:":
+        if (
+            url.get_backend_name() in ("sqlite", "duckdb")
+            and url.database
+            and url.database != ":memory:"
+        ):
             url = url.set(database=str(self.folder / url.database))
         return url.render_as_string(hide_password=False)
 
-    def _channel(self, place: Place, name: str, value: Any, unset: frozenset[Place]) -> Channel | None:
+    def _channel(
+        self, place: KeyPath, name: str, value: Any, unset: frozenset[KeyPath]
+    ) -> Channel | None:
         known = plugins.names("channels")
         kinds = [key for key in value if key in known] if isinstance(value, dict) else []
         if len(kinds) != 1:
@@ -183,7 +208,9 @@ class Connections:
         fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
         if "name" in value:
             where = f"channel `{name}`"
-            self.problems.append(mistakes.unknown_key(self.document, (*place, "name"), fields, where))
+            self.problems.append(
+                validation_errors.unknown_key(self.document, (*place, "name"), fields, where)
+            )
             return None
         try:
             return model.model_validate({"name": name, **value}, context={"folder": self.folder})  # type: ignore[no-any-return]
@@ -191,13 +218,20 @@ class Connections:
             self._refused(place, error, model, f"channel `{name}`", unset)
             return None
 
-    def _not_one_kind(self, place: Place, value: Any, kinds: list[str], known: list[str]) -> Problem:
+    def _not_one_kind(
+        self, place: KeyPath, value: Any, kinds: list[str], known: list[str]
+    ) -> Problem:
         say, name = self.document.problem, place[-1]
         if len(kinds) > 1:
             message = f"channel `{name}` is of {len(kinds)} kinds: {', '.join(kinds)}"
             return say((*place, kinds[1]), message, "make one channel of each", key=True)
         message = f"channel `{name}` does not say of which kind it is"
         for key in value if isinstance(value, dict) else ():
-            if near := suggest(key, known):
+            if near := did_you_mean(key, known):
                 return say((*place, key), message, near, key=True)
-        return say(place, message, f"add one of: {', '.join(known)}, as in `email: team@example.com`", key=True)
+        return say(
+            place,
+            message,
+            f"add one of: {', '.join(known)}, as in `email: team@example.com`",
+            key=True,
+        )

@@ -13,7 +13,10 @@ def expand(raw: Any) -> Iterator[tuple[str, Any]]:
     if (
         not isinstance(each, dict)
         or len(each) != 1
-        or not all(isinstance(values, list) and values and all(map(_is_word, values)) for values in each.values())
+        or not all(
+            isinstance(values, list) and values and all(map(_is_word, values))
+            for values in each.values()
+        )
     ):
         yield "", raw
         return
@@ -32,7 +35,10 @@ def _replaced(data: Any, word: str, value: str) -> Any:
         case str():
             return data.replace(word, value)
         case dict():
-            return {_replaced(key, word, value): _replaced(inner, word, value) for key, inner in data.items()}
+            return {
+                _replaced(key, word, value): _replaced(inner, word, value)
+                for key, inner in data.items()
+            }
         case list():
             return [_replaced(inner, word, value) for inner in data]
         case _:

@@ -33,7 +33,7 @@ def _git(path: Path, *words: str) -> str:
     # A file monitor named by a repository's own settings would be run.
     command = ["git", "-c", "core.fsmonitor=false", *words, "--", name]
     try:
-        done = subprocess.run(  # noqa: S603 (fixed words and the user's own file)
+        done = subprocess.run(
             command,
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},

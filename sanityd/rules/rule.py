@@ -11,8 +11,8 @@ from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
+from sanityd.model.schedule import Schedule
 from sanityd.rules.cases import Case
-from sanityd.schedule import Schedule
 from sanityd.sources.base import SourceSettings
 
 
@@ -133,10 +133,12 @@ class RuleSet:
         """The rules that are switched on, in the order of the file."""
         return tuple(rule for rule in self.rules.values() if rule.enabled)
 
-    def ears(self, channels: Iterable[str]) -> list[tuple[str, str]]:
+    def recipients(self, channels: Iterable[str]) -> list[tuple[str, str]]:
         """Every (channel, recipient) of these channels, each once."""
         known = (name for name in dict.fromkeys(channels) if name in self.channels)
-        return [(name, recipient) for name in known for recipient in self.channels[name].recipients()]
+        return [
+            (name, recipient) for name in known for recipient in self.channels[name].recipients()
+        ]
 
     def counted(self, rule: str, violations: int) -> str:
         """So many violations of a rule, in the word of its kind; of one that has left the file as well."""

@@ -52,7 +52,13 @@ def texts(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str 
     """All texts in a piece of plain data, each with its path."""
     if isinstance(value, str):
         return [(path, value)]
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [found for key, item in items for found in texts(item, (*path, key))]
 
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from sanityd.alerts.settings import NoiseMode
-from sanityd.checks.invariant import Age, Confirm, Ladder, Scan, Step
-from sanityd.durations import duration
-from sanityd.fields import Duration, Names, Zone, fault, faults
+from sanityd.checks.invariant import Age, Confirm, Ladder, LadderStep, Scan
 from sanityd.model import OVERLAP, Severity
-from sanityd.problems import suggest
-from sanityd.rules import written
-from sanityd.schedule import Schedule, ScheduleError, parse_schedule
+from sanityd.model.did_you_mean import did_you_mean
+from sanityd.model.durations import duration
+from sanityd.model.option_types import Duration, Names, Zone, fault, faults
+from sanityd.model.schedule import Schedule, ScheduleError, parse_schedule
+from sanityd.rules import option_schemas
 
 #: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
 NOT_YET = {
@@ -31,16 +31,20 @@ def _age(value: Any) -> Any:
     if isinstance(value, Age):
         return value
     if not isinstance(value, str):
-        raise fault("this is no age", written.AGE)
+        raise fault("this is no age", option_schemas.AGE)
     length, of, column = value.partition(" of ")
     if not of and (meant := _age_meant(value)):
         raise fault(f"`{value}` does not say which column tells the age", f"write `{meant}`")
     try:
         read = duration(length.strip())
     except ValueError as error:
-        raise fault(f"`{length.strip()}` is not a duration", str(error), word=length.strip()) from None
+        raise fault(
+            f"`{length.strip()}` is not a duration", str(error), word=length.strip()
+        ) from None
     if not column.strip():
-        raise fault(f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`")
+        raise fault(
+            f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`"
+        )
     return Age(read, column.strip())
 
 
@@ -58,7 +62,7 @@ def _schedule(value: Any) -> Any:
     if isinstance(value, Schedule):
         return value
     if not isinstance(value, str):
-        raise fault("this is no schedule", written.SCHEDULE)
+        raise fault("this is no schedule", option_schemas.SCHEDULE)
     try:
         return parse_schedule(value)
     except ScheduleError as error:
@@ -78,7 +82,7 @@ def _confirm(value: Any) -> Any:
     except ValueError as error:
         if words != value:
             raise fault(f"`{words}` is not a duration", str(error), word=words) from None
-        raise fault(f"`{value}` is no way to confirm", written.CONFIRM) from None
+        raise fault(f"`{value}` is no way to confirm", option_schemas.CONFIRM) from None
 
 
 _SCAN = re.compile(r"new rows by (\S+?)(?:, full (daily|every [^,]+))?(?:, overlap ([^,]+))?")
@@ -90,7 +94,7 @@ def _scan(value: Any) -> Any:
     if value == "full":
         return Scan()
     if not (found := _SCAN.fullmatch(str(value))):
-        raise fault(f"`{value}` is no way to scan", written.SCAN)
+        raise fault(f"`{value}` is no way to scan", option_schemas.SCAN)
     column, full, overlap = found.groups()
     every = timedelta(days=1) if full in (None, "daily") else _part(full.removeprefix("every "))
     return Scan(column, every, _part(overlap) if overlap else OVERLAP)
@@ -107,9 +111,12 @@ def _ladder(value: Any) -> Any:
     if isinstance(value, Ladder) or value is None:
         return value
     if isinstance(value, str):
-        return Ladder((Step(_severity(value), count=1),))
+        return Ladder((LadderStep(_severity(value), count=1),))
     if not isinstance(value, dict) or not value:
-        raise fault("this is no severity", "write `error`, or steps, as in `{warning: 1, error: 50, critical: 5%}`")
+        raise fault(
+            "this is no severity",
+            "write `error`, or steps, as in `{warning: 1, error: 50, critical: 5%}`",
+        )
     return _climb(value)
 
 
@@ -131,21 +138,21 @@ def _severity(word: Any) -> Severity:
     try:
         return Severity[str(word).upper()]
     except KeyError:
-        near = suggest(str(word), [severity.label for severity in Severity])
+        near = did_you_mean(str(word), [severity.label for severity in Severity])
         advice = near or "write `critical`, `error`, `warning` or `info`"
         raise fault(f"`{word}` is not a severity", advice, word=str(word)) from None
 
 
-def _step(severity: Severity, start: Any) -> Step:
+def _step(severity: Severity, start: Any) -> LadderStep:
     if isinstance(start, int) and not isinstance(start, bool) and start >= 1:
-        return Step(severity, count=start)
+        return LadderStep(severity, count=start)
     if isinstance(start, str) and start.endswith("%"):
         try:
             percent = Decimal(start[:-1].strip())
         except InvalidOperation:
             percent = Decimal(0)
         if 0 < percent <= 100:
-            return Step(severity, percent=percent)
+            return LadderStep(severity, percent=percent)
     advice = "write from how many rows on, as in `50`, or from which share, as in `1%`"
     word = start if isinstance(start, str) and start else severity.label
     raise fault(f"`{start}` is not a step", advice, word=word)
@@ -162,17 +169,25 @@ def _climbs(starts: list[tuple[Severity, Any]]) -> None:
             )
 
 
-AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=written.Age)]
-When = Annotated[Schedule, BeforeValidator(_schedule, json_schema_input_type=written.Schedule)]
-Severities = Annotated[Ladder, BeforeValidator(_ladder, json_schema_input_type=written.Severities)]
-WhichRows = Annotated[Scan, BeforeValidator(_scan, json_schema_input_type=written.Scan)]
-HowSure = Annotated[Confirm, BeforeValidator(_confirm, json_schema_input_type=written.Confirm)]
+AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=option_schemas.Age)]
+When = Annotated[
+    Schedule, BeforeValidator(_schedule, json_schema_input_type=option_schemas.Schedule)
+]
+Severities = Annotated[
+    Ladder, BeforeValidator(_ladder, json_schema_input_type=option_schemas.Severities)
+]
+WhichRows = Annotated[Scan, BeforeValidator(_scan, json_schema_input_type=option_schemas.Scan)]
+HowSure = Annotated[
+    Confirm, BeforeValidator(_confirm, json_schema_input_type=option_schemas.Confirm)
+]
 
 
 class Spec(BaseModel):
     """A mapping of the rules file; an unknown key is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
+    )
 
 
 class SourceSpec(Spec):
@@ -181,7 +196,11 @@ class SourceSpec(Spec):
     url: str | None = Field(
         None,
         description="Any SQLAlchemy URL; write passwords as `${NAME}`.",
-        examples=["${APP_DATABASE_URL}", "postgresql://sanityd:${PASSWORD}@db.example.com/shop", "sqlite:///shop.db"],
+        examples=[
+            "${APP_DATABASE_URL}",
+            "postgresql://sanityd:${PASSWORD}@db.example.com/shop",
+            "sqlite:///shop.db",
+        ],
     )
     files: Names | None = Field(
         None,
@@ -189,10 +208,16 @@ class SourceSpec(Spec):
         description="CSV and Parquet files instead; each is a table. `*` stands for any letters.",
         examples=["exports/*.csv", ["lists/*.csv", "/srv/more/countries.tsv"]],
     )
-    statement_timeout: Duration = Field(timedelta(seconds=60), description="How long one statement may take.")
+    statement_timeout: Duration = Field(
+        timedelta(seconds=60), description="How long one statement may take."
+    )
     lock_timeout: Duration = Field(timedelta(seconds=5), description="How long to wait for a lock.")
-    connections: int = Field(2, ge=1, le=100, description="At most so many connections at once.", examples=[2])
-    zone: Zone = Field(ZoneInfo("UTC"), description="The zone in which times without a zone are meant.")
+    connections: int = Field(
+        2, ge=1, le=100, description="At most so many connections at once.", examples=[2]
+    )
+    zone: Zone = Field(
+        ZoneInfo("UTC"), description="The zone in which times without a zone are meant."
+    )
 
     @model_validator(mode="after")
     def _url_or_files(self) -> Self:
@@ -215,10 +240,14 @@ class Defaults(Spec):
         examples=["error", "warning", {"error": 1, "critical": 50}, {"warning": 1, "error": "5%"}],
     )
     notify: Names | None = Field(
-        None, description="The channels that are told, by name.", examples=["team-mail", ["team-mail", "ops-hook"]]
+        None,
+        description="The channels that are told, by name.",
+        examples=["team-mail", ["team-mail", "ops-hook"]],
     )
     owner: str | None = Field(
-        None, description="Who sees to it; `alerts: owners` names an owner's channels.", examples=["payments"]
+        None,
+        description="Who sees to it; `alerts: owners` names an owner's channels.",
+        examples=["payments"],
     )
     tags: Names | None = Field(
         None,
@@ -226,13 +255,16 @@ class Defaults(Spec):
         examples=["gdpr", ["mail", "nightly"]],
     )
     nulls: Literal["pass", "fail"] | None = Field(
-        None, description="Whether a NULL violates a rule about values: `pass`, as in SQL, or `fail`."
+        None,
+        description="Whether a NULL violates a rule about values: `pass`, as in SQL, or `fail`.",
     )
     when_empty: Literal["pass", "fail"] | None = Field(
-        None, description="What it means when no row is in scope. If left out, an error where there were rows before."
+        None,
+        description="What it means when no row is in scope. If left out, an error where there were rows before.",
     )
     redact: Literal["hash", "no"] | None = Field(
-        None, description="`hash`: keys of its rows leave the database only as digests, keyed by `SANITYD_REDACT_KEY`."
+        None,
+        description="`hash`: keys of its rows leave the database only as digests, keyed by `SANITYD_REDACT_KEY`.",
     )
 
 
@@ -245,7 +277,9 @@ class RuleSpec(Defaults):
         examples=["app.people", "app.public.people"],
     )
     source: str | None = Field(
-        None, description="Instead of a table, for `query` and `python`: the source that it reads.", examples=["app"]
+        None,
+        description="Instead of a table, for `query` and `python`: the source that it reads.",
+        examples=["app"],
     )
     where: str | None = Field(
         None,
@@ -259,7 +293,9 @@ class RuleSpec(Defaults):
         examples=["10m of created_at"],
     )
     window: AgeOf | None = Field(
-        None, description="Only rows of that age or younger are looked at.", examples=["7d of created_at"]
+        None,
+        description="Only rows of that age or younger are looked at.",
+        examples=["7d of created_at"],
     )
     key: Names | None = Field(
         None,
@@ -299,7 +335,10 @@ class RuleSpec(Defaults):
         description="What to do about it, or a link to a page that says so. It stands in the mail.",
         examples=["https://wiki.example.com/runbooks/welcome-mail"],
     )
-    enabled: bool = Field(True, description="`false` switches it off; naming it in `sanityd check RULE` still runs it.")
+    enabled: bool = Field(
+        True,
+        description="`false` switches it off; naming it in `sanityd check RULE` still runs it.",
+    )
     for_each: dict[str, Annotated[list[str | int], Field(min_length=1)]] | None = Field(
         None,
         min_length=1,
@@ -313,5 +352,7 @@ class AllowSpec(Spec):
     """What may run with sanityd's own rights."""
 
     python: bool = Field(
-        False, description="Python functions, and check kinds in `checks/` beside the rules file.", examples=[True]
+        False,
+        description="Python functions, and check kinds in `checks/` beside the rules file.",
+        examples=[True],
     )

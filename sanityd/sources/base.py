@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subqu
 from sqlalchemy.types import NullType
 
 from sanityd.errors import CheckError
-from sanityd.sources.catalog import ColumnInfo, Family, Forecast, TableInfo
+from sanityd.sources.catalog import ColumnInfo, CostEstimate, Family, TableInfo
 
 #: A SELECT, and a row of its result, of any columns.
 AnySelect = Select[*tuple[Any, ...]]
@@ -46,7 +46,9 @@ class SourceSettings:
 
 
 #: Families whose values have a smallest one on every database.
-_SORTED = frozenset({Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
+_SORTED = frozenset(
+    {Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ}
+)
 
 
 class Dialect(ABC):
@@ -66,7 +68,11 @@ class Dialect(ABC):
         trailing blanks), whatever the column's collation says. Selecting it gives the value back."""
 
     def same(
-        self, left: ColumnElement[Any], left_info: ColumnInfo, right: ColumnElement[Any], right_info: ColumnInfo
+        self,
+        left: ColumnElement[Any],
+        left_info: ColumnInfo,
+        right: ColumnElement[Any],
+        right_info: ColumnInfo,
     ) -> ColumnElement[bool]:
         """Whether two values of the same kind are exactly the same."""
         return self.exact(left, left_info) == self.exact(right, right_info)
@@ -83,7 +89,9 @@ class Dialect(ABC):
         """A number of a rule, to be compared with that column."""
         return literal(value, NullType())
 
-    def digest(self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]) -> ColumnElement[Any] | None:
+    def digest(
+        self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]
+    ) -> ColumnElement[Any] | None:
         """A number of 64 bits that is the same for the same (exact) values, for columns without NULLs: to be sorted in
         their place, where that is quicker. None where it isn't."""
         return None
@@ -112,7 +120,9 @@ class Dialect(ABC):
         """The number of characters (not bytes) of a text."""
 
     @abstractmethod
-    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+    def matches(
+        self, element: ColumnElement[Any], pattern: str, *, part: bool
+    ) -> ColumnElement[bool]:
         """Whether an exact text matches the regular expression as a whole, or anywhere where `part`. Case counts."""
 
     @abstractmethod
@@ -172,7 +182,7 @@ class Snapshot(ABC):
         is none to be had. Only of a shared snapshot."""
 
     @abstractmethod
-    def forecast(self, statement: AnySelect) -> Forecast | None:
+    def forecast(self, statement: AnySelect) -> CostEstimate | None:
         """What the database expects of a SELECT; None where it doesn't tell. Raises as `rows` does."""
 
     @abstractmethod

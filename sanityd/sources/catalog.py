@@ -76,7 +76,7 @@ class Enforced:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class CostEstimate:
     """What the database expects of a statement, without running it."""
 
     #: How many rows it will return, about.

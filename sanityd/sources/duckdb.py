@@ -92,7 +92,9 @@ class DuckdbDialect(Dialect):
         """Characters of a text."""
         return func.length(element)
 
-    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+    def matches(
+        self, element: ColumnElement[Any], pattern: str, *, part: bool
+    ) -> ColumnElement[bool]:
         """RE2; `s` lets a dot stand for a line break, as in PostgreSQL."""
         found = func.regexp_matches if part else func.regexp_full_match
         return found(element, bound(pattern), bound("s"))
@@ -108,7 +110,11 @@ class DuckdbDialect(Dialect):
 
     def sample(self, table: TableInfo, share: float) -> FromClause | None:
         """Every so manieth thousand rows. A view has no row numbers."""
-        part = column("rowid").op("//")(literal_column("1000")).op("%")(literal_column(str(max(1, round(1 / share)))))
+        part = (
+            column("rowid")
+            .op("//")(literal_column("1000"))
+            .op("%")(literal_column(str(max(1, round(1 / share)))))
+        )
         return select(*table.clause.c).where(part == literal_column("0")).subquery("sanityd_sample")
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
@@ -168,7 +174,9 @@ class DuckdbSource(EngineSource):
             if not self.path.is_file():
                 raise FileNotFoundError
             try:
-                connection = duckdb.connect(str(self.path.absolute()), read_only=True, config=GUARDS)
+                connection = duckdb.connect(
+                    str(self.path.absolute()), read_only=True, config=GUARDS
+                )
             except duckdb.IOException as error:
                 if "lock" not in str(error) or clock.stopwatch() > until:
                     raise
@@ -180,7 +188,9 @@ class DuckdbSource(EngineSource):
     def begin(self, connection: Connection) -> datetime:
         """DuckDB takes its snapshot at the first read. Its clock is this machine's."""
         _own(connection, _BEGIN)
-        microseconds = _own(connection, "SELECT epoch_us(get_current_timestamp()) FROM duckdb_schemas() LIMIT 1")
+        microseconds = _own(
+            connection, "SELECT epoch_us(get_current_timestamp()) FROM duckdb_schemas() LIMIT 1"
+        )
         return datetime.fromtimestamp(microseconds.scalar_one() / 1_000_000, UTC)
 
     def interrupt(self, driver: Any) -> None:
@@ -204,11 +214,15 @@ class DuckdbSource(EngineSource):
         if not rows:
             return None
         columns = {
-            row.column_name: ColumnInfo(row.column_name, row.data_type, _family(row.data_type), row.is_nullable)
+            row.column_name: ColumnInfo(
+                row.column_name, row.data_type, _family(row.data_type), row.is_nullable
+            )
             for row in rows
         }
         constraints = connection.execute(text(_CONSTRAINTS), values).all()
-        primary = next((tuple(key.names) for key in constraints if key.constraint_type == "PRIMARY KEY"), ())
+        primary = next(
+            (tuple(key.names) for key in constraints if key.constraint_type == "PRIMARY KEY"), ()
+        )
         unique = [
             UniqueIndex(f"UNIQUE ({', '.join(key.names)})", tuple(key.names))
             for key in constraints
@@ -217,14 +231,22 @@ class DuckdbSource(EngineSource):
         for index in connection.execute(text(_INDEXES), values):
             parts = tuple(map(_unquoted, index.parts))
             # A part that is no column is an expression.
-            unique += [UniqueIndex(index.index_name, parts)] if all(part in columns for part in parts) else []
-        sure = tuple(key.columns for key in unique if not any(columns[part].nullable for part in key.columns))
+            unique += (
+                [UniqueIndex(index.index_name, parts)]
+                if all(part in columns for part in parts)
+                else []
+            )
+        sure = tuple(
+            key.columns for key in unique if not any(columns[part].nullable for part in key.columns)
+        )
         if primary:
             unique.append(UniqueIndex("PRIMARY KEY", primary))
         never = frozenset(name for name, info in columns.items() if not info.nullable)
         enforced = Enforced(tuple(unique), never) if rows[0].is_real else Enforced()
         estimate = rows[0].estimate if rows[0].is_real else None
-        return TableInfo(rows[0].table_name, schema, columns, primary, sure, enforced, estimate=estimate)
+        return TableInfo(
+            rows[0].table_name, schema, columns, primary, sure, enforced, estimate=estimate
+        )
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Tables and views of one schema."""
@@ -256,7 +278,9 @@ class DuckdbSource(EngineSource):
                 return self.too_slow()
             case "out of memory":
                 advice = "Narrow the rule by `where` or `window`."
-                return CheckError(f"the statement needs more memory than {GUARDS['memory_limit']}", advice)
+                return CheckError(
+                    f"the statement needs more memory than {GUARDS['memory_limit']}", advice
+                )
             case "parser" | "binder" | "catalog" | "syntax" | "permission" | "not supported":
                 return CheckError(f"DuckDB refused the statement: {_first_line(said)}")
             case "io" | "fatal" | "internal" | "connection":
@@ -312,14 +336,18 @@ def _only_one_select(cursor: Any, statement: str, *rest: Any) -> None:
 
     if rest[-1].execution_options.get(OURS):
         return
-    if [part.type for part in cursor.connection.extract_statements(statement)] != [StatementType.SELECT]:
+    if [part.type for part in cursor.connection.extract_statements(statement)] != [
+        StatementType.SELECT
+    ]:
         raise NotSupportedError("Not supported Error: this is not one SELECT")
 
 
 def _microseconds(element: ColumnElement[Any]) -> ColumnElement[Any]:
     """A column of numbers that mean seconds, milliseconds or microseconds since 1970, exactly; no time is NULL."""
     number: ColumnElement[Any] = try_cast(element, DECIMAL(38, 6))
-    return case(*((func.abs(number) < bound(int(limit)), number * bound(factor)) for limit, factor in UNITS))
+    return case(
+        *((func.abs(number) < bound(int(limit)), number * bound(factor)) for limit, factor in UNITS)
+    )
 
 
 def _class(error: BaseException) -> str:
@@ -343,7 +371,9 @@ def _family(declared: str) -> Family:
 
 _FAMILIES = {
     "VARCHAR": Family.TEXT,
-    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "BIGNUM"), Family.INTEGER),
+    **dict.fromkeys(
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "BIGNUM"), Family.INTEGER
+    ),
     **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), Family.INTEGER),
     **dict.fromkeys(("DECIMAL", "FLOAT", "DOUBLE"), Family.NUMBER),
     "BOOLEAN": Family.BOOLEAN,

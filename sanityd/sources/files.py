@@ -39,7 +39,9 @@ class FilesSource(DuckdbSource):
     def check(self) -> None:
         """Raises SourceError when no file is named."""
         if not self.settings.files:
-            raise SourceError(f"`{self.settings.name}` names no files", "Write `files: exports/*.csv`.")
+            raise SourceError(
+                f"`{self.settings.name}` names no files", "Write `files: exports/*.csv`."
+            )
 
     def guarded(self) -> Any:
         """A new database, whose views are the files, and which can read nothing else."""
@@ -92,10 +94,14 @@ class FilesSource(DuckdbSource):
         """Tables and their files."""
         names: dict[str, Path] = {}
         for pattern in self.settings.files:
-            matching = sorted(Path(path) for path in glob(str(self.settings.folder / pattern), recursive=True))
+            matching = sorted(
+                Path(path) for path in glob(str(self.settings.folder / pattern), recursive=True)
+            )
             paths = [path for path in matching if path.is_file()]
             if not paths:
-                raise SourceError(f"`{self.settings.name}` can't be read: no file matches `{pattern}`")
+                raise SourceError(
+                    f"`{self.settings.name}` can't be read: no file matches `{pattern}`"
+                )
             for path in paths:
                 name = self._table(path)
                 if names.setdefault(name.lower(), path) != path:
@@ -109,7 +115,9 @@ class FilesSource(DuckdbSource):
         found = _FILE.fullmatch(path.name)
         if found is None or re.search(r"[*?\[\]]", str(path)):
             advice = "A file's name ends in .csv, .tsv, .csv.gz, .tsv.gz or .parquet, and has no * ? [ ] in it."
-            raise SourceError(f"`{self.settings.name}` can't be read: `{path.name}` is no table", advice)
+            raise SourceError(
+                f"`{self.settings.name}` can't be read: `{path.name}` is no table", advice
+            )
         return found[1]
 
     def _make_view(self, connection: Any, name: str, path: Path) -> None:
@@ -118,7 +126,11 @@ class FilesSource(DuckdbSource):
         timer = self.timer(connection)
         timer.start()
         try:
-            reader = f"read_parquet({_quoted(str(path))})" if _is_parquet(path) else _csv(connection, path)
+            reader = (
+                f"read_parquet({_quoted(str(path))})"
+                if _is_parquet(path)
+                else _csv(connection, path)
+            )
             connection.execute(f"CREATE VIEW {_name(name)} AS FROM {reader}")
         except (Error, CheckError) as error:
             self._broken[name.lower()] = self._explain_file(path, error)
@@ -133,7 +145,13 @@ class FilesSource(DuckdbSource):
         return CheckError(f"`{path.name}` can't be read as {kind}: {said.message}", said.hint)
 
     def _before(
-        self, _connection: Connection, _cursor: Any, _statement: str, _values: Any, context: Any, _: bool
+        self,
+        _connection: Connection,
+        _cursor: Any,
+        _statement: str,
+        _values: Any,
+        context: Any,
+        _: bool,
     ) -> None:
         if not context.execution_options.get(OURS):
             self._see_to_changes()
@@ -143,7 +161,10 @@ class FilesSource(DuckdbSource):
         for path, mark in self._marks.items():
             if _mark(path) != mark:
                 advice = "Write it under another name, and rename it when it is complete."
-                raise SourceError(f"`{path.name}` of `{self.settings.name}` changed while it was looked at", advice)
+                raise SourceError(
+                    f"`{path.name}` of `{self.settings.name}` changed while it was looked at",
+                    advice,
+                )
 
 
 def _is_parquet(path: Path) -> bool:
@@ -182,15 +203,22 @@ def _csv(connection: Any, path: Path) -> str:
     return reader(_exact(connection, columns, reader))
 
 
-def _exact(connection: Any, columns: Mapping[str, str], reader: Callable[[Mapping[str, str]], str]) -> dict[str, str]:
+def _exact(
+    connection: Any, columns: Mapping[str, str], reader: Callable[[Mapping[str, str]], str]
+) -> dict[str, str]:
     """DuckDB takes whole numbers beyond 64 bits for fractions, which makes different ones the same."""
     inexact = [name for name, type_ in columns.items() if type_ == "DOUBLE"]
     if not inexact:
         return dict(columns)
-    asked = ", ".join(f"bool_and(regexp_full_match({_name(name)}, '[+-]?[0-9]{{1,38}}'))" for name in inexact)
+    asked = ", ".join(
+        f"bool_and(regexp_full_match({_name(name)}, '[+-]?[0-9]{{1,38}}'))" for name in inexact
+    )
     as_text = {**columns, **dict.fromkeys(inexact, "VARCHAR")}
     whole = connection.execute(f"SELECT {asked} FROM {reader(as_text)}").fetchone()
-    return {**columns, **{name: "HUGEINT" for name, is_whole in zip(inexact, whole, strict=True) if is_whole}}
+    return {
+        **columns,
+        **{name: "HUGEINT" for name, is_whole in zip(inexact, whole, strict=True) if is_whole},
+    }
 
 
 def _quoted(text: str) -> str:

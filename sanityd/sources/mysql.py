@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BIGINT, URL, ColumnElement, Connection, cast, collate, func, literal_column, text
+from sqlalchemy import (
+    BIGINT,
+    URL,
+    ColumnElement,
+    Connection,
+    cast,
+    collate,
+    func,
+    literal_column,
+    text,
+)
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Bitmap, Dialect
@@ -27,7 +37,9 @@ _SAFE = frozenset({
 _BAD_PATTERN = 1139
 _TIMED_OUT = frozenset((1317, 1969, 3024))
 _LOCKED = frozenset((1205, 1213))
-_LOST = frozenset((1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031))
+_LOST = frozenset(
+    (1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2055, 4031)
+)
 
 
 class MysqlDialect(Dialect):
@@ -44,7 +56,11 @@ class MysqlDialect(Dialect):
         return self.text(element, info) if info.family in (Family.TEXT, Family.ENUM) else element
 
     def same(
-        self, left: ColumnElement[Any], left_info: ColumnInfo, right: ColumnElement[Any], right_info: ColumnInfo
+        self,
+        left: ColumnElement[Any],
+        left_info: ColumnInfo,
+        right: ColumnElement[Any],
+        right_info: ColumnInfo,
     ) -> ColumnElement[bool]:
         """A collation on one side holds for both. Said on both sides, MariaDB 10.11 forgets it inside of EXISTS."""
         return self.exact(left, left_info) == right
@@ -61,7 +77,9 @@ class MysqlDialect(Dialect):
         """LENGTH would count bytes."""
         return func.char_length(element)
 
-    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+    def matches(
+        self, element: ColumnElement[Any], pattern: str, *, part: bool
+    ) -> ColumnElement[bool]:
         """PCRE (ICU in MySQL); `(?s)` lets a dot stand for a line break, as in PostgreSQL."""
         whole = f"(?s){pattern}" if part else rf"(?s)\A(?:{pattern})\z"
         return element.op("REGEXP", is_comparison=True)(bound(whole))
@@ -76,7 +94,11 @@ class MysqlDialect(Dialect):
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""
-        return seconds_since_1970(element) if info.family in (Family.INTEGER, Family.NUMBER) else element
+        return (
+            seconds_since_1970(element)
+            if info.family in (Family.INTEGER, Family.NUMBER)
+            else element
+        )
 
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """TIMESTAMP is shown in the session's zone, which is UTC; DATETIME is what somebody's wall clock showed."""
@@ -101,7 +123,10 @@ class MysqlSource(EngineSource):
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """What a URL could undo is said last. The mode comes first of all, as SQLAlchemy asks for it at once."""
-        patience = self.settings.statement_timeout.total_seconds() + self.settings.lock_timeout.total_seconds()
+        patience = (
+            self.settings.statement_timeout.total_seconds()
+            + self.settings.lock_timeout.total_seconds()
+        )
         arguments = {
             "charset": "utf8mb4",
             "client_flag": 0,
@@ -120,10 +145,16 @@ class MysqlSource(EngineSource):
         is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
         self.dialect.collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         timeout = (
-            f"max_statement_time = {limit:g}" if is_mariadb else f"max_execution_time = {max(1, round(limit * 1000))}"
+            f"max_statement_time = {limit:g}"
+            if is_mariadb
+            else f"max_execution_time = {max(1, round(limit * 1000))}"
         )
         # A hierarchy may be deeper than MariaDB's thousand steps, after which it would stop without a word.
-        depth = "max_recursive_iterations = 4294967295" if is_mariadb else "cte_max_recursion_depth = 4294967295"
+        depth = (
+            "max_recursive_iterations = 4294967295"
+            if is_mariadb
+            else "cte_max_recursion_depth = 4294967295"
+        )
         for statement in (
             f"SET SESSION {timeout}, {depth}, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}",
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -149,14 +180,20 @@ class MysqlSource(EngineSource):
         if not rows:
             return None
         columns = {
-            column: ColumnInfo(column, type_, _family(type_, data_type), nullable == "YES", collation)
+            column: ColumnInfo(
+                column, type_, _family(type_, data_type), nullable == "YES", collation
+            )
             for column, type_, data_type, nullable, collation in rows
         }
         keys: dict[str, list[str | None]] = {}
         for index, column, part in connection.execute(text(_KEYS), values):
             # Only whole columns identify a row by their value; an expression has no column.
             keys.setdefault(index, []).append(None if part else column)
-        unique = {index: [name for name in names if name] for index, names in keys.items() if None not in names}
+        unique = {
+            index: [name for name in names if name]
+            for index, names in keys.items()
+            if None not in names
+        }
         primary = tuple(unique.get("PRIMARY", ()))
         sure = tuple(
             tuple(key)
@@ -167,7 +204,9 @@ class MysqlSource(EngineSource):
         engine, estimate = connection.execute(text(_ENGINE), values).one_or_none() or ("", None)
         whole = [UniqueIndex(f"{name}.{index}", tuple(key)) for index, key in unique.items()]
         own_rows = engine.lower() in _OWN_ROWS
-        enforced = Enforced(tuple(whole), frozenset(_never_null(columns))) if own_rows else Enforced()
+        enforced = (
+            Enforced(tuple(whole), frozenset(_never_null(columns))) if own_rows else Enforced()
+        )
         return TableInfo(name, schema, columns, primary, sure, enforced, estimate=estimate)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
@@ -180,7 +219,9 @@ class MysqlSource(EngineSource):
 
     def writable(self, connection: Connection) -> bool:
         """By SHOW GRANTS, which tells the rights of the active role, too."""
-        return any(_grants_writing(line) for line in connection.exec_driver_sql("SHOW GRANTS").scalars())
+        return any(
+            _grants_writing(line) for line in connection.exec_driver_sql("SHOW GRANTS").scalars()
+        )
 
     def unreachable(self, error: BaseException) -> str:
         """By code; the text of code 2003 is the system's."""
@@ -198,7 +239,11 @@ class MysqlSource(EngineSource):
             return "there is no socket; is it running?"
         if isinstance(error, TypeError | ValueError):
             return "the URL has an option that PyMySQL doesn't know"
-        return f"the server says error {code}" if code else f"the driver failed ({type(error).__name__})"
+        return (
+            f"the server says error {code}"
+            if code
+            else f"the driver failed ({type(error).__name__})"
+        )
 
     def explain(self, error: BaseException) -> SanitydError:
         """By code; the server's text only where it quotes names and SQL alone."""
@@ -219,7 +264,9 @@ class MysqlSource(EngineSource):
 def _never_null(columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
     """Of a column of dates that can't be NULL, IS NULL is true where it holds `0000-00-00`."""
     dates = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
-    return (name for name, info in columns.items() if not info.nullable and info.family not in dates)
+    return (
+        name for name, info in columns.items() if not info.nullable and info.family not in dates
+    )
 
 
 def _code(error: BaseException) -> int:
@@ -295,9 +342,7 @@ SELECT index_name, column_name, sub_part
 FROM information_schema.statistics WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
 """
 
-_TABLES = (
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
-)
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
 
 _NAMES = """
 SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE()) ORDER BY table_name

@@ -28,7 +28,10 @@ def open_source(settings: SourceSettings) -> Source:
     database = _databases().get(url.get_backend_name())
     if database is None:
         known = ", ".join(sorted(_databases()))
-        raise SourceError(f"the URL of `{settings.name}` is of an unknown kind", f"It may begin with one of: {known}.")
+        raise SourceError(
+            f"the URL of `{settings.name}` is of an unknown kind",
+            f"It may begin with one of: {known}.",
+        )
     return database(settings, url)
 
 
@@ -56,5 +59,9 @@ def _classes() -> Iterator[type[EngineSource]]:
     for module in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
         for item in vars(importlib.import_module(module.name)).values():
             # The base class has no schemes of its own.
-            if isinstance(item, type) and issubclass(item, EngineSource) and "schemes" in vars(item):
+            if (
+                isinstance(item, type)
+                and issubclass(item, EngineSource)
+                and "schemes" in vars(item)
+            ):
                 yield item

@@ -34,7 +34,7 @@ from sqlalchemy.ext.compiler import compiles
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import postgresql_catalog
 from sanityd.sources.base import AnySelect, Bitmap, Dialect, SourceSettings, words
-from sanityd.sources.catalog import ColumnInfo, Family, Forecast, TableInfo
+from sanityd.sources.catalog import ColumnInfo, CostEstimate, Family, TableInfo
 from sanityd.sources.postgresql_regex import measured
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
@@ -57,13 +57,21 @@ class PostgresqlDialect(Dialect):
 
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """As text where the type or its collation takes different texts for the same."""
-        if info.type == "citext" or info.family is Family.ENUM or (info.collation and info.family is Family.TEXT):
+        if (
+            info.type == "citext"
+            or info.family is Family.ENUM
+            or (info.collation and info.family is Family.TEXT)
+        ):
             return self.text(element, info)
         return element
 
     def sorts(self, info: ColumnInfo) -> bool:
         """An enum has the order of its list."""
-        return super().sorts(info) or info.family is Family.ENUM or info.type in ("interval", "inet", "cidr")
+        return (
+            super().sorts(info)
+            or info.family is Family.ENUM
+            or info.type in ("interval", "inet", "cidr")
+        )
 
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Every type of PostgreSQL has a text form."""
@@ -88,7 +96,9 @@ class PostgresqlDialect(Dialect):
         found = statement.cte("sanityd_found").prefix_with("MATERIALIZED")
         return select(*found.c)
 
-    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+    def matches(
+        self, element: ColumnElement[Any], pattern: str, *, part: bool
+    ) -> ColumnElement[bool]:
         """PostgreSQL's advanced regular expressions; `^` and `$` are the ends of the whole text."""
         if not part and (found := measured(pattern)) is not None:
             quick = element.op("~", is_comparison=True)(bound(f"^{found.pattern}$"))
@@ -102,7 +112,9 @@ class PostgresqlDialect(Dialect):
         """A `real` has fewer digits than the number it was made of; so must what it is compared with."""
         return cast(bound(value), REAL) if info.type == "real" else bound(value)
 
-    def digest(self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]) -> ColumnElement[Any] | None:
+    def digest(
+        self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]
+    ) -> ColumnElement[Any] | None:
         """Whole numbers as they are, but not as the index has them, whose order may be far from that of the rows."""
         [info, *others] = infos
         if not others and info.family is Family.INTEGER:
@@ -114,17 +126,25 @@ class PostgresqlDialect(Dialect):
     def sample(self, table: TableInfo, share: float) -> FromClause | None:
         """Whole pages, always the same ones; of a small table, whose pages are few, single rows."""
         method = func.system if (table.estimate or 0) >= _MANY else func.bernoulli
-        return tablesample(table.clause, method(literal_column(f"{share * 100:.6f}")), "sanityd_sample", bound(1))
+        return tablesample(
+            table.clause, method(literal_column(f"{share * 100:.6f}")), "sanityd_sample", bound(1)
+        )
 
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
         """Both shifts keep the sign."""
         number = cast(element, BigInteger)
-        bit = cast(literal_column("1"), BigInteger).op("<<")(cast(number.op("&")(literal_column("63")), Integer))
+        bit = cast(literal_column("1"), BigInteger).op("<<")(
+            cast(number.op("&")(literal_column("63")), Integer)
+        )
         return number.op(">>")(literal_column("6")), func.bit_or(bit)
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """The column itself, so that its index is of use."""
-        return seconds_since_1970(element) if info.family in (Family.INTEGER, Family.NUMBER) else element
+        return (
+            seconds_since_1970(element)
+            if info.family in (Family.INTEGER, Family.NUMBER)
+            else element
+        )
 
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """As the column keeps time: with a zone, without one, or as seconds since 1970."""
@@ -249,14 +269,14 @@ class PostgresqlSource(EngineSource):
             self.recover(connection)
             return None
 
-    def forecast(self, connection: Connection, statement: AnySelect) -> Forecast | None:
+    def forecast(self, connection: Connection, statement: AnySelect) -> CostEstimate | None:
         """By EXPLAIN, whose planner also refutes conditions by what CHECK constraints say (when they are valid)."""
         connection.exec_driver_sql("SET LOCAL constraint_exclusion = on")
         [[[said]]] = connection.execute(_Explain(statement))
         connection.exec_driver_sql("SET LOCAL constraint_exclusion TO DEFAULT")
         top = said["Plan"]
         refuted = top["Node Type"] == "Result" and top.get("One-Time Filter") == "false"
-        return Forecast(int(top["Plan Rows"]), float(top["Total Cost"]), refuted)
+        return CostEstimate(int(top["Plan Rows"]), float(top["Total Cost"]), refuted)
 
     def interrupt(self, driver: Any) -> None:
         """By asking the server, on a connection of its own."""
@@ -303,12 +323,18 @@ class PostgresqlSource(EngineSource):
             case _, "08001":
                 return CheckError("a foreign server that the table is on does not answer")
             case (("57" | "08"), _):
-                return SourceError(f"`{self.settings.name}` ended the connection ({words(type(error).__name__)})")
+                return SourceError(
+                    f"`{self.settings.name}` ended the connection ({words(type(error).__name__)})"
+                )
             case _, "42501" if diag is not None:
                 hint = "Let the login read it: `GRANT USAGE ON SCHEMA … TO …` and `GRANT SELECT ON … TO …`."
                 return CheckError(f"PostgreSQL refused the statement: {diag.message_primary}", hint)
-            case (("42" | "0A" | "25"), _) if diag is not None and _is_of_the_statement(diag, state):
-                return CheckError(f"PostgreSQL refused the statement: {diag.message_primary}", diag.message_hint)
+            case (("42" | "0A" | "25"), _) if diag is not None and _is_of_the_statement(
+                diag, state
+            ):
+                return CheckError(
+                    f"PostgreSQL refused the statement: {diag.message_primary}", diag.message_hint
+                )
             case _, "2201B":
                 return CheckError("the regular expression can't be read by PostgreSQL")
             case _:
@@ -333,14 +359,21 @@ def _compile_explain(element: _Explain, compiler: Any, **options: Any) -> str:
 def _is_of_the_statement(diag: Any, state: str) -> bool:
     """Whether an error is the parser's, which has a place in the SQL, or about rights. All others may quote values:
     `name::regclass` looks for a table of that name, and a function may raise any error with any text."""
-    return diag.context is None and (diag.statement_position is not None or state in ("42501", "25006"))
+    return diag.context is None and (
+        diag.statement_position is not None or state in ("42501", "25006")
+    )
 
 
 def _force_extended_protocol(engine: Engine) -> None:
     """psycopg uses the extended protocol, which refuses a second statement, only where there is a parameter."""
 
     def add_parameter(
-        _connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+        _connection: Connection,
+        _cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        _many: bool,
     ) -> tuple[str, Any]:
         # What isn't compiled is ours; BEGIN would take its snapshot too early if it had a parameter.
         if context.compiled is None:

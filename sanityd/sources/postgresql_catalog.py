@@ -15,7 +15,10 @@ def describe(connection: Connection, name: str, schema: str | None) -> TableInfo
     if not rows:
         return None
     columns = {
-        row.attname: ColumnInfo(row.attname, row.type, _family(row), not row.attnotnull, row.collation) for row in rows
+        row.attname: ColumnInfo(
+            row.attname, row.type, _family(row), not row.attnotnull, row.collation
+        )
+        for row in rows
     }
     oid = rows[0].oid
     keys = connection.execute(text(_KEYS), {"table": oid}).all()
@@ -25,7 +28,18 @@ def describe(connection: Connection, name: str, schema: str | None) -> TableInfo
     estimate = None if rows[0].reltuples < 0 else int(rows[0].reltuples)
     enforced = _enforced(connection, oid, columns, keys)
     first = rows[0]
-    return TableInfo(name, schema, columns, primary, sure, enforced, oid, first.is_plain, first.is_filtered, estimate)
+    return TableInfo(
+        name,
+        schema,
+        columns,
+        primary,
+        sure,
+        enforced,
+        oid,
+        first.is_plain,
+        first.is_filtered,
+        estimate,
+    )
 
 
 def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
@@ -64,7 +78,11 @@ def _enforced(
         foreign.setdefault(key.name, (key.target, {}))[1][key.mine] = key.theirs
     checks = connection.execute(text(_CHECKS), {"table": table})
     return Enforced(
-        unique=tuple(UniqueIndex(key.name, tuple(key.names), key.nulls_equal) for key in keys if key.is_immediate),
+        unique=tuple(
+            UniqueIndex(key.name, tuple(key.names), key.nulls_equal)
+            for key in keys
+            if key.is_immediate
+        ),
         not_null=frozenset(name for name, info in columns.items() if not info.nullable),
         foreign_keys=tuple(ForeignKey(name, on, target) for name, (target, on) in foreign.items()),
         checks={check.name: check.sql for check in checks},

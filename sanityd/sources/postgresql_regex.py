@@ -12,7 +12,9 @@ from typing import NamedTuple
 #: hold (groups, alternatives, anchors, other repetitions) makes it one that is left alone.
 _PLAIN = """A-Za-z0-9 _@<>=~:;,#%&'"!/-"""
 _ONE = rf"[{_PLAIN}]|\.|\\[dswDSW.+*?()\[\]{{}}|^$/@-]|\[\^?[.+*?(){{}}|${_PLAIN}]+\]"
-_COUNTED = re.compile(rf"((?:{_ONE})*)({_ONE})\{{([0-9]{{1,3}})(?:,([0-9]{{1,3}}))?\}}((?:{_ONE})*)")
+_COUNTED = re.compile(
+    rf"((?:{_ONE})*)({_ONE})\{{([0-9]{{1,3}})(?:,([0-9]{{1,3}}))?\}}((?:{_ONE})*)"
+)
 _SINGLE = re.compile(_ONE)
 
 

@@ -11,16 +11,25 @@ from datetime import datetime
 from threading import BoundedSemaphore, local
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Subquery, create_engine, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Subquery,
+    create_engine,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources import standing, verbatim
-from sanityd.sources.absent import EVERYWHERE, no_such_table
+from sanityd.sources import freeze_clock, raw_sql
 from sanityd.sources.base import AnyRow, AnySelect, Dialect, Snapshot, Source, SourceSettings
-from sanityd.sources.catalog import Forecast, TableInfo
-from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
+from sanityd.sources.catalog import CostEstimate, TableInfo
+from sanityd.sources.missing_table import EVERYWHERE, no_such_table
+from sanityd.sources.sql_gate import GateRefusal, gate_predicate, gate_query
 
 #: How many rows of a stream are fetched at once.
 STREAM = 5_000
@@ -52,7 +61,7 @@ class EngineSource(Source):
         self.dialect = self.dialect_class()
         self._turns = BoundedSemaphore(settings.connections)
         self.engine = self._engine(url.set(drivername=self.drivername))
-        verbatim.deliver(self.engine, doubles_percent=self.doubles_percent)
+        raw_sql.deliver(self.engine, doubles_percent=self.doubles_percent)
 
     @abstractmethod
     def arguments(self, url: URL) -> Mapping[str, Any]:
@@ -98,7 +107,7 @@ class EngineSource(Source):
     def interrupt(self, driver: Any) -> None:
         """Cut off what runs on a connection of the driver, from another thread. May raise whatever it likes."""
 
-    def forecast(self, connection: Connection, statement: AnySelect) -> Forecast | None:
+    def forecast(self, connection: Connection, statement: AnySelect) -> CostEstimate | None:
         """What the database expects of a statement; None where it doesn't tell."""
         del connection, statement
         return None
@@ -156,7 +165,10 @@ class EngineSource(Source):
     def locked(self) -> CheckError:
         """The error of a statement that waited too long for a lock."""
         seconds = self.settings.lock_timeout.total_seconds()
-        return CheckError(f"the table was locked by somebody else for more than {seconds:g} s", "It is tried again.")
+        return CheckError(
+            f"the table was locked by somebody else for more than {seconds:g} s",
+            "It is tried again.",
+        )
 
     @contextmanager
     def _session(self) -> Iterator[tuple[Connection, datetime]]:
@@ -189,7 +201,11 @@ class EngineSource(Source):
     def _engine(self, url: URL) -> Engine:
         try:
             return create_engine(
-                url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, **self.arguments(url)
+                url,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",
+                hide_parameters=True,
+                **self.arguments(url),
             )
         except (ImportError, SQLAlchemyError, TypeError, ValueError) as error:
             name = self.settings.name
@@ -199,7 +215,9 @@ class EngineSource(Source):
                 hint = f"pip install 'sanityd[{self.extra}]'"
                 raise SourceError(f"`{name}` needs a driver that isn't installed", hint) from None
             hint = "Correct what stands behind its `?`, or leave it out."
-            raise SourceError(f"the URL of `{name}` has an option that can't be understood", hint) from None
+            raise SourceError(
+                f"the URL of `{name}` has an option that can't be understood", hint
+            ) from None
 
 
 class _Here(local):
@@ -264,7 +282,7 @@ class EngineSnapshot(Snapshot):
             with suppress(Exception):
                 self.source.interrupt(driver)
 
-    def forecast(self, statement: AnySelect) -> Forecast | None:
+    def forecast(self, statement: AnySelect) -> CostEstimate | None:
         """What the database expects of a SELECT, where it tells."""
         with self._in_our_words():
             return self.source.forecast(self._connection, statement)
@@ -286,7 +304,9 @@ class EngineSnapshot(Snapshot):
     def places(self) -> Sequence[tuple[str | None, str]]:
         """The tables of all schemas, the default one first."""
         with self._in_our_words():
-            return sorted(self.source.places(self._connection), key=lambda place: (place[0] or "", place[1]))
+            return sorted(
+                self.source.places(self._connection), key=lambda place: (place[0] or "", place[1])
+            )
 
     def quoted(self, name: str) -> str:
         """By the rules of the dialect."""
@@ -304,7 +324,10 @@ class EngineSnapshot(Snapshot):
         """Run one SELECT with a cursor in the database, where the driver would else fetch everything."""
         self._count(statement)
         streaming = {"yield_per": STREAM}
-        with self._in_our_words(), self._connection.execute(statement, execution_options=streaming) as result:
+        with (
+            self._in_our_words(),
+            self._connection.execute(statement, execution_options=streaming) as result,
+        ):
             yield from result
 
     def query(self, sql: str) -> Subquery:
@@ -312,23 +335,24 @@ class EngineSnapshot(Snapshot):
         plain = self._gated(gate_query, sql)
         if plain not in self._columns:
             # SQLite's dialect would cut names at their last dot.
-            head = text(verbatim.head(plain)).execution_options(sqlite_raw_colnames=True)
+            head = text(raw_sql.head(plain)).execution_options(sqlite_raw_colnames=True)
             with self._in_our_words():
                 self._columns[plain] = list(self._connection.execute(head).keys())
         names = self._columns[plain]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise CheckError(
-                f"the query returns more than one column named `{twice[0]}`", "Give each a name of its own with AS."
+                f"the query returns more than one column named `{twice[0]}`",
+                "Give each a name of its own with AS.",
             )
-        return verbatim.subquery(plain, names)
+        return raw_sql.subquery(plain, names)
 
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """A user's SQL condition, gated."""
-        return verbatim.condition(self._gated(gate_predicate, sql))
+        return raw_sql.condition(self._gated(gate_predicate, sql))
 
     def sql(self, statement: Executable, *, values: bool = True) -> str:
         """The statement as people read it, with the user's SQL and its values, or `?`, in place. It is never run."""
-        return verbatim.readable(statement, self._connection.dialect, values=values)
+        return raw_sql.readable(statement, self._connection.dialect, values=values)
 
     @property
     def _connection(self) -> Connection:
@@ -352,9 +376,11 @@ class EngineSnapshot(Snapshot):
     def _gated(self, gate: Any, sql: str) -> str:
         dialect, at = self.source.dialect.name, self.source.settings.stands_at
         try:
-            return standing.still(gate(sql, dialect), dialect, at)
+            return freeze_clock.still(gate(sql, dialect), dialect, at)
         except GateRefusal as refusal:
-            raise CheckError(f"the rule's SQL was refused: {refusal.message}", refusal.advice) from None
+            raise CheckError(
+                f"the rule's SQL was refused: {refusal.message}", refusal.advice
+            ) from None
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
@@ -373,7 +399,9 @@ class EngineSnapshot(Snapshot):
             raise failure from None
         # Values and columns that the driver can't send or read, such as a number beyond 64 bits.
         except (SQLAlchemyError, OverflowError, ValueError) as error:
-            raise CheckError(f"the statement or its result can't be handled ({type(error).__name__})") from None
+            raise CheckError(
+                f"the statement or its result can't be handled ({type(error).__name__})"
+            ) from None
 
     def _failed(self, error: DBAPIError) -> SanitydError:
         cause = error.orig if error.orig is not None else error

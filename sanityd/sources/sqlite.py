@@ -15,9 +15,9 @@ from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, ev
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.absent import described
 from sanityd.sources.base import Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
+from sanityd.sources.missing_table import described
 from sanityd.sources.snapshot import EngineSource
 from sanityd.sources.values import bound, epoch_microseconds, read_instant
 
@@ -61,12 +61,16 @@ class SqliteDialect(Dialect):
         """Characters of a text."""
         return func.length(element)
 
-    def matches(self, element: ColumnElement[Any], pattern: str, *, part: bool) -> ColumnElement[bool]:
+    def matches(
+        self, element: ColumnElement[Any], pattern: str, *, part: bool
+    ) -> ColumnElement[bool]:
         """Python's regular expressions. Raises CheckError when the pattern is none."""
         try:
             re.compile(pattern)
         except re.error as error:
-            raise CheckError(f"the regular expression can't be read: {error.msg}", word=pattern) from None
+            raise CheckError(
+                f"the regular expression can't be read: {error.msg}", word=pattern
+            ) from None
         return func.sanityd_matches(bound(pattern), element, bound(int(part))) == bound(1)
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
@@ -86,8 +90,15 @@ class SqliteSource(EngineSource):
     dialect_class: ClassVar[type[Dialect]] = SqliteDialect
 
     def __init__(self, settings: SourceSettings, url: URL) -> None:
-        if url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-            raise SourceError(f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`.")
+        if (
+            url.host
+            or not url.database
+            or url.database == ":memory:"
+            or url.database.startswith("file:")
+        ):
+            raise SourceError(
+                f"the URL of `{settings.name}` names no file", "Write `sqlite:///path/to/file.db`."
+            )
         self.path = Path(url.database)
         super().__init__(settings, url.set(query={}))
         event.listen(self.engine, "before_cursor_execute", _fit, retval=True)
@@ -103,7 +114,7 @@ class SqliteSource(EngineSource):
             f"file:{quote(str(self.path.absolute()))}?mode=ro",
             uri=True,
             timeout=self.settings.lock_timeout.total_seconds(),
-            factory=_Watched,
+            factory=_GuardedConnection,
         )
         connection.limit = self.settings.statement_timeout.total_seconds()
         connection.text_factory = _decoded
@@ -147,7 +158,9 @@ class SqliteSource(EngineSource):
         if found is None:
             return None
         actual = found.name
-        query = text('SELECT name, type, "notnull", pk FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid')
+        query = text(
+            'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid'
+        )
         with described(self.settings.name, actual):
             rows = connection.execute(query, {"name": actual}).all()
         primary = [row.name for row in sorted(rows, key=lambda row: row.pk) if row.pk]
@@ -155,16 +168,24 @@ class SqliteSource(EngineSource):
         # Where it isn't (INTEGER PRIMARY KEY DESC), it has an index of its own.
         indexes = list(_unique_indexes(connection, actual))
         has_index = any(origin == "pk" for origin, _ in indexes)
-        rowid = primary if [row.type.upper() for row in rows if row.pk] == ["INTEGER"] and not has_index else []
+        rowid = (
+            primary
+            if [row.type.upper() for row in rows if row.pk] == ["INTEGER"] and not has_index
+            else []
+        )
         columns = {
-            row.name: ColumnInfo(row.name, row.type, _family(row.type), not row.notnull and row.name not in rowid)
+            row.name: ColumnInfo(
+                row.name, row.type, _family(row.type), not row.notnull and row.name not in rowid
+            )
             for row in rows
         }
         unique = [index for _, index in indexes if all(name in columns for name in index.columns)]
         sure = tuple(
             index.columns
             for origin, index in indexes
-            if origin != "pk" and index in unique and not any(columns[name].nullable for name in index.columns)
+            if origin != "pk"
+            and index in unique
+            and not any(columns[name].nullable for name in index.columns)
         )
         if rowid:
             unique.append(UniqueIndex("PRIMARY KEY", tuple(rowid)))
@@ -188,7 +209,9 @@ class SqliteSource(EngineSource):
 
     def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Without views, and without tables that are a module's."""
-        query = text("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+        query = text(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        )
         names = connection.execute(query).scalars().all()
         return [(None, name) for name in names if not name.startswith("sqlite_")]
 
@@ -202,7 +225,9 @@ class SqliteSource(EngineSource):
         if isinstance(error, FileNotFoundError):
             return f"there is no file `{name}`"
         match getattr(error, "sqlite_errorname", ""):
-            case "SQLITE_CANTOPEN" if self.path.with_name(f"{name}-wal").exists() or _in_wal_mode(self.path):
+            case "SQLITE_CANTOPEN" if self.path.with_name(f"{name}-wal").exists() or _in_wal_mode(
+                self.path
+            ):
                 return f"`{name}` is in WAL mode, for which its folder must be writable or a writer must have it open"
             case "SQLITE_CANTOPEN" | "SQLITE_PERM" | "SQLITE_AUTH":
                 return f"the file `{name}` may not be read"
@@ -218,7 +243,9 @@ class SqliteSource(EngineSource):
     def quotes_data(self, error: BaseException, statement: str) -> bool:
         """A full-text search reads its words as names of columns when it runs, and complains as a parser would."""
         missing = _MISSING.match(str(error))
-        return missing is not None and missing[1].rpartition(".")[2].lower() not in statement.lower()
+        return (
+            missing is not None and missing[1].rpartition(".")[2].lower() not in statement.lower()
+        )
 
     def explain(self, error: BaseException) -> SanitydError:
         """By SQLite's code; its text only where that quotes names and SQL alone."""
@@ -229,13 +256,17 @@ class SqliteSource(EngineSource):
         if code in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             return self.locked()
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            return SourceError(f"`{self.settings.name}` can't be read on: {words(code.removeprefix('SQLITE_'))}")
+            return SourceError(
+                f"`{self.settings.name}` can't be read on: {words(code.removeprefix('SQLITE_'))}"
+            )
         if _SAFE.match(message):
             return CheckError(f"SQLite refused the statement: {message}")
-        return CheckError(f"SQLite failed at the statement ({words(code.removeprefix('SQLITE_') or 'misuse')})")
+        return CheckError(
+            f"SQLite failed at the statement ({words(code.removeprefix('SQLITE_') or 'misuse')})"
+        )
 
 
-class _Watched(sqlite3.Connection):
+class _GuardedConnection(sqlite3.Connection):
     """A connection whose statements have a time limit, in seconds."""
 
     limit = math.inf
@@ -251,15 +282,19 @@ class _Watched(sqlite3.Connection):
         return clock.stopwatch() > self._deadline
 
 
-def _fit(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+def _fit(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
     """SQLite's integers have 64 bits; a larger one is compared as a fraction."""
     large = (isinstance(value, int) and not -(2**63) <= value < 2**63 for value in parameters)
-    return statement, tuple(float(value) if big else value for value, big in zip(parameters, large, strict=True))
+    return statement, tuple(
+        float(value) if big else value for value, big in zip(parameters, large, strict=True)
+    )
 
 
-def _driver(connection: Connection) -> _Watched:
+def _driver(connection: Connection) -> _GuardedConnection:
     driver = connection.connection.driver_connection
-    assert isinstance(driver, _Watched)
+    assert isinstance(driver, _GuardedConnection)
     return driver
 
 
@@ -273,10 +308,14 @@ _LEADING = text(
     "SELECT part.name FROM pragma_index_list(:name) AS it, pragma_index_xinfo(it.name) AS part"
     " WHERE NOT it.partial AND part.seqno = 0 AND part.coll = 'BINARY' AND part.name IS NOT NULL"
 )
-_QUESTIONS = frozenset({"table_xinfo", "index_list", "index_xinfo", "foreign_key_list", "data_version"})
+_QUESTIONS = frozenset(
+    {"table_xinfo", "index_list", "index_xinfo", "foreign_key_list", "data_version"}
+)
 
 
-def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _trigger: str | None) -> int:
+def _authorize(
+    action: int, first: str | None, second: str | None, _schema: str | None, _trigger: str | None
+) -> int:
     """Reading is allowed, and asking for the shape of tables; all else is not."""
     if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE):
         return sqlite3.SQLITE_OK
@@ -353,11 +392,18 @@ def _decoded(data: bytes) -> str | bytes:
 
 def _unique_indexes(connection: Connection, name: str) -> Iterator[tuple[str, UniqueIndex]]:
     """Those about all rows, with what they come from: `pk`, `u` (UNIQUE) or `c` (CREATE INDEX)."""
-    query = text('SELECT name, origin FROM pragma_index_list(:name) WHERE "unique" AND NOT partial ORDER BY seq DESC')
-    parts = text("SELECT COALESCE(name, '') FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
+    query = text(
+        'SELECT name, origin FROM pragma_index_list(:name) WHERE "unique" AND NOT partial ORDER BY seq DESC'
+    )
+    parts = text(
+        "SELECT COALESCE(name, '') FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno"
+    )
     for index, origin in connection.execute(query, {"name": name}).all():
         # A part without a name is an expression.
-        yield origin, UniqueIndex(index, tuple(connection.execute(parts, {"name": index}).scalars().all()))
+        yield (
+            origin,
+            UniqueIndex(index, tuple(connection.execute(parts, {"name": index}).scalars().all())),
+        )
 
 
 def _family(declared: str) -> Family:

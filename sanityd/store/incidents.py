@@ -6,16 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from sanityd.model import Cause, Fate, Incident, Reason, Severity
+from sanityd.model import Cause, Incident, Reason, Resolution, Severity
 from sanityd.store.tables import decisions, incidents, insert_into
 
 #: An incident, and a place that is told of it.
-Ear = tuple[str, str, str]
+IncidentRecipient = tuple[str, str, str]
 
 
 def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED) -> Incident | None:
     """The open incident of a rule (or of `source:NAME`), of one cause."""
-    ours = (incidents.c.cause == cause.value) & (incidents.c.rule == rule) & incidents.c.resolved_at.is_(None)
+    ours = (
+        (incidents.c.cause == cause.value)
+        & (incidents.c.rule == rule)
+        & incidents.c.resolved_at.is_(None)
+    )
     return _first(connection, select(incidents).where(ours))
 
 
@@ -64,12 +68,14 @@ def save(connection: Connection, incident: Incident) -> None:
         "violations": incident.violations,
         "checked": incident.checked,
         "systemic": incident.systemic,
-        "fates": {fate.value: count for fate, count in incident.fates.items()},
+        "resolutions": {fate.value: count for fate, count in incident.resolutions.items()},
         "meaning": incident.meaning,
         "error": incident.error,
         "hint": incident.hint,
     }
-    changed = connection.execute(update(incidents).where(incidents.c.id == incident.id).values(**values))
+    changed = connection.execute(
+        update(incidents).where(incidents.c.id == incident.id).values(**values)
+    )
     if not changed.rowcount:
         connection.execute(insert(incidents).values(id=incident.id, settled=False, **values))
 
@@ -85,21 +91,23 @@ def unsettle(connection: Connection, names: Collection[str]) -> None:
     connection.execute(update(incidents).where(incidents.c.id.in_(names)).values(settled=False))
 
 
-def decided(connection: Connection, names: Collection[str]) -> Mapping[Ear, Reason]:
+def decided(connection: Connection, names: Collection[str]) -> Mapping[IncidentRecipient, Reason]:
     """The last decision about each recipient of these incidents."""
     found = select(decisions).where(decisions.c.incident.in_(names))
     rows = connection.execute(found)
     return {(row.incident, row.channel, row.recipient): Reason(row.reason) for row in rows}
 
 
-def decide(connection: Connection, ear: Ear, reason: Reason, at: datetime) -> None:
+def decide(connection: Connection, ear: IncidentRecipient, reason: Reason, at: datetime) -> None:
     """Keep the newest decision about a recipient."""
     incident, channel, recipient = ear
     new = insert_into(connection, decisions).values(
         incident=incident, channel=channel, recipient=recipient, reason=reason.value, at=at
     )
     keys = [decisions.c.incident, decisions.c.channel, decisions.c.recipient]
-    connection.execute(new.on_conflict_do_update(index_elements=keys, set_={"reason": reason.value, "at": at}))
+    connection.execute(
+        new.on_conflict_do_update(index_elements=keys, set_={"reason": reason.value, "at": at})
+    )
 
 
 def _all(connection: Connection, found: Any) -> list[Incident]:
@@ -125,7 +133,7 @@ def _incident(row: RowMapping) -> Incident:
         checked=row["checked"],
         systemic=row["systemic"],
         resolved_at=row["resolved_at"],
-        fates={Fate(fate): count for fate, count in row["fates"].items()},
+        resolutions={Resolution(fate): count for fate, count in row["resolutions"].items()},
         meaning=row["meaning"],
         error=row["error"],
         hint=row["hint"],

@@ -43,7 +43,9 @@ def take(connection: Connection, name: str, runner: str, at: datetime) -> bool:
 
 def give_up(connection: Connection, runner: str, at: datetime) -> None:
     """Let others have at once what a runner that stops holds."""
-    connection.execute(update(leases).where(leases.c.runner == runner).values(leased_until=at - LEASE))
+    connection.execute(
+        update(leases).where(leases.c.runner == runner).values(leased_until=at - LEASE)
+    )
 
 
 def held(connection: Connection, name: str) -> Lease | None:

@@ -11,7 +11,9 @@ def config(connection: Connection | None = None) -> Config:
     """Alembic's configuration; there is no file of it."""
     made = Config()
     # Alembic reads `%` in options as its own.
-    made.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    made.set_main_option(
+        "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+    )
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
     return made

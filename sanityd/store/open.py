@@ -18,20 +18,35 @@ from sanityd.errors import StoreError
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0008"
+HEAD = "0009"
 _WAIT_SECONDS = 10
 
-_LOCKED = ("is locked by somebody else", "Is another sanityd, a backup or an editor using it? Try again.")
+_LOCKED = (
+    "is locked by somebody else",
+    "Is another sanityd, a backup or an editor using it? Try again.",
+)
 #: What the databases say, in words for the operator. Their texts hold no data.
 _FAULTS = {
     "locked": _LOCKED,
     "lock timeout": _LOCKED,
-    "readonly": ("can't be written", "Give the user that runs sanityd the right to write the file and its folder."),
-    "full": ("can't grow: the disk is full", "Free some space; nothing was recorded or mailed meanwhile."),
-    "not a database": ("is not a SQLite database", "Move the file away, or name another in `state:`."),
+    "readonly": (
+        "can't be written",
+        "Give the user that runs sanityd the right to write the file and its folder.",
+    ),
+    "full": (
+        "can't grow: the disk is full",
+        "Free some space; nothing was recorded or mailed meanwhile.",
+    ),
+    "not a database": (
+        "is not a SQLite database",
+        "Move the file away, or name another in `state:`.",
+    ),
     "malformed": ("is damaged", "Restore it from a backup, or move it away to begin anew."),
     "unable to open": ("can't be opened", "Check that its folder exists and may be written."),
-    "disk i/o": ("can't be read or written (disk I/O error)", "See whether the disk is full, or failing."),
+    "disk i/o": (
+        "can't be read or written (disk I/O error)",
+        "See whether the disk is full, or failing.",
+    ),
 }
 
 
@@ -54,11 +69,17 @@ class Store:
         parsed = _parse(url, folder)
         if url is None:
             _make_home(folder)
-        name = Path(parsed.database or "memory").name if parsed.get_backend_name() == "sqlite" else "PostgreSQL"
+        name = (
+            Path(parsed.database or "memory").name
+            if parsed.get_backend_name() == "sqlite"
+            else "PostgreSQL"
+        )
         try:
             store = cls(_engine(parsed), name)
         except (TypeError, ValueError):
-            raise StoreError(f"the store's URL ({name}) has an option that its driver can't take") from None
+            raise StoreError(
+                f"the store's URL ({name}) has an option that its driver can't take"
+            ) from None
         try:
             store._migrate()
         except BaseException:
@@ -77,7 +98,9 @@ class Store:
             path = Path(parsed.database or "")
             if not path.is_file():
                 return None
-            parsed = parsed.set(database=f"file:{quote(str(path.resolve()))}", query={"mode": "ro", "uri": "true"})
+            parsed = parsed.set(
+                database=f"file:{quote(str(path.resolve()))}", query={"mode": "ro", "uri": "true"}
+            )
         store = cls(_reading_engine(parsed), Path(parsed.database or "memory").name)
         try:
             with store.read() as connection:
@@ -90,7 +113,10 @@ class Store:
         store.close()
         if version is None:
             return None
-        raise StoreError("the store was written by another version of sanityd", "`sanityd check` brings it up to date.")
+        raise StoreError(
+            "the store was written by another version of sanityd",
+            "`sanityd check` brings it up to date.",
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -99,7 +125,11 @@ class Store:
         if self.engine.dialect.name == "postgresql":
             # Its default sees what others commit between two statements; SQLite's transactions never do.
             options = {"isolation_level": "REPEATABLE READ"}
-        with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            self._in_words(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -107,7 +137,11 @@ class Store:
         """A transaction for writing: all of it is kept, or nothing. Raises StoreError."""
         # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
         options = {"sanityd_write": True}
-        with self._in_words(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            self._in_words(),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             if connection.dialect.name == "postgresql":
                 # The same for PostgreSQL: one writer at a time. The lock ends with the transaction.
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
@@ -169,7 +203,9 @@ def _make(connection: Connection) -> None:
     """A new store has the newest schema; there is nothing to migrate."""
     create_all(connection)
     # As Alembic makes it, which goes on from here.
-    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(
+        text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    )
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
@@ -185,15 +221,21 @@ def _parse(url: str | None, folder: Path) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("the store's URL can't be read", "Write `sqlite:///state.db` or `postgresql://…`.") from None
+        raise StoreError(
+            "the store's URL can't be read", "Write `sqlite:///state.db` or `postgresql://…`."
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         if parsed.host:
-            raise StoreError("the store's URL names no file", "Write `sqlite:///state.db`, with three slashes.")
+            raise StoreError(
+                "the store's URL names no file", "Write `sqlite:///state.db`, with three slashes."
+            )
         database = str(folder / parsed.database) if parsed.database else None
         return parsed.set(drivername="sqlite", database=database)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise StoreError("the store can be SQLite or PostgreSQL, nothing else", "Change `state:` or SANITYD_STATE.")
+    raise StoreError(
+        "the store can be SQLite or PostgreSQL, nothing else", "Change `state:` or SANITYD_STATE."
+    )
 
 
 def _make_home(folder: Path) -> None:
@@ -206,7 +248,9 @@ def _make_home(folder: Path) -> None:
 def _reading_engine(url: URL) -> Engine:
     """One that can't change anything, nor make what isn't there."""
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS}, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(
+            url, connect_args={"timeout": _WAIT_SECONDS}, poolclass=NullPool, hide_parameters=True
+        )
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -228,9 +272,13 @@ def _engine(url: URL) -> Engine:
 def _postgresql(url: URL, **options: Any) -> Engine:
     reach = {"connect_timeout": 10}
     try:
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=reach, **options)
+        return create_engine(
+            url, pool_pre_ping=True, hide_parameters=True, connect_args=reach, **options
+        )
     except ImportError:
-        raise StoreError("PostgreSQL's driver isn't installed", "pip install 'sanityd[postgresql]'") from None
+        raise StoreError(
+            "PostgreSQL's driver isn't installed", "pip install 'sanityd[postgresql]'"
+        ) from None
 
 
 def _make_private(path: Path) -> None:

@@ -53,7 +53,13 @@ class Summary:
 
 
 def enqueue(
-    connection: Connection, message: Message, alert: Alert, *, at: datetime, not_before: datetime, expires_at: datetime
+    connection: Connection,
+    message: Message,
+    alert: Alert,
+    *,
+    at: datetime,
+    not_before: datetime,
+    expires_at: datetime,
 ) -> bool:
     """Ask for a message to be sent; False when the same news for the same recipient was asked for before.
 
@@ -65,7 +71,9 @@ def enqueue(
         .values(
             dedup_key=message.key,
             reason=alert.reason.value,
-            severity=max((int(one.incident.severity) for one in alert.news if one.incident), default=0),
+            severity=max(
+                (int(one.incident.severity) for one in alert.news if one.incident), default=0
+            ),
             channel=message.channel,
             recipient=message.recipient,
             message_id=message.message_id,
@@ -86,7 +94,9 @@ def enqueue(
     if asked is None:
         return False
     if alert.news:
-        connection.execute(insert(news), [_said(asked.seq, place, one) for place, one in enumerate(alert.news)])
+        connection.execute(
+            insert(news), [_said(asked.seq, place, one) for place, one in enumerate(alert.news)]
+        )
     return True
 
 
@@ -94,7 +104,7 @@ def _said(message: int, place: int, one: News) -> dict[str, Any]:
     incident = one.incident
     return {
         "message": message,
-        "place": place,
+        "position": place,
         "incident": incident.id if incident else "",
         "rule": one.rule.id,
         "reason": one.reason.value,
@@ -112,8 +122,12 @@ def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
         news.c.incident != incident,
         or_(news.c.incident == "", goes_on),
     )
-    waiting = and_(outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, tells, ~other)
-    return connection.execute(update(outbox).where(waiting).values(state="cancelled", ended_at=at)).rowcount
+    waiting = and_(
+        outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, tells, ~other
+    )
+    return connection.execute(
+        update(outbox).where(waiting).values(state="cancelled", ended_at=at)
+    ).rowcount
 
 
 def supersede(connection: Connection, messages: Collection[int], at: datetime) -> None:
@@ -136,8 +150,12 @@ def summary(connection: Connection) -> Summary:
     counts = {row.state: row.messages for row in connection.execute(by_state)}
     waiting = outbox.c.state.in_(WAITING)
     oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
-    failed = select(outbox.c.error).where(outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead"))
-    errors = connection.execute(failed.group_by(outbox.c.error).order_by(func.max(outbox.c.seq).desc()).limit(5))
+    failed = select(outbox.c.error).where(
+        outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead")
+    )
+    errors = connection.execute(
+        failed.group_by(outbox.c.error).order_by(func.max(outbox.c.seq).desc()).limit(5)
+    )
     return Summary(
         waiting=sum(counts.get(state, 0) for state in WAITING),
         dead=counts.get("dead", 0),
@@ -158,13 +176,21 @@ class Outbox:
         with self.store.write() as connection:
             _give_up(connection, at)
             due = _due(at)
-            found = select(outbox).where(due).order_by(outbox.c.seq).limit(1).with_for_update(skip_locked=True)
+            found = (
+                select(outbox)
+                .where(due)
+                .order_by(outbox.c.seq)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
             row = connection.execute(found).mappings().first()
             if row is None:
                 return None
             ours = and_(outbox.c.seq == row["seq"], outbox.c.fence == row["fence"])
             lease = {"state": "leased", "fence": row["fence"] + 1, "leased_until": at + LEASE}
-            claimed = connection.execute(update(outbox).where(ours).values(attempts=row["attempts"] + 1, **lease))
+            claimed = connection.execute(
+                update(outbox).where(ours).values(attempts=row["attempts"] + 1, **lease)
+            )
             return _claimed(row) if claimed.rowcount == 1 else None
 
     def sent(self, claimed: Claimed, at: datetime) -> None:
@@ -188,14 +214,25 @@ class Outbox:
         """It was refused for good."""
         self._end(claimed, {"state": "dead", "ended_at": at, **_why(error)})
 
-    def _end(self, claimed: Claimed, values: Mapping[str, Any], only_if: ColumnElement[bool] | None = None) -> bool:
+    def _end(
+        self,
+        claimed: Claimed,
+        values: Mapping[str, Any],
+        only_if: ColumnElement[bool] | None = None,
+    ) -> bool:
         """Write what came of it; False when the lease was lost and somebody else has the message now."""
-        ours = and_(outbox.c.seq == int(claimed.id), outbox.c.fence == claimed.fence, outbox.c.state == "leased")
+        ours = and_(
+            outbox.c.seq == int(claimed.id),
+            outbox.c.fence == claimed.fence,
+            outbox.c.state == "leased",
+        )
         ours = ours if only_if is None else and_(ours, only_if)
         with self.store.write() as connection:
             if values["state"] == "dead":
                 _say_again(connection, ours, values["ended_at"])
-            ended = connection.execute(update(outbox).where(ours).values(leased_until=None, **values))
+            ended = connection.execute(
+                update(outbox).where(ours).values(leased_until=None, **values)
+            )
             return ended.rowcount == 1
 
 
@@ -203,7 +240,10 @@ def _say_again(connection: Connection, died: ColumnElement[bool], at: datetime) 
     """Whose end was told by a message that came to nothing is to be decided about once more: who heard of the beginning
     would believe for ever that it goes on."""
     told = exists().where(
-        news.c.message == outbox.c.seq, news.c.incident == incidents.c.id, news.c.reason == Reason.RESOLVED.value, died
+        news.c.message == outbox.c.seq,
+        news.c.incident == incidents.c.id,
+        news.c.reason == Reason.RESOLVED.value,
+        died,
     )
     late = incidents.c.resolved_at > at - LAST_WORD
     connection.execute(update(incidents).where(late, told).values(settled=False))
@@ -232,7 +272,8 @@ def _due(at: datetime) -> ColumnElement[bool]:
     blocked = exists().where(earlier, before.c.state.in_(WAITING))
     # What is to be tried later than after the longest pause was put off when the clock was wrong.
     put_off = and_(
-        or_(outbox.c.created_at > at + OVERLAP, outbox.c.attempts > 0), outbox.c.not_before > at + PAUSES[-1] + OVERLAP
+        or_(outbox.c.created_at > at + OVERLAP, outbox.c.attempts > 0),
+        outbox.c.not_before > at + PAUSES[-1] + OVERLAP,
     )
     waiting = and_(outbox.c.state == "pending", or_(outbox.c.not_before <= at, put_off))
     # Whose lease has run out died with it, and so does one that was taken then; at which step can't be known, so the
@@ -244,22 +285,36 @@ def _due(at: datetime) -> ColumnElement[bool]:
 
 def _give_up(connection: Connection, at: datetime) -> None:
     """End what has waited too long, and news that something is over of which nobody was told that it began."""
-    idle = or_(outbox.c.state == "pending", and_(outbox.c.state == "leased", outbox.c.leased_until < at))
+    idle = or_(
+        outbox.c.state == "pending", and_(outbox.c.state == "leased", outbox.c.leased_until < at)
+    )
     expired = and_(idle, outbox.c.expires_at <= at)
     _say_again(connection, expired, at)
     too_late = {"state": "dead", "ended_at": at, "stage": "expired", "leased_until": None}
-    connection.execute(update(outbox).where(expired).values(**too_late, error=func.coalesce(outbox.c.error, "expired")))
+    connection.execute(
+        update(outbox)
+        .where(expired)
+        .values(**too_late, error=func.coalesce(outbox.c.error, "expired"))
+    )
     before, earlier = _earlier()
-    reached = or_(before.c.state.in_((*WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None))
+    reached = or_(
+        before.c.state.in_((*WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None)
+    )
     unheard = and_(
-        outbox.c.state == "pending", outbox.c.reason == Reason.RESOLVED.value, ~exists().where(earlier, reached)
+        outbox.c.state == "pending",
+        outbox.c.reason == Reason.RESOLVED.value,
+        ~exists().where(earlier, reached),
     )
     connection.execute(update(outbox).where(unheard).values(state="cancelled", ended_at=at))
 
 
 def asked(connection: Connection, at: datetime) -> list[Claimed]:
     """What was asked for at that very moment, as whoever claims it will get it."""
-    found = select(outbox).where(outbox.c.created_at == at, outbox.c.state == "pending").order_by(outbox.c.seq)
+    found = (
+        select(outbox)
+        .where(outbox.c.created_at == at, outbox.c.state == "pending")
+        .order_by(outbox.c.seq)
+    )
     return [_claimed(row) for row in connection.execute(found).mappings()]
 
 
@@ -275,4 +330,6 @@ def _claimed(row: RowMapping) -> Claimed:
         data=row["data"],
         key=row["dedup_key"],
     )
-    return Claimed(str(row["seq"]), row["fence"] + 1, message, Reason(row["reason"]), row["attempts"] + 1)
+    return Claimed(
+        str(row["seq"]), row["fence"] + 1, message, Reason(row["reason"]), row["attempts"] + 1
+    )

@@ -59,26 +59,41 @@ def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dic
     until then.
     """
     # One by one: each is found at the end of its part of the index, where a GROUP BY would read all of it.
-    found = {rule: connection.execute(_NEWEST, {"of": rule, "until": at + OVERLAP}).scalar() for rule in rules}
+    found = {
+        rule: connection.execute(_NEWEST, {"of": rule, "until": at + OVERLAP}).scalar()
+        for rule in rules
+    }
     return {rule: newest for rule, newest in found.items() if newest is not None}
 
 
-def looked_at(connection: Connection, rules: Sequence[str], since: datetime, at: datetime) -> set[str]:
+def looked_at(
+    connection: Connection, rules: Sequence[str], since: datetime, at: datetime
+) -> set[str]:
     """Which of the rules had their rows read, with an answer, after `since` and not after `at`."""
-    read = and_(runs.c.outcome.in_(_LOOKED), runs.c.proved_by.is_(None), runs.c.at > since, runs.c.at <= at)
-    return set(connection.execute(select(runs.c.rule).where(runs.c.rule.in_(rules), read).distinct()).scalars())
+    read = and_(
+        runs.c.outcome.in_(_LOOKED), runs.c.proved_by.is_(None), runs.c.at > since, runs.c.at <= at
+    )
+    return set(
+        connection.execute(
+            select(runs.c.rule).where(runs.c.rule.in_(rules), read).distinct()
+        ).scalars()
+    )
 
 
 def first_at(connection: Connection) -> datetime | None:
     """When anything was looked at for the first time, as far as is remembered."""
     rolled_up = connection.execute(select(func.min(days.c.day, type_=days.c.day.type))).scalar()
-    return rolled_up or connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
+    return (
+        rolled_up or connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
+    )
 
 
 def right_since(connection: Connection, at: datetime) -> datetime:
     """Since when the clock is right, after it was ahead: the first run that came after all those of the future."""
     wrong = select(func.max(runs.c.id)).where(runs.c.at > at + OVERLAP).scalar_subquery()
-    first = select(func.min(runs.c.at, type_=runs.c.at.type)).where(runs.c.id > func.coalesce(wrong, 0))
+    first = select(func.min(runs.c.at, type_=runs.c.at.type)).where(
+        runs.c.id > func.coalesce(wrong, 0)
+    )
     return connection.execute(first).scalar() or at
 
 
@@ -102,14 +117,23 @@ def last_answered(connection: Connection, rule: str, at: datetime) -> Run | None
 def last_verified(connection: Connection, rule: str) -> datetime | None:
     """When the rule was last looked at with an answer."""
     verified = select(func.max(runs.c.at, type_=runs.c.at.type))
-    return connection.execute(verified.where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))).scalar()
+    return connection.execute(
+        verified.where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+    ).scalar()
 
 
 def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]:
     """The last runs of a rule, oldest first."""
-    newest = select(runs).where(runs.c.rule == rule).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
+    newest = (
+        select(runs)
+        .where(runs.c.rule == rule)
+        .order_by(runs.c.at.desc(), runs.c.id.desc())
+        .limit(most)
+    )
     found = connection.execute(newest).mappings().all()
-    return tuple(PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found))
+    return tuple(
+        PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found)
+    )
 
 
 def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
@@ -120,7 +144,11 @@ def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
 
 def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
     """Every run of these rules since then, in the order of time, without their rows; read as they are needed."""
-    found = select(runs).where(runs.c.rule.in_(rules), runs.c.at >= since).order_by(runs.c.at, runs.c.id)
+    found = (
+        select(runs)
+        .where(runs.c.rule.in_(rules), runs.c.at >= since)
+        .order_by(runs.c.at, runs.c.id)
+    )
     streamed = connection.execution_options(yield_per=1000).execute(found)
     return (_run(row) for row in streamed.mappings())
 
@@ -128,7 +156,9 @@ def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> I
 def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[datetime, float]]:
     """What the rule measured in its last runs that had an answer, oldest first."""
     answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.measured.is_not(None))
-    newest = select(runs.c.at, runs.c.measured).where(answered).order_by(runs.c.at.desc()).limit(most)
+    newest = (
+        select(runs.c.at, runs.c.measured).where(answered).order_by(runs.c.at.desc()).limit(most)
+    )
     return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
 
 
@@ -139,22 +169,33 @@ def looks(
 
     Parameters: `since` and `most` limit it to the newest.
     """
-    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), true() if since is None else runs.c.at >= since)
+    answered = and_(
+        runs.c.rule == rule,
+        runs.c.outcome.in_(_LOOKED),
+        true() if since is None else runs.c.at >= since,
+    )
     found = select(runs.c.at, runs.c.violations, runs.c.severity).where(answered)
     rows = connection.execute(found.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)).all()
     return [
-        (row.at, row.violations, None if row.severity is None else Severity(row.severity)) for row in reversed(rows)
+        (row.at, row.violations, None if row.severity is None else Severity(row.severity))
+        for row in reversed(rows)
     ]
 
 
 def violations_at(connection: Connection, rule: str, at: datetime) -> int | None:
     """How many violations the run of that time found; None when there was none then."""
-    return connection.execute(select(runs.c.violations).where(runs.c.rule == rule, runs.c.at == at)).scalars().first()
+    return (
+        connection.execute(select(runs.c.violations).where(runs.c.rule == rule, runs.c.at == at))
+        .scalars()
+        .first()
+    )
 
 
 def never_empty(connection: Connection, rule: str) -> bool:
     """Whether the rule was looked at before, and always had rows in scope."""
-    fewest = select(func.min(runs.c.checked)).where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+    fewest = select(func.min(runs.c.checked)).where(
+        runs.c.rule == rule, runs.c.outcome.in_(_LOOKED)
+    )
     return bool(connection.execute(fewest).scalar())
 
 

@@ -12,13 +12,19 @@ from sanityd.store.tables import silences
 def add(connection: Connection, silence: Silence) -> Silence:
     """Keep one; gives it back with its number."""
     values = {name: value for name, value in asdict(silence).items() if name != "id"}
-    number = connection.execute(insert(silences).values(**values).returning(silences.c.id)).scalar_one()
+    number = connection.execute(
+        insert(silences).values(**values).returning(silences.c.id)
+    ).scalar_one()
     return replace(silence, id=number)
 
 
 def listed(connection: Connection, at: datetime) -> list[Silence]:
     """Those that hold, or will, oldest first."""
-    found = select(silences).where(silences.c.ended_at.is_(None), silences.c.until > at).order_by(silences.c.id)
+    found = (
+        select(silences)
+        .where(silences.c.ended_at.is_(None), silences.c.until > at)
+        .order_by(silences.c.id)
+    )
     return [Silence(**row) for row in connection.execute(found).mappings()]
 
 

@@ -19,7 +19,7 @@ SKEW = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SlotClaim:
     """The right to look at the rules of a batch at one slot, and to record what was seen."""
 
     batch: str
@@ -39,8 +39,15 @@ class Slot:
 
 
 def claim(
-    connection: Connection, file: str, batch: str, slot: datetime, rules: Sequence[str], *, runner: str, at: datetime
-) -> Claim | None:
+    connection: Connection,
+    file: str,
+    batch: str,
+    slot: datetime,
+    rules: Sequence[str],
+    *,
+    runner: str,
+    at: datetime,
+) -> SlotClaim | None:
     """Claim a slot of a batch of the rules file; None when it, or a later one, is somebody's already.
 
     A slot that passes while an earlier one is still looked at counts as late.
@@ -57,19 +64,27 @@ def claim(
     is_new = or_(slots.c.slot < slot, slots.c.slot > at + SKEW)
     can_be_had = or_(_is_abandoned(at), and_(~slots.c.running, is_new))
     upsert = new.on_conflict_do_update(
-        index_elements=[slots.c.batch], set_={**values, "fence": slots.c.fence + 1}, where=can_be_had
+        index_elements=[slots.c.batch],
+        set_={**values, "fence": slots.c.fence + 1},
+        where=can_be_had,
     )
     got = connection.execute(upsert.returning(slots.c.fence)).first()
     if got is not None:
-        return Claim(batch, slot, runner, got.fence, tuple(rules))
-    if connection.execute(select(slots.c.batch).where(slots.c.batch == batch, slots.c.slot < slot)).first():
+        return SlotClaim(batch, slot, runner, got.fence, tuple(rules))
+    if connection.execute(
+        select(slots.c.batch).where(slots.c.batch == batch, slots.c.slot < slot)
+    ).first():
         count_late(connection, batch, 1)
     return None
 
 
 def count_late(connection: Connection, batch: str, times: int) -> None:
     """Keep that slots of a batch have passed while an earlier one was looked at."""
-    connection.execute(update(slots).where(slots.c.batch == batch, slots.c.running).values(late=slots.c.late + times))
+    connection.execute(
+        update(slots)
+        .where(slots.c.batch == batch, slots.c.running)
+        .values(late=slots.c.late + times)
+    )
 
 
 def forget(connection: Connection, batch: str) -> None:
@@ -77,13 +92,17 @@ def forget(connection: Connection, batch: str) -> None:
     connection.execute(delete(slots).where(slots.c.batch == batch))
 
 
-def abandoned(connection: Connection, file: str, at: datetime) -> list[tuple[str, datetime, tuple[str, ...]]]:
+def abandoned(
+    connection: Connection, file: str, at: datetime
+) -> list[tuple[str, datetime, tuple[str, ...]]]:
     """Batches whose runner died while it looked: each with its slot and rules."""
-    found = connection.execute(select(slots).where(slots.c.file == file, _is_abandoned(at))).mappings()
+    found = connection.execute(
+        select(slots).where(slots.c.file == file, _is_abandoned(at))
+    ).mappings()
     return [(row["batch"], row["slot"], tuple(row["rules"])) for row in found]
 
 
-def finish(connection: Connection, ours: Claim, at: datetime) -> bool:
+def finish(connection: Connection, ours: SlotClaim, at: datetime) -> bool:
     """End a claim; False when it isn't ours any more, and nothing that we saw may be recorded."""
     ended = connection.execute(update(slots).where(_is(ours)).values(running=False, ended_at=at))
     return ended.rowcount == 1
@@ -113,12 +132,17 @@ def newest(connection: Connection, file: str) -> dict[str, Slot]:
     return {row.batch: Slot(row.slot, row.running, row.late) for row in found}
 
 
-def _is(ours: Claim) -> ColumnElement[bool]:
+def _is(ours: SlotClaim) -> ColumnElement[bool]:
     return and_(
-        slots.c.batch == ours.batch, slots.c.runner == ours.runner, slots.c.fence == ours.fence, slots.c.running
+        slots.c.batch == ours.batch,
+        slots.c.runner == ours.runner,
+        slots.c.fence == ours.fence,
+        slots.c.running,
     )
 
 
 def _is_abandoned(at: datetime) -> ColumnElement[bool]:
     """A lease that lies far ahead was given when the clock was wrong."""
-    return and_(slots.c.running, or_(slots.c.leased_until < at, slots.c.leased_until > at + LEASE + SKEW))
+    return and_(
+        slots.c.running, or_(slots.c.leased_until < at, slots.c.leased_until > at + LEASE + SKEW)
+    )

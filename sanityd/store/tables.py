@@ -34,7 +34,11 @@ class Instant(TypeDecorator[datetime]):
         """To the database."""
         if value is None:
             return None
-        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
+        return (
+            value.astimezone(UTC).replace(tzinfo=None)
+            if dialect.name == "sqlite"
+            else value.astimezone(UTC)
+        )
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From the database."""
@@ -117,14 +121,14 @@ violations = Table(
     Column("first_seen", Instant, nullable=False),
     Column("last_seen", Instant, nullable=False),
     Column("resolved_at", Instant),
-    Column("fate", String),
+    Column("resolution", String),
     Column("episodes", Integer, nullable=False),
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
 #: Rows that a rule found and that don't count before a later run has seen them, too; one row per rule that has any.
-suspects = Table(
-    "suspects",
+pending_confirmations = Table(
+    "pending_confirmations",
     metadata,
     Column("rule", String, primary_key=True),
     Column("at", Instant, nullable=False),
@@ -148,8 +152,8 @@ watermarks = Table(
 )
 
 #: What rules saw that held, and the state of all that they depend on.
-held = Table(
-    "held",
+unchanged = Table(
+    "unchanged",
     metadata,
     Column("rule", String, primary_key=True),
     Column("meaning", String, nullable=False),
@@ -203,7 +207,7 @@ incidents = Table(
     Column("violations", BigInteger, nullable=False),
     Column("checked", BigInteger),
     Column("systemic", Boolean, nullable=False),
-    Column("fates", JSON, nullable=False),
+    Column("resolutions", JSON, nullable=False),
     Column("meaning", String, nullable=False),
     Column("error", Text, nullable=False),
     Column("hint", Text, nullable=False),
@@ -222,11 +226,11 @@ _one_open = Index(
 )
 
 #: What humans decided about incidents and rows, and how each decision ended.
-dispositions = Table(
-    "dispositions",
+triage = Table(
+    "triage",
     metadata,
     Column("id", Serial, primary_key=True),
-    Column("stance", String, nullable=False),
+    Column("action", String, nullable=False),
     Column("rule", String, nullable=False),
     Column("incident", String, nullable=False),
     Column("fingerprint", String),
@@ -239,7 +243,7 @@ dispositions = Table(
     Column("severity", Integer, nullable=False),
     Column("ended_at", Instant),
     Column("ended", String, nullable=False),
-    Index("dispositions_by_rule", "rule", "at"),
+    Index("triage_by_rule", "rule", "at"),
 )
 
 silences = Table(
@@ -262,7 +266,7 @@ noise = Table(
     "noise",
     metadata,
     Column("rule", String, primary_key=True),
-    Column("standing", JSON, nullable=False),
+    Column("state", JSON, nullable=False),
     Column("at", Instant, nullable=False),
 )
 
@@ -314,7 +318,7 @@ news = Table(
     "news",
     metadata,
     Column("message", BigInteger, primary_key=True, autoincrement=False),
-    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
     Column("incident", String, nullable=False),
     Column("rule", String, nullable=False),
     Column("reason", String, nullable=False),
@@ -345,7 +349,9 @@ def create_all(connection: Connection) -> None:
     """All tables, in an empty database."""
     if connection.dialect.name == "postgresql":
         # Named above, this option would have PostgreSQL's dialect imported for every store.
-        _one_open.dialect_options["postgresql"]["where"] = _one_open.dialect_options["sqlite"]["where"]
+        _one_open.dialect_options["postgresql"]["where"] = _one_open.dialect_options["sqlite"][
+            "where"
+        ]
     metadata.create_all(connection)
 
 

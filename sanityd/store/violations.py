@@ -8,7 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
 
-from sanityd.model import Change, Fate, Key, Tracked, Transition, Value, decode_values, encode_values
+from sanityd.model import (
+    Change,
+    Key,
+    Resolution,
+    Tracked,
+    Transition,
+    Value,
+    decode_values,
+    encode_values,
+)
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, violations
 
@@ -25,7 +34,9 @@ def known(connection: Connection, rule: str, at: datetime) -> dict[str, Tracked]
 
 def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
     """The keys of a rule's open violations, by fingerprint."""
-    found = select(violations.c.fingerprint, violations.c.key).where(violations.c.rule == rule, violations.c.open)
+    found = select(violations.c.fingerprint, violations.c.key).where(
+        violations.c.rule == rule, violations.c.open
+    )
     return {mark: decode_values(key) for mark, key in connection.execute(found)}
 
 
@@ -33,7 +44,9 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
     """A rule's open violations, oldest first, and in the order of their keys."""
     found = select(violations).where(violations.c.rule == rule, violations.c.open)
     rows = (_tracked(row) for row in connection.execute(found).mappings())
-    return sorted(rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()]))
+    return sorted(
+        rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
+    )
 
 
 def all_rows(connection: Connection, rule: str) -> list[Tracked]:
@@ -45,19 +58,25 @@ def all_rows(connection: Connection, rule: str) -> list[Tracked]:
 def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
     """How many rows were first seen at each time since then; of a row that came back only its last time is known."""
     at = violations.c.first_seen
-    found = select(at, func.count().label("rows")).where(violations.c.rule == rule, at >= since).group_by(at)
+    found = (
+        select(at, func.count().label("rows"))
+        .where(violations.c.rule == rule, at >= since)
+        .group_by(at)
+    )
     return {row.first_seen: row.rows for row in connection.execute(found)}
 
 
-def ended(connection: Connection, rule: str, since: datetime) -> dict[datetime, dict[Fate, int]]:
+def ended(
+    connection: Connection, rule: str, since: datetime
+) -> dict[datetime, dict[Resolution, int]]:
     """What became of how many rows at each time since then."""
-    at, fate = violations.c.resolved_at, violations.c.fate
+    at, fate = violations.c.resolved_at, violations.c.resolution
     found = select(at, fate, func.count().label("rows")).where(
         violations.c.rule == rule, at >= since, fate.is_not(None)
     )
-    ends: dict[datetime, dict[Fate, int]] = {}
+    ends: dict[datetime, dict[Resolution, int]] = {}
     for row in connection.execute(found.group_by(at, fate)):
-        ends.setdefault(row.resolved_at, {})[Fate(row.fate)] = row.rows
+        ends.setdefault(row.resolved_at, {})[Resolution(row.resolution)] = row.rows
     return ends
 
 
@@ -65,7 +84,9 @@ def new_since(connection: Connection, rule: str, since: datetime, at: datetime) 
     """How many of a rule's open violations were first seen after that, as seen at `at`."""
     seen = violations.c.first_seen
     late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
-    return int(connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one())
+    return int(
+        connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one()
+    )
 
 
 def forget(connection: Connection, rule: str) -> None:
@@ -90,37 +111,58 @@ def _rank(value: Value) -> tuple[int, Any]:
 _BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
 
 
-def apply(connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime) -> None:
+def apply(
+    connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime
+) -> None:
     """Write what a run changed, in two statements however many rows it is; what merely goes on isn't written."""
     changed = list(changes)
     begun = [change for change in changed if change.change in _BEGUN]
     ended = [change for change in changed if change.change is Change.RESOLVED]
     if begun:
-        connection.execute(_upsert(connection), [_begun(rule, source, change, at) for change in begun])
+        connection.execute(
+            _upsert(connection), [_begun(rule, source, change, at) for change in begun]
+        )
     if ended:
         connection.execute(
-            _END, [{"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)} for change in ended]
+            _END,
+            [
+                {"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)}
+                for change in ended
+            ],
         )
 
 
 _END = (
     update(violations)
     .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
-    .values(open=False, resolved_at=bindparam("end"), fate=bindparam("how"))
+    .values(open=False, resolved_at=bindparam("end"), resolution=bindparam("how"))
 )
 
 
 def _how(change: Transition) -> str | None:
-    return None if change.fate is None else change.fate.value
+    return None if change.resolution is None else change.resolution.value
 
 
 def _upsert(connection: Connection) -> Any:
     """A row that was a violation long ago becomes one again, under the same fingerprint."""
     new = insert_into(connection, violations)
-    again = ("source", "key", "shown", "detail", "open", "first_seen", "last_seen", "resolved_at", "fate")
+    again = (
+        "source",
+        "key",
+        "shown",
+        "detail",
+        "open",
+        "first_seen",
+        "last_seen",
+        "resolved_at",
+        "resolution",
+    )
     return new.on_conflict_do_update(
         index_elements=[violations.c.rule, violations.c.fingerprint],
-        set_={**{name: new.excluded[name] for name in again}, "episodes": violations.c.episodes + 1},
+        set_={
+            **{name: new.excluded[name] for name in again},
+            "episodes": violations.c.episodes + 1,
+        },
     )
 
 
@@ -137,7 +179,7 @@ def _begun(rule: str, source: str, change: Transition, at: datetime) -> Mapping[
         "first_seen": change.since or at,
         "last_seen": at,
         "resolved_at": None,
-        "fate": None,
+        "resolution": None,
         "episodes": 1,
     }
 
@@ -152,5 +194,5 @@ def _tracked(row: RowMapping) -> Tracked:
         resolved_at=row["resolved_at"],
         shown=decode_values(row["shown"]),
         detail=row["detail"],
-        fate=None if row["fate"] is None else Fate(row["fate"]),
+        resolution=None if row["resolution"] is None else Resolution(row["resolution"]),
     )

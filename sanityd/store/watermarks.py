@@ -12,7 +12,9 @@ def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, Wate
     """What is known of these rules, given with what each means now; nothing of those that must look at all rows."""
     found = connection.execute(select(watermarks).where(watermarks.c.rule.in_(rules)))
     return {
-        row.rule: Watermark(row.column, row.full_at, marked_at=row.marked_at, **decode_values(row.marks))
+        row.rule: Watermark(
+            row.column, row.full_at, marked_at=row.marked_at, **decode_values(row.marks)
+        )
         for row in found
         if row.meaning == rules[row.rule]
     }

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sanityd import clock, watchman
+from sanityd import clock
+from sanityd.daemon import health
+from sanityd.daemon.health import HealthSigns
 from sanityd.errors import StoreError
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
-from sanityd.watchman import Signs
 from sanityd.web import figures
 
 #: Nothing of it is to be kept, framed or guessed at.
@@ -44,9 +45,9 @@ def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
     Parameters: `rules` gives those that are in force.
     """
 
-    def signs() -> Signs:
+    def signs() -> HealthSigns:
         with store.read() as memory:
-            return watchman.signs(memory, rules(), clock.now())
+            return health.health_signs(memory, rules(), clock.now())
 
     def index(_: Request) -> Response:
         """What there is."""
@@ -71,7 +72,10 @@ def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
         except StoreError as error:
             return _json({"status": "unready", "store": error.message}, 503)
         sources = {name: down.get(name, "ok") for name in rules().sources}
-        return _json({"status": "unready" if down else "ok", "store": "ok", "sources": sources}, 503 if down else 200)
+        return _json(
+            {"status": "unready" if down else "ok", "store": "ok", "sources": sources},
+            503 if down else 200,
+        )
 
     def metrics(_: Request) -> Response:
         """For Prometheus."""

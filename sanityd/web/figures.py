@@ -9,7 +9,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
-from sanityd import __version__, watchman
+from sanityd import __version__
+from sanityd.daemon import health
 from sanityd.model import Cause
 from sanityd.rules.rule import RuleSet
 from sanityd.store import incidents, outbox, runs, slots
@@ -42,18 +43,32 @@ class _Figures(Collector):
         yield from self._incidents()
 
     def _watchman(self) -> Iterator[Metric]:
-        signs = watchman.signs(self._memory, self._rules, self._at)
-        yield _one("sanityd_healthy", "1 while there is no complaint.", int(not signs.complaints(self._at)))
-        yield _one("sanityd_rules_overdue", "Rules not looked at for 3 intervals.", len(signs.overdue))
-        yield _one("sanityd_rules_file_wrong", "1 while the rules file is wrong.", int(bool(signs.wrong_file)))
+        signs = health.health_signs(self._memory, self._rules, self._at)
+        yield _one(
+            "sanityd_healthy", "1 while there is no complaint.", int(not signs.complaints(self._at))
+        )
+        yield _one(
+            "sanityd_rules_overdue", "Rules not looked at for 3 intervals.", len(signs.overdue)
+        )
+        yield _one(
+            "sanityd_rules_file_wrong",
+            "1 while the rules file is wrong.",
+            int(bool(signs.wrong_file)),
+        )
         if signs.daemon is not None:
             seen = "When the scheduler was last alive, in seconds since 1970."
-            yield _one("sanityd_scheduler_alive_timestamp_seconds", seen, signs.daemon.at.timestamp())
-        up = GaugeMetricFamily("sanityd_source_up", "0 while the source does not answer.", labels=["source"])
+            yield _one(
+                "sanityd_scheduler_alive_timestamp_seconds", seen, signs.daemon.at.timestamp()
+            )
+        up = GaugeMetricFamily(
+            "sanityd_source_up", "0 while the source does not answer.", labels=["source"]
+        )
         for name in self._rules.sources:
             up.add_metric([name], int(name not in signs.down))
         yield up
-        late = GaugeMetricFamily("sanityd_slots_late", "Slots that passed during a look.", labels=["batch"])
+        late = GaugeMetricFamily(
+            "sanityd_slots_late", "Slots that passed during a look.", labels=["batch"]
+        )
         prefix = f"{self._rules.name}: "
         for batch, slot in slots.newest(self._memory, self._rules.name).items():
             late.add_metric([batch.removeprefix(prefix)], slot.late)
@@ -63,17 +78,29 @@ class _Figures(Collector):
         box = outbox.summary(self._memory)
         oldest = (self._at - box.oldest).total_seconds() if box.oldest else 0
         yield _one("sanityd_outbox_waiting", "Messages not delivered yet.", box.waiting)
-        yield _one("sanityd_outbox_oldest_seconds", "How long the oldest of them has waited.", max(0.0, oldest))
+        yield _one(
+            "sanityd_outbox_oldest_seconds",
+            "How long the oldest of them has waited.",
+            max(0.0, oldest),
+        )
         yield _one("sanityd_outbox_given_up", "Messages that were given up.", box.dead)
         yield _one("sanityd_outbox_uncertain", "Messages that may have arrived.", box.uncertain)
 
     def _runs(self) -> Iterator[Metric]:
         """Of the last run of each rule."""
         labels = ["rule", "source"]
-        violations = GaugeMetricFamily("sanityd_violations", "Violations the last run found.", labels=labels)
-        answered = GaugeMetricFamily("sanityd_rule_answered", "1 if the last run had an answer.", labels=labels)
-        seconds = GaugeMetricFamily("sanityd_run_seconds", "How long the last run took.", labels=labels)
-        when = GaugeMetricFamily("sanityd_run_timestamp_seconds", "When the last run was.", labels=labels)
+        violations = GaugeMetricFamily(
+            "sanityd_violations", "Violations the last run found.", labels=labels
+        )
+        answered = GaugeMetricFamily(
+            "sanityd_rule_answered", "1 if the last run had an answer.", labels=labels
+        )
+        seconds = GaugeMetricFamily(
+            "sanityd_run_seconds", "How long the last run took.", labels=labels
+        )
+        when = GaugeMetricFamily(
+            "sanityd_run_timestamp_seconds", "When the last run was.", labels=labels
+        )
         for rule in self._rules.enabled():
             run, values = runs.last(self._memory, rule.id, self._at), [rule.id, rule.source]
             if run is None:

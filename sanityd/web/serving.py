@@ -32,7 +32,9 @@ def serve(host: str, port: int, rules: Callable[[], RuleSet], store: Store) -> I
         lifespan="off",
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="sanityd-web", daemon=True)
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name="sanityd-web", daemon=True
+    )
     thread.start()
     try:
         yield listener.getsockname()[1]
@@ -44,6 +46,10 @@ def serve(host: str, port: int, rules: Callable[[], RuleSet], store: Store) -> I
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
     except OSError as error:
-        raise WebError(f"`{host}:{port}` can't be served: {(error.strerror or 'no such address').lower()}") from None
+        raise WebError(
+            f"`{host}:{port}` can't be served: {(error.strerror or 'no such address').lower()}"
+        ) from None

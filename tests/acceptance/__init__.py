@@ -32,10 +32,10 @@ import yaml
 from sqlalchemy import Engine, text
 
 from sanityd import pipeline
-from sanityd.durations import duration
 from sanityd.errors import RuleError
 from sanityd.model import Outcome, Run
-from sanityd.problems import format_problems
+from sanityd.model.durations import duration
+from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.load import load
 
 HERE = Path(__file__).parent
@@ -58,7 +58,12 @@ TYPES: Mapping[str, Mapping[str, str]] = {
         "mariadb": "decimal(38, 10)",
         "duckdb": "decimal(38, 10)",
     },
-    "float": {"sqlite": "real", "postgresql": "double precision", "mariadb": "double", "duckdb": "double"},
+    "float": {
+        "sqlite": "real",
+        "postgresql": "double precision",
+        "mariadb": "double",
+        "duckdb": "double",
+    },
     "timestamp": {"mariadb": "datetime(6)"},
     "instant": {
         "sqlite": "timestamptz",
@@ -67,7 +72,12 @@ TYPES: Mapping[str, Mapping[str, str]] = {
         "duckdb": "timestamptz",
     },
     "uuid": {"sqlite": "text"},
-    "bytes": {"sqlite": "blob", "postgresql": "bytea", "mariadb": "varbinary(200)", "duckdb": "blob"},
+    "bytes": {
+        "sqlite": "blob",
+        "postgresql": "bytea",
+        "mariadb": "varbinary(200)",
+        "duckdb": "blob",
+    },
 }
 LOOSE = "CREATE COLLATION IF NOT EXISTS loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
 
@@ -100,7 +110,7 @@ class Case:
 
 def cases(kind: str) -> list[Case]:
     """The cases of a kind."""
-    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), READER)  # noqa: S506 (a SafeLoader)
+    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), READER)
     return [_case(group, case) for group in groups for case in group["cases"]]
 
 
@@ -108,17 +118,33 @@ def cases_of(kind: str) -> pytest.MarkDecorator:
     """Runs a test with each case of a kind on each of its databases."""
     pairs = [(case, name) for case in cases(kind) for name in case.databases]
     return pytest.mark.parametrize(
-        ("case", "stage"), pairs, ids=[f"{name}: {case.says}" for case, name in pairs], indirect=["stage"]
+        ("case", "stage"),
+        pairs,
+        ids=[f"{name}: {case.says}" for case, name in pairs],
+        indirect=["stage"],
     )
 
 
 def _case(group: Mapping[str, Any], case: Mapping[str, Any]) -> Case:
-    unknown = {*group, *case} - {"columns", "rows", "primary", "with", "sql", "on", "cases", *Case.__dataclass_fields__}
+    unknown = {*group, *case} - {
+        "columns",
+        "rows",
+        "primary",
+        "with",
+        "sql",
+        "on",
+        "cases",
+        *Case.__dataclass_fields__,
+    }
     assert not unknown, f"a case has no {unknown}"
     main = {name: group[name] for name in ("columns", "rows", "primary") if name in group}
     mine = {name: case[name] for name in case if name in Case.__dataclass_fields__}
     tables = {"t": main, **group.get("with", {})} if main else group.get("with", {})
-    return Case(tables=tables, statements=group.get("sql", ()), **{"databases": group.get("on", DATABASES), **mine})
+    return Case(
+        tables=tables,
+        statements=group.get("sql", ()),
+        **{"databases": group.get("on", DATABASES), **mine},
+    )
 
 
 @dataclass(frozen=True)
@@ -141,10 +167,15 @@ class Stage:
             return
         run = self.run(rule)
         if case.errored is not None:
-            assert (run.outcome, case.errored in f"{run.error} {run.hint}") == (Outcome.ERRORED, True), run
+            assert (run.outcome, case.errored in f"{run.error} {run.hint}") == (
+                Outcome.ERRORED,
+                True,
+            ), run
             return
         assert run.error is None, f"{run.error} {run.hint}"
-        assert [_plain_key(violation.key) for violation in run.tracked] == _ordered(case.violates or [], run)
+        assert [_plain_key(violation.key) for violation in run.tracked] == _ordered(
+            case.violates or [], run
+        )
         assert {name: _count(run, name) for name in case.counts} == case.counts
 
     def run(self, rule: Mapping[str, Any], limits: Mapping[str, Any] | None = None) -> Run:
@@ -171,7 +202,9 @@ class Stage:
                 if values:
                     connection.execute(text(statement), values)
                 else:
-                    connection.execution_options(no_parameters=True).exec_driver_sql(self._in_words(statement))
+                    connection.execution_options(no_parameters=True).exec_driver_sql(
+                        self._in_words(statement)
+                    )
 
     def quoted(self, name: str) -> str:
         """A name as the database quotes it."""
@@ -226,7 +259,11 @@ class Stage:
             return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
         if self.name == "sqlite" and isinstance(value, bool):
             return int(value)
-        return Decimal(value) if kind.startswith("decimal") and self.name != "sqlite" and value is not None else value
+        return (
+            Decimal(value)
+            if kind.startswith("decimal") and self.name != "sqlite" and value is not None
+            else value
+        )
 
     def _in_words(self, words: Any) -> Any:
         """SQL with its `[[names]]` quoted."""
@@ -239,7 +276,10 @@ class Stage:
     def clear(self) -> None:
         """Drop all tables and views."""
         for kind, listed in _things(self):
-            self.sql(f"DROP {kind} {self.quoted(listed)}" + (" CASCADE" if self.name == "postgresql" else ""))
+            self.sql(
+                f"DROP {kind} {self.quoted(listed)}"
+                + (" CASCADE" if self.name == "postgresql" else "")
+            )
 
 
 def _things(stage: Stage) -> Iterator[tuple[str, str]]:
@@ -270,7 +310,10 @@ def _count(run: Run, name: str) -> Any:
     if name == "details":
         return [violation.detail for violation in run.tracked]
     if name == "shown":
-        return [{column: _plain(value) for column, value in violation.shown.items()} for violation in run.tracked]
+        return [
+            {column: _plain(value) for column, value in violation.shown.items()}
+            for violation in run.tracked
+        ]
     return getattr(run, name)
 
 
@@ -282,7 +325,9 @@ def _plain_key(key: Mapping[str, Any]) -> Any:
 def _ordered(expected: Sequence[Any], run: Run) -> Sequence[Any]:
     """The expected keys in the order found: which of two texts comes first is the collation's business."""
     found = [_plain_key(violation.key) for violation in run.tracked]
-    wanted = [[_plain(part) for part in key] if isinstance(key, list) else _plain(key) for key in expected]
+    wanted = [
+        [_plain(part) for part in key] if isinstance(key, list) else _plain(key) for key in expected
+    ]
     same = sorted(map(repr, found)) == sorted(map(repr, wanted))
     return found if same else wanted
 

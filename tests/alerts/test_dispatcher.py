@@ -23,7 +23,9 @@ class Outbox:
     def put(self, *recipients: str) -> None:
         for recipient in recipients:
             name = str(len(self.due))
-            self.due.append(Claimed(name, 1, mail(opened(channel="team"), recipient), Reason.OPENED, 1))
+            self.due.append(
+                Claimed(name, 1, mail(opened(channel="team"), recipient), Reason.OPENED, 1)
+            )
 
     def claim(self, at: datetime) -> Claimed | None:
         return self.due.popleft() if self.due else None

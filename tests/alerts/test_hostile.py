@@ -8,15 +8,30 @@ from typing import Any
 
 import pytest
 
-from sanityd.alerts.digest import SECTIONS, Line
-from sanityd.alerts.mime import address, as_email
+from sanityd.alerts.compose.digest_view import SECTIONS, DigestLine
+from sanityd.alerts.compose.mime import address, as_email
 from sanityd.model import Alert, Key, Message, News, Severity, Tracked
+from tests.alerts.compose.page import Page
 from tests.alerts.hostile import HOSTILE
-from tests.alerts.page import Page
-from tests.alerts.samples import ALL, AT, DIGESTS, RULE, decided, digest, digest_mail, mail, news, opened, past, row
+from tests.alerts.samples import (
+    ALL,
+    AT,
+    DIGESTS,
+    RULE,
+    decided,
+    digest,
+    digest_mail,
+    mail,
+    news,
+    opened,
+    past,
+    row,
+)
 
 SENDER = address("Sanity <sanity@example.com>")
-KNOWN = Page("".join(mail(about).html for about in ALL.values()) + digest_mail(DIGESTS["digest"]).html)
+KNOWN = Page(
+    "".join(mail(about).html for about in ALL.values()) + digest_mail(DIGESTS["digest"]).html
+)
 TAGS = {tag for tag, _ in KNOWN.tags}
 ATTRIBUTES = {name for _, attributes in KNOWN.tags for name in attributes}
 STYLES = {attributes.get("style") for _, attributes in KNOWN.tags}
@@ -26,12 +41,19 @@ CLASSES = {attributes.get("class") for _, attributes in KNOWN.tags}
 def attacked_row(value: str) -> Tracked:
     """A row whose every word is hostile."""
     key: Key = {"id": value, value[:30] or "k": 1}
-    return Tracked("print", key, True, AT, AT, shown={"name": value, value[:31] or "s": value}, detail=value)
+    return Tracked(
+        "print", key, True, AT, AT, shown={"name": value, value[:31] or "s": value}, detail=value
+    )
 
 
 def attacked(about: Alert, value: str) -> Alert:
     """The alert with the value in every place that holds words."""
-    return replace(about, news=tuple(_attacked_news(one, value) for one in about.news), channel=value, key=value)
+    return replace(
+        about,
+        news=tuple(_attacked_news(one, value) for one in about.news),
+        channel=value,
+        key=value,
+    )
 
 
 def _attacked_news(one: News, value: str) -> News:
@@ -47,8 +69,8 @@ def _attacked_news(one: News, value: str) -> News:
         incident=incident,
         sentence=value,
         noise=value,
-        told=one.told and replace(one.told, root=value),
-        disposition=one.disposition and replace(one.disposition, author=value, reason=value),
+        last_notification=one.last_notification and replace(one.last_notification, root=value),
+        triage=one.triage and replace(one.triage, author=value, reason=value),
         rows=(attacked_row(value),) if one.rows else (),
     )
 
@@ -86,18 +108,24 @@ def test_hostile_values_arrive_as_text_in_every_mail(value: str) -> None:
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_values_arrive_as_text_in_digests(value: str) -> None:
-    lines = (Line(value, value, Severity.ERROR, AT, value),) * 3
+    lines = (DigestLine(value, value, Severity.ERROR, AT, value),) * 3
     about = digest(channel=value, quality=value, **dict.fromkeys(SECTIONS, lines))
     assert_harmless(digest_mail(about))
 
 
-@pytest.mark.parametrize("name", ["escalated-decided", "opened-several", "source_down", "downgraded"])
+@pytest.mark.parametrize(
+    "name", ["escalated-decided", "opened-several", "source_down", "downgraded"]
+)
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_value_adds_a_header_or_a_part(value: str, name: str) -> None:
     content = as_email(mail(attacked(ALL[name], value)), SENDER).as_bytes()
     usual = message_from_bytes(as_email(mail(ALL[name]), SENDER).as_bytes(), policy=policy.default)
     parsed = message_from_bytes(content, policy=policy.default)
-    assert set(parsed.keys()) <= set(usual.keys()) | {"X-Sanityd-Incident", "In-Reply-To", "References"}
+    assert set(parsed.keys()) <= set(usual.keys()) | {
+        "X-Sanityd-Incident",
+        "In-Reply-To",
+        "References",
+    }
     assert len(list(parsed.iter_parts())) == 2
     assert max(len(line) for line in content.split(b"\r\n")) <= 998
     content.decode("ascii")
@@ -113,7 +141,9 @@ def test_a_hostile_value_can_still_be_recognised() -> None:
 
 
 def test_what_a_human_wrote_is_harmless_too() -> None:
-    about = replace(ALL["escalated-decided"].news[0], disposition=decided(author="<b>\x1b", reason="<i>\u202e"))
+    about = replace(
+        ALL["escalated-decided"].news[0], triage=decided(author="<b>\x1b", reason="<i>\u202e")
+    )
     assert_harmless(mail(replace(ALL["escalated-decided"], news=(about,))))
 
 
@@ -122,12 +152,19 @@ def test_a_command_can_be_pasted_whatever_a_rule_is_called() -> None:
     assert "sanityd try 'x; rm -rf ~ `id` $(id)'\n" in message.text
 
 
-@pytest.mark.parametrize("value", ["&" * 5_000, "'\"<>" * 5_000, "\u202e" * 5_000, "漢" * 5_000, "x y" * 5_000])
+@pytest.mark.parametrize(
+    "value", ["&" * 5_000, "'\"<>" * 5_000, "\u202e" * 5_000, "漢" * 5_000, "x y" * 5_000]
+)
 @pytest.mark.parametrize("columns", [1, 5, 40])
 @pytest.mark.parametrize("incidents", [1, 2, 5, 40])
-def test_the_worst_mail_stays_below_the_size_at_which_mails_are_cut(value: str, columns: int, incidents: int) -> None:
+def test_the_worst_mail_stays_below_the_size_at_which_mails_are_cut(
+    value: str, columns: int, incidents: int
+) -> None:
     shown = {f"{value[:100]}{number}": value for number in range(columns)}
-    rows = [replace(row(n, shown=shown, detail=value), key={f"{value[:100]}k": value, "n": n}) for n in range(40)]
+    rows = [
+        replace(row(n, shown=shown, detail=value), key={f"{value[:100]}k": value, "n": n})
+        for n in range(40)
+    ]
     rule = replace(RULE, id=value, title=value, why=value, fix=value, owner=value, location=value)
     about = news(rows, 10**9, rule=rule, sentence=value, noise=value, history=past(*[10**9] * 14))
     message = mail(Alert(about.reason, AT, (about,) * incidents, channel=value))
@@ -136,6 +173,6 @@ def test_the_worst_mail_stays_below_the_size_at_which_mails_are_cut(value: str, 
 
 @pytest.mark.parametrize("value", ["&" * 5_000, "漢" * 5_000, "\u202e" * 5_000])
 def test_the_worst_digest_stays_below_it_too(value: str) -> None:
-    lines = (Line(value, value, Severity.CRITICAL, AT, value),) * 500
+    lines = (DigestLine(value, value, Severity.CRITICAL, AT, value),) * 500
     message = digest_mail(digest(channel=value, quality=value, **dict.fromkeys(SECTIONS, lines)))
     assert len(message.html.encode()) < 90_000

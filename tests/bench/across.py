@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 from sqlalchemy import create_engine
 
-from tests import services
 from tests.conftest import fresh_database
+from tests.support import services
 
 #: One key of these isn't there, in each table.
 MISSING = 77
@@ -26,7 +26,9 @@ TABLES = {
     "ids with gaps": ("gappy", "bigint", "n * 37", "n * 37"),
     "text": ("words", "varchar(40)", "md5(cast(n as char(20)))", "md5(cast(n as varchar))"),
 }
-PG_BITMAP = "SELECT id >> 6 AS b, bit_or(1::bigint << (id & 63)::int) FROM dense GROUP BY b ORDER BY b"
+PG_BITMAP = (
+    "SELECT id >> 6 AS b, bit_or(1::bigint << (id & 63)::int) FROM dense GROUP BY b ORDER BY b"
+)
 MY_BITMAP = "SELECT id >> 6 AS b, bit_or(1 << (id & 63)) FROM dense GROUP BY b ORDER BY b"
 
 
@@ -48,14 +50,18 @@ def _fill(here: str, there: str, rows: int) -> None:
         for table, kind, _, key in TABLES.values():
             connection.exec_driver_sql(f"CREATE TABLE {table} (id {kind} PRIMARY KEY, amount int)")
             series = f"generate_series(1, {rows}) AS s(n)"
-            connection.exec_driver_sql(f"INSERT INTO {table} SELECT {key}, mod(n, 1000) FROM {series}")
+            connection.exec_driver_sql(
+                f"INSERT INTO {table} SELECT {key}, mod(n, 1000) FROM {series}"
+            )
     with create_engine(here, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     with create_engine(there).begin() as connection:
         for table, kind, key, _ in TABLES.values():
             connection.exec_driver_sql(f"CREATE TABLE {table} (id {kind} PRIMARY KEY, amount int)")
             series = f"(SELECT seq AS n FROM seq_1_to_{rows} WHERE seq <> {MISSING}) AS s"
-            connection.exec_driver_sql(f"INSERT INTO {table} SELECT {key}, mod(n, 1000) FROM {series}")
+            connection.exec_driver_sql(
+                f"INSERT INTO {table} SELECT {key}, mod(n, 1000) FROM {series}"
+            )
 
 
 def by_hand(here: str, there: str) -> float:
@@ -70,11 +76,19 @@ def by_hand(here: str, there: str) -> float:
     return time.perf_counter() - began
 
 
-def sanityd(folder: Path, urls: tuple[str, str], rule: dict[str, object]) -> tuple[float, float, int]:
+def sanityd(
+    folder: Path, urls: tuple[str, str], rule: dict[str, object]
+) -> tuple[float, float, int]:
     """One rule, looked at once."""
     rules = folder / "rules.json.yaml"
-    sources = {name: {"url": url, "statement_timeout": "1h"} for name, url in zip(("here", "there"), urls, strict=True)}
-    rules.write_text(json.dumps({"sources": sources, "rules": {"r": {**rule, "confirm": "no"}}}), encoding="utf-8")
+    sources = {
+        name: {"url": url, "statement_timeout": "1h"}
+        for name, url in zip(("here", "there"), urls, strict=True)
+    }
+    rules.write_text(
+        json.dumps({"sources": sources, "rules": {"r": {**rule, "confirm": "no"}}}),
+        encoding="utf-8",
+    )
     rules.chmod(0o600)
     command = [sys.executable, "-m", "tests.bench.look", str(rules)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -90,7 +104,10 @@ def main(rows: int, rounds: int) -> None:
     with databases(rows) as (here, there), tempfile.TemporaryDirectory() as folder:
         cases: dict[str, dict[str, object]] = {}
         for name, (table, *_) in TABLES.items():
-            cases[f"has, {name}"] = {"table": f"here.{table}", "has": {"in": f"there.{table}", "on": {"id": "id"}}}
+            cases[f"has, {name}"] = {
+                "table": f"here.{table}",
+                "has": {"in": f"there.{table}", "on": {"id": "id"}},
+            }
         same = {"in": "there.dense", "on": "id", "compare": "amount"}
         cases["same_as, dense ids"] = {"table": "here.dense", "same_as": same}
         measured: dict[str, list[tuple[float, float, int]]] = {name: [] for name in cases}

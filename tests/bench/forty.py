@@ -42,7 +42,9 @@ def _column(options: Mapping[str, Any]) -> tuple[str, Any]:
 
 def not_null(name: str, table: str, column: str, planted: int) -> Promise:
     """A column that is never NULL."""
-    return Promise(name, table, "not_null", column, f"{column} = NULL", planted, f"{column} IS NULL")
+    return Promise(
+        name, table, "not_null", column, f"{column} = NULL", planted, f"{column} IS NULL"
+    )
 
 
 def unique(name: str, table: str, columns: Sequence[str], planted: int) -> Promise:
@@ -59,19 +61,25 @@ def accepted(name: str, table: str, column: str, values: Sequence[str], planted:
     """A column with few values."""
     listed = ", ".join(f"'{value}'" for value in values)
     bad = f"{column} NOT IN ({listed})"
-    return Promise(name, table, "accepted_values", {column: list(values)}, f"{column} = 'bogus'", planted, bad)
+    return Promise(
+        name, table, "accepted_values", {column: list(values)}, f"{column} = 'bogus'", planted, bad
+    )
 
 
 def between(name: str, table: str, column: str, ends: tuple[float, float], planted: int) -> Promise:
     """A column with numbers in a range."""
     bad = f"{column} NOT BETWEEN {ends[0]} AND {ends[1]}"
-    return Promise(name, table, "between", {column: list(ends)}, f"{column} = {ends[1]} + 1", planted, bad)
+    return Promise(
+        name, table, "between", {column: list(ends)}, f"{column} = {ends[1]} + 1", planted, bad
+    )
 
 
 def matches(name: str, table: str, column: str, pattern: str, planted: int) -> Promise:
     """A column with text of one form."""
     wrong = f"{column} = 'not so ' || {table}.id"
-    return Promise(name, table, "matches", {column: pattern}, wrong, planted, f"{column} !~ '^({pattern})$'")
+    return Promise(
+        name, table, "matches", {column: pattern}, wrong, planted, f"{column} !~ '^({pattern})$'"
+    )
 
 
 def length(name: str, table: str, column: str, ends: tuple[int, int], planted: int) -> Promise:
@@ -81,14 +89,18 @@ def length(name: str, table: str, column: str, ends: tuple[int, int], planted: i
     return Promise(name, table, "length", {column: list(ends)}, wrong, planted, bad)
 
 
-def references(name: str, table: str, column: str, target: str, wrong: str, planted: int) -> Promise:
+def references(
+    name: str, table: str, column: str, target: str, wrong: str, planted: int
+) -> Promise:
     """A foreign key."""
     there, key = target.split(".")
     keys = (
         f"SELECT id FROM {table} WHERE {column} IS NOT NULL"
         f" AND NOT EXISTS (SELECT FROM {there} AS t WHERE t.{key} = {table}.{column})"
     )
-    return Promise(name, table, "references", {column: target}, f"{column} = {wrong}", planted, keys=keys)
+    return Promise(
+        name, table, "references", {column: target}, f"{column} = {wrong}", planted, keys=keys
+    )
 
 
 def always(name: str, table: str, condition: str, wrong: str, planted: int) -> Promise:
@@ -114,14 +126,18 @@ def _people() -> Iterator[Promise]:
     yield unique("customer-numbers-are-unique", table, ["number"], 3)
     yield unique("accounts-are-unique", table, ["account"], 8)
     yield unique("logins-are-unique-in-a-tenant", table, ["tenant_id", "login"], 5)
-    yield accepted("states-of-people-are-known", table, "status", ["active", "invited", "closed"], 9)
+    yield accepted(
+        "states-of-people-are-known", table, "status", ["active", "invited", "closed"], 9
+    )
     yield accepted("locales-are-known", table, "locale", ["de", "en", "es", "fr", "it", "pl"], 4)
     yield between("ages-are-plausible", table, "age", (0, 120), 12)
     yield between("balances-are-plausible", table, "balance", (-1000, 1_000_000), 3)
     yield matches("emails-are-emails", table, "email", "[a-z0-9.]+@[a-z0-9-]+[.][a-z]+", 20)
     yield matches("phones-are-e164", table, "phone", "[+][1-9][0-9]{1,14}", 11)
     yield length("names-fit", table, "name", (1, 80), 6)
-    welcome = "EXISTS (SELECT FROM mails AS m WHERE m.person_id = people.id AND m.template = 'welcome'"
+    welcome = (
+        "EXISTS (SELECT FROM mails AS m WHERE m.person_id = people.id AND m.template = 'welcome'"
+    )
     yield Promise(
         *("every-person-has-a-welcome-mail", table, "has"),
         {"in": "app.mails", "on": {"id": "person_id"}, "where": _WELCOME},
@@ -147,7 +163,9 @@ def _mails() -> Iterator[Promise]:
     yield unique("message-ids-are-unique", table, ["message_id"], 7)
     yield accepted("states-of-mails-are-known", table, "status", ["sent", "queued", "bounced"], 3)
     yield between("attempts-are-few", table, "attempts", (0, 10), 16)
-    yield matches("message-ids-are-message-ids", table, "message_id", "<[0-9a-f]{32}@mail[.]example[.]com>", 4)
+    yield matches(
+        "message-ids-are-message-ids", table, "message_id", "<[0-9a-f]{32}@mail[.]example[.]com>", 4
+    )
     yield length("subjects-fit", table, "subject", (1, 120), 8)
     yield references("mails-belong-to-people", table, "person_id", "people.id", "-1 - mails.id", 9)
     sent = "status <> 'sent' or sent_at >= created_at"
@@ -160,12 +178,16 @@ def _orders(rows: int) -> Iterator[Promise]:
     yield not_null("orders-have-a-number", table, "number", 3)
     yield not_null("orders-have-a-total", table, "total", 6)
     yield unique("order-numbers-are-unique", table, ["number"], 4)
-    yield accepted("states-of-orders-are-known", table, "status", ["new", "paid", "shipped", "void"], 13)
+    yield accepted(
+        "states-of-orders-are-known", table, "status", ["new", "paid", "shipped", "void"], 13
+    )
     yield accepted("currencies-are-known", table, "currency", ["EUR", "USD", "GBP", "PLN"], 5)
     yield between("quantities-are-plausible", table, "quantity", (1, 1000), 7)
     yield between("shipping-is-plausible", table, "shipping", (0, 500), 3)
     yield matches("order-numbers-are-order-numbers", table, "number", "R-[0-9]{10}", 18)
-    yield references("orders-belong-to-people", table, "person_id", "people.id", "-1 - orders.id", 15)
+    yield references(
+        "orders-belong-to-people", table, "person_id", "people.id", "-1 - orders.id", 15
+    )
     yield always("totals-add-up", table, "total = amount + tax", "total = orders.total + 0.01", 8)
     stale = "SELECT 1 FROM orders HAVING coalesce(max(synced_at) < now() - interval '1 day', true)"
     yield Promise("orders-are-synced", table, "fresh", {"synced_at": "1d"}, "", 1, keys=stale)
@@ -173,7 +195,9 @@ def _orders(rows: int) -> Iterator[Promise]:
     yield Promise("no-order-is-lost", table, "row_count", {"min": 2 * rows}, "", 1, keys=fewer)
     generous = "SELECT tenant_id FROM orders GROUP BY tenant_id HAVING max(discount) > 50"
     discount = {"expr": "max(discount)", "max": 50, "by": "tenant_id"}
-    yield Promise("discounts-are-modest", table, "aggregate", discount, "discount = 99", 3, keys=generous)
+    yield Promise(
+        "discounts-are-modest", table, "aggregate", discount, "discount = 99", 3, keys=generous
+    )
 
 
 def rules_file(url: str, rules: Sequence[Promise]) -> str:

@@ -28,7 +28,9 @@ def evaluate(rules: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,
-        "counts": {run.rule: f"{run.outcome}: {run.error}" if run.error else run.violations for run in runs},
+        "counts": {
+            run.rule: f"{run.outcome}: {run.error}" if run.error else run.violations for run in runs
+        },
         "per_rule": {run.rule: (run.kind, run.seconds, run.statements) for run in runs},
     }
 
@@ -57,7 +59,9 @@ def hand(rules: Path) -> dict[str, Any]:
     spec = _spec(rules)
     began = time.perf_counter()
     with psycopg.connect(**_login(spec)) as connection:
-        counts = {one["id"]: len(connection.execute(one["sql"]).fetchall()) for one in spec["rules"]}
+        counts = {
+            one["id"]: len(connection.execute(one["sql"]).fetchall()) for one in spec["rules"]
+        }
     return {"seconds": time.perf_counter() - began, "counts": counts}
 
 
@@ -92,11 +96,14 @@ def _spec(rules: Path) -> dict[str, Any]:
 
 def _login(spec: dict[str, Any]) -> dict[str, Any]:
     login = spec["login"]
-    return {**{name: login[name] for name in ("host", "port", "user", "password")}, "dbname": login["database"]}
+    return {
+        **{name: login[name] for name in ("host", "port", "user", "password")},
+        "dbname": login["database"],
+    }
 
 
 if __name__ == "__main__":
-    result = {one.__name__: one for one in (evaluate, check, record, hand, fused, counted)}[sys.argv[1]](
-        Path(sys.argv[2])
-    )
+    result = {one.__name__: one for one in (evaluate, check, record, hand, fused, counted)}[
+        sys.argv[1]
+    ](Path(sys.argv[2]))
     sys.stdout.write(json.dumps({**result, "peak": peak()}) + "\n")

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 CACHE = ROOT / ".bench"
 UV = ROOT / ".uv" / "bin" / "uv"
 
@@ -35,16 +36,24 @@ class Peer:
 
 
 PEERS = {
-    "soda 4": Peer(("soda-postgres>=4,<5",), "soda_contracts", {"SODA_CORE_TELEMETRY_ENABLED": "false"}),
+    "soda 4": Peer(
+        ("soda-postgres>=4,<5",), "soda_contracts", {"SODA_CORE_TELEMETRY_ENABLED": "false"}
+    ),
     "soda 3.5": Peer(("soda-core-postgres>=3.5,<3.6",), "soda_cl"),
     # dbt-core 1.12 fetches a binary from elsewhere when it is installed.
     "dbt": Peer(
-        ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9"), "dbt_tests", {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9"),
+        "dbt_tests",
+        {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
     ),
     "great expectations": Peer(
-        ("great_expectations[postgresql]>=1.3,<2",), "expectations", {"GX_ANALYTICS_ENABLED": "false"}
+        ("great_expectations[postgresql]>=1.3,<2",),
+        "expectations",
+        {"GX_ANALYTICS_ENABLED": "false"},
     ),
-    "pointblank": Peer(("pointblank>=1", "ibis-framework[postgres]>=10", "pandas", "polars"), "points"),
+    "pointblank": Peer(
+        ("pointblank>=1", "ibis-framework[postgres]>=10", "pandas", "polars"), "points"
+    ),
 }
 
 
@@ -62,7 +71,9 @@ def candidate(name: str, folder: Path) -> Candidate | str:
         )
         for words in commands:
             try:
-                done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+                done = subprocess.run(
+                    words, capture_output=True, text=True, check=False, timeout=600
+                )
             except (OSError, subprocess.TimeoutExpired) as error:
                 return f"can't be installed: {type(error).__name__}"
             if done.returncode:

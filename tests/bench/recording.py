@@ -15,7 +15,7 @@ from typing import Any
 import click
 import psycopg
 
-from sanityd.model import Change, Fate, Transition, Violation, fingerprint
+from sanityd.model import Change, Resolution, Transition, Violation, fingerprint
 from sanityd.store import violations
 from sanityd.store.open import Store
 from tests.bench import turns
@@ -31,10 +31,15 @@ _COLUMNS = "rule, fingerprint, source, key, shown, detail, open, first_seen, las
 
 def transitions(rows: int, change: Change) -> list[Transition]:
     """So many rows of a rule that all changed in the same way."""
-    fate = Fate.FIXED if change is Change.RESOLVED else None
+    fate = Resolution.FIXED if change is Change.RESOLVED else None
     return [
         Transition(
-            fingerprint("r", "app", {"id": n}), change, {"id": n}, Violation({"id": n}, {}, "email is null"), fate, AT
+            fingerprint("r", "app", {"id": n}),
+            change,
+            {"id": n},
+            Violation({"id": n}, {}, "email is null"),
+            fate,
+            AT,
         )
         for n in range(rows)
     ]
@@ -43,7 +48,20 @@ def transitions(rows: int, change: Change) -> list[Transition]:
 def as_rows(changes: Sequence[Transition]) -> list[tuple[Any, ...]]:
     """The same as the table keeps them, made before the clock starts."""
     return [
-        ("r", one.fingerprint, "app", json.dumps(dict(one.key)), "{}", "email is null", True, _AT, _AT, None, None, 1)
+        (
+            "r",
+            one.fingerprint,
+            "app",
+            json.dumps(dict(one.key)),
+            "{}",
+            "email is null",
+            True,
+            _AT,
+            _AT,
+            None,
+            None,
+            1,
+        )
         for one in changes
     ]
 
@@ -52,7 +70,10 @@ class Ways:
     """Three things that happen to as many rows, each by the store and by the driver; every call has a new store."""
 
     def __init__(self, rows: int, database: Database | None) -> None:
-        self.changes = {change: transitions(rows, change) for change in (Change.NEW, Change.ONGOING, Change.RESOLVED)}
+        self.changes = {
+            change: transitions(rows, change)
+            for change in (Change.NEW, Change.ONGOING, Change.RESOLVED)
+        }
         self.raw = as_rows(self.changes[Change.NEW])
         self.database = database
 
@@ -83,7 +104,10 @@ class Ways:
                 with closing(Store.open(url, Path(folder))) as store:
                     yield where, store
                 return
-            with fresh_database(self.database.url) as url, closing(Store.open(url, Path(folder))) as store:
+            with (
+                fresh_database(self.database.url) as url,
+                closing(Store.open(url, Path(folder))) as store,
+            ):
                 yield url.replace("+psycopg", ""), store
 
     def _apply(self, change: Change) -> Callable[[str, Store], object]:
@@ -103,7 +127,9 @@ class Ways:
         if self.database is None:
             with closing(sqlite3.connect(where)) as connection, connection:
                 marks = ", ".join("?" * len(self.raw[0]))
-                connection.executemany(f"INSERT INTO violations ({_COLUMNS}) VALUES ({marks})", self.raw)
+                connection.executemany(
+                    f"INSERT INTO violations ({_COLUMNS}) VALUES ({marks})", self.raw
+                )
             return
         into = f"COPY violations ({_COLUMNS}) FROM STDIN"
         with psycopg.connect(where) as server, server.cursor() as cursor, cursor.copy(into) as copy:
@@ -111,9 +137,13 @@ class Ways:
                 copy.write_row(row)
 
     def _read(self, where: str, _store: Store) -> None:
-        connect: Callable[[str], Any] = sqlite3.connect if self.database is None else psycopg.connect
+        connect: Callable[[str], Any] = (
+            sqlite3.connect if self.database is None else psycopg.connect
+        )
         with closing(connect(where)) as connection:
-            found = connection.execute(f"SELECT {_COLUMNS} FROM violations WHERE rule = 'r'").fetchall()
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM violations WHERE rule = 'r'"
+            ).fetchall()
         assert len(found) == len(self.raw)
 
     def _end(self, where: str, _store: Store) -> None:
@@ -132,13 +162,17 @@ def flood(database: Database, rows: int) -> tuple[int, float, float]:
     """A recorded run that finds so many bad rows at once: its count, its seconds, its peak of memory in MiB."""
     with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE TABLE people (id bigint PRIMARY KEY, email text)")
-        connection.execute(f"INSERT INTO people SELECT n, NULL FROM generate_series(1, {rows}) AS s(n)")
+        connection.execute(
+            f"INSERT INTO people SELECT n, NULL FROM generate_series(1, {rows}) AS s(n)"
+        )
         connection.execute("VACUUM ANALYZE people")
     with tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "rules.yaml"
         app = {"url": database.url.replace("+psycopg", ""), "statement_timeout": "1h"}
         rule = {"table": "app.people", "not_null": "email"}
-        rules.write_text(json.dumps({"sources": {"app": app}, "rules": {"r": rule}}), encoding="utf-8")
+        rules.write_text(
+            json.dumps({"sources": {"app": app}, "rules": {"r": rule}}), encoding="utf-8"
+        )
         rules.chmod(0o600)
         words = (sys.executable, "-m", "tests.bench.inside", "record", str(rules))
         said = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
@@ -147,7 +181,9 @@ def flood(database: Database, rows: int) -> tuple[int, float, float]:
 
 @click.command("recording")
 @click.option("--rows", default=100_000, show_default=True, help="Rows that break a rule.")
-@click.option("--many", default=1_000_000, show_default=True, help="Rows that break a rule all at once.")
+@click.option(
+    "--many", default=1_000_000, show_default=True, help="Rows that break a rule all at once."
+)
 @click.option("--rounds", default=3, show_default=True, help="How often each is measured.")
 def command(rows: int, many: int, rounds: int) -> None:
     """Measure writing what was found into sanityd's own memory."""
@@ -157,12 +193,16 @@ def command(rows: int, many: int, rounds: int) -> None:
             for name, where in (("SQLite", None), ("PostgreSQL", database))
         }
         count, seconds, peak = flood(database, many)
-    click.echo(f"{rows:,} rows that break a rule, median of {rounds} in turns; the driver's rows are made beforehand")
+    click.echo(
+        f"{rows:,} rows that break a rule, median of {rounds} in turns; the driver's rows are made beforehand"
+    )
     for name, ways in found.items():
         click.echo(f"\n{name}")
         for way, took in ways.items():
             turns.line(f"  {way}", took, ways[f"{way.partition(', ')[0]}, driver{_suffix(way)}"])
-    click.echo(f"\n{many:,} bad rows at once: {count:,} counted, {seconds:.2f} s, peak {peak:.0f} MiB")
+    click.echo(
+        f"\n{many:,} bad rows at once: {count:,} counted, {seconds:.2f} s, peak {peak:.0f} MiB"
+    )
     if count != many or peak >= MEMORY:
         raise click.ClickException(f"it must count all, in less than {MEMORY} MiB")
 

@@ -25,7 +25,11 @@ class Measured:
 
 
 def table(
-    shop: Shop, rounds: int, measured: Mapping[str, Sequence[Measured]], failed: Mapping[str, str], yardstick: str
+    shop: Shop,
+    rounds: int,
+    measured: Mapping[str, Sequence[Measured]],
+    failed: Mapping[str, str],
+    yardstick: str,
 ) -> None:
     """A line for each candidate: medians; of memory, the most."""
     if not (base := measured[yardstick]):
@@ -64,7 +68,9 @@ def miscounts(measured: Mapping[str, Sequence[Measured]], expected: Mapping[str,
         wrong = {rule: counts.get(rule) for rule in expected if counts.get(rule) != expected[rule]}
         click.echo(f"\n{name}: {len(expected) - len(wrong)} of {len(expected)} counts are right")
         for rule, count in wrong.items():
-            click.echo(f"  {rule:40} {'no count' if count is None else count}, planted {expected[rule]}")
+            click.echo(
+                f"  {rule:40} {'no count' if count is None else count}, planted {expected[rule]}"
+            )
         for note in runs[-1].notes:
             click.echo(f"  {note}")
 
@@ -81,7 +87,9 @@ def slowest(runs: Sequence[Measured]) -> None:
         rules.append((seconds, rule, kind, statements))
     click.echo("\nsanityd, seconds per rule, by kind")
     for kind, each in sorted(kinds.items(), key=lambda item: -sum(item[1])):
-        click.echo(f"  {kind:18}{len(each):4} rules {sum(each) / len(each):8.3f} each {sum(each):8.3f} in all")
+        click.echo(
+            f"  {kind:18}{len(each):4} rules {sum(each) / len(each):8.3f} each {sum(each):8.3f} in all"
+        )
     click.echo("\nsanityd, the ten slowest rules")
     for seconds, rule, kind, statements in sorted(rules, reverse=True)[:10]:
         click.echo(f"  {rule:40}{kind:18}{seconds:8.3f} s  {statements} statements")

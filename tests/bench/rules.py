@@ -51,7 +51,10 @@ def write(folder: Path, database: Database, rules: Sequence[Promise]) -> None:
         "fused": fused(rules, "array_agg(id)"),
         "counted": fused(rules, "count(*)"),
     }
-    for name, words in {"rules.yaml": rules_file(url, rules), "spec.json": json.dumps(spec)}.items():
+    for name, words in {
+        "rules.yaml": rules_file(url, rules),
+        "spec.json": json.dumps(spec),
+    }.items():
         (folder / name).write_text(words, encoding="utf-8")
         (folder / name).chmod(0o600)
 
@@ -108,23 +111,59 @@ def in_turns(
                     continue
                 if candidate.exact and found.counts != expected:
                     wrong = {
-                        name: found.counts.get(name) for name in expected if found.counts.get(name) != expected[name]
+                        name: found.counts.get(name)
+                        for name in expected
+                        if found.counts.get(name) != expected[name]
                     }
-                    raise click.ClickException(f"{candidate.name} miscounts: {wrong}, planted: {expected}")
+                    raise click.ClickException(
+                        f"{candidate.name} miscounts: {wrong}, planted: {expected}"
+                    )
                 measured[candidate.name].append(found)
     return measured, failed
 
 
 @click.command("rules")
 @click.option(
-    "--rows", default=100_000, show_default=True, help="People; 1.2 times as many mails, twice as many orders."
+    "--rows",
+    default=100_000,
+    show_default=True,
+    help="People; 1.2 times as many mails, twice as many orders.",
 )
-@click.option("--rounds", default=3, show_default=True, help="How often each candidate is measured.")
-@click.option("--planted/--clean", default=True, show_default=True, help="Whether each rule is violated a little.")
-@click.option("--gappy/--dense", default=False, show_default=True, help="Keys with gaps in any order, or one by one.")
-@click.option("--peers/--no-peers", "with_peers", default=True, show_default=True, help="Whether to try other tools.")
-@click.option("--peer", "names", multiple=True, type=click.Choice(list(peers.PEERS)), help="Only this tool, or these.")
-@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Keep all figures in this file.")
+@click.option(
+    "--rounds", default=3, show_default=True, help="How often each candidate is measured."
+)
+@click.option(
+    "--planted/--clean",
+    default=True,
+    show_default=True,
+    help="Whether each rule is violated a little.",
+)
+@click.option(
+    "--gappy/--dense",
+    default=False,
+    show_default=True,
+    help="Keys with gaps in any order, or one by one.",
+)
+@click.option(
+    "--peers/--no-peers",
+    "with_peers",
+    default=True,
+    show_default=True,
+    help="Whether to try other tools.",
+)
+@click.option(
+    "--peer",
+    "names",
+    multiple=True,
+    type=click.Choice(list(peers.PEERS)),
+    help="Only this tool, or these.",
+)
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep all figures in this file.",
+)
 def command(
     rows: int,
     rounds: int,

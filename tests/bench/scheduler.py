@@ -38,7 +38,9 @@ def project(folder: Path, rules: int) -> Path:
     """A rules file with so many rules over small tables, each of which holds, on sixty schedules."""
     with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
         for table in range(TABLES):
-            connection.execute(f"CREATE TABLE t{table} (id integer PRIMARY KEY, email text, age int)")
+            connection.execute(
+                f"CREATE TABLE t{table} (id integer PRIMARY KEY, email text, age int)"
+            )
             rows = [(n, f"{n}@example.com", n % 90) for n in range(100)]
             connection.executemany(f"INSERT INTO t{table} VALUES (?, ?, ?)", rows)
     listed = {
@@ -50,7 +52,10 @@ def project(folder: Path, rules: int) -> Path:
         for n in range(rules)
     }
     file = folder / "rules.yaml"
-    file.write_text(json.dumps({"sources": {"app": "sqlite:///app.db"}, "rules": listed}, indent=1), encoding="utf-8")
+    file.write_text(
+        json.dumps({"sources": {"app": "sqlite:///app.db"}, "rules": listed}, indent=1),
+        encoding="utf-8",
+    )
     return file
 
 
@@ -60,7 +65,9 @@ def serving(rules: int, seconds: int) -> dict[str, float]:
         folder = Path(name)
         words = (sys.executable, "-m", "sanityd", "serve", "--rules", str(project(folder, rules)))
         began = time.perf_counter()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
             try:
                 looking = None
                 while (done := _looked_at(folder / ".sanityd" / "state.db")) < rules:
@@ -88,7 +95,10 @@ def serving(rules: int, seconds: int) -> dict[str, float]:
 def _looked_at(store: Path) -> int:
     if not store.exists():
         return 0
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection,
+    ):
         return int(connection.execute("SELECT count(DISTINCT rule) FROM runs").fetchone()[0])
     return 0
 
@@ -100,21 +110,31 @@ def _cpu(pid: int) -> float:
 def _memory(pid: int) -> dict[str, float]:
     """In MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return {name: int(size) / 1024 for name, size in re.findall(r"(VmRSS|VmHWM):\s+([0-9]+) kB", status)}
+    return {
+        name: int(size) / 1024 for name, size in re.findall(r"(VmRSS|VmHWM):\s+([0-9]+) kB", status)
+    }
 
 
 @click.command("scheduler")
-@click.option("--rules", default=10_000, show_default=True, help="Rules, and batches of the timetable alone.")
+@click.option(
+    "--rules", default=10_000, show_default=True, help="Rules, and batches of the timetable alone."
+)
 @click.option("--seconds", default=30, show_default=True, help="How long each is watched.")
 def command(rules: int, seconds: int) -> None:
     """Measure many rules of which few are due."""
     alone = idle(rules, seconds)
     served = serving(rules, seconds)
     due, cpu = alone["evaluations"], alone["cpu"]
-    click.echo(f"\nthe timetable alone: {rules:,} batches, each due every 10 s, which do nothing; {seconds} s")
-    click.echo(f"  planned in {alone['planned']:.2f} s; {due:,} evaluations of {alone['expected']:,} that were due")
+    click.echo(
+        f"\nthe timetable alone: {rules:,} batches, each due every 10 s, which do nothing; {seconds} s"
+    )
+    click.echo(
+        f"  planned in {alone['planned']:.2f} s; {due:,} evaluations of {alone['expected']:,} that were due"
+    )
     click.echo(f"  CPU of each {cpu / max(due, 1) * 1000:.3f} ms; peak {alone['peak']:.0f} MiB")
-    click.echo(f"\nsanityd serve: {rules:,} rules on 60 schedules, over {TABLES} SQLite tables of 100 rows")
+    click.echo(
+        f"\nsanityd serve: {rules:,} rules on 60 schedules, over {TABLES} SQLite tables of 100 rows"
+    )
     click.echo(
         f"  the first pass begins to be recorded after {served['start']:.1f} s and ends after {served['first']:.1f} s"
     )

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
-from tests import services
 from tests.conftest import fresh_database
+from tests.support import services
 
 #: How long backends of a candidate that ended may take to go.
 PATIENCE = 30.0
@@ -20,7 +20,9 @@ PATIENCE = 30.0
 class Measured(services.PostgreSQL):
     """With memory as a small real server has it, and a count of its statements."""
 
-    settings: ClassVar[str] = "-c shared_buffers=512MB -c shared_preload_libraries=pg_stat_statements"
+    settings: ClassVar[str] = (
+        "-c shared_buffers=512MB -c shared_preload_libraries=pg_stat_statements"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Database:
             until = time.monotonic() + PATIENCE
             while connection.execute(text(_OTHERS)).scalar_one():
                 if time.monotonic() > until:
-                    raise RuntimeError("a connection was left open; the server's CPU time can't be told")
+                    raise RuntimeError(
+                        "a connection was left open; the server's CPU time can't be told"
+                    )
                 time.sleep(0.02)
             statements = int(connection.execute(text(_STATEMENTS)).scalar_one())
         time.sleep(0.1)

@@ -71,7 +71,9 @@ class Shop:
 
     def __str__(self) -> str:
         """As the head of a report says it."""
-        keys = "keys with gaps, rows in any order" if self.gappy else "dense keys, rows in their order"
+        keys = (
+            "keys with gaps, rows in any order" if self.gappy else "dense keys, rows in their order"
+        )
         return f"{self.rows:,} people, {keys}, {'a few violations of each rule' if self.planted else 'clean'}"
 
     def expected(self, rules: Sequence[Promise]) -> dict[str, int]:
@@ -80,13 +82,27 @@ class Shop:
 
     def key(self, n: str) -> str:
         """The key of the nth row."""
-        return f"({n})::bigint * 37 + abs(hashint8(({n})::bigint) % 31)" if self.gappy else f"({n})::bigint"
+        return (
+            f"({n})::bigint * 37 + abs(hashint8(({n})::bigint) % 31)"
+            if self.gappy
+            else f"({n})::bigint"
+        )
 
 
-def fill(database: Database, shop: Shop, rules: Sequence[Promise], more: Sequence[str] = ()) -> None:
+def fill(
+    database: Database, shop: Shop, rules: Sequence[Promise], more: Sequence[str] = ()
+) -> None:
     """Make the tables, their rows, and what is wrong with them. `more` are statements before the tables are tidied."""
-    steps = [*_steps(shop), *(_spoiling(shop, rules) if shop.planted else ()), *more, "VACUUM ANALYZE"]
-    with database.engine().connect() as connection, click.progressbar(steps, label="shop", file=sys.stderr) as bar:
+    steps = [
+        *_steps(shop),
+        *(_spoiling(shop, rules) if shop.planted else ()),
+        *more,
+        "VACUUM ANALYZE",
+    ]
+    with (
+        database.engine().connect() as connection,
+        click.progressbar(steps, label="shop", file=sys.stderr) as bar,
+    ):
         for step in bar:
             connection.execute(text(step.replace(":", "\\:")))
         _unprovable(connection)

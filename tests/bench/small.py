@@ -22,10 +22,15 @@ def command(rounds: int) -> None:
         folder = Path(name)
         with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
             connection.execute("CREATE TABLE people (id integer PRIMARY KEY, email text)")
-            connection.executemany("INSERT INTO people VALUES (?, ?)", [(n, f"{n}@example.com") for n in range(1000)])
+            connection.executemany(
+                "INSERT INTO people VALUES (?, ?)", [(n, f"{n}@example.com") for n in range(1000)]
+            )
         rules = folder / "rules.yaml"
         rule = {"table": "app.people", "not_null": "email"}
-        rules.write_text(json.dumps({"sources": {"app": "sqlite:///app.db"}, "rules": {"r": rule}}), encoding="utf-8")
+        rules.write_text(
+            json.dumps({"sources": {"app": "sqlite:///app.db"}, "rules": {"r": rule}}),
+            encoding="utf-8",
+        )
         check = (sys.executable, "-m", "sanityd", "check", "--rules", str(rules))
         # The first pass makes the store; what is measured is a pass like all others.
         turns.command(check)()

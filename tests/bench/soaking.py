@@ -14,7 +14,7 @@ import click
 
 from sanityd import clock, pipeline
 from sanityd.rules.load import load
-from sanityd.store import care
+from sanityd.store import retention
 from sanityd.store.open import Store
 from tests.bench.peer.told import peak
 
@@ -31,7 +31,9 @@ def project(folder: Path, rules: int) -> Path:
         connection.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, age INTEGER)")
         for table in ("people", "things"):
-            connection.executemany(f"INSERT INTO {table} VALUES (?, 30)", [(number,) for number in range(50)])
+            connection.executemany(
+                f"INSERT INTO {table} VALUES (?, 30)", [(number,) for number in range(50)]
+            )
     said = {
         "sources": {"app": "sqlite:///app.db"},
         "channels": {"team": {"log": "info"}},
@@ -68,10 +70,12 @@ def main(folder: Path, runs: int, rules: int, hours: float) -> None:
         pipeline.run_batch(ours, ours.enabled(), store, at)
         pipeline.tell(ours, store, at)
         pipeline.deliver(ours, store)
-        if (done := care.tidy(store, at)) is not None:
+        if (done := retention.tidy(store, at)) is not None:
             tidied += done.runs
         if number % max(passes // LINES, 1) == 0 or number == passes:
-            sys.stdout.write(json.dumps({"runs": number * rules, "tidied": tidied, **_size(store)}) + "\n")
+            sys.stdout.write(
+                json.dumps({"runs": number * rules, "tidied": tidied, **_size(store)}) + "\n"
+            )
             sys.stdout.flush()
         at += timedelta(hours=hours)
     store.close()

@@ -6,10 +6,10 @@ import sys
 import threading
 import time
 
-from sanityd.schedule import parse_schedule
+from sanityd.model.schedule import parse_schedule
 from sanityd.scheduler import Batch, Timetable
 from tests.bench.peer.told import peak
-from tests.clockwork import NoWork
+from tests.support.clockwork import NoWork
 
 EVERY = 10
 
@@ -18,7 +18,9 @@ def main() -> None:
     """Prints how many evaluations there were and should have been, and the CPU seconds of all but the planning."""
     number, seconds = int(sys.argv[1]), int(sys.argv[2])
     done = itertools.count()
-    batches = [Batch(f"source{n}", parse_schedule(f"every {EVERY}s"), (f"rule{n}",)) for n in range(number)]
+    batches = [
+        Batch(f"source{n}", parse_schedule(f"every {EVERY}s"), (f"rule{n}",)) for n in range(number)
+    ]
     started: list[float] = []
 
     class Nothing(NoWork):

@@ -30,7 +30,9 @@ def command(words: Sequence[str], codes: Sequence[int] = (0,)) -> Callable[[], f
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         seconds = time.perf_counter() - began
         if done.returncode not in codes:
-            raise click.ClickException(f"{words[0]} ended with {done.returncode}: {done.stderr[-300:]}")
+            raise click.ClickException(
+                f"{words[0]} ended with {done.returncode}: {done.stderr[-300:]}"
+            )
         return seconds
 
     return run

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sanityd.checks import planner
-from sanityd.checks.planner import Look
+from sanityd.checks.planner import PlannedCheck
 from sanityd.rules.load import load
 from sanityd.sources.open import open_source
-from tests.services import owner
+from tests.support.services import owner
 
 Looks = Callable[..., Any]
 
@@ -27,7 +27,9 @@ def do(database_url: str) -> Iterator[Callable[..., None]]:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
-    run("CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), age INTEGER, secret VARCHAR(80))")
+    run(
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), age INTEGER, secret VARCHAR(80))"
+    )
     yield run
     engine.dispose()
 
@@ -37,7 +39,7 @@ def looks(database_url: str, tmp_path: Path) -> Looks:
     """Plans rules in one snapshot: given as mappings, yielded as looks, in order."""
 
     @contextmanager
-    def plan(*rules: Mapping[str, Any], cap: int = 1000) -> Iterator[list[Look]]:
+    def plan(*rules: Mapping[str, Any], cap: int = 1000) -> Iterator[list[PlannedCheck]]:
         file = {
             "sources": {"app": "${APP}"},
             "alerts": {"limits": {"tracked_rows": cap}},

@@ -14,7 +14,9 @@ from sanityd.sources.open import open_source
 
 LARGEST = 2**63 - 1
 #: Near each other, at the edges of a bitmap, and at the edges of what fits.
-NUMBERS = st.integers(-70, 70) | st.sampled_from([-LARGEST - 1, -LARGEST, -(2**40), 63, 64, 2**40, LARGEST])
+NUMBERS = st.integers(-70, 70) | st.sampled_from(
+    [-LARGEST - 1, -LARGEST, -(2**40), 63, 64, 2**40, LARGEST]
+)
 LISTS = st.lists(NUMBERS, max_size=40)
 
 
@@ -22,7 +24,10 @@ class Lists:
     """Two tables of numbers in one database."""
 
     def __init__(self, url: str, kind: str) -> None:
-        self.engine, self.source = create_engine(url, poolclass=NullPool), open_source(SourceSettings("app", url))
+        self.engine, self.source = (
+            create_engine(url, poolclass=NullPool),
+            open_source(SourceSettings("app", url)),
+        )
         self.do(f"CREATE TABLE mine (n {kind})", f"CREATE TABLE theirs (n {kind})")
 
     def do(self, *statements: str) -> None:
@@ -36,7 +41,9 @@ class Lists:
         for table, numbers in tables.items():
             self.do(f"DELETE FROM {table}")
             if numbers:
-                self.do(f"INSERT INTO {table} VALUES " + ", ".join(f"({number})" for number in numbers))
+                self.do(
+                    f"INSERT INTO {table} VALUES " + ", ".join(f"({number})" for number in numbers)
+                )
 
     def differing(self, *, common: bool = False) -> list[int]:
         """What the comparison says."""
@@ -63,7 +70,9 @@ def lists(database_url: str) -> Iterator[Lists]:
     made.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(mine=LISTS, theirs=LISTS)
 def test_numbers_differ_as_sets_do(lists: Lists, mine: list[int], theirs: list[int]) -> None:
     lists.fill(mine=mine, theirs=theirs)
@@ -77,7 +86,9 @@ def test_many_numbers_are_few_rows_where_a_database_can(lists: Lists) -> None:
     lists.fill(mine=list(range(-500, 500)), theirs=[])
     with lists.source.snapshot() as snapshot:
         rows = list(numbers(snapshot, "mine").stream(dense=True))
-    assert len(rows) == (16 if lists.engine.dialect.name in ("postgresql", "mysql", "mariadb") else 1000)
+    assert len(rows) == (
+        16 if lists.engine.dialect.name in ("postgresql", "mysql", "mariadb") else 1000
+    )
     assert sum(bits.bit_count() for _, bits in rows) == 1000
 
 

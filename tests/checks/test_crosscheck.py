@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sanityd import clock, pipeline
 from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
-from tests.services import owner
+from tests.support.services import owner
 
 DATABASES = ("sqlite", "postgres", "mariadb", "duckdb")
 PAIRS = [pair for pair in product(DATABASES, DATABASES) if pair[0] != pair[1]]
@@ -40,14 +40,18 @@ class Two:
         """What one rule finds."""
         path = self.folder / "rules.yaml"
         sources = {"app": "${APP}", "mail": {"url": "${MAIL}", "zone": self.zone_of_mail}}
-        path.write_text(json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}}))
+        path.write_text(
+            json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}})
+        )
         rules = load(path, {name.upper(): url for name, url in self.urls.items()})
         [run] = pipeline.evaluate(rules, list(rules.rules.values()), datetime.now(UTC))
         return run
 
 
 @pytest.fixture
-def two(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
+def two(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Two]:
     """The databases named by the test, and no time to lose."""
     monkeypatch.setattr(clock, "pause", lambda *_: None)
     app, mail = request.param
@@ -63,8 +67,14 @@ def people(two: Two) -> Two:
     """Five people here; there two mails of the first, one of the second, one of nobody, and one of somebody unknown."""
     two.sql("app", "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), age INTEGER)")
     two.sql("app", "INSERT INTO people VALUES (1,'a',1),(2,'b',2),(3,'A',3),(4,NULL,4),(5,'a ',5)")
-    two.sql("mail", "CREATE TABLE mails (id INTEGER PRIMARY KEY, person_id INTEGER, address VARCHAR(80), sent INTEGER)")
-    two.sql("mail", "INSERT INTO mails VALUES (1,1,'a',1),(2,1,'a',0),(3,2,'b',1),(4,NULL,NULL,1),(5,99,'z',1)")
+    two.sql(
+        "mail",
+        "CREATE TABLE mails (id INTEGER PRIMARY KEY, person_id INTEGER, address VARCHAR(80), sent INTEGER)",
+    )
+    two.sql(
+        "mail",
+        "INSERT INTO mails VALUES (1,1,'a',1),(2,1,'a',0),(3,2,'b',1),(4,NULL,NULL,1),(5,99,'z',1)",
+    )
     return two
 
 
@@ -90,7 +100,9 @@ COUNTS: list[tuple[dict[str, Any], list[int]]] = [
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
 def test_counterparts_in_another_database_are_counted(people: Two) -> None:
     for has, expected in COUNTS:
-        run = people.look({"table": "app.people", "has": {"in": "mail.mails", **has}, "confirm": "no"})
+        run = people.look(
+            {"table": "app.people", "has": {"in": "mail.mails", **has}, "confirm": "no"}
+        )
         assert ids(run) == expected, has
         assert (run.violations, run.checked, run.outcome) == (len(expected), 5, Outcome.COMPLETE)
 
@@ -105,14 +117,22 @@ def test_the_rest_of_a_rule_means_what_it_means_within_one_database(people: Two)
             "show": ["age"],
         }
     )
-    assert sorted((v.key["id"], v.shown["age"]) for v in unknown.tracked) == [(3, 3), (4, 4), (5, 5)]
-    narrowed = people.look({"table": "mail.mails", "references": {"person_id": "app.people.id"}, "where": "id <> 5"})
+    assert sorted((v.key["id"], v.shown["age"]) for v in unknown.tracked) == [
+        (3, 3),
+        (4, 4),
+        (5, 5),
+    ]
+    narrowed = people.look(
+        {"table": "mail.mails", "references": {"person_id": "app.people.id"}, "where": "id <> 5"}
+    )
     assert ids(narrowed) == []
     dangling = people.look({"table": "mail.mails", "references": {"person_id": "app.people.id"}})
     assert ids(dangling) == [5]
     count = people.look({"table": "app.people", "row_count": {"equals": "mail.mails"}})
     assert (count.violations, count.measured) == (0, 5)
-    fewer = people.look({"table": "app.people", "where": "id > 1", "row_count": {"equals": "mail.mails"}})
+    fewer = people.look(
+        {"table": "app.people", "where": "id > 1", "row_count": {"equals": "mail.mails"}}
+    )
     assert fewer.violations == 1
 
 
@@ -134,7 +154,9 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
     )
     columns = ["n", "seen", "price"] + (["ref"] if any(strict.values()) else [])
     for column in columns:
-        run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}, "confirm": "no"})
+        run = two.look(
+            {"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}, "confirm": "no"}
+        )
         assert ids(run) == [2], column
 
 
@@ -158,22 +180,37 @@ def test_times_are_instants_whatever_zone_they_are_kept_in(two: Two) -> None:
     )
     two.zone_of_mail = "Europe/Berlin"
     for on in ("seen", "day"):
-        assert ids(two.look({"table": "app.a", "has": {"in": "mail.b", "on": {on: on}}, "confirm": "no"})) == [2], on
+        assert ids(
+            two.look({"table": "app.a", "has": {"in": "mail.b", "on": {on: on}}, "confirm": "no"})
+        ) == [2], on
     same = {"in": "mail.b", "on": "id", "compare": ["seen", "day"]}
     assert ids(two.look({"table": "app.a", "same_as": same})) == [2]
 
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
-def test_two_tables_of_two_databases_agree_row_for_row_or_it_is_said_where_they_do_not(two: Two) -> None:
-    two.sql("app", "CREATE TABLE pay (id INTEGER PRIMARY KEY, amount DECIMAL(9,2), currency VARCHAR(9))")
-    two.sql("app", "INSERT INTO pay VALUES (1, 1.5, 'EUR'), (2, 2, 'EUR'), (3, 3, NULL), (4, 4, 'EUR')")
-    two.sql("mail", "CREATE TABLE led (ref VARCHAR(9), amount VARCHAR(9), ccy VARCHAR(9), cents INTEGER)")
+def test_two_tables_of_two_databases_agree_row_for_row_or_it_is_said_where_they_do_not(
+    two: Two,
+) -> None:
+    two.sql(
+        "app", "CREATE TABLE pay (id INTEGER PRIMARY KEY, amount DECIMAL(9,2), currency VARCHAR(9))"
+    )
+    two.sql(
+        "app", "INSERT INTO pay VALUES (1, 1.5, 'EUR'), (2, 2, 'EUR'), (3, 3, NULL), (4, 4, 'EUR')"
+    )
+    two.sql(
+        "mail",
+        "CREATE TABLE led (ref VARCHAR(9), amount VARCHAR(9), ccy VARCHAR(9), cents INTEGER)",
+    )
     two.sql(
         "mail",
         "INSERT INTO led VALUES ('1', '1.50', 'EUR', 150), ('2', '2.0', 'eur', 200), ('3', '3', NULL, 300),"
         " ('5', '5', 'EUR', 500)",
     )
-    same = {"in": "mail.led", "on": {"id": "ref"}, "compare": {"amount": "amount", "currency": "ccy"}}
+    same = {
+        "in": "mail.led",
+        "on": {"id": "ref"},
+        "compare": {"amount": "amount", "currency": "ccy"},
+    }
     run = two.look({"table": "app.pay", "same_as": same, "show": ["currency"]})
     assert run.error is None
     found = [(str(one.key["id"]), one.detail, dict(one.shown)) for one in run.tracked]
@@ -187,8 +224,12 @@ def test_two_tables_of_two_databases_agree_row_for_row_or_it_is_said_where_they_
     assert ids(two.look({"table": "app.pay", "same_as": same})) == [4]
 
 
-@pytest.mark.parametrize("two", [("sqlite", "postgres"), ("mariadb", "sqlite")], indirect=True, ids="-".join)
-def test_a_row_that_arrives_between_the_looks_is_no_difference(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "two", [("sqlite", "postgres"), ("mariadb", "sqlite")], indirect=True, ids="-".join
+)
+def test_a_row_that_arrives_between_the_looks_is_no_difference(
+    people: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def arrive(*_: object) -> None:
         people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
 
@@ -199,21 +240,31 @@ def test_a_row_that_arrives_between_the_looks_is_no_difference(people: Two, monk
 
 @pytest.mark.parametrize("two", [("postgres", "mariadb")], indirect=True, ids="-".join)
 def test_more_than_the_cap_is_counted_exactly(two: Two) -> None:
-    two.sql("app", "CREATE TABLE a (id INTEGER PRIMARY KEY)", "INSERT INTO a SELECT * FROM generate_series(1, 3000)")
+    two.sql(
+        "app",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY)",
+        "INSERT INTO a SELECT * FROM generate_series(1, 3000)",
+    )
     two.sql("mail", "CREATE TABLE b (id INTEGER PRIMARY KEY)", "INSERT INTO b VALUES (1500)")
     run = two.look({"table": "app.a", "has": {"in": "mail.b", "on": {"id": "id"}}})
     assert (run.violations, len(run.tracked), run.outcome) == (2999, 1000, Outcome.TRUNCATED)
 
 
-@pytest.mark.parametrize("two", [("sqlite", "mariadb"), ("mariadb", "postgres")], indirect=True, ids="-".join)
+@pytest.mark.parametrize(
+    "two", [("sqlite", "mariadb"), ("mariadb", "postgres")], indirect=True, ids="-".join
+)
 def test_a_source_that_is_down_makes_the_rule_unknown_and_not_green(people: Two) -> None:
     people.urls["mail"] = "postgresql://u:pa55word@127.0.0.1:1/x"
-    run = people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})
+    run = people.look(
+        {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}}
+    )
     assert run.outcome is Outcome.ERRORED
     assert "pa55word" not in f"{run.error} {run.hint}"
 
 
-@pytest.mark.parametrize("two", [("sqlite", "postgres"), ("postgres", "mariadb")], indirect=True, ids="-".join)
+@pytest.mark.parametrize(
+    "two", [("sqlite", "postgres"), ("postgres", "mariadb")], indirect=True, ids="-".join
+)
 def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
     people: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +274,9 @@ def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
         people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1)")
 
     monkeypatch.setattr(clock, "pause", arrive)
-    run = people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})
+    run = people.look(
+        {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}}
+    )
     assert (ids(run), run.violations, run.rows) == ([5], 1, 1)
 
 
@@ -231,6 +284,17 @@ def test_a_suspect_that_is_gone_at_the_second_look_is_no_violation(
 def test_nothing_suspicious_is_not_waited_for(people: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "pause", lambda seconds, _: pytest.fail(f"waited for {seconds} s"))
     people.sql("mail", "INSERT INTO mails VALUES (6, 3, 'A', 1), (7, 4, NULL, 1), (8, 5, NULL, 1)")
-    assert ids(people.look({"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}})) == []
-    rule = {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "id"}, "count": "none"}, "confirm": "no"}
+    assert (
+        ids(
+            people.look(
+                {"table": "app.people", "has": {"in": "mail.mails", "on": {"id": "person_id"}}}
+            )
+        )
+        == []
+    )
+    rule = {
+        "table": "app.people",
+        "has": {"in": "mail.mails", "on": {"id": "id"}, "count": "none"},
+        "confirm": "no",
+    }
     assert len(ids(people.look(rule))) == 5

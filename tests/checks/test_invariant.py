@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sanityd.checks.invariant import Ladder, Step, TableName
+from sanityd.checks.invariant import Ladder, LadderStep, TableName
 from sanityd.model import Severity
 
 ERROR, CRITICAL, WARNING = Severity.ERROR, Severity.CRITICAL, Severity.WARNING
@@ -12,14 +12,22 @@ ERROR, CRITICAL, WARNING = Severity.ERROR, Severity.CRITICAL, Severity.WARNING
 
 def shares(**steps: str) -> Ladder:
     """A ladder of percentages."""
-    return Ladder(tuple(Step(Severity[word.upper()], percent=Decimal(share)) for word, share in steps.items()))
+    return Ladder(
+        tuple(
+            LadderStep(Severity[word.upper()], percent=Decimal(share))
+            for word, share in steps.items()
+        )
+    )
 
 
 @pytest.mark.parametrize(
-    ("violations", "severity"), [(0, None), (1, WARNING), (49, ERROR), (50, CRITICAL), (10**9, CRITICAL)]
+    ("violations", "severity"),
+    [(0, None), (1, WARNING), (49, ERROR), (50, CRITICAL), (10**9, CRITICAL)],
 )
 def test_the_highest_step_reached_counts(violations: int, severity: Severity | None) -> None:
-    ladder = Ladder((Step(WARNING, count=1), Step(ERROR, count=2), Step(CRITICAL, count=50)))
+    ladder = Ladder(
+        (LadderStep(WARNING, count=1), LadderStep(ERROR, count=2), LadderStep(CRITICAL, count=50))
+    )
     assert ladder.severity(violations, violations, 10**9) == severity
 
 
@@ -41,7 +49,7 @@ def test_a_share_of_nobody_knows_how_many_counts() -> None:
 
 
 def test_counts_and_shares_can_be_mixed() -> None:
-    ladder = Ladder((Step(ERROR, count=1), Step(CRITICAL, percent=Decimal(10))))
+    ladder = Ladder((LadderStep(ERROR, count=1), LadderStep(CRITICAL, percent=Decimal(10))))
     assert (ladder.severity(1, 1, 100), ladder.severity(10, 10, 100)) == (ERROR, CRITICAL)
     assert ladder.declared is ERROR
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sanityd.checks import looking
+from sanityd.checks import evaluation
 from tests.checks.conftest import Looks
 
 Row = tuple[int, str | None, int | None]
@@ -25,14 +25,20 @@ def duplicates(values: Sequence[Any]) -> set[Any]:
 def steps(rows: list[Row], column: int) -> list[tuple[int, Any, Any]]:
     """Each row with a value, with the value before it (None for the first)."""
     known = [(row[0], row[column]) for row in rows if row[column] is not None]
-    return [(n, known[place - 1][1] if place else None, value) for place, (n, value) in enumerate(known)]
+    return [
+        (n, known[place - 1][1] if place else None, value) for place, (n, value) in enumerate(known)
+    ]
 
 
 def disagreements(rows: list[Row]) -> set[Any]:
     """Ids of the rows here and ages of the rows there whose emails aren't the same."""
     ids, ages = {n for n, *_ in rows}, {age for *_, age in rows if age is not None}
     here = {key: [email for n, email, _ in rows if n == key] for key in ids | ages}
-    return {key for key, emails in here.items() if emails != [email for _, email, age in rows if age == key]}
+    return {
+        key
+        for key, emails in here.items()
+        if emails != [email for _, email, age in rows if age == key]
+    }
 
 
 def on_a_ring(rows: list[Row]) -> set[int]:
@@ -52,7 +58,10 @@ def overlaps(rows: list[Row]) -> set[Any]:
     """Pairs of intervals from `age` up to `id`, the later one first."""
     intervals = sorted((age, n) for n, _, age in rows if age is not None and n > age)
     return {
-        (late[1], early[1]) for place, late in enumerate(intervals) for early in intervals[:place] if early[1] > late[0]
+        (late[1], early[1])
+        for place, late in enumerate(intervals)
+        for early in intervals[:place]
+        if early[1] > late[0]
     }
 
 
@@ -82,21 +91,35 @@ RULES: list[tuple[dict[str, Any], Callable[[list[Row]], set[Any]]]] = [
     ({"unique": "age"}, lambda rows: duplicates([age for *_, age in rows])),
     (
         {"unique": {"columns": "email", "ignore": ["case", "spaces"]}},
-        lambda rows: duplicates([email and email.lower().strip(" ") for _, email, _ in rows] + [None]),
+        lambda rows: duplicates(
+            [email and email.lower().strip(" ") for _, email, _ in rows] + [None]
+        ),
     ),
-    ({"accepted_values": {"email": ["a", "b"]}}, lambda rows: {n for n, e, _ in rows if e not in (None, "a", "b")}),
-    ({"rejected_values": {"email": ["a", ""]}}, lambda rows: {n for n, e, _ in rows if e in ("a", "")}),
+    (
+        {"accepted_values": {"email": ["a", "b"]}},
+        lambda rows: {n for n, e, _ in rows if e not in (None, "a", "b")},
+    ),
+    (
+        {"rejected_values": {"email": ["a", ""]}},
+        lambda rows: {n for n, e, _ in rows if e in ("a", "")},
+    ),
     (
         {"between": {"age": {"above": -1, "max": 2}}, "nulls": "fail"},
         lambda rows: {n for n, _, age in rows if age is None or not -1 < age <= 2},
     ),
-    ({"length": {"email": [1, 1]}}, lambda rows: {n for n, email, _ in rows if email is not None and len(email) != 1}),
+    (
+        {"length": {"email": [1, 1]}},
+        lambda rows: {n for n, email, _ in rows if email is not None and len(email) != 1},
+    ),
     (
         {"matches": {"email": "[ab]+"}},
         lambda rows: {n for n, e, _ in rows if e is not None and (not e or set(e) - {"a", "b"})},
     ),
     ({"always": "age > 0"}, lambda rows: {n for n, _, age in rows if age is not None and age <= 0}),
-    ({"never": "age > 0", "nulls": "fail"}, lambda rows: {n for n, _, age in rows if age is None or age > 0}),
+    (
+        {"never": "age > 0", "nulls": "fail"},
+        lambda rows: {n for n, _, age in rows if age is None or age > 0},
+    ),
     (
         {"has": {"in": "people", "on": {"id": "age"}}},
         lambda rows: {n for n, *_ in rows if n not in {age for *_, age in rows}},
@@ -108,17 +131,24 @@ RULES: list[tuple[dict[str, Any], Callable[[list[Row]], set[Any]]]] = [
     (
         {"references": {"age": "people.id"}, "where": "email <> 'b'"},
         lambda rows: {
-            n for n, e, age in rows if e not in (None, "b") and age is not None and not 1 <= age <= len(rows)
+            n
+            for n, e, age in rows
+            if e not in (None, "b") and age is not None and not 1 <= age <= len(rows)
         },
     ),
-    ({"not_matches": {"email": "[ab]+"}}, lambda rows: {n for n, e, _ in rows if e and not set(e) - {"a", "b"}}),
+    (
+        {"not_matches": {"email": "[ab]+"}},
+        lambda rows: {n for n, e, _ in rows if e and not set(e) - {"a", "b"}},
+    ),
     ({"same_as": {"in": "app.people", "on": {"id": "age"}, "compare": "email"}}, disagreements),
     ({"acyclic": {"id": "age"}}, on_a_ring),
     ({"no_overlap": {"from": "age", "to": "id"}}, overlaps),
     ({"no_gaps": "age"}, holes),
     (
         {"increases": {"column": "age", "order_by": "id"}},
-        lambda rows: {n for n, before, age in steps(rows, 2) if before is not None and age < before},
+        lambda rows: {
+            n for n, before, age in steps(rows, 2) if before is not None and age < before
+        },
     ),
     (
         {
@@ -132,23 +162,33 @@ RULES: list[tuple[dict[str, Any], Callable[[list[Row]], set[Any]]]] = [
         lambda rows: {
             n
             for n, before, word in steps(rows, 1)
-            if word != before and (before, word) not in ((None, "a"), ("a", "b"), ("b", "a "), ("b", "a"))
+            if word != before
+            and (before, word) not in ((None, "a"), ("a", "b"), ("b", "a "), ("b", "a"))
         },
     ),
     (
         {"aggregate": {"expr": "sum(age)", "equals": 1, "by": "email"}},
         lambda rows: {email for email, total in sums(rows).items() if total != 1},
     ),
-    ({"row_count": {"min": 2, "max": 5}}, lambda rows: set() if 2 <= len(rows) <= 5 else {"wrong number of rows"}),
     (
-        {"source": "app", "query": "select id, age from people where age > 0 and email is not null", "key": "id"},
+        {"row_count": {"min": 2, "max": 5}},
+        lambda rows: set() if 2 <= len(rows) <= 5 else {"wrong number of rows"},
+    ),
+    (
+        {
+            "source": "app",
+            "query": "select id, age from people where age > 0 and email is not null",
+            "key": "id",
+        },
         lambda rows: {n for n, e, age in rows if age is not None and age > 0 and e is not None},
     ),
 ]
 
 
 @pytest.mark.parametrize(("rule", "expected"), RULES, ids=[" ".join(rule) for rule, _ in RULES])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(pairs=ROWS)
 def test_a_rule_finds_what_plain_python_finds(
     rule: dict[str, Any],
@@ -158,13 +198,19 @@ def test_a_rule_finds_what_plain_python_finds(
     pairs: list[tuple[str | None, int | None]],
 ) -> None:
     rows = [(number, *pair) for number, pair in enumerate(pairs, 1)]
-    quoted = [(n, "NULL" if email is None else f"'{email}'", "NULL" if age is None else age) for n, email, age in rows]
+    quoted = [
+        (n, "NULL" if email is None else f"'{email}'", "NULL" if age is None else age)
+        for n, email, age in rows
+    ]
     do("DELETE FROM people")
     if rows:
-        do("INSERT INTO people VALUES " + ", ".join(f"({n}, {email}, {age}, NULL)" for n, email, age in quoted))
+        do(
+            "INSERT INTO people VALUES "
+            + ", ".join(f"({n}, {email}, {age}, NULL)" for n, email, age in quoted)
+        )
     about = {} if "source" in rule else {"table": "app.people"}
     with looks({**about, **rule}) as [look]:
-        seen = looking.see(look, {})
+        seen = evaluation.see(look, {})
     found = {tuple(violation.key.values()) for violation in seen.tracked}
     assert found == {key if isinstance(key, tuple) else (key,) for key in expected(rows)}
     assert seen.violations == len(seen.tracked)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sanityd.checks import executor, looking, planner, scanning
-from sanityd.checks.planner import Look, Plan
+from sanityd.checks import evaluation, executor, fused_scan, planner
+from sanityd.checks.planner import Plan, PlannedCheck
 from sanityd.errors import CheckError
 from sanityd.model import Outcome, Run
 from tests.checks.conftest import Looks
@@ -92,7 +92,10 @@ def fill(do: Do) -> Callable[[random.Random], None]:
             for number in range(1, chance.choice([2, 12, 40]))
         ]
         do("DELETE FROM items")
-        do("INSERT INTO items VALUES " + ", ".join(f"({', '.join(map(literal, row))})" for row in rows))
+        do(
+            "INSERT INTO items VALUES "
+            + ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+        )
 
     return run
 
@@ -104,7 +107,9 @@ def rules(*picked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def told(run: Run) -> tuple[Any, ...]:
     """What a run says. Beyond the cap, of a rule without an order, any rows will do."""
-    tracked = frozenset((repr(one.key), repr(one.shown), one.detail, one.rows) for one in run.tracked)
+    tracked = frozenset(
+        (repr(one.key), repr(one.shown), one.detail, one.rows) for one in run.tracked
+    )
     rows = len(tracked) if run.truncated and run.kind not in ROW_KINDS else tracked
     return (
         run.rule,
@@ -133,14 +138,14 @@ ROW_KINDS = {
 }
 
 
-def alone(looks: list[Look]) -> Iterator[tuple[Any, ...]]:
+def alone(looks: list[PlannedCheck]) -> Iterator[tuple[Any, ...]]:
     """Each in a plan of its own."""
     for look in looks:
         [run] = executor.evaluate(Plan((look,)), look.scope.snapshot, {}, look.scope.snapshot.now)
         yield told(run)
 
 
-def together(looks: list[Look]) -> list[tuple[Any, ...]]:
+def together(looks: list[PlannedCheck]) -> list[tuple[Any, ...]]:
     """All in one plan."""
     snapshot = looks[0].scope.snapshot
     return [told(run) for run in executor.evaluate(Plan(tuple(looks)), snapshot, {}, snapshot.now)]
@@ -155,9 +160,9 @@ def test_together_says_what_each_says_alone(
     picked = [*RULES, *chance.sample(BROKEN, k=chance.choice([0, 1, 3]))]
     chance.shuffle(picked)
     with looks(*rules(*picked), cap=chance.choice([1, 3, 1000])) as planned:
-        monkeypatch.setattr(looking, "WORTHWHILE", 10**9)
+        monkeypatch.setattr(evaluation, "WORTHWHILE", 10**9)
         expected = list(alone(planned))
-        monkeypatch.setattr(looking, "WORTHWHILE", 0)
+        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
         assert together(planned) == expected
 
 
@@ -173,7 +178,9 @@ def test_two_connections_say_what_one_says(
         assert together(planned) == expected
 
 
-def test_the_second_connection_sees_the_instant_of_the_first(do: Do, looks: Looks, database_url: str) -> None:
+def test_the_second_connection_sees_the_instant_of_the_first(
+    do: Do, looks: Looks, database_url: str
+) -> None:
     if not database_url.startswith("postgresql"):
         pytest.skip("only PostgreSQL lends a snapshot to a second connection")
     do("INSERT INTO people VALUES (1, 'a', 5, NULL)")
@@ -185,7 +192,7 @@ def test_the_second_connection_sees_the_instant_of_the_first(do: Do, looks: Look
 
         def beside() -> None:
             with snapshot.beside() as ready:
-                seen.append((ready, looking.see(look, {}).violations, snapshot.statements))
+                seen.append((ready, evaluation.see(look, {}).violations, snapshot.statements))
                 thread_of.append(threading.current_thread())
 
         thread = threading.Thread(target=beside)
@@ -193,15 +200,20 @@ def test_the_second_connection_sees_the_instant_of_the_first(do: Do, looks: Look
         thread.join()
         assert seen == [(True, 1, 2)]
         assert thread_of == [thread]
-        assert looking.see(look, {}).violations == 1
+        assert evaluation.see(look, {}).violations == 1
 
 
 def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], looks: Looks) -> None:
     """But for those that have another table in them, and for regular expressions, which ask about words first."""
     fill(random.Random(1))
-    shared = ROW_KINDS - {"references", "has", "never", "matches", "not_matches"} | {"row_count", "fresh"}
+    shared = ROW_KINDS - {"references", "has", "never", "matches", "not_matches"} | {
+        "row_count",
+        "fresh",
+    }
     picked = [rule for rule in RULES if shared & rule.keys() and "window" not in rule]
-    picked = [rule for rule in picked if "where" not in rule or not {"row_count", "fresh"} & rule.keys()]
+    picked = [
+        rule for rule in picked if "where" not in rule or not {"row_count", "fresh"} & rule.keys()
+    ]
     with looks(*rules(*picked)) as planned:
         snapshot = planned[0].scope.snapshot
         runs = list(executor.evaluate(Plan(tuple(planned)), snapshot, {}, snapshot.now))
@@ -212,8 +224,13 @@ def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], lo
 
 def test_a_regex_is_not_asked_of_words_that_were_accepted(do: Do, looks: Looks) -> None:
     """And is of those that it does not match, accepted or not."""
-    do("INSERT INTO people VALUES (1, 'new', 1, ''), (2, 'Paid', 2, ''), (3, 'x', 3, ''), (4, NULL, 4, '')")
-    accepted, shape = {"accepted_values": {"email": ["new", "Paid"]}}, {"matches": {"email": "[a-z]+"}}
+    do(
+        "INSERT INTO people VALUES (1, 'new', 1, ''), (2, 'Paid', 2, ''), (3, 'x', 3, ''), (4, NULL, 4, '')"
+    )
+    accepted, shape = (
+        {"accepted_values": {"email": ["new", "Paid"]}},
+        {"matches": {"email": "[a-z]+"}},
+    )
     with looks(*({"table": "app.people", **rule} for rule in (accepted, shape))) as planned:
         snapshot = planned[0].scope.snapshot
         runs = list(executor.evaluate(Plan(tuple(planned)), snapshot, {}, snapshot.now))
@@ -224,21 +241,29 @@ def test_a_regex_is_not_asked_of_words_that_were_accepted(do: Do, looks: Looks) 
 
 def test_the_one_that_fails_is_found_by_halving(fill: Callable[..., None], looks: Looks) -> None:
     fill(random.Random(1))
-    good: list[dict[str, Any]] = [{"not_null": "state"}, {"between": {"age": [18, 40]}}, {"length": {"name": [1, 2]}}]
+    good: list[dict[str, Any]] = [
+        {"not_null": "state"},
+        {"between": {"age": [18, 40]}},
+        {"length": {"name": [1, 2]}},
+    ]
     with looks(*rules(*good, {"always": "age = nonsense"}, *good[:2])) as planned:
         snapshot = planned[0].scope.snapshot
         runs = list(executor.evaluate(Plan(tuple(planned)), snapshot, {}, snapshot.now))
     assert [run.outcome for run in runs] == [*["complete"] * 3, "errored", *["complete"] * 2]
 
 
-def test_what_narrows_by_an_index_is_not_read_with_what_does_not(fill: Callable[..., None], looks: Looks) -> None:
+def test_what_narrows_by_an_index_is_not_read_with_what_does_not(
+    fill: Callable[..., None], looks: Looks
+) -> None:
     fill(random.Random(1))
     whole, recent = {"not_null": "state"}, {"not_null": "state", "window": "5d of made"}
     with looks(*rules(whole, recent, whole, recent)) as planned:
         assert [len(unit) for unit in Plan(tuple(planned)).units()] == [2, 2]
 
 
-def test_a_rule_that_asks_for_more_rows_than_it_may_follow_does_not_shorten_the_others(do: Do, looks: Looks) -> None:
+def test_a_rule_that_asks_for_more_rows_than_it_may_follow_does_not_shorten_the_others(
+    do: Do, looks: Looks
+) -> None:
     """Beyond the sum of the caps the scan is cut off: nothing of it is taken for the whole."""
     do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n}', {n}, NULL)" for n in range(1, 101)))
     massive, few = {"always": "age > 100"}, {"always": "age <> 100"}
@@ -253,30 +278,36 @@ def test_a_rule_that_asks_for_more_rows_than_it_may_follow_does_not_shorten_the_
     assert [one.key for one in runs[1].tracked] == [{"id": 100}]
 
 
-def test_digests_that_collide_are_no_duplicates(do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_that_collide_are_no_duplicates(
+    do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A digest is a clue: what decides are the values."""
     do("INSERT INTO people VALUES (1, 'a', 5, NULL), (2, 'b', 5, NULL), (3, 'b', 5, NULL)")
     with looks({"table": "app.people", "unique": "email"}) as [look]:
         dialect = type(look.scope.snapshot.source.dialect)
         monkeypatch.setattr(dialect, "digest", lambda _self, elements, _infos: elements[0] > "!")
-        monkeypatch.setattr(looking, "WORTHWHILE", 0)
-        seen = looking.see(look, {})
+        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
+        seen = evaluation.see(look, {})
     assert [violation.key for violation in seen.tracked] == [{"email": "b"}]
 
 
-def test_a_digest_that_can_not_be_had_is_not_missed(do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digest_that_can_not_be_had_is_not_missed(
+    do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     do("INSERT INTO people VALUES (2, 'b', 5, NULL), (3, 'b', 5, NULL)")
 
     def fails(_self: object, *_: object) -> Any:
         raise CheckError("no such function")
 
     with looks({"table": "app.people", "unique": "email"}) as [look]:
-        monkeypatch.setattr(looking, "WORTHWHILE", 0)
+        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
         clues = look.invariant.check.clues(look.scope)
         if clues is None:
             pytest.skip("this database has no digests that are quicker")
-        monkeypatch.setattr(type(look.scope.snapshot), "rows", _failing_once(type(look.scope.snapshot).rows))
-        assert looking.see(look, {}).violations == 1
+        monkeypatch.setattr(
+            type(look.scope.snapshot), "rows", _failing_once(type(look.scope.snapshot).rows)
+        )
+        assert evaluation.see(look, {}).violations == 1
     assert replace(look) == look
 
 
@@ -296,19 +327,21 @@ def test_more_clues_than_are_followed_are_all_looked_into(
     do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n // 2}', 5, NULL)" for n in range(20)))
-    monkeypatch.setattr(looking, "WORTHWHILE", 0)
-    monkeypatch.setattr(looking, "CLUES", 3)
+    monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
+    monkeypatch.setattr(evaluation, "CLUES", 3)
     with looks({"table": "app.people", "unique": "email"}) as [look]:
-        assert looking.see(look, {}).violations == 10
+        assert evaluation.see(look, {}).violations == 10
 
 
-def test_each_rule_of_a_scan_is_answered_however_many_rows_one_of_them_has(do: Do, looks: Looks) -> None:
+def test_each_rule_of_a_scan_is_answered_however_many_rows_one_of_them_has(
+    do: Do, looks: Looks
+) -> None:
     do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n}', {n}, NULL)" for n in range(1, 101)))
     shares = ("age > 100", "age <> 100", "age <> 50", "age > 0")
     with looks(*({"table": "app.people", "always": share} for share in shares), cap=4) as planned:
-        hits = scanning.scan(planned)
+        hits = fused_scan.scan(planned)
     found = [hits[look.invariant.id] for look in planned]
-    assert [one.violations for one in found if isinstance(one, scanning.Hits)] == [100, 1, 1, 0]
+    assert [one.violations for one in found if isinstance(one, fused_scan.Hits)] == [100, 1, 1, 0]
 
 
 def test_what_fails_together_for_no_reason_is_tried_alone(
@@ -321,7 +354,7 @@ def test_what_fails_together_for_no_reason_is_tried_alone(
 
     with looks(*rules(*RULES)) as planned:
         expected = together(planned)
-        monkeypatch.setattr(looking, "see_together", fails)
+        monkeypatch.setattr(evaluation, "see_together", fails)
         assert together(planned) == expected
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from sanityd.demo.catcher import Catcher
-from tests.forked import Ended
-from tests.project import RULES, Project
+from tests.support.forked import Ended
+from tests.support.project import RULES, Project
 
 
 def test_a_healthy_database_exits_0(project: Project) -> None:
@@ -44,7 +44,9 @@ def test_known_rows_are_mailed_once_and_their_repair_is_told(
     assert resolved["In-Reply-To"] == opened["Message-ID"]
 
 
-def test_twice_as_many_rows_escalate(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+def test_twice_as_many_rows_escalate(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
     lose_mails()
     with Catcher(tmp_path) as catcher:
         project.run("check", SMTP_URL=catcher.url)
@@ -83,7 +85,11 @@ def test_a_source_that_is_gone_exits_3_and_resolves_nothing(
     assert answer.out.count("not checked") == 1
     assert "2 rules of app  not checked" in answer.out
     assert answer.out.endswith("exit 3: 2 rules could not be checked\n")
-    assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "source_down", "resolved"]
+    assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == [
+        "opened",
+        "source_down",
+        "resolved",
+    ]
 
 
 def test_a_table_that_is_gone_errors_only_its_rule(project: Project) -> None:
@@ -105,7 +111,8 @@ def test_json_is_the_documented_object(project: Project, lose_mails: Callable[[]
     }  # fmt: skip
     broken = document["rules"][0]
     assert {
-        key: broken[key] for key in ("id", "kind", "outcome", "violations", "rows", "checked", "key", "sample")
+        key: broken[key]
+        for key in ("id", "kind", "outcome", "violations", "rows", "checked", "key", "sample")
     } == {
         "id": "every-person-has-a-welcome-mail",
         "kind": "has",
@@ -130,7 +137,9 @@ def test_junit_has_a_case_per_rule(project: Project, lose_mails: Callable[[], No
     assert "3 of 1,000 people" in str(failure.get("message"))
 
 
-def test_a_dry_run_leaves_nothing_behind(project: Project, tmp_path: Path, lose_mails: Callable[[], None]) -> None:
+def test_a_dry_run_leaves_nothing_behind(
+    project: Project, tmp_path: Path, lose_mails: Callable[[], None]
+) -> None:
     lose_mails()
     assert project.run("check", "--dry-run").code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app.db", "rules.yaml"]
@@ -156,7 +165,9 @@ def test_only_what_is_due_is_looked_at(project: Project) -> None:
     assert (len(first["rules"]), len(second["rules"])) == (2, 0)
 
 
-def test_a_ladder_decides_severity_and_exit_code(project: Project, lose_mails: Callable[[], None]) -> None:
+def test_a_ladder_decides_severity_and_exit_code(
+    project: Project, lose_mails: Callable[[], None]
+) -> None:
     lose_mails()
     project.rules(RULES.replace("tags: [mail]", "severity: {warning: 1, error: 10}"))
     mild = project.run("check", "--dry-run")
@@ -175,7 +186,9 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
     lose_mails()
     with Catcher(tmp_path) as catcher:
         project.run("check", SMTP_URL=catcher.url)
-        project.rules(RULES[: RULES.index("  every-person")] + RULES[RULES.index("  no-duplicate") :])
+        project.rules(
+            RULES[: RULES.index("  every-person")] + RULES[RULES.index("  no-duplicate") :]
+        )
         told = project.run("check", SMTP_URL=catcher.url)
         again = project.run("check", SMTP_URL=catcher.url)
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened"]
@@ -229,7 +242,9 @@ def test_an_output_that_knows_ascii_only_is_no_fault(project: Project) -> None:
     assert "every-person-has-a-welcome-mail" in answer.out
 
 
-def test_suspects_are_told_and_do_not_count_yet(project: Project, lose_mails: Callable[[], None]) -> None:
+def test_suspects_are_told_and_do_not_count_yet(
+    project: Project, lose_mails: Callable[[], None]
+) -> None:
     project.rules(RULES.replace("    tags: [mail]", "    confirm: 2 runs"))
     lose_mails()
     first = project.run("check")
@@ -257,7 +272,9 @@ def test_a_tag_that_no_rule_has_is_no_green(project: Project) -> None:
 
 
 def test_a_rule_that_can_not_be_looked_at_is_not_said_to_hold(project: Project) -> None:
-    project.rules("sources: {app: sqlite:///app.db}\nrules: {r: {table: app.people, never: nope(id)}}\n")
+    project.rules(
+        "sources: {app: sqlite:///app.db}\nrules: {r: {table: app.people, never: nope(id)}}\n"
+    )
     answer = project.run("try", "r")
     assert answer.code == 3
     assert "it holds" not in answer.out

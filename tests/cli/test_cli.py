@@ -5,18 +5,40 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.project import Project
+from tests.support.project import Project
 
 
 def test_help_lists_every_command(project: Project) -> None:
     answer = project.run("--help")
     assert answer.code == 0
-    for name in ("demo", "init", "lint", "kinds", "try", "test", "check", "serve", "status", "show"):
+    for name in (
+        "demo",
+        "init",
+        "lint",
+        "kinds",
+        "try",
+        "test",
+        "check",
+        "serve",
+        "status",
+        "show",
+    ):
         assert f"  {name} " in answer.out
 
 
 def test_every_command_explains_itself(project: Project) -> None:
-    for name in ("demo", "init", "lint", "kinds", "try", "test", "check", "serve", "status", "show"):
+    for name in (
+        "demo",
+        "init",
+        "lint",
+        "kinds",
+        "try",
+        "test",
+        "check",
+        "serve",
+        "status",
+        "show",
+    ):
         answer = project.run(name, "--help")
         assert (answer.code, answer.err) == (0, "")
         assert "Usage: sanityd" in answer.out
@@ -59,5 +81,10 @@ def shell(project: Project, words: str) -> subprocess.CompletedProcess[str]:
     """Run `sanityd` with what follows by a shell."""
     command = f"{shlex.quote(sys.executable)} -m sanityd {words}"
     return subprocess.run(
-        ["bash", "-c", command], cwd=project.folder, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )

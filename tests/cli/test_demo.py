@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.project import Project
+from tests.support.project import Project
 
 
 def test_the_story_finds_mails_and_resolves(project: Project, tmp_path: Path) -> None:

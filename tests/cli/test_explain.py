@@ -2,7 +2,7 @@
 
 import json
 
-from tests.project import RULES, Project
+from tests.support.project import RULES, Project
 
 MORE = """
   emails-fit:
@@ -54,7 +54,12 @@ def test_as_json_it_is_for_programs(project: Project) -> None:
     project.rules(RULES + MORE)
     answer = project.run("explain", "--format", "json")
     [source] = json.loads(answer.out)["sources"]
-    assert (source["source"], source["database"], source["rules"], source["error"]) == ("app", "sqlite", 6, None)
+    assert (source["source"], source["database"], source["rules"], source["error"]) == (
+        "app",
+        "sqlite",
+        6,
+        None,
+    )
     assert [one["rule"] for one in source["refused"]] == ["wrong"]
     [together] = [step for step in source["steps"] if step["form"] == "one scan"]
     assert together["rules"] == ["emails-fit", "emails-are-emails"]

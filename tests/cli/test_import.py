@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.project import Project
+from tests.support.project import Project
 
 SCHEMA = """\
 models:
@@ -13,7 +13,9 @@ models:
 """
 
 
-def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(project: Project, tmp_path: Path) -> None:
+def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(
+    project: Project, tmp_path: Path
+) -> None:
     (tmp_path / "schema.yml").write_text(SCHEMA, encoding="utf-8")
     answer = project.run("import", "dbt", "schema.yml", "--source", "shop")
     assert answer.code == 0
@@ -23,7 +25,10 @@ def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(project: P
         "2 rules notify nobody: write `channels:`, and whom of them to tell, as in `defaults: {notify: [team]}`",
     ]
     project.rules(answer.out)
-    assert project.run("lint", SHOP_DATABASE_URL="sqlite:///app.db").out == "rules.yaml: 2 rules, no mistakes.\n"
+    assert (
+        project.run("lint", SHOP_DATABASE_URL="sqlite:///app.db").out
+        == "rules.yaml: 2 rules, no mistakes.\n"
+    )
     assert project.run("check", "--dry-run", SHOP_DATABASE_URL="sqlite:///app.db").code == 0
 
 
@@ -33,7 +38,9 @@ def test_of_a_folder_all_yaml_files_are_read_once(project: Project, tmp_path: Pa
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(SCHEMA.replace("people", Path(name).stem), encoding="utf-8")
     (tmp_path / "a" / "model.sql").write_text("select 1 as id", encoding="utf-8")
-    (tmp_path / "test.sql").write_text("select id from {{ ref('one') }} where id < 0", encoding="utf-8")
+    (tmp_path / "test.sql").write_text(
+        "select id from {{ ref('one') }} where id < 0", encoding="utf-8"
+    )
     answer = project.run("import", "dbt", "a", "a/two.yaml", "test.sql")
     assert answer.err.startswith("5 of 7 checks imported; 2 can't be:\n  a/b/one.yml:5 ")
     assert "query: select id from one where id < 0" in answer.out
@@ -51,18 +58,26 @@ def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) ->
     assert (tmp_path / "new" / "rules.yaml").read_text(encoding="utf-8") == text
 
 
-def test_a_file_that_can_not_be_read_is_told_with_its_place(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "checks.yml").write_text("checks for people:\n  - row_count > 0\n - x\n", encoding="utf-8")
+def test_a_file_that_can_not_be_read_is_told_with_its_place(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "checks.yml").write_text(
+        "checks for people:\n  - row_count > 0\n - x\n", encoding="utf-8"
+    )
     answer = project.run("import", "soda", "checks.yml")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("checks.yml:3:2: error: this is not YAML")
     missing = project.run("import", "soda", "nothing.yml")
     assert missing.code == 2
-    assert missing.err.startswith("nothing.yml: error: the file can't be read (No such file or directory)")
+    assert missing.err.startswith(
+        "nothing.yml: error: the file can't be read (No such file or directory)"
+    )
 
 
 def test_a_file_of_which_nothing_can_be_imported_says_why(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "checks.yml").write_text("checks for people:\n  - row_count > ${LEAST}\n", encoding="utf-8")
+    (tmp_path / "checks.yml").write_text(
+        "checks for people:\n  - row_count > ${LEAST}\n", encoding="utf-8"
+    )
     answer = project.run("import", "soda", "checks.yml")
     assert (answer.code, answer.out) == (2, "")
     assert "checks.yml:2" in answer.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from tests.project import RULES, Project
+from tests.support.project import RULES, Project
 
 
 def test_a_file_without_mistakes_exits_0(project: Project) -> None:
@@ -63,14 +63,23 @@ def test_a_source_that_several_rules_look_into_is_told_once(project: Project) ->
 
 
 def test_programs_and_pull_requests_are_told_in_their_forms(project: Project) -> None:
-    assert json.loads(project.run("lint", "--format", "json").out) == {"problems": [], "errors": 0, "warnings": 0}
+    assert json.loads(project.run("lint", "--format", "json").out) == {
+        "problems": [],
+        "errors": 0,
+        "warnings": 0,
+    }
     project.rules(RULES.replace("unique:", "uniqe:"))
     told = project.run("lint", "--format", "json")
     assert (told.code, told.err) == (2, "")
-    assert json.loads(told.out)["problems"][0]["message"] == "unknown key `uniqe` in rule `no-duplicate-emails`"
+    assert (
+        json.loads(told.out)["problems"][0]["message"]
+        == "unknown key `uniqe` in rule `no-duplicate-emails`"
+    )
     annotated = project.run("lint", "--format", "github")
     assert annotated.code == 2
-    assert annotated.out.startswith("::error file=rules.yaml,line=19,col=5,endColumn=10,title=sanityd::unknown key")
+    assert annotated.out.startswith(
+        "::error file=rules.yaml,line=19,col=5,endColumn=10,title=sanityd::unknown key"
+    )
 
 
 def test_a_file_that_can_not_be_read_to_its_end_is_told_in_them_too(project: Project) -> None:
@@ -124,7 +133,9 @@ def test_without_connect_a_missing_variable_is_only_a_warning(project: Project) 
 
 
 def test_a_mistake_in_a_channel_is_a_mistake_and_no_fault(project: Project) -> None:
-    project.rules(RULES.replace("${SMTP_URL:-smtp://127.0.0.1:1}", "smtp://user:hunter2@host:notaport"))
+    project.rules(
+        RULES.replace("${SMTP_URL:-smtp://127.0.0.1:1}", "smtp://user:hunter2@host:notaport")
+    )
     answer = project.run("lint")
     assert answer.code == 2
     assert "rules.yaml:5:" in answer.err + answer.out

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sanityd import plugins
 from sanityd.cli import root
 from sanityd.demo.catcher import Catcher
-from tests.project import RULES, Project
+from tests.support.project import RULES, Project
 
 
 def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
@@ -90,7 +90,10 @@ def test_a_column_is_not_null_in_a_row_that_was_seen_before_it_was_to_be_shown(
         project.rules(RULES.replace("    tags: [mail]", "    show: [email]"))
         project.sql("update mails set status = 'queued' where person_id = 17")
         project.run("check", SMTP_URL=catcher.url)
-    rows = [line.split() for line in project.run("show", "every-person-has-a-welcome-mail").out.splitlines()]
+    rows = [
+        line.split()
+        for line in project.run("show", "every-person-has-a-welcome-mail").out.splitlines()
+    ]
     assert [row[1] for row in rows if row and row[0] == "17"] == ["person17@example.com"]
     assert "NULL" not in {word for row in rows for word in row}
 

@@ -15,9 +15,11 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from sanityd.demo.catcher import Catcher
-from tests.project import RULES, Project
+from tests.support.project import RULES, Project
 
-FAST = "alerts: {group_wait: 1s}\n" + RULES.replace("notify: [team]", "notify: [team]\n  schedule: every 1s")
+FAST = "alerts: {group_wait: 1s}\n" + RULES.replace(
+    "notify: [team]", "notify: [team]\n  schedule: every 1s"
+)
 
 
 @pytest.fixture
@@ -56,7 +58,10 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
 
 
 def test_it_mails_what_breaks_and_what_is_repaired_and_ends_by_sigterm(
-    project: Project, daemon: "subprocess.Popen[str]", catcher: Catcher, lose_mails: Callable[[], None]
+    project: Project,
+    daemon: "subprocess.Popen[str]",
+    catcher: Catcher,
+    lose_mails: Callable[[], None],
 ) -> None:
     lose_mails()
     wait_until(lambda: len(catcher.mails) == 1)
@@ -74,7 +79,10 @@ def test_sighup_reads_the_rules_again_and_a_broken_file_keeps_the_old_ones(
         return words in (tmp_path / "log").read_text()
 
     wait_until(lambda: logged("serving 2 rules"))
-    project.rules(FAST + "\n  everybody-is-new:\n    table: app.people\n    accepted_values: {status: [new]}\n")
+    project.rules(
+        FAST
+        + "\n  everybody-is-new:\n    table: app.people\n    accepted_values: {status: [new]}\n"
+    )
     daemon.send_signal(signal.SIGHUP)
     wait_until(lambda: len(catcher.mails) == 1)
     project.rules("rules: nonsense\n")
@@ -108,7 +116,9 @@ def test_who_was_killed_leaves_no_lock_and_what_it_did_not_do_is_done_at_once(
     project.sql("update mails set status = 'queued' where person_id = 7")
     with (tmp_path / "log2").open("w") as log:
         words = [sys.executable, "-m", "sanityd", "serve"]
-        again = subprocess.Popen(words, cwd=tmp_path, env={**os.environ, "SMTP_URL": catcher.url}, stderr=log)
+        again = subprocess.Popen(
+            words, cwd=tmp_path, env={**os.environ, "SMTP_URL": catcher.url}, stderr=log
+        )
     try:
         wait_until(lambda: len(catcher.mails) == 1, 30)
     finally:
@@ -120,18 +130,25 @@ def test_a_saved_file_is_read_without_being_asked(
     project: Project, daemon: "subprocess.Popen[str]", catcher: Catcher, tmp_path: Path
 ) -> None:
     wait_until(lambda: "serving 2 rules" in (tmp_path / "log").read_text())
-    project.rules(FAST + "\n  everybody-is-new:\n    table: app.people\n    accepted_values: {status: [new]}\n")
+    project.rules(
+        FAST
+        + "\n  everybody-is-new:\n    table: app.people\n    accepted_values: {status: [new]}\n"
+    )
     wait_until(lambda: len(catcher.mails) == 1)
     assert "1 × rule added" in (tmp_path / "log").read_text()
     assert daemon.poll() is None
 
 
-def test_restarted_every_few_seconds_a_daily_rule_is_still_looked_at_once(project: Project, tmp_path: Path) -> None:
+def test_restarted_every_few_seconds_a_daily_rule_is_still_looked_at_once(
+    project: Project, tmp_path: Path
+) -> None:
     """Its interval doesn't begin anew with each start, and what was looked at today isn't looked at again."""
     project.rules(FAST.replace("every 1s", "every 24h"))
     for _ in range(3):
         with (tmp_path / "log").open("w") as log:
-            one = subprocess.Popen([sys.executable, "-m", "sanityd", "serve"], cwd=tmp_path, stderr=log)
+            one = subprocess.Popen(
+                [sys.executable, "-m", "sanityd", "serve"], cwd=tmp_path, stderr=log
+            )
         wait_until(lambda: "serving" in (tmp_path / "log").read_text())
         time.sleep(1.5)
         one.send_signal(signal.SIGTERM)
@@ -166,8 +183,12 @@ def test_it_serves_its_health_while_it_works(project: Project, tmp_path: Path) -
         one.wait()
 
 
-@pytest.mark.parametrize(("address", "said"), [("nonsense", "is not an address"), ("256.0.0.1:80", "can't be served")])
-def test_an_address_that_cannot_be_is_refused_in_words(project: Project, address: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "said"), [("nonsense", "is not an address"), ("256.0.0.1:80", "can't be served")]
+)
+def test_an_address_that_cannot_be_is_refused_in_words(
+    project: Project, address: str, said: str
+) -> None:
     ended = project.run_anew("serve", "--web", address)
     assert ended.code not in (0, 1)
     assert said in ended.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.support.project import Project
 
 BROKEN = "every-person-id-of-mails-exists"
 
@@ -24,14 +24,19 @@ def test_what_is_broken_comes_first_and_nothing_is_written(shop: Project, tmp_pa
     lines = answer.out.splitlines()
     assert lines[0].endswith("of them do not hold now:")
     assert lines[1] == f"  ✗ {BROKEN}"
-    assert f"  {BROKEN}:\n    table: app.mails\n    references: {{person_id: app.people.id}}\n" in answer.out
+    assert (
+        f"  {BROKEN}:\n    table: app.mails\n    references: {{person_id: app.people.id}}\n"
+        in answer.out
+    )
     # `no-duplicate-emails` is in the file already.
     assert "no-duplicate-email-in-people" not in answer.out
     assert (tmp_path / "rules.yaml").read_bytes() == before
     assert not (tmp_path / ".sanityd").exists()
 
 
-def test_accepting_writes_what_was_shown_and_then_there_is_nothing_left(shop: Project, tmp_path: Path) -> None:
+def test_accepting_writes_what_was_shown_and_then_there_is_nothing_left(
+    shop: Project, tmp_path: Path
+) -> None:
     before = (tmp_path / "rules.yaml").read_text()
     one = shop.run("suggest", "--accept", BROKEN)
     assert one.code == 0, one.err
@@ -71,7 +76,12 @@ def test_tools_get_all_of_it_as_json(shop: Project) -> None:
     assert (source["source"], source["tables"], source["rows"]) == ("app", 2, 1998)
     by_id = {proposal["id"]: proposal for proposal in source["proposals"]}
     broken = by_id[BROKEN]
-    assert (broken["holds"], broken["wrong"], broken["checked"], broken["sampled"]) == (False, 2, 1000, False)
+    assert (broken["holds"], broken["wrong"], broken["checked"], broken["sampled"]) == (
+        False,
+        2,
+        1000,
+        False,
+    )
     assert broken["options"] == {"person_id": "app.people.id"}
     assert broken["yaml"].startswith("# does not hold now: 2 of 1,000 mails")
     assert document["constraints"] == []

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.project import RULES, Project
+from tests.support.project import RULES, Project
 
 TESTS = """\
 tests:
@@ -42,7 +42,10 @@ def test_each_example_is_told_with_what_it_finds_and_where_it_stands(project: Pr
 
 def test_a_failing_example_shows_the_difference_and_exits_1(project: Project) -> None:
     project.rules(
-        RULES + TESTS.replace("violates: [2]", "violates: [1, 3]").replace("violates: []", "violates: [\x20]")
+        RULES
+        + TESTS.replace("violates: [2]", "violates: [1, 3]").replace(
+            "violates: []", "violates: [\x20]"
+        )
     )
     answer = project.run("test", "-k", "every-*")
     assert answer.code == 1
@@ -54,7 +57,9 @@ def test_a_failing_example_shows_the_difference_and_exits_1(project: Project) ->
 
 
 def test_what_no_example_shows_is_a_warning_and_with_strict_a_failure(project: Project) -> None:
-    only_guilty = TESTS.replace(", {email: b@x.io}", "").replace("    - {name: none", "  # {name: none")
+    only_guilty = TESTS.replace(", {email: b@x.io}", "").replace(
+        "    - {name: none", "  # {name: none"
+    )
     project.rules(RULES + only_guilty)
     answer = project.run("test", "-k", "no-duplicate-emails")
     assert answer.code == 0
@@ -71,10 +76,21 @@ def test_what_no_example_shows_is_a_warning_and_with_strict_a_failure(project: P
 def test_json_has_every_example_and_junit_every_place(project: Project) -> None:
     project.rules(RULES + TESTS.replace("violates: [2]", "violates: [1]"))
     document = json.loads(project.run("test", "--format", "json").out)
-    assert document["summary"].items() >= {"passed": 2, "failed": 1, "errored": 0, "warnings": 0}.items()
+    assert (
+        document["summary"].items()
+        >= {"passed": 2, "failed": 1, "errored": 0, "warnings": 0}.items()
+    )
     first = document["cases"][0]
-    assert (first["rule"], first["name"], first["line"]) == ("every-person-has-a-welcome-mail", None, 21)
-    assert (first["expected"], first["missing"], first["unexpected"]) == ([{"id": 1}], [{"id": 1}], [{"id": 2}])
+    assert (first["rule"], first["name"], first["line"]) == (
+        "every-person-has-a-welcome-mail",
+        None,
+        21,
+    )
+    assert (first["expected"], first["missing"], first["unexpected"]) == (
+        [{"id": 1}],
+        [{"id": 1}],
+        [{"id": 2}],
+    )
     junit = project.run("test", "--format", "junit")
     cases = ElementTree.fromstring(junit.out).findall("testcase")
     assert [(case.get("file"), case.get("line"), case.get("name")) for case in cases] == [
@@ -104,7 +120,9 @@ def test_tests_may_have_a_file_of_their_own(project: Project, tmp_path: Path) ->
     assert (whole.code, "people_test.yaml:2" in whole.out) == (0, True)
 
 
-def test_lint_tells_what_is_wrong_with_examples_and_a_file_without_any_is_wrong(project: Project) -> None:
+def test_lint_tells_what_is_wrong_with_examples_and_a_file_without_any_is_wrong(
+    project: Project,
+) -> None:
     assert project.run("test").code == 2
     project.rules(RULES + TESTS.replace("{id: 2, created_at: 11:00}", "{id: 2, creatd_at: 11:00}"))
     lint = project.run("lint")

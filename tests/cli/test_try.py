@@ -16,9 +16,9 @@ from sanityd.cli.trial_text import share
 from sanityd.demo import story
 from sanityd.demo.catcher import Catcher
 from sanityd.model import Reason
-from tests.project import RULES, Project
+from tests import ROOT
+from tests.support.project import RULES, Project
 
-ROOT = Path(__file__).parents[2]
 RULE = "every-person-has-a-welcome-mail"
 MORE = """
   ids-add-up:
@@ -71,7 +71,9 @@ def test_it_tells_what_is_new_and_that_it_is_no_news(known: Project) -> None:
     facts = tried(known, RULE)
     assert facts["Remembered"].startswith("1 run in five weeks; the last one, ")
     assert facts["Since last time"].startswith("1 new · 3 ongoing; open since ")
-    assert facts["Would not tell"] == "team@example.com (team): nothing that they weren't told already"
+    assert (
+        facts["Would not tell"] == "team@example.com (team): nothing that they weren't told already"
+    )
     assert "The mail" not in facts
     assert (known.folder / ".sanityd" / "state.db").read_bytes() == before
 
@@ -112,7 +114,10 @@ def test_it_tells_what_was_measured_and_which_step_is_reached(known: Project) ->
     assert facts["Measured"] == "rows = 1,000"
     assert "only errors and critical ones are mailed" in facts["Would not tell"]
     facts = tried(known, "seldom-wrong")
-    assert facts["Severity"] == "warning from 1 on, error from 2 on: reached, critical from 50 % of the rows on"
+    assert (
+        facts["Severity"]
+        == "warning from 1 on, error from 2 on: reached, critical from 50 % of the rows on"
+    )
     assert facts["Measured"] == "2 of 1,000 rows violate, 0.2 %"
 
 
@@ -133,14 +138,26 @@ def test_a_share_is_never_rounded_away(part: int, whole: int, told: str) -> None
 
 def test_the_page_about_it_explains_every_line() -> None:
     page = (ROOT / "docs" / "howto" / "trying.md").read_text(encoding="utf-8")
-    explained = {word for line in re.findall(r"^\| ([A-Z][^|]*) \|", page, re.MULTILINE) for word in line.split(", ")}
-    printed = set(re.findall(r'yield "([A-Z][^"]+)"', Path(trial_text.__file__).read_text(encoding="utf-8")))
+    explained = {
+        word
+        for line in re.findall(r"^\| ([A-Z][^|]*) \|", page, re.MULTILINE)
+        for word in line.split(", ")
+    }
+    printed = set(
+        re.findall(r'yield "([A-Z][^"]+)"', Path(trial_text.__file__).read_text(encoding="utf-8"))
+    )
     assert len(printed) > 12
     assert printed - explained == set()
 
 
 def test_every_reason_not_to_tell_has_its_words() -> None:
-    by_name = {Reason.ACKNOWLEDGED, Reason.SNOOZED, Reason.CLOSED, Reason.SILENCED, Reason.INHIBITED}
+    by_name = {
+        Reason.ACKNOWLEDGED,
+        Reason.SNOOZED,
+        Reason.CLOSED,
+        Reason.SILENCED,
+        Reason.INHIBITED,
+    }
     assert {reason for reason in Reason if not reason.mails} == by_name | trial_text.QUIET.keys()
 
 
@@ -158,7 +175,15 @@ def test_the_mail_is_opened_or_it_is_said_where_it_is(known: Project, tmp_path: 
     answer = known.run("try", RULE, "--open", BROWSER=f"{tmp_path}/browser %s")
     assert "opened in a browser: /" in answer.out
     assert "no row in app.mails" in (tmp_path / "seen.html").read_text()
-    answer = known.run("try", RULE, "--open", BROWSER="/bin/false %s", PATH="/nowhere", DISPLAY="", WAYLAND_DISPLAY="")
+    answer = known.run(
+        "try",
+        RULE,
+        "--open",
+        BROWSER="/bin/false %s",
+        PATH="/nowhere",
+        DISPLAY="",
+        WAYLAND_DISPLAY="",
+    )
     where = answer.out.partition("there is no browser here; it is in ")[2].splitlines()[0]
     assert "no row in app.mails" in Path(where).read_text()
     Path(where).unlink()
@@ -167,10 +192,22 @@ def test_the_mail_is_opened_or_it_is_said_where_it_is(known: Project, tmp_path: 
 def test_for_programs_it_is_one_object(known: Project) -> None:
     answer = known.run("try", RULE, "--format", "json")
     told = json.loads(answer.out)
-    assert (answer.code, told["outcome"], told["violations"], told["checked"]) == (1, "failed", 4, 1000)
-    assert [row["key"] for row in told["sample"]] == [{"id": 7}, {"id": 17}, {"id": 77}, {"id": 777}]
+    assert (answer.code, told["outcome"], told["violations"], told["checked"]) == (
+        1,
+        "failed",
+        4,
+        1000,
+    )
+    assert [row["key"] for row in told["sample"]] == [
+        {"id": 7},
+        {"id": 17},
+        {"id": 77},
+        {"id": 777},
+    ]
     assert told["consequences"]["changes"] == {"new": 1, "ongoing": 3}
-    assert [(one["reason"], one["mails"]) for one in told["consequences"]["told"]] == [("known", False)]
+    assert [(one["reason"], one["mails"]) for one in told["consequences"]["told"]] == [
+        ("known", False)
+    ]
     assert [step["form"] for step in told["plan"]] == ["scan", "counts"]
     assert len(told["statements"]) == 2
 
@@ -179,10 +216,14 @@ def test_a_rule_of_two_sources_is_to_be_confirmed(project: Project) -> None:
     with closing(sqlite3.connect(project.folder / "there.db")) as there, there:
         there.execute("CREATE TABLE notes (email TEXT PRIMARY KEY)")
     rules = RULES.replace("sources:\n", "sources:\n  there: sqlite:///there.db\n")
-    project.rules(rules + "  noted:\n    table: app.people\n    has: {in: there.notes, on: {email: email}}\n")
+    project.rules(
+        rules + "  noted:\n    table: app.people\n    has: {in: there.notes, on: {email: email}}\n"
+    )
     facts = tried(project, "noted")
     assert "  -- there\n" in facts[""]
-    assert "two sources of app.people: compared with there.notes key by key" in facts["How it looks"]
+    assert (
+        "two sources of app.people: compared with there.notes key by key" in facts["How it looks"]
+    )
     assert facts["To be confirmed"].startswith("`check` looks again, at once and after 30 s")
 
 
@@ -192,7 +233,10 @@ def test_sql_that_is_refused_is_shown_and_where_to_look_for_its_place(project: P
     there = "same_as: {in: {source: app, query: select id from peeple}, on: {id: id}}"
     for rule, sql in (
         (f"{table}\n    always: lenght(email) > 0", "lenght(email) > 0"),
-        (f"{query}\n    query: select id from peeple where id > 0", "  select id\n  from peeple\n  where id > 0\n"),
+        (
+            f"{query}\n    query: select id from peeple where id > 0",
+            "  select id\n  from peeple\n  where id > 0\n",
+        ),
         (f"{table}\n    {there}", "  select id\n  from peeple\n"),
     ):
         project.rules(f"{RULES}  odd:\n    {rule}\n")

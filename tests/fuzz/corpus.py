@@ -2,14 +2,12 @@
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests import acceptance
+from tests import ROOT, acceptance
 
-ROOT = Path(__file__).parent.parent.parent
 _FENCE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _HEAD = "sources:\n  app: ${APP_DATABASE_URL}\n  other: sqlite:///other.db\nallow: {python: true}\n"
 
@@ -24,18 +22,32 @@ class _Writer(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 def written(data: Any, *, flow: bool | None = False) -> str:
     """Plain data as YAML."""
-    return yaml.dump(data, Dumper=_Writer, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(
+        data,
+        Dumper=_Writer,
+        default_flow_style=flow,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+    )
 
 
 @cache
 def files() -> tuple[str, ...]:
     """All of them, always in the same order."""
-    found = [path.read_text(encoding="utf-8") for path in (ROOT / "rules.yaml", ROOT / "sanityd/demo/rules.yaml")]
+    found = [
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "rules.yaml", ROOT / "sanityd/demo/rules.yaml")
+    ]
     for page in sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]):
-        found += [text for text in _FENCE.findall(page.read_text(encoding="utf-8")) if "rules:\n" in text]
+        found += [
+            text for text in _FENCE.findall(page.read_text(encoding="utf-8")) if "rules:\n" in text
+        ]
     for kind in sorted(path.stem for path in acceptance.HERE.glob("*.yaml")):
         rules = [dict(case.rule) for case in acceptance.cases(kind) if case.refused is None]
-        numbered = {f"{kind.replace('_', '-')}-{number}": rule for number, rule in enumerate(rules[:8])}
+        numbered = {
+            f"{kind.replace('_', '-')}-{number}": rule for number, rule in enumerate(rules[:8])
+        }
         found.append(_HEAD + written({"rules": numbered}, flow=None))
     return tuple(found)
 
@@ -43,4 +55,4 @@ def files() -> tuple[str, ...]:
 @cache
 def data() -> tuple[Any, ...]:
     """The same as plain data."""
-    return tuple(yaml.load(text, acceptance.READER) for text in files())  # noqa: S506 (a SafeLoader)
+    return tuple(yaml.load(text, acceptance.READER) for text in files())

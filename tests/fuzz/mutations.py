@@ -32,7 +32,9 @@ def broken(chance: Random) -> bytes:
     """One broken file; now and then one that is still right."""
     if chance.random() < 0.004:
         return chance.choice(_LARGE)(chance)
-    content = _structure(chance) if chance.random() < 0.6 else chance.choice(corpus.files()).encode()
+    content = (
+        _structure(chance) if chance.random() < 0.6 else chance.choice(corpus.files()).encode()
+    )
     for _ in range(chance.choice([0, 0, 1, 1, 1, 2, 4])):
         content = chance.choice(_MUTATIONS)(chance, content)
     return content
@@ -47,7 +49,9 @@ def _bytes(chance: Random, content: bytes) -> bytes:
 def _signs(chance: Random, content: bytes) -> bytes:
     text = content.decode("utf-8", errors="replace")
     start = chance.randrange(len(text) + 1)
-    return (text[:start] + chance.choice(_SIGNS) + text[start + chance.randint(0, 2) :]).encode("utf-8", "replace")
+    return (text[:start] + chance.choice(_SIGNS) + text[start + chance.randint(0, 2) :]).encode(
+        "utf-8", "replace"
+    )
 
 
 def _lines(chance: Random, content: bytes) -> bytes:
@@ -63,7 +67,9 @@ def _lines(chance: Random, content: bytes) -> bytes:
         case 3:
             lines[place], lines[other] = lines[other], lines[place]
         case 4:
-            lines[place:place] = chance.choice(corpus.files()).encode().split(b"\n")[: chance.randint(1, 40)]
+            lines[place:place] = (
+                chance.choice(corpus.files()).encode().split(b"\n")[: chance.randint(1, 40)]
+            )
         case 5:
             return chance.choice([b"\r\n", b"\r", b"\n\n", b"\xc2\x85"]).join(lines)
         case _:
@@ -77,7 +83,10 @@ def _value(chance: Random, content: bytes) -> bytes:
     if not places:
         return content
     start = chance.choice(places) + 2
-    end = min((at for at in (content.find(b"\n", start), content.find(b",", start)) if at >= 0), default=len(content))
+    end = min(
+        (at for at in (content.find(b"\n", start), content.find(b",", start)) if at >= 0),
+        default=len(content),
+    )
     value = corpus.written(chance.choice(_NASTY), flow=True).removesuffix("...\n").strip()
     return content[:start] + value.encode("utf-8", "replace") + content[end:]
 
@@ -106,7 +115,9 @@ def _structure(chance: Random) -> bytes:
 
 def _misspelt(chance: Random, name: str) -> str:
     at = chance.randrange(len(name) + 1)
-    return chance.choice([name[:at] + name[at + 1 :], name.upper(), name + "x", f"{name[:at]} {name[at:]}"])
+    return chance.choice(
+        [name[:at] + name[at + 1 :], name.upper(), name + "x", f"{name[:at]} {name[at:]}"]
+    )
 
 
 def _somewhere(chance: Random, data: Any) -> tuple[Any, Any]:
@@ -131,7 +142,10 @@ def _deep(chance: Random) -> bytes:
 
 
 def _many_rules(chance: Random) -> bytes:
-    good, bad = "{table: app.t, unique: a}", ["{tabel: app.t, uniqe: a}", "x", "", "{table: app.t, always: a = = 1}"]
+    good, bad = (
+        "{table: app.t, unique: a}",
+        ["{tabel: app.t, uniqe: a}", "x", "", "{table: app.t, always: a = = 1}"],
+    )
     body = chance.choice([good, *bad])
     count = chance.choice([200, 2000])
     rules = "".join(f"  rule-{number}: {body}\n" for number in range(count))
@@ -139,7 +153,9 @@ def _many_rules(chance: Random) -> bytes:
 
 
 def _long(chance: Random) -> bytes:
-    text = chance.choice(["x", "é", " ", "[", "a: ", "a,", "\n", "- a\n", "#", "'", "*", "\\", "${A}", "k: {a: b}\n"])
+    text = chance.choice(
+        ["x", "é", " ", "[", "a: ", "a,", "\n", "- a\n", "#", "'", "*", "\\", "${A}", "k: {a: b}\n"]
+    )
     return b"rules:\n  a:\n    table: " + (text * chance.choice([10_000, 200_000])).encode()
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from sanityd import rulefile
 from sanityd.errors import Problem, RuleError
-from sanityd.problems import as_github, as_json, format_problems
+from sanityd.rules.diagnostics import as_github, as_json, format_problems
 from sanityd.rules.load import examine
+from sanityd.rules.yaml import rules_document
 from tests.fuzz.mutations import broken
 
 #: Seconds of a processor, and MiB of the process.
@@ -67,11 +67,15 @@ def attempt(seed: int, number: int, folder: Path) -> Outcome:
             fault = _wrong(found, text) or _unreadable(found)
     except _Hang:
         fault = "it takes too long"
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is what is looked for)
+    except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        fault = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"[:300]
+        fault = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"[
+            :300
+        ]
     seconds = time.process_time() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform == "darwin" else 1024)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (
+        1 if sys.platform == "darwin" else 1024
+    )
     if not fault and memory > LARGEST:
         fault = f"the process takes {memory} MiB"
     return Outcome(number, errors, seconds, memory, fault)
@@ -79,7 +83,7 @@ def attempt(seed: int, number: int, folder: Path) -> Outcome:
 
 def _told(path: Path) -> list[Problem]:
     try:
-        _, problems = examine(rulefile.parse(path), path, ENVIRONMENT, need_secrets=False)
+        _, problems = examine(rules_document.parse(path), path, ENVIRONMENT, need_secrets=False)
     except RuleError as error:
         return list(error.problems)
     return list(problems)
@@ -87,15 +91,28 @@ def _told(path: Path) -> list[Problem]:
 
 def _wrong(found: list[Problem], text: bytes) -> str:
     """A problem that isn't at a place of the file."""
-    last = text.count(b"\n") + text.count(b"\r") + text.count(b"\xc2\x85") + text.count(b"\xe2\x80") + 1
+    last = (
+        text.count(b"\n")
+        + text.count(b"\r")
+        + text.count(b"\xc2\x85")
+        + text.count(b"\xe2\x80")
+        + 1
+    )
     for problem in found:
-        if not (1 <= problem.line <= last and problem.column >= 1 and problem.length >= 1 and problem.path):
+        if not (
+            1 <= problem.line <= last
+            and problem.column >= 1
+            and problem.length >= 1
+            and problem.path
+        ):
             return f"no place: {problem}"[:300]
         if problem.source_line and problem.column > len(problem.source_line) + 1:
             return f"behind the end of its line: {problem}"[:300]
         if not problem.message or (problem.level == "error" and not problem.advice):
             return f"no advice: {problem}"[:300]
-    if len({(problem.path, problem.line, problem.column, problem.message) for problem in found}) < len(found):
+    if len(
+        {(problem.path, problem.line, problem.column, problem.message) for problem in found}
+    ) < len(found):
         return "something is told twice"
     return ""
 
@@ -106,7 +123,13 @@ def _unreadable(found: list[Problem]) -> str:
     shown = format_problems(found)
     as_json(found)
     as_github(found)
-    moving = {unicodedata.category(char) for char in shown.replace("\n", "")} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    moving = {unicodedata.category(char) for char in shown.replace("\n", "")} & {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Zl",
+        "Zp",
+    }
     return "a control character is shown" if moving else ""
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from sanityd.authoring import linting
-from sanityd.problems import format_problems
+from sanityd.authoring.lint import lint
+from sanityd.rules.diagnostics import format_problems
 
 HERE = Path(__file__).parent
 #: What stands above a case that begins with a rule.
@@ -26,7 +26,7 @@ class Case:
 
     title: str
     file: str
-    told: str
+    last_notification: str
 
     @property
     def content(self) -> bytes:
@@ -38,18 +38,22 @@ class Case:
 
 def cases(name: str) -> list[Case]:
     """Those of one file here."""
-    return [Case(*found) for found in _CASE.findall((HERE / f"{name}.txt").read_text(encoding="utf-8"))]
+    return [
+        Case(*found) for found in _CASE.findall((HERE / f"{name}.txt").read_text(encoding="utf-8"))
+    ]
 
 
 def told(case: Case, folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """What lint says in that folder; with an environment, also what the databases say."""
     (folder / "rules.yaml").write_bytes(case.content)
     with chdir(folder), mock.patch.dict(os.environ, environment or {}):
-        findings = linting.lint(Path("rules.yaml"), connect=environment is not None)
+        findings = lint.lint(Path("rules.yaml"), connect=environment is not None)
     return format_problems(findings.problems) + "\n" if findings.problems else "no mistakes\n"
 
 
 def write(name: str, found: list[Case]) -> None:
     """The file anew."""
-    text = "".join(f"=== {case.title}\n{case.file}--- told\n{case.told}" for case in found)
+    text = "".join(
+        f"=== {case.title}\n{case.file}--- told\n{case.last_notification}" for case in found
+    )
     (HERE / f"{name}.txt").write_text(text, encoding="utf-8")

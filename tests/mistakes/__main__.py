@@ -15,7 +15,10 @@ def main() -> None:
         url = f"sqlite:///{folder / 'app.db'}"
         tables.build(url)
         for file, environment in (("files", None), ("databases", {"APP_URL": url})):
-            cases = [replace(case, told=mistakes.told(case, folder, environment)) for case in mistakes.cases(file)]
+            cases = [
+                replace(case, last_notification=mistakes.told(case, folder, environment))
+                for case in mistakes.cases(file)
+            ]
             mistakes.write(file, cases)
 
 

@@ -10,7 +10,7 @@ from sanityd.checks.invariant import TableName
 from sanityd.errors import RuleError
 from sanityd.rules.cases import Case
 from sanityd.rules.load import load
-from sanityd.rules.moments import moment
+from sanityd.rules.time_values import moment
 
 HEAD = """\
 sources:
@@ -59,7 +59,11 @@ def test_a_case_has_all_that_it_says_and_needs_no_environment(tmp_path: Path) ->
     assert first.given[TableName("app", "people")] == [{"id": 1, "created_at": "11:00"}]
     # Without a zone it is meant in that of the rule's source.
     assert first.now == datetime(2026, 1, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert (second.title, second.now.astimezone(UTC).hour, second.is_clean) == ("greeted: too young", 10, True)
+    assert (second.title, second.now.astimezone(UTC).hour, second.is_clean) == (
+        "greeted: too young",
+        10,
+        True,
+    )
 
 
 def test_earlier_values_are_one_a_day_or_at_their_times(tmp_path: Path) -> None:
@@ -153,7 +157,9 @@ def test_a_time_is_read_as_people_write_it(text: str, meant: str) -> None:
     assert moment(text, datetime(2026, 3, 5, 12, tzinfo=UTC)).isoformat() == meant
 
 
-@pytest.mark.parametrize("text", ["25:00", "11", "soon", "ten ago", "2026-02-30", "0000-01-01", "2026-W01-1", 7, None])
+@pytest.mark.parametrize(
+    "text", ["25:00", "11", "soon", "ten ago", "2026-02-30", "0000-01-01", "2026-W01-1", 7, None]
+)
 def test_what_is_no_time_is_refused(text: object) -> None:
     with pytest.raises(ValueError):
         moment(text, datetime(2026, 3, 5, 12, tzinfo=UTC))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sanityd.errors import RuleError
-from sanityd.problems import format_problems
+from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.load import load
 
 
@@ -17,12 +17,16 @@ def read(tmp_path: Path, rule: str) -> dict[str, str]:
 
 
 def test_a_rule_is_expanded_for_each_value(tmp_path: Path) -> None:
-    found = read(tmp_path, "{table: 'app.{schema}.t', not_null: id, for_each: {schema: [north, south]}}")
+    found = read(
+        tmp_path, "{table: 'app.{schema}.t', not_null: id, for_each: {schema: [north, south]}}"
+    )
     assert found == {"a-rule[north]": "app.north.t", "a-rule[south]": "app.south.t"}
 
 
 def test_the_word_is_replaced_in_keys_and_lists_too(tmp_path: Path) -> None:
-    found = read(tmp_path, "{table: app.t, accepted_values: {'{c}': ['{c}', x]}, for_each: {c: [a, b]}}")
+    found = read(
+        tmp_path, "{table: app.t, accepted_values: {'{c}': ['{c}', x]}, for_each: {c: [a, b]}}"
+    )
     assert list(found) == ["a-rule[a]", "a-rule[b]"]
 
 

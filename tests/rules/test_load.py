@@ -58,7 +58,11 @@ def test_a_rule_has_all_that_it_says(tmp_path: Path) -> None:
     )
     rule = rules.rules["every-order-adds-up"]
     subject = rule.invariant.subject
-    assert (rule.title, rule.location, rule.owner) == ("Every order adds up", "rules.yaml:9", "payments")
+    assert (rule.title, rule.location, rule.owner) == (
+        "Every order adds up",
+        "rules.yaml:9",
+        "payments",
+    )
     assert (str(subject.table), subject.where, subject.key, subject.show) == (
         "app.sales.orders", "status <> 'void'", ("id",), ("total",),
     )  # fmt: skip
@@ -103,35 +107,68 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ("  r:\n    unique: a\n", "1:3 rule `r` names no table | add `table: source.table`"),
         ("  r:\n    table: app.t\n    unique: []\n", "3:13 "),
         ("  r:\n    table: app.t\n    unique: 3\n", "3:13 "),
-        ("  R_x:\n    table: app.t\n    unique: a\n", "1:3 `R_x` is not an id | write it in kebab-case: `r-x`"),
+        (
+            "  R_x:\n    table: app.t\n    unique: a\n",
+            "1:3 `R_x` is not an id | write it in kebab-case: `r-x`",
+        ),
         ("  r:\n    source: app\n    query: select 1 as a\n", "3:5 `query` needs a key | "),
         ("  r:\n    source: app\n    key: a\n    query: delete from t\n", "4:12 "),
         ("  r:\n    table: app.t\n    always: a = 1; drop table t\n", "3:"),
         ("  r:\n    table: app.t\n    where: a ==== 1\n    unique: a\n", "3:"),
-        ("  r:\n    table: app.t\n    unique: a\n    nulls: fail\n", "4:5 `nulls` has no meaning for `unique` | "),
-        ("  r:\n    table: app.t\n    unique: a\n    severity: bad\n", "4:15 `bad` is not a severity | "),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    nulls: fail\n",
+            "4:5 `nulls` has no meaning for `unique` | ",
+        ),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    severity: bad\n",
+            "4:15 `bad` is not a severity | ",
+        ),
         (
             "  r:\n    table: app.t\n    unique: a\n    severity: {error: 50, critical: 1}\n",
             "4:27 `critical` begins at 1",
         ),
-        ("  r:\n    table: app.t\n    unique: a\n    severity: {error: 120%}\n", "4:23 `120%` is not a step | "),
-        ("  r:\n    table: app.t\n    unique: a\n    schedule: sometimes\n", "4:15 `sometimes` is not a schedule | "),
-        ("  r:\n    table: app.t\n    unique: a\n    within: 10m\n", "4:13 `10m` does not say which column"),
-        ("  r:\n    table: app.t\n    unique: a\n    remedy: x\n", "4:5 `remedy` (repairs) is not in this version"),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    severity: {error: 120%}\n",
+            "4:23 `120%` is not a step | ",
+        ),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    schedule: sometimes\n",
+            "4:15 `sometimes` is not a schedule | ",
+        ),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    within: 10m\n",
+            "4:13 `10m` does not say which column",
+        ),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    remedy: x\n",
+            "4:5 `remedy` (repairs) is not in this version",
+        ),
         (
             "  r:\n    table: app.t\n    references: {a: other.x.id, b: y.id}\n",
             "3:5 `references` of several tables can't be compared with another source | make one rule of each",
         ),
-        ("  r:\n    table: app.t\n    not_null: a\n    confirm: maybe\n", "4:14 `maybe` is no way to confirm"),
+        (
+            "  r:\n    table: app.t\n    not_null: a\n    confirm: maybe\n",
+            "4:14 `maybe` is no way to confirm",
+        ),
         (
             "  r:\n    table: app.t\n    has: {in: x, on: {a: b}, count: at most some}\n",
             "3:37 `at most some` is not a count",
         ),
-        ("  r:\n    table: app.t\n    references: {a: people}\n", "3:21 `people` is not a column of a table | "),
-        ("  r:\n    table: app.t\n    row_count: {}\n", "3:16 needs either `equals` or one of `min` and `max` | "),
+        (
+            "  r:\n    table: app.t\n    references: {a: people}\n",
+            "3:21 `people` is not a column of a table | ",
+        ),
+        (
+            "  r:\n    table: app.t\n    row_count: {}\n",
+            "3:16 needs either `equals` or one of `min` and `max` | ",
+        ),
         ("  r:\n    table: app.t\n    fresh: {a: soon}\n", "3:16 `soon` is not a duration | "),
         ("  r:\n    table: app.t\n    unique: a\n    within: ''\n", "4:13 `` is not a duration | "),
-        ("  r:\n    table: app.t\n    references: {a: ''}\n", "3:17 `` is not a column of a table | "),
+        (
+            "  r:\n    table: app.t\n    references: {a: ''}\n",
+            "3:17 `` is not a column of a table | ",
+        ),
         ("  r: unique\n", "1:6 rule `r` must be a mapping | "),
     ],
 )
@@ -155,7 +192,9 @@ def test_no_secret_reaches_a_message_or_a_repr(tmp_path: Path) -> None:
     rules = read(tmp_path, "  r:\n    table: app.t\n    unique: a\n")
     assert "s3cr3t-canary" not in repr(rules)
     head = HEAD.replace("app: sqlite:///app.db", "app: ${SMTP_URL}")
-    assert "s3cr3t-canary" not in "".join(mistakes(tmp_path, "  r:\n    table: app.t\n    unique: a\n", head))
+    assert "s3cr3t-canary" not in "".join(
+        mistakes(tmp_path, "  r:\n    table: app.t\n    unique: a\n", head)
+    )
 
 
 def test_relative_databases_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -169,7 +208,10 @@ def test_duckdb_files_and_patterns_are_relative_to_the_file(tmp_path: Path) -> N
     file.write_text(text + "rules: {r: {table: exports.t, unique: id}}\n")
     sources = load(file, {"MORE": "/srv/b.csv"}).sources
     assert sources["app"].url == f"duckdb:///{tmp_path}/x.duckdb"
-    assert (sources["exports"].files, sources["exports"].folder) == (("a/*.csv", "/srv/b.csv"), tmp_path)
+    assert (sources["exports"].files, sources["exports"].folder) == (
+        ("a/*.csv", "/srv/b.csv"),
+        tmp_path,
+    )
 
 
 def test_the_meaning_changes_with_the_promise_and_not_with_its_words(tmp_path: Path) -> None:
@@ -177,7 +219,10 @@ def test_the_meaning_changes_with_the_promise_and_not_with_its_words(tmp_path: P
         return read(tmp_path, f"  r:\n    table: app.t\n{text}").rules["r"].meaning
 
     plain = meaning("    unique: email\n")
-    assert meaning("    unique: email\n    why: other words\n    owner: ana\n    severity: warning\n") == plain
+    assert (
+        meaning("    unique: email\n    why: other words\n    owner: ana\n    severity: warning\n")
+        == plain
+    )
     assert meaning("    unique: {columns: email, ignore: case}\n") != plain
     assert meaning("    unique: email\n    where: id > 3\n") != plain
 
@@ -188,9 +233,14 @@ def test_a_folder_of_files_is_one_rules_file(tmp_path: Path) -> None:
     )
     (tmp_path / "b.yaml").write_text("rules:\n  b:\n    table: app.t\n    unique: x\n")
     rules = load(tmp_path, {})
-    assert [(rule.id, rule.location) for rule in rules.rules.values()] == [("a", "a.yaml:3"), ("b", "b.yaml:2")]
+    assert [(rule.id, rule.location) for rule in rules.rules.values()] == [
+        ("a", "a.yaml:3"),
+        ("b", "b.yaml:2"),
+    ]
 
 
 def test_a_mistake_in_one_key_hides_none_in_the_sql(tmp_path: Path) -> None:
-    found = mistakes(tmp_path, '  r: {table: app.t, within: soon, always: "a = = 1", where: "b ((", key: [id]}\n')
+    found = mistakes(
+        tmp_path, '  r: {table: app.t, within: soon, always: "a = = 1", where: "b ((", key: [id]}\n'
+    )
     assert len(found) == 3, found

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from sanityd.sources.base import Source, SourceSettings
 from sanityd.sources.open import open_source
-from tests.services import owner
+from tests.support.services import owner
 
 
 @pytest.fixture
@@ -38,7 +38,10 @@ def open_it() -> Iterator[Callable[..., Source]]:
     opened: list[Source] = []
 
     def open_(url: str, **settings: Any) -> Source:
-        limits = {"statement_timeout": timedelta(seconds=1), "lock_timeout": timedelta(milliseconds=500)}
+        limits = {
+            "statement_timeout": timedelta(seconds=1),
+            "lock_timeout": timedelta(milliseconds=500),
+        }
         opened.append(open_source(SourceSettings("app", url, **{**limits, **settings})))
         return opened[-1]
 

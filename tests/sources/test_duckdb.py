@@ -15,7 +15,7 @@ from sqlalchemy import func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sanityd.errors import CheckError, SourceError
-from sanityd.sources import verbatim
+from sanityd.sources import raw_sql
 from sanityd.sources.base import Source
 from sanityd.sources.catalog import ColumnInfo, Family
 from sanityd.sources.duckdb import DuckdbDialect
@@ -64,7 +64,9 @@ def test_a_missing_file_is_told_and_not_created(path: Path, open_it: Open) -> No
     assert not path.exists()
 
 
-@pytest.mark.parametrize("url", ["duckdb://", "duckdb:///:memory:", "duckdb:///:memory:x", "duckdb:///md:cloud"])
+@pytest.mark.parametrize(
+    "url", ["duckdb://", "duckdb:///:memory:", "duckdb:///:memory:x", "duckdb:///md:cloud"]
+)
 def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
     with pytest.raises(SourceError, match="names no file"):
         open_it(url)
@@ -72,7 +74,10 @@ def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
 
 def test_a_file_that_is_no_database_is_told(path: Path, open_it: Open) -> None:
     path.write_text("Dear diary, this is a secret. " * 100)
-    with pytest.raises(SourceError, match="no DuckDB database") as error, open_it(f"duckdb:///{path}").snapshot():
+    with (
+        pytest.raises(SourceError, match="no DuckDB database") as error,
+        open_it(f"duckdb:///{path}").snapshot(),
+    ):
         pass
     assert "secret" not in error.value.message
     assert str(path) not in error.value.message
@@ -91,14 +96,19 @@ def test_a_file_that_somebody_writes_is_waited_for_and_then_told(path: Path, ope
     write(path, "CREATE TABLE t (a int)")
     with writer(path, 60):
         source = open_it(f"duckdb:///{path}")
-        with pytest.raises(SourceError, match=r"stayed open for writing elsewhere for 0.5 s"), source.snapshot():
+        with (
+            pytest.raises(SourceError, match=r"stayed open for writing elsewhere for 0.5 s"),
+            source.snapshot(),
+        ):
             pass
     with writer(path, 0.2):
         patient = open_it(f"duckdb:///{path}", lock_timeout=timedelta(seconds=20))
         assert ask(patient, "SELECT count(*) AS n FROM t") == [(0,)]
 
 
-def test_what_a_killed_writer_left_is_read_and_the_files_are_not_changed(path: Path, open_it: Open) -> None:
+def test_what_a_killed_writer_left_is_read_and_the_files_are_not_changed(
+    path: Path, open_it: Open
+) -> None:
     write(path, "CREATE TABLE t (a int)")
     code = f"import duckdb, os; c = duckdb.connect({str(path)!r}); c.execute('INSERT INTO t VALUES (1)'); os._exit(1)"
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -110,14 +120,20 @@ def test_what_a_killed_writer_left_is_read_and_the_files_are_not_changed(path: P
 
 def test_several_snapshots_are_open_at_once(path: Path, open_it: Open) -> None:
     write(path, "CREATE TABLE t (a int)")
-    one, two = open_it(f"duckdb:///{path}"), open_it(f"duckdb:///{path}", statement_timeout=timedelta(seconds=9))
+    one, two = (
+        open_it(f"duckdb:///{path}"),
+        open_it(f"duckdb:///{path}", statement_timeout=timedelta(seconds=9)),
+    )
     with one.snapshot(), one.snapshot(), two.snapshot() as last:
         assert last.table("t").name == "t"
 
 
 def test_this_process_may_not_have_it_open_otherwise(path: Path, open_it: Open) -> None:
     write(path, "CREATE TABLE t (a int)")
-    with closing(duckdb.connect(str(path))), pytest.raises(SourceError, match="open with other settings"):
+    with (
+        closing(duckdb.connect(str(path))),
+        pytest.raises(SourceError, match="open with other settings"),
+    ):
         ask(open_it(f"duckdb:///{path}"), "SELECT * FROM t")
 
 
@@ -126,7 +142,7 @@ def raw(source: Source, sql: str) -> object:
     with source.snapshot() as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
         with snapshot._in_our_words():
-            return snapshot._connection.execute(text(verbatim.token(sql))).all()
+            return snapshot._connection.execute(text(raw_sql.token(sql))).all()
 
 
 @pytest.mark.parametrize(
@@ -186,8 +202,16 @@ def test_a_select_reaches_nothing_but_the_database(path: Path, open_it: Open, sq
 def test_settings_stay_as_they_are(path: Path, open_it: Open) -> None:
     write(path, "CREATE TABLE t (a int)")
     source = open_it(f"duckdb:///{path}")
-    names = ("enable_external_access", "lock_configuration", "python_enable_replacements", "TimeZone", "temp_directory")
-    [settings] = ask(source, "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in names))
+    names = (
+        "enable_external_access",
+        "lock_configuration",
+        "python_enable_replacements",
+        "TimeZone",
+        "temp_directory",
+    )
+    [settings] = ask(
+        source, "SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    )
     assert settings == (False, True, False, "UTC", "")
     with source.snapshot() as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
@@ -290,9 +314,13 @@ def test_values_that_python_lacks_can_be_read(path: Path, open_it: Open) -> None
         ("2::hugeint ** 126", None),
     ],
 )
-def test_a_number_means_a_time_by_its_size(path: Path, open_it: Open, stored: str, microseconds: int | None) -> None:
+def test_a_number_means_a_time_by_its_size(
+    path: Path, open_it: Open, stored: str, microseconds: int | None
+) -> None:
     write(path, "CREATE TABLE t (a int)")
-    instant = DuckdbDialect().instant(literal_column(f"({stored})"), ColumnInfo("a", "?", Family.NUMBER))
+    instant = DuckdbDialect().instant(
+        literal_column(f"({stored})"), ColumnInfo("a", "?", Family.NUMBER)
+    )
     with open_it(f"duckdb:///{path}").snapshot() as snapshot:
         assert snapshot.rows(select(func.max(instant))) == [(microseconds,)]
 

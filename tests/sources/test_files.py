@@ -15,7 +15,7 @@ from sanityd.clock import now
 from sanityd.errors import CheckError, RuleError, SourceError
 from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
-from sanityd.sources import verbatim
+from sanityd.sources import raw_sql
 from sanityd.sources.base import Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Family
 from sanityd.sources.open import open_source
@@ -26,7 +26,9 @@ Rows = list[tuple[Any, ...]]
 
 @contextmanager
 def opened(folder: Path, *patterns: str) -> Iterator[Snapshot]:
-    source = open_source(SourceSettings("exports", "files://", files=patterns or ("*.csv",), folder=folder))
+    source = open_source(
+        SourceSettings("exports", "files://", files=patterns or ("*.csv",), folder=folder)
+    )
     with source.snapshot() as snapshot:
         yield snapshot
     source.close()
@@ -57,10 +59,19 @@ def look(folder: Path, files: str, rule: str) -> Run:
 
 def test_each_file_is_a_table_beside_the_rules(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    parquet(tmp_path / "data" / "people.parquet", "SELECT range AS id, range % 3 AS grade FROM range(5)")
+    parquet(
+        tmp_path / "data" / "people.parquet", "SELECT range AS id, range % 3 AS grade FROM range(5)"
+    )
     parquet(tmp_path / "data" / "mails.parquet", "SELECT 1 AS person_id UNION ALL SELECT 2")
-    run = look(tmp_path, "data/*.parquet", "table: exports.people, has: {in: mails, on: {id: person_id}}, key: id")
-    assert (run.outcome, [violation.key["id"] for violation in run.tracked]) == (Outcome.COMPLETE, [0, 3, 4])
+    run = look(
+        tmp_path,
+        "data/*.parquet",
+        "table: exports.people, has: {in: mails, on: {id: person_id}}, key: id",
+    )
+    assert (run.outcome, [violation.key["id"] for violation in run.tracked]) == (
+        Outcome.COMPLETE,
+        [0, 3, 4],
+    )
 
 
 def test_several_patterns_and_suffixes_make_one_source(tmp_path: Path) -> None:
@@ -70,7 +81,10 @@ def test_several_patterns_and_suffixes_make_one_source(tmp_path: Path) -> None:
     parquet(tmp_path / "Upper.PARQUET", "SELECT 5 AS id")
     with opened(tmp_path, "*.csv", "*.tsv", "*.gz", str(tmp_path / "*.PARQUET")) as snapshot:
         assert [name for _, name in snapshot.places()] == ["Upper", "a", "b.x", "it's c"]
-        assert ask(snapshot, 'SELECT id FROM "it\'s c" UNION SELECT id FROM "b.x" ORDER BY 1') == [(2,), (4,)]
+        assert ask(snapshot, 'SELECT id FROM "it\'s c" UNION SELECT id FROM "b.x" ORDER BY 1') == [
+            (2,),
+            (4,),
+        ]
         assert snapshot.table("upper").columns["id"].family is Family.INTEGER
 
 
@@ -86,7 +100,10 @@ def test_files_are_looked_for_at_each_snapshot(tmp_path: Path) -> None:
 
 def test_a_pattern_without_files_is_told_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n")
-    with pytest.raises(SourceError, match=r"no file matches `data/\*\.csv`$"), opened(tmp_path, "a.csv", "data/*.csv"):
+    with (
+        pytest.raises(SourceError, match=r"no file matches `data/\*\.csv`$"),
+        opened(tmp_path, "a.csv", "data/*.csv"),
+    ):
         pass
 
 
@@ -95,7 +112,10 @@ def test_two_files_can_not_be_one_table(tmp_path: Path, other: str) -> None:
     (tmp_path / "more").mkdir()
     for name in ("t.csv", other):
         (tmp_path / name).write_text("id\n1\n")
-    with pytest.raises(SourceError, match=r"two files that would be the table `[tT]`"), opened(tmp_path, "**/*.*"):
+    with (
+        pytest.raises(SourceError, match=r"two files that would be the table `[tT]`"),
+        opened(tmp_path, "**/*.*"),
+    ):
         pass
 
 
@@ -108,7 +128,10 @@ def test_a_file_that_two_patterns_match_is_one_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["notes.txt", "t[1].csv", ".csv"])
 def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("id\n1\n")
-    with pytest.raises(SourceError, match="is no table"), opened(tmp_path, name.replace("[1]", "*")):
+    with (
+        pytest.raises(SourceError, match="is no table"),
+        opened(tmp_path, name.replace("[1]", "*")),
+    ):
         pass
 
 
@@ -120,7 +143,10 @@ def test_other_files_are_refused(tmp_path: Path, name: str) -> None:
         ('id,x\n"1","a ""b"",\nc"\n', [(1, 'a "b",\nc')]),
         ("\ufeffid,x\n#1,é😀\n2,b\n", [("#1", "é😀"), ("2", "b")]),
         ("code\n007\n008\n", [("007",), ("008",)]),
-        ("id\n12345678901234567890\n12345678901234567891\n", [(12345678901234567890,), (12345678901234567891,)]),
+        (
+            "id\n12345678901234567890\n12345678901234567891\n",
+            [(12345678901234567890,), (12345678901234567891,)],
+        ),
         ("price\n1.5\n\n2\n", [(1.5,), (None,), (2.0,)]),
         ("1,2\n3,4\n", [(1, 2), (3, 4)]),
         ("My report\nid,x\n1,a\n", [("id,x",), ("1,a",)]),
@@ -133,32 +159,46 @@ def test_a_csv_file_is_read_to_the_letter(tmp_path: Path, content: str, rows: Ro
 
 def test_types_are_found_in_all_lines(tmp_path: Path) -> None:
     lines = "".join(f"{n},{n}\n" for n in range(30_000))
-    assert read(tmp_path, f"id,x\n{lines}7,late\n", "SELECT x FROM t WHERE id = 7") == [("7",), ("late",)]
+    assert read(tmp_path, f"id,x\n{lines}7,late\n", "SELECT x FROM t WHERE id = 7") == [
+        ("7",),
+        ("late",),
+    ]
 
 
 @pytest.mark.parametrize("content", ["id,x\n1,a\n2,b,secret\n3,c\n", 'id,x\n1,"secret\n2,b\n'])
 def test_a_broken_csv_file_is_an_error_of_its_rules_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / "whole.csv").write_text("id\n1\n")
     (tmp_path / "t.csv").write_text(content)
-    uses: list[Callable[[Snapshot], object]] = [lambda view: view.table("t"), lambda view: ask(view, "SELECT * FROM t")]
+    uses: list[Callable[[Snapshot], object]] = [
+        lambda view: view.table("t"),
+        lambda view: ask(view, "SELECT * FROM t"),
+    ]
     with opened(tmp_path) as snapshot:
         assert ask(snapshot, "SELECT * FROM whole") == [(1,)]
         for use in uses:
-            with pytest.raises(CheckError, match=r"`t\.csv` can't be read as CSV: its lines") as error:
+            with pytest.raises(
+                CheckError, match=r"`t\.csv` can't be read as CSV: its lines"
+            ) as error:
                 use(snapshot)
             assert "secret" not in f"{error.value}{error.value.hint}"
 
 
 def test_a_line_that_breaks_late_is_told_by_its_number(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,x\n" + "1,a\n" * 30_000 + "2,b,secret\n")
-    with opened(tmp_path) as snapshot, pytest.raises(CheckError, match="line 30002 of the CSV file") as error:
+    with (
+        opened(tmp_path) as snapshot,
+        pytest.raises(CheckError, match="line 30002 of the CSV file") as error,
+    ):
         ask(snapshot, "SELECT count(x) AS n FROM t")
     assert "secret" not in f"{error.value}{error.value.hint}"
 
 
 def test_bytes_that_are_no_text_are_an_error_without_them(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("id,x\n1,sécret\n".encode("latin-1"))
-    with opened(tmp_path) as snapshot, pytest.raises(CheckError, match="line 2 of the CSV file") as error:
+    with (
+        opened(tmp_path) as snapshot,
+        pytest.raises(CheckError, match="line 2 of the CSV file") as error,
+    ):
         snapshot.table("t")
         ask(snapshot, "SELECT x FROM t")
     assert "cret" not in f"{error.value}{error.value.hint}"
@@ -166,7 +206,10 @@ def test_bytes_that_are_no_text_are_an_error_without_them(tmp_path: Path) -> Non
 
 def test_a_file_that_is_no_parquet_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_text("Dear diary, this is a secret.")
-    with opened(tmp_path, "*.parquet") as snapshot, pytest.raises(CheckError, match=r"`t.parquet` can't be") as error:
+    with (
+        opened(tmp_path, "*.parquet") as snapshot,
+        pytest.raises(CheckError, match=r"`t.parquet` can't be") as error,
+    ):
         snapshot.table("t")
     assert "secret" not in f"{error.value}{error.value.hint}"
     assert str(tmp_path) not in error.value.message
@@ -200,14 +243,16 @@ def test_only_the_files_are_reached_and_none_is_written(tmp_path: Path, attack: 
     with opened(tmp_path, "t.csv") as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
         with pytest.raises(CheckError), snapshot._in_our_words():
-            snapshot._connection.execute(text(verbatim.token(attack.format(tmp_path)))).all()
+            snapshot._connection.execute(text(raw_sql.token(attack.format(tmp_path)))).all()
         assert ask(snapshot, "SELECT * FROM t") == [(1,)]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["beside.csv", "t.csv"]
 
 
 def test_who_may_write_a_file_could_write(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id\n1\n")
-    source: Source = open_source(SourceSettings("exports", "files://", files=("*.csv",), folder=tmp_path))
+    source: Source = open_source(
+        SourceSettings("exports", "files://", files=("*.csv",), folder=tmp_path)
+    )
     assert source.can_write()
 
 

@@ -18,9 +18,9 @@ from sqlalchemy import func, select, table
 from sanityd.errors import CheckError
 from sanityd.sources import snapshot as snapshots
 from sanityd.sources.base import Snapshot, Source, SourceSettings
-from sanityd.sources.gate import GateRefusal, gate_predicate, gate_query
 from sanityd.sources.open import open_source
-from tests.sources.stages import FILES, STAGES, Stage, stage
+from sanityd.sources.sql_gate import GateRefusal, gate_predicate, gate_query
+from tests.sources.scratch_tables import FILES, STAGES, Stage, stage
 
 Stages = Callable[[str, str], Stage]
 
@@ -31,7 +31,12 @@ REFUSED = "the rule's SQL was refused"
 
 #: What a look must notice, done without any guard; what ends the victim comes last.
 DEEDS = {
-    "sqlite": ("DELETE FROM people", "CREATE TABLE loot (id int)", "VACUUM INTO '<folder>/loot'", "BEGIN EXCLUSIVE"),
+    "sqlite": (
+        "DELETE FROM people",
+        "CREATE TABLE loot (id int)",
+        "VACUUM INTO '<folder>/loot'",
+        "BEGIN EXCLUSIVE",
+    ),
     "duckdb": (
         "DELETE FROM people",
         "CREATE TABLE loot (id int)",
@@ -83,10 +88,18 @@ class Attack:
                 yield form, stage.filled(sql)
 
 
-ATTACKS = [Attack(**entry) for entry in yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text("utf-8"))]
+ATTACKS = [
+    Attack(**entry)
+    for entry in yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text("utf-8"))
+]
 #: Each login of each database.
 LOGINS = [(database, login) for database, of in STAGES.items() for login in of.logins]
-CASES = [(database, login, attack) for database, login in LOGINS for attack in ATTACKS if database in attack.databases]
+CASES = [
+    (database, login, attack)
+    for database, login in LOGINS
+    for attack in ATTACKS
+    if database in attack.databases
+]
 UNGATED = [case for case in CASES if case[1] not in case[2].gate_alone]
 
 
@@ -141,7 +154,9 @@ def ask(snapshot: Snapshot, form: str, sql: str) -> CheckError | None:
         if form == "query":
             snapshot.rows(select(snapshot.query(sql)))
         else:
-            snapshot.rows(select(func.count()).select_from(table("people")).where(snapshot.predicate(sql)))
+            snapshot.rows(
+                select(func.count()).select_from(table("people")).where(snapshot.predicate(sql))
+            )
     except CheckError as error:
         return error
     finally:
@@ -176,12 +191,17 @@ def test_there_are_many_statements_for_each_database(database: str) -> None:
 
 def test_the_promise_tells_how_many_there_are() -> None:
     page = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
-    told = [int(number) for number in re.findall(r"(\d+)(?: hostile| in all| of them)", page.read_text("utf-8"))]
+    told = [
+        int(number)
+        for number in re.findall(r"(\d+)(?: hostile| in all| of them)", page.read_text("utf-8"))
+    ]
     assert told == [len(ATTACKS), len(CASES), len(UNGATED)]
 
 
 @pytest.mark.parametrize("database", STAGES)
-def test_a_look_at_the_stage_notices_what_was_done(database: str, request: pytest.FixtureRequest) -> None:
+def test_a_look_at_the_stage_notices_what_was_done(
+    database: str, request: pytest.FixtureRequest
+) -> None:
     """Or all the tests below would prove nothing."""
     server = "" if database in FILES else request.getfixturevalue(f"{database}_url")
     with stage(database, STAGES[database].logins[0], server) as it:
@@ -195,7 +215,9 @@ def test_a_look_at_the_stage_notices_what_was_done(database: str, request: pytes
 
 
 @pytest.mark.parametrize(("database", "login"), LOGINS)
-def test_the_gate_refuses_without_asking_the_database(database: str, login: str, stages: Stages) -> None:
+def test_the_gate_refuses_without_asking_the_database(
+    database: str, login: str, stages: Stages
+) -> None:
     """And it refuses all that the session could not prevent."""
     stage = stages(database, login)
     source = opened(stage)
@@ -212,10 +234,14 @@ def test_the_gate_refuses_without_asking_the_database(database: str, login: str,
 
 
 @each(CASES)
-def test_a_hostile_statement_gets_nowhere(database: str, login: str, attack: Attack, stages: Stages) -> None:
+def test_a_hostile_statement_gets_nowhere(
+    database: str, login: str, attack: Attack, stages: Stages
+) -> None:
     stage = stages(database, login)
     source = opened(stage)
-    answers = attempt(stage, [form for form in attack.forms(stage) if not is_refused(source, *form)])
+    answers = attempt(
+        stage, [form for form in attack.forms(stage) if not is_refused(source, *form)]
+    )
     if answers:
         assert stage.changes() == {}
     for answer in answers:
@@ -225,7 +251,9 @@ def test_a_hostile_statement_gets_nowhere(database: str, login: str, attack: Att
 
 @each(UNGATED)
 @pytest.mark.usefixtures("no_gate")
-def test_the_session_withstands_it_without_the_gate(database: str, login: str, attack: Attack, stages: Stages) -> None:
+def test_the_session_withstands_it_without_the_gate(
+    database: str, login: str, attack: Attack, stages: Stages
+) -> None:
     stage = stages(database, login)
     answers = attempt(stage, list(attack.forms(stage)))
     assert stage.changes() == {}

@@ -36,14 +36,22 @@ def ask(snapshot: Snapshot, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_the_session_is_guarded(source: Source) -> None:
-    names = ("tx_isolation", "tx_read_only", "time_zone", "max_statement_time", "character_set_client")
+    names = (
+        "tx_isolation",
+        "tx_read_only",
+        "time_zone",
+        "max_statement_time",
+        "character_set_client",
+    )
     with source.snapshot() as snapshot:
         [row] = ask(snapshot, "SELECT " + ", ".join(f"@@{name} AS {name}" for name in names))
         assert row == ("REPEATABLE-READ", 1, "+00:00", 1.0, "utf8mb4")
 
 
 def test_options_of_the_url_cannot_undo_the_guards(mariadb: str, open_it: Open) -> None:
-    source = open_it(f"{mariadb}?client_flag=65536&local_infile=1&init_command=SET+sql_mode%3D%27ANSI_QUOTES%27")
+    source = open_it(
+        f"{mariadb}?client_flag=65536&local_infile=1&init_command=SET+sql_mode%3D%27ANSI_QUOTES%27"
+    )
     with source.snapshot() as snapshot:
         assert ask(snapshot, 'SELECT "text" AS a') == [("text",)]
 
@@ -56,7 +64,9 @@ def test_a_scheme_named_mariadb_is_understood(mariadb: str, open_it: Open) -> No
 
 def test_backslashes_escape_and_quotes_quote_as_the_gate_thinks(source: Source) -> None:
     with source.snapshot() as snapshot:
-        assert ask(snapshot, r"""SELECT 'a\'%s' AS a, "b\\" AS b, 'c' 'd' AS c # end""") == [("a'%s", "b\\", "cd")]
+        assert ask(snapshot, r"""SELECT 'a\'%s' AS a, "b\\" AS b, 'c' 'd' AS c # end""") == [
+            ("a'%s", "b\\", "cd")
+        ]
 
 
 def test_collations_of_any_character_set_compare_exactly(source: Source, owner: Engine) -> None:
@@ -105,17 +115,30 @@ def test_letter_case_of_tables_counts_and_other_databases_are_schemas(
 
 
 def test_unique_prefixes_are_no_keys(source: Source, owner: Engine) -> None:
-    write(owner, "CREATE TABLE t (a varchar(99) NOT NULL, b varchar(99) NOT NULL, UNIQUE (a(3)), UNIQUE (b))")
+    write(
+        owner,
+        "CREATE TABLE t (a varchar(99) NOT NULL, b varchar(99) NOT NULL, UNIQUE (a(3)), UNIQUE (b))",
+    )
     with source.snapshot() as snapshot:
         assert snapshot.table("t").unique_keys == (("b",),)
 
 
-def test_a_login_that_can_only_select_cannot_write(source: Source, owner: Engine, mariadb: str, open_it: Open) -> None:
+def test_a_login_that_can_only_select_cannot_write(
+    source: Source, owner: Engine, mariadb: str, open_it: Open
+) -> None:
     database = make_url(mariadb).database
     user = f"'r_{database}'@'%'"
-    write(owner, "CREATE TABLE t (a integer)", f"CREATE USER {user} IDENTIFIED BY 'hunter2'".replace("%", "%%"))
+    write(
+        owner,
+        "CREATE TABLE t (a integer)",
+        f"CREATE USER {user} IDENTIFIED BY 'hunter2'".replace("%", "%%"),
+    )
     write(owner, f"GRANT SELECT ON `{database}`.* TO {user}".replace("%", "%%"))
-    url = make_url(mariadb).set(username=f"r_{database}", password="hunter2").render_as_string(hide_password=False)
+    url = (
+        make_url(mariadb)
+        .set(username=f"r_{database}", password="hunter2")
+        .render_as_string(hide_password=False)
+    )
     reader = open_it(url)
     assert (source.can_write(), reader.can_write()) == (True, False)
     write(owner, f"GRANT UPDATE (a) ON `{database}`.t TO {user}".replace("%", "%%"))
@@ -165,7 +188,10 @@ def test_why_it_does_not_answer_is_told_without_the_url(
     url = make_url(mariadb).set(**change)  # type: ignore[arg-type]
     if "username" in change:
         url = url.set(password="hunter2")
-    with pytest.raises(SourceError, match=said) as error, open_it(url.render_as_string(hide_password=False)).snapshot():
+    with (
+        pytest.raises(SourceError, match=said) as error,
+        open_it(url.render_as_string(hide_password=False)).snapshot(),
+    ):
         pass
     assert "hunter2" not in error.value.message + error.value.hint
 

@@ -37,7 +37,12 @@ def ask(snapshot: Snapshot, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_the_session_is_guarded(source: Source) -> None:
-    names = ["transaction_read_only", "default_transaction_read_only", "transaction_isolation", "statement_timeout"]
+    names = [
+        "transaction_read_only",
+        "default_transaction_read_only",
+        "transaction_isolation",
+        "statement_timeout",
+    ]
     names += ["lock_timeout", "application_name", "TimeZone", "standard_conforming_strings"]
     with source.snapshot() as snapshot:
         settings = [ask(snapshot, f"SELECT current_setting('{name}') AS s")[0][0] for name in names]
@@ -46,13 +51,19 @@ def test_the_session_is_guarded(source: Source) -> None:
 
 
 def test_options_of_the_url_cannot_undo_the_guards(postgres: str, open_it: Open) -> None:
-    source = open_it(f"{postgres}?options=-c%20default_transaction_read_only%3Doff%20-c%20work_mem%3D8MB")
+    source = open_it(
+        f"{postgres}?options=-c%20default_transaction_read_only%3Doff%20-c%20work_mem%3D8MB"
+    )
     with source.snapshot() as snapshot:
-        assert ask(snapshot, "SELECT current_setting('default_transaction_read_only') AS s") == [("on",)]
+        assert ask(snapshot, "SELECT current_setting('default_transaction_read_only') AS s") == [
+            ("on",)
+        ]
         assert ask(snapshot, "SELECT current_setting('work_mem') AS s") == [("8MB",)]
 
 
-def test_case_blind_and_nondeterministic_texts_are_told_apart(source: Source, owner: Engine) -> None:
+def test_case_blind_and_nondeterministic_texts_are_told_apart(
+    source: Source, owner: Engine
+) -> None:
     write(
         owner,
         "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
@@ -65,8 +76,12 @@ def test_case_blind_and_nondeterministic_texts_are_told_apart(source: Source, ow
         name = source.dialect.exact(clause.c.name, info.columns["name"])
         assert info.columns["mood"].collation is None
         assert len(snapshot.rows(select(name).group_by(name))) == 3
-        assert snapshot.rows(select(clause.c.id).where(source.dialect.matches(name, "a", part=False))) == [(1,)]
-        assert snapshot.rows(select(func.count()).where(source.dialect.folded(name) == bound("á"))) == [(1,)]
+        assert snapshot.rows(
+            select(clause.c.id).where(source.dialect.matches(name, "a", part=False))
+        ) == [(1,)]
+        assert snapshot.rows(
+            select(func.count()).where(source.dialect.folded(name) == bound("á"))
+        ) == [(1,)]
 
 
 def test_enums_domains_and_uuids_have_families_and_texts(source: Source, owner: Engine) -> None:
@@ -83,9 +98,13 @@ def test_enums_domains_and_uuids_have_families_and_texts(source: Source, owner: 
         assert families == [Family.ENUM, Family.UUID, Family.NUMBER, Family.TEXT, Family.OTHER]
         clause = info.clause
         texts = [source.dialect.text(clause.c[name], info.columns[name]) for name in "muac"]
-        assert snapshot.rows(select(*texts)) == [("sad", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1.50", "ab")]
+        assert snapshot.rows(select(*texts)) == [
+            ("sad", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "1.50", "ab")
+        ]
         mood = source.dialect.exact(clause.c.m, info.columns["m"])
-        assert snapshot.rows(select(mood).where(mood.in_([bound("unheard of"), bound("sad")]))) == [("sad",)]
+        assert snapshot.rows(select(mood).where(mood.in_([bound("unheard of"), bound("sad")]))) == [
+            ("sad",)
+        ]
 
 
 def test_schemas_partitions_and_inheritance_are_understood(source: Source, owner: Engine) -> None:
@@ -110,13 +129,17 @@ def test_schemas_partitions_and_inheritance_are_understood(source: Source, owner
         assert error.value.hint == "Did you mean `Sales.Order`?"
 
 
-def test_a_table_without_columns_is_told_and_not_proposed_in_its_own_place(source: Source, owner: Engine) -> None:
+def test_a_table_without_columns_is_told_and_not_proposed_in_its_own_place(
+    source: Source, owner: Engine
+) -> None:
     write(owner, "CREATE TABLE bare ()")
     with source.snapshot() as snapshot, pytest.raises(CheckError, match="has no columns"):
         snapshot.table("bare")
 
 
-def test_only_whole_valid_unique_indexes_over_columns_without_nulls_are_keys(source: Source, owner: Engine) -> None:
+def test_only_whole_valid_unique_indexes_over_columns_without_nulls_are_keys(
+    source: Source, owner: Engine
+) -> None:
     write(
         owner,
         "CREATE TABLE t (a integer NOT NULL, b integer NOT NULL, c text NOT NULL, d integer UNIQUE)",
@@ -128,7 +151,9 @@ def test_only_whole_valid_unique_indexes_over_columns_without_nulls_are_keys(sou
         assert snapshot.table("t").unique_keys == (("b",),)
 
 
-def test_a_login_that_can_only_select_cannot_write(source: Source, owner: Engine, postgres: str, open_it: Open) -> None:
+def test_a_login_that_can_only_select_cannot_write(
+    source: Source, owner: Engine, postgres: str, open_it: Open
+) -> None:
     role = "reader_" + (make_url(postgres).database or "")
     write(
         owner,
@@ -136,14 +161,20 @@ def test_a_login_that_can_only_select_cannot_write(source: Source, owner: Engine
         f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'",
         f"GRANT SELECT ON t TO {role}",
     )
-    reader = open_it(make_url(postgres).set(username=role, password="hunter2").render_as_string(hide_password=False))
+    reader = open_it(
+        make_url(postgres)
+        .set(username=role, password="hunter2")
+        .render_as_string(hide_password=False)
+    )
     assert (source.can_write(), reader.can_write()) == (True, False)
     write(owner, f"GRANT UPDATE ON t TO {role}")
     assert reader.can_write()
     write(owner, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-def test_a_lost_connection_is_the_sources_error_and_stays_one(source: Source, owner: Engine) -> None:
+def test_a_lost_connection_is_the_sources_error_and_stays_one(
+    source: Source, owner: Engine
+) -> None:
     with source.snapshot() as snapshot:
         ask(snapshot, "SELECT 1 AS one")
         write(
@@ -168,7 +199,15 @@ def test_a_locked_table_is_told(source: Source, owner: Engine) -> None:
 
 def test_values_stay_out_of_error_messages(source: Source, owner: Engine) -> None:
     write(owner, "CREATE TABLE t (a text)", "INSERT INTO t VALUES ('hunter2')")
-    attempts = ("a::integer", "a::date", "a::jsonb", "a::uuid", "1 / (length(a) - 7)", "a::inet", "to_number(a, '999')")
+    attempts = (
+        "a::integer",
+        "a::date",
+        "a::jsonb",
+        "a::uuid",
+        "1 / (length(a) - 7)",
+        "a::inet",
+        "to_number(a, '999')",
+    )
     with source.snapshot() as snapshot:
         for attempt in attempts:
             with pytest.raises(CheckError) as error:
@@ -179,7 +218,8 @@ def test_values_stay_out_of_error_messages(source: Source, owner: Engine) -> Non
 
 
 @pytest.mark.parametrize(
-    "value", ["timestamp 'infinity'", "timestamptz '-infinity'", "date '12026-01-01'", "time '24:00'"]
+    "value",
+    ["timestamp 'infinity'", "timestamptz '-infinity'", "date '12026-01-01'", "time '24:00'"],
 )
 def test_a_time_beyond_python_comes_as_text(source: Source, value: str) -> None:
     """One such row must not make its rule blind."""
@@ -210,7 +250,9 @@ def test_why_it_does_not_answer_is_told_without_the_url(
     assert "hunter2" not in error.value.message + error.value.hint
 
 
-def test_a_missing_driver_is_told_with_its_remedy(open_it: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_told_with_its_remedy(
+    open_it: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SourceError, match="driver") as error:
         open_it("postgresql://scott:tiger@localhost/x")
@@ -219,5 +261,7 @@ def test_a_missing_driver_is_told_with_its_remedy(open_it: Open, monkeypatch: py
 
 def test_backslashes_and_dollar_quotes_arrive_unchanged(source: Source) -> None:
     with source.snapshot() as snapshot:
-        assert ask(snapshot, r"SELECT 'a\' AS a, E'b\n' AS b, $$c'%s$$ AS c") == [("a\\", "b\n", "c'%s")]
+        assert ask(snapshot, r"SELECT 'a\' AS a, E'b\n' AS b, $$c'%s$$ AS c") == [
+            ("a\\", "b\n", "c'%s")
+        ]
         assert ask(snapshot, """SELECT '{"k": 1}'::jsonb ? 'k' AS has""") == [(True,)]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnClause, column, select, table
 from sanityd.sources.catalog import ColumnInfo, Family
 from sanityd.sources.postgresql import PostgresqlDialect
 from sanityd.sources.postgresql_regex import measured
-from tests.services import owner
+from tests.support.services import owner
 
 PARTS = ["a", "b", "-", "[ab]", "[^a]", ".", "[a-c]", r"\d", r"\.", "[.]"]
 LETTERS = "aab.-cä1\n"
@@ -22,7 +22,9 @@ def _patterns(chance: random.Random) -> list[str]:
         parts = chance.choices(PARTS, k=chance.randrange(1, 5))
         place = chance.randrange(len(parts))
         low = chance.randrange(5)
-        parts[place] += chance.choice([f"{{{low}}}", f"{{{low},{low + chance.randrange(5)}}}", "{4,9}", "{5}"])
+        parts[place] += chance.choice(
+            [f"{{{low}}}", f"{{{low},{low + chance.randrange(5)}}}", "{4,9}", "{5}"]
+        )
         if chance.random() < 0.3:
             parts[chance.randrange(len(parts))] += chance.choice(["*", "?", "+", "|a", "{2}"])
         found.append("".join(parts))
@@ -58,7 +60,9 @@ def test_what_is_measured_matches_what_is_counted(postgres: str, seed: int) -> N
         for pattern in picked:
             ours = dialect.matches(dialect.text(words, info), pattern, part=False)
             found = connection.execute(select(words).select_from(rows).where(ours)).scalars().all()
-            plain = connection.exec_driver_sql("SELECT word FROM texts WHERE word ~ %s", (f"^(?:{pattern})$",))
+            plain = connection.exec_driver_sql(
+                "SELECT word FROM texts WHERE word ~ %s", (f"^(?:{pattern})$",)
+            )
             expected = plain.scalars().all()
             assert sorted(found) == sorted(expected), pattern
     engine.dispose()

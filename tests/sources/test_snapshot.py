@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sanityd.errors import CheckError, SourceError
-from sanityd.sources import verbatim
+from sanityd.sources import raw_sql
 from sanityd.sources.base import Snapshot, Source
 from sanityd.sources.catalog import Family
 from sanityd.sources.snapshot import EngineSnapshot
@@ -96,7 +96,7 @@ def test_the_gate_lets_no_attack_through(source: Source) -> None:
 def test_the_session_withstands_attacks_that_pass_the_gate(source: Source, admin: Engine) -> None:
     """Each statement is sent as rules' SQL would be, bare and as a subquery, as if there were no gate."""
     for attack in RAW_ATTACKS:
-        for statement in (verbatim.token(attack), verbatim.head(attack)):
+        for statement in (raw_sql.token(attack), raw_sql.head(attack)):
             with source.snapshot() as snapshot, pytest.raises(DBAPIError):
                 assert isinstance(snapshot, EngineSnapshot)
                 snapshot._connection.execute(text(statement))
@@ -113,7 +113,7 @@ def test_a_subquery_writes_no_file(source: Source) -> None:
     for attack in FILE_ATTACKS:
         with source.snapshot() as snapshot, pytest.raises(DBAPIError):
             assert isinstance(snapshot, EngineSnapshot)
-            snapshot._connection.execute(text(verbatim.head(attack)))
+            snapshot._connection.execute(text(raw_sql.head(attack)))
 
 
 def test_a_failed_statement_leaves_the_snapshot_usable(source: Source) -> None:
@@ -129,7 +129,10 @@ def test_a_statement_that_takes_too_long_is_cut_off(source: Source) -> None:
     numbers = " UNION ALL ".join(f"SELECT {n} AS n" for n in range(20))
     with source.snapshot() as snapshot:
         with pytest.raises(CheckError, match="cut off after 1 s"):
-            ask(snapshot, f"WITH digits AS ({numbers}) {slow} WHERE a.n + b.n + c.n * d.n = e.n - f.n * g.n + h.n")
+            ask(
+                snapshot,
+                f"WITH digits AS ({numbers}) {slow} WHERE a.n + b.n + c.n * d.n = e.n - f.n * g.n + h.n",
+            )
         assert count(snapshot) == 3
 
 
@@ -177,7 +180,9 @@ def test_like_and_modulo_mean_what_they_say(source: Source) -> None:
 def test_a_query_tells_its_columns(source: Source) -> None:
     with source.snapshot() as snapshot:
         query = snapshot.query(
-            'SELECT id, name AS "select", 1 AS b_1 FROM people ORDER BY id'.replace('"', quote(source))
+            'SELECT id, name AS "select", 1 AS b_1 FROM people ORDER BY id'.replace(
+                '"', quote(source)
+            )
         )
         assert query.c.keys() == ["id", "select", "b_1"]
         assert snapshot.rows(select(query.c["select"]).where(query.c.id == bound(1))) == [("Ada",)]
@@ -186,7 +191,10 @@ def test_a_query_tells_its_columns(source: Source) -> None:
 def test_two_columns_of_one_name_are_an_error(source: Source) -> None:
     if source.dialect.name in ("sqlite", "duckdb"):
         pytest.skip("this database gives the second one another name")
-    with source.snapshot() as snapshot, pytest.raises(CheckError, match=r"`id`|Duplicate column name 'id'"):
+    with (
+        source.snapshot() as snapshot,
+        pytest.raises(CheckError, match=r"`id`|Duplicate column name 'id'"),
+    ):
         snapshot.query("SELECT id, name, id FROM people")
 
 
@@ -219,7 +227,12 @@ def test_the_clock_is_the_databases(source: Source) -> None:
 
 
 def test_an_unknown_kind_of_url_is_refused_without_being_shown(open_it: Open) -> None:
-    for url in ("oracle://scott:tiger@host/x", "not a url: tiger", "postgresql://scott:tiger@host:port/x", "base://x"):
+    for url in (
+        "oracle://scott:tiger@host/x",
+        "not a url: tiger",
+        "postgresql://scott:tiger@host:port/x",
+        "base://x",
+    ):
         with pytest.raises(SourceError) as error:
             open_it(url)
         assert "tiger" not in error.value.message + error.value.hint
@@ -229,13 +242,17 @@ def test_an_unknown_kind_of_url_is_refused_without_being_shown(open_it: Open) ->
 def test_odd_names_are_found_and_read(source: Source, do: Do) -> None:
     mark = quote(source)
     for table in ("order", "Two Words", "50% off?", "it's", "naïve:x"):
-        do(f"CREATE TABLE {mark}{table}{mark} ({mark}group{mark} integer PRIMARY KEY, {mark}A b%(x)s{mark} integer)")
+        do(
+            f"CREATE TABLE {mark}{table}{mark} ({mark}group{mark} integer PRIMARY KEY, {mark}A b%(x)s{mark} integer)"
+        )
         do(f"INSERT INTO {mark}{table}{mark} VALUES (1, 2)")
         with source.snapshot() as snapshot:
             info = snapshot.table(table)
             assert (list(info.columns), info.key) == (["group", "A b%(x)s"], ("group",))
             clause = info.clause
-            assert snapshot.rows(select(*clause.c).where(clause.c["A b%(x)s"] == bound(2))) == [(1, 2)]
+            assert snapshot.rows(select(*clause.c).where(clause.c["A b%(x)s"] == bound(2))) == [
+                (1, 2)
+            ]
 
 
 def test_keys_are_primary_or_unique_without_nulls(source: Source, do: Do) -> None:
@@ -276,11 +293,15 @@ def words(source: Source, do: Do, admin: Engine) -> Source:
     do(f"CREATE TABLE words (id integer PRIMARY KEY, {name})")
     with admin.begin() as connection:
         for number, word in enumerate(WORDS):
-            connection.execute(text("INSERT INTO words VALUES (:id, :name)"), {"id": number, "name": word})
+            connection.execute(
+                text("INSERT INTO words VALUES (:id, :name)"), {"id": number, "name": word}
+            )
     return source
 
 
-def found(source: Source, condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]) -> list[str]:
+def found(
+    source: Source, condition: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+) -> list[str]:
     with source.snapshot() as snapshot:
         info = snapshot.table("words")
         clause = info.clause
@@ -296,7 +317,9 @@ def test_exact_tells_all_words_apart(words: Source) -> None:
         exact = words.dialect.exact(clause.c.name, info.columns["name"])
         grouped = snapshot.rows(select(exact, func.count()).group_by(exact))
         assert {(word, number) for word, number in grouped} == {(word, 1) for word in WORDS}
-        assert snapshot.rows(select(clause.c.id).where(exact.in_([bound("a"), bound("É")])).order_by(clause.c.id)) == [
+        assert snapshot.rows(
+            select(clause.c.id).where(exact.in_([bound("a"), bound("É")])).order_by(clause.c.id)
+        ) == [
             (0,),
             (5,),
         ]
@@ -324,7 +347,9 @@ def test_folded_knows_more_than_ascii(words: Source) -> None:
         ("^a$", ["a"], ["a"]),
     ],
 )
-def test_a_pattern_matches_the_same_words(words: Source, pattern: str, whole: list[str], part: list[str]) -> None:
+def test_a_pattern_matches_the_same_words(
+    words: Source, pattern: str, whole: list[str], part: list[str]
+) -> None:
     assert found(words, lambda name: words.dialect.matches(name, pattern, part=False)) == whole
     assert found(words, lambda name: words.dialect.matches(name, pattern, part=True)) == part
 
@@ -346,7 +371,9 @@ AT = datetime(2026, 7, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def test_a_time_without_zone_is_meant_in_the_sources(source: Source, do: Do, open_it: Open, database_url: str) -> None:
+def test_a_time_without_zone_is_meant_in_the_sources(
+    source: Source, do: Do, open_it: Open, database_url: str
+) -> None:
     kind = {"mysql": "datetime(6)"}.get(source.dialect.name, "timestamp")
     do(
         f"CREATE TABLE seen (id integer PRIMARY KEY, moment {kind})",
@@ -356,24 +383,42 @@ def test_a_time_without_zone_is_meant_in_the_sources(source: Source, do: Do, ope
     assert compared(berlin, BERLIN) == [False, True, True, True, False]
 
 
-def test_an_instant_is_one_in_every_zone(source: Source, do: Do, open_it: Open, database_url: str) -> None:
+def test_an_instant_is_one_in_every_zone(
+    source: Source, do: Do, open_it: Open, database_url: str
+) -> None:
     kind = {"mysql": "timestamp(6)", "postgres": "timestamptz", "duckdb": "timestamptz"}.get(
         source.dialect.name, "timestamp"
     )
-    stored = "'2026-07-01T12:00:00.5Z'" if source.dialect.name == "sqlite" else "'2026-07-01 12:00:00.5+00:00'"
+    stored = (
+        "'2026-07-01T12:00:00.5Z'"
+        if source.dialect.name == "sqlite"
+        else "'2026-07-01 12:00:00.5+00:00'"
+    )
     if source.dialect.name == "mysql":
         do("SET GLOBAL time_zone = '+00:00'")
         stored = "FROM_UNIXTIME(1782907200.5)"
-    do(f"CREATE TABLE seen (id integer PRIMARY KEY, moment {kind} NULL)", f"INSERT INTO seen VALUES (1, {stored})")
+    do(
+        f"CREATE TABLE seen (id integer PRIMARY KEY, moment {kind} NULL)",
+        f"INSERT INTO seen VALUES (1, {stored})",
+    )
     assert compared(open_it(database_url, zone=BERLIN), BERLIN) == [False, True, True, True, False]
 
 
 def test_a_date_is_its_first_moment_in_the_sources_zone(
     source: Source, do: Do, open_it: Open, database_url: str
 ) -> None:
-    do("CREATE TABLE seen (id integer PRIMARY KEY, moment date)", "INSERT INTO seen VALUES (1, '2026-07-01')")
+    do(
+        "CREATE TABLE seen (id integer PRIMARY KEY, moment date)",
+        "INSERT INTO seen VALUES (1, '2026-07-01')",
+    )
     midnight = datetime(2026, 6, 30, 22, 0, tzinfo=UTC)
-    assert compared(open_it(database_url, zone=BERLIN), BERLIN, midnight) == [False, True, True, True, False]
+    assert compared(open_it(database_url, zone=BERLIN), BERLIN, midnight) == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
@@ -385,9 +430,20 @@ def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
         moment = source.dialect.moment(at, column, zone)
         before = source.dialect.moment(at + timedelta(microseconds=1), column, zone)
         after = source.dialect.moment(at - timedelta(microseconds=1), column, zone)
-        assert snapshot.rows(select(literal_column("1")).where(instant < before, instant > after)) == [(1,)]
-        conditions = (instant < moment, instant <= moment, instant == moment, instant >= moment, instant > moment)
-        return [bool(snapshot.rows(select(literal_column("1")).where(condition))) for condition in conditions]
+        assert snapshot.rows(
+            select(literal_column("1")).where(instant < before, instant > after)
+        ) == [(1,)]
+        conditions = (
+            instant < moment,
+            instant <= moment,
+            instant == moment,
+            instant >= moment,
+            instant > moment,
+        )
+        return [
+            bool(snapshot.rows(select(literal_column("1")).where(condition)))
+            for condition in conditions
+        ]
 
 
 def test_a_number_column_holds_seconds_since_1970(source: Source, do: Do) -> None:

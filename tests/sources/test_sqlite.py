@@ -38,13 +38,17 @@ def ask(source: Source, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_a_missing_file_is_told_and_not_created(path: Path, open_it: Open) -> None:
-    with pytest.raises(SourceError, match=r"there is no file `watched.db`"), open_it(f"sqlite:///{path}").snapshot():
+    with (
+        pytest.raises(SourceError, match=r"there is no file `watched.db`"),
+        open_it(f"sqlite:///{path}").snapshot(),
+    ):
         pass
     assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x.db?mode=rwc&uri=true", "sqlite://x/y.db"]
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x.db?mode=rwc&uri=true", "sqlite://x/y.db"],
 )
 def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
     with pytest.raises(SourceError, match="names no file"):
@@ -53,7 +57,10 @@ def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
 
 def test_a_file_that_is_no_database_is_told(path: Path, open_it: Open) -> None:
     path.write_text("Dear diary, this is a secret. " * 100)
-    with pytest.raises(SourceError, match="no SQLite database") as error, open_it(f"sqlite:///{path}").snapshot():
+    with (
+        pytest.raises(SourceError, match="no SQLite database") as error,
+        open_it(f"sqlite:///{path}").snapshot(),
+    ):
         pass
     assert "secret" not in error.value.message
 
@@ -79,7 +86,10 @@ def test_a_locked_file_is_told(path: Path, open_it: Open) -> None:
     write(path, "CREATE TABLE t (a)")
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(SourceError, match=r"locked by a writer for 0.5 s"), open_it(f"sqlite:///{path}").snapshot():
+        with (
+            pytest.raises(SourceError, match=r"locked by a writer for 0.5 s"),
+            open_it(f"sqlite:///{path}").snapshot(),
+        ):
             pass
 
 
@@ -91,7 +101,9 @@ def test_the_file_is_not_changed_by_looking(path: Path, open_it: Open) -> None:
     assert os.listdir(path.parent) == ["watched.db"]
 
 
-def test_an_integer_primary_key_is_never_null_and_others_still_identify(path: Path, open_it: Open) -> None:
+def test_an_integer_primary_key_is_never_null_and_others_still_identify(
+    path: Path, open_it: Open
+) -> None:
     write(
         path,
         "CREATE TABLE a (id INTEGER PRIMARY KEY, x)",
@@ -148,7 +160,9 @@ def test_text_that_is_no_text_comes_as_bytes(path: Path, open_it: Open) -> None:
         ("", Family.OTHER),
     ],
 )
-def test_declared_words_become_families(path: Path, open_it: Open, declared: str, family: Family) -> None:
+def test_declared_words_become_families(
+    path: Path, open_it: Open, declared: str, family: Family
+) -> None:
     write(path, f"CREATE TABLE t (a {declared})")
     with open_it(f"sqlite:///{path}").snapshot() as snapshot:
         assert snapshot.table("t").columns["a"].family is family
@@ -193,4 +207,12 @@ def test_the_dialect_is_known_without_a_connection() -> None:
         "x",
         "",
     )
-    assert [dialect_of(url) for url in urls] == ["sqlite", "postgres", "postgres", "mysql", "mysql", None, None]
+    assert [dialect_of(url) for url in urls] == [
+        "sqlite",
+        "postgres",
+        "postgres",
+        "mysql",
+        "mysql",
+        None,
+        None,
+    ]

@@ -52,7 +52,9 @@ def race(tmp_path: Path) -> Callable[..., list[str]]:
             process.stdin.write("go\n")
             process.stdin.flush()
         ends = [process.communicate(timeout=60) for process in begun]
-        assert [process.returncode for process in begun] == [0] * processes, [wrong for _, wrong in ends]
+        assert [process.returncode for process in begun] == [0] * processes, [
+            wrong for _, wrong in ends
+        ]
         return [printed for printed, _ in ends]
 
     return run

@@ -10,7 +10,9 @@ AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 
 def test_decisions_come_back_in_order(store: Store) -> None:
     with store.write() as memory:
-        audit.append(memory, AT, "sanityd", "told", "opened", rule="r", incident="one", detail={"n": 3})
+        audit.append(
+            memory, AT, "sanityd", "told", "opened", rule="r", incident="one", detail={"n": 3}
+        )
         audit.append(memory, AT, "ada", "closed", "rule removed", rule="r")
         audit.append(memory, AT, "sanityd", "told", "opened", rule="other")
     with store.read() as memory:

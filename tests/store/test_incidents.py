@@ -6,12 +6,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sanityd.errors import StoreError
-from sanityd.model import Cause, Fate, Incident, Reason, Severity
+from sanityd.model import Cause, Incident, Reason, Resolution, Severity
 from sanityd.store import incidents
 from sanityd.store.open import Store
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
-FIRST = Incident("one", "r", "app", AT, Severity.ERROR, 3, checked=10, fates={Fate.FIXED: 2}, meaning="m")
+FIRST = Incident(
+    "one",
+    "r",
+    "app",
+    AT,
+    Severity.ERROR,
+    3,
+    checked=10,
+    resolutions={Resolution.FIXED: 2},
+    meaning="m",
+)
 
 
 def save(store: Store, incident: Incident) -> None:
@@ -30,7 +40,9 @@ def test_an_incident_comes_back_as_it_was(store: Store) -> None:
 
 def test_an_incident_is_kept_as_it_is_now(store: Store) -> None:
     save(store, FIRST)
-    over = replace(FIRST, resolved_at=AT + timedelta(hours=1), severity=Severity.CRITICAL, violations=0)
+    over = replace(
+        FIRST, resolved_at=AT + timedelta(hours=1), severity=Severity.CRITICAL, violations=0
+    )
     save(store, over)
     with store.read() as memory:
         assert (incidents.open_for(memory, "r"), incidents.get(memory, "one")) == (None, over)
@@ -56,7 +68,9 @@ def test_what_is_open_is_listed_oldest_first(store: Store) -> None:
 
 def test_a_rule_that_is_violated_may_also_be_one_that_cant_be_checked(store: Store) -> None:
     save(store, FIRST)
-    broken = replace(FIRST, id="two", cause=Cause.ERRORED, error="no such column", hint="look", violations=0)
+    broken = replace(
+        FIRST, id="two", cause=Cause.ERRORED, error="no such column", hint="look", violations=0
+    )
     save(store, broken)
     with store.read() as memory:
         assert incidents.open_for(memory, "r", Cause.ERRORED) == broken

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from sanityd.model import Reason, Severity
-from sanityd.store import hearing, incidents
+from sanityd.store import incidents, notification_log
 from sanityd.store.migrate import config
 from sanityd.store.open import HEAD, Store
 from sanityd.store.tables import metadata
@@ -24,7 +24,9 @@ def test_the_newest_script_is_the_version_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("begin", [None, "0001"])
-def test_a_store_is_what_the_tables_say_whether_new_or_migrated(url: str, tmp_path: Path, begin: str | None) -> None:
+def test_a_store_is_what_the_tables_say_whether_new_or_migrated(
+    url: str, tmp_path: Path, begin: str | None
+) -> None:
     if begin is not None:
         engine = create_engine(url)
         with engine.begin() as connection:
@@ -60,9 +62,19 @@ def test_who_was_told_what_is_known_after_a_migration(url: str, tmp_path: Path) 
     engine.dispose()
     store = Store.open(url, tmp_path)
     with store.read() as memory:
-        [known] = hearing.heard(memory, ["one", "two"], AT).values()
+        [known] = notification_log.delivery_states(memory, ["one", "two"], AT).values()
         alive = incidents.unsettled(memory)
     store.close()
-    assert known.told is not None
-    assert (known.told.reason, known.told.violations, known.told.root) == (Reason.OPENED, 7, "<m@x>")
-    assert [(one.id, one.severity, one.declared) for one in alive] == [("one", Severity.CRITICAL, Severity.CRITICAL)]
+    assert known.last_notification is not None
+    assert (
+        known.last_notification.reason,
+        known.last_notification.violations,
+        known.last_notification.root,
+    ) == (
+        Reason.OPENED,
+        7,
+        "<m@x>",
+    )
+    assert [(one.id, one.severity, one.declared) for one in alive] == [
+        ("one", Severity.CRITICAL, Severity.CRITICAL)
+    ]

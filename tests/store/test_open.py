@@ -52,7 +52,9 @@ def test_every_file_of_a_store_that_is_named_is_private_too(tmp_path: Path) -> N
         store = Store.open(f"sqlite:///{tmp_path}/state.db", tmp_path)
         with store.write() as memory:
             rules_seen.remember(memory, "f", "r", "m", "v", AT)
-            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("state.db*")}
+            modes = {
+                file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("state.db*")
+            }
         store.close()
     finally:
         os.umask(before)
@@ -63,7 +65,9 @@ def test_a_store_can_be_opened_again(url: str, tmp_path: Path) -> None:
     for _ in range(2):
         store = Store.open(url, tmp_path)
         with store.read() as memory:
-            assert memory.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [HEAD]
+            assert memory.execute(
+                text("SELECT version_num FROM alembic_version")
+            ).scalars().all() == [HEAD]
             assert set(metadata.tables) <= set(inspect(memory).get_table_names())
         store.close()
 
@@ -86,7 +90,9 @@ def test_what_is_read_in_one_transaction_is_of_one_instant(store: Store) -> None
         assert rules_seen.meaning(reader, "f", "r") == "m"
 
 
-def test_a_file_is_called_by_its_name_and_a_server_by_its_kind(sqlite: str, postgres: str, tmp_path: Path) -> None:
+def test_a_file_is_called_by_its_name_and_a_server_by_its_kind(
+    sqlite: str, postgres: str, tmp_path: Path
+) -> None:
     names = []
     for url in (sqlite, postgres, postgres.replace("postgresql+psycopg:", "postgres:")):
         store = Store.open(url, tmp_path)
@@ -152,7 +158,9 @@ def as_nobody() -> Iterator[Path]:
 
 
 def test_a_folder_that_may_not_be_written_is_refused_in_words(as_nobody: Path) -> None:
-    with pytest.raises(StoreError, match=r"`\.sanityd` can't be made \(Permission denied\)") as made:
+    with pytest.raises(
+        StoreError, match=r"`\.sanityd` can't be made \(Permission denied\)"
+    ) as made:
         Store.open(None, as_nobody)
     assert "rights" in made.value.hint
     with pytest.raises(StoreError, match=r"state\.db\) can't be opened") as opened:
@@ -160,7 +168,9 @@ def test_a_folder_that_may_not_be_written_is_refused_in_words(as_nobody: Path) -
     assert "may be written" in opened.value.hint
 
 
-def test_a_locked_new_store_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_new_store_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sanityd.store.open._WAIT_SECONDS", 0.2)
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -171,7 +181,9 @@ def test_a_locked_new_store_is_refused_in_words(tmp_path: Path, monkeypatch: pyt
     Store.open(f"sqlite:///{tmp_path}/state.db", tmp_path).close()
 
 
-def test_a_locked_store_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_store_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sanityd.store.open._WAIT_SECONDS", 0.2)
     store = Store.open(None, tmp_path)
     other = sqlite3.connect(tmp_path / ".sanityd" / "state.db", isolation_level=None)
@@ -202,7 +214,10 @@ def test_an_option_that_the_driver_does_not_take_is_told_in_words(tmp_path: Path
 
 def test_a_wrong_password_is_not_repeated(postgres: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"PostgreSQL\) can't be used") as refusal:
-        Store.open(make_url(postgres).set(password="pa55word").render_as_string(hide_password=False), tmp_path)
+        Store.open(
+            make_url(postgres).set(password="pa55word").render_as_string(hide_password=False),
+            tmp_path,
+        )
     assert "pa55word" not in f"{refusal.value} {refusal.value.hint}"
 
 

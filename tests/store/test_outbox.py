@@ -10,8 +10,18 @@ import pytest
 from sqlalchemy import Connection, select
 
 from sanityd.errors import DeliveryError, StoreError
-from sanityd.model import Alert, Claimed, Incident, Message, News, Reason, RuleFacts, Severity, Told
-from sanityd.store import hearing, incidents, outbox, tables
+from sanityd.model import (
+    Alert,
+    Claimed,
+    Incident,
+    LastNotification,
+    Message,
+    News,
+    Reason,
+    RuleFacts,
+    Severity,
+)
+from sanityd.store import incidents, notification_log, outbox, tables
 from sanityd.store.open import Store
 from sanityd.store.outbox import LEASE, PAUSES, Outbox, Summary
 
@@ -21,7 +31,13 @@ LOST = DeliveryError("the answer was lost", retryable=True, uncertain=True, stag
 
 
 def put(
-    store: Store, name: str, reason: Reason = Reason.OPENED, *, to: str = "ada@x.io", incident: str = "one", n: int = 3
+    store: Store,
+    name: str,
+    reason: Reason = Reason.OPENED,
+    *,
+    to: str = "ada@x.io",
+    incident: str = "one",
+    n: int = 3,
 ) -> bool:
     """Ask for a message; its Message-ID is its name."""
     with store.write() as memory:
@@ -38,9 +54,15 @@ def enqueue(
     n: int = 3,
 ) -> bool:
     """The same, in a transaction that is begun."""
-    message = Message(f"<{name}>", "team", to, name, "text", "<p>html", {"X-A": "b"}, {"n": n}, name)
-    alert = Alert(reason, AT, tuple(tells(one, reason, n) for one in incident.split()), "team", name)
-    return outbox.enqueue(memory, message, alert, at=AT, not_before=AT, expires_at=AT + timedelta(hours=72))
+    message = Message(
+        f"<{name}>", "team", to, name, "text", "<p>html", {"X-A": "b"}, {"n": n}, name
+    )
+    alert = Alert(
+        reason, AT, tuple(tells(one, reason, n) for one in incident.split()), "team", name
+    )
+    return outbox.enqueue(
+        memory, message, alert, at=AT, not_before=AT, expires_at=AT + timedelta(hours=72)
+    )
 
 
 def tells(incident: str, reason: Reason, n: int) -> News:
@@ -59,7 +81,12 @@ def claim(store: Store, after: timedelta = timedelta(0)) -> Claimed:
 def rows(store: Store) -> list[dict[str, Any]]:
     """All that is kept, column by column."""
     with store.read() as memory:
-        return [dict(row) for row in memory.execute(select(tables.outbox).order_by(tables.outbox.c.seq)).mappings()]
+        return [
+            dict(row)
+            for row in memory.execute(
+                select(tables.outbox).order_by(tables.outbox.c.seq)
+            ).mappings()
+        ]
 
 
 def states(store: Store) -> dict[str, str]:
@@ -70,13 +97,20 @@ def states(store: Store) -> dict[str, str]:
 def told(store: Store, incident: str = "one") -> dict[str, tuple[Reason, int]]:
     """What each recipient knows."""
     with store.read() as memory:
-        known = hearing.heard(memory, [incident], AT)
-    return {who: (heard.told.reason, heard.told.violations) for (_, _, who), heard in known.items() if heard.told}
+        known = notification_log.delivery_states(memory, [incident], AT)
+    return {
+        who: (heard.last_notification.reason, heard.last_notification.violations)
+        for (_, _, who), heard in known.items()
+        if heard.last_notification
+    }
 
 
 def test_the_same_news_is_asked_for_once(store: Store) -> None:
     assert [put(store, "a"), put(store, "a", n=9), put(store, "b")] == [True, False, True]
-    assert [(row["subject"], row["data"]) for row in rows(store)] == [("a", {"n": 3}), ("b", {"n": 3})]
+    assert [(row["subject"], row["data"]) for row in rows(store)] == [
+        ("a", {"n": 3}),
+        ("b", {"n": 3}),
+    ]
 
 
 def test_news_that_was_sent_is_not_asked_for_again(store: Store) -> None:
@@ -108,7 +142,9 @@ def test_the_same_news_is_asked_for_once_when_two_ask_in_the_same_moment(store: 
 def test_a_message_is_claimed_by_one_and_comes_back_whole(store: Store) -> None:
     put(store, "a")
     claimed = claim(store)
-    assert claimed.message == Message("<a>", "team", "ada@x.io", "a", "text", "<p>html", {"X-A": "b"}, {"n": 3}, "a")
+    assert claimed.message == Message(
+        "<a>", "team", "ada@x.io", "a", "text", "<p>html", {"X-A": "b"}, {"n": 3}, "a"
+    )
     assert (claimed.reason, claimed.attempts) == (Reason.OPENED, 1)
     assert Outbox(store).claim(AT) is None
 
@@ -175,7 +211,9 @@ def test_a_worker_that_lost_its_lease_changes_nothing(store: Store, late: str) -
 
 
 @pytest.mark.parametrize("reason", [Reason.OPENED, Reason.ESCALATED])
-def test_uncertain_bad_news_is_tried_once_more_and_then_counts_as_told(store: Store, reason: Reason) -> None:
+def test_uncertain_bad_news_is_tried_once_more_and_then_counts_as_told(
+    store: Store, reason: Reason
+) -> None:
     put(store, "a", reason)
     Outbox(store).uncertain(claim(store), LOST, AT)
     assert (states(store), told(store)) == ({"a": "pending"}, {"ada@x.io": (reason, 3)})
@@ -241,16 +279,31 @@ def test_what_was_taken_back_began_nothing(store: Store) -> None:
 
 
 def test_each_recipient_knows_what_reached_them_last(store: Store) -> None:
-    for name, to, number in (("a", "ada@x.io", 3), ("b", "bo@x.io", 3), ("c", "ada@x.io", 9), ("d", "cy@x.io", 3)):
+    for name, to, number in (
+        ("a", "ada@x.io", 3),
+        ("b", "bo@x.io", 3),
+        ("c", "ada@x.io", 9),
+        ("d", "cy@x.io", 3),
+    ):
         put(store, name, to=to, n=number)
     put(store, "e", incident="two")
     for _ in range(3):
         Outbox(store).sent(claim(store), AT)
     Outbox(store).dead(claim(store), DOWN, AT)
     with store.read() as memory:
-        known = hearing.heard(memory, ["one"], AT)
-    ada, bo = (Told(Reason.OPENED, n, Severity.ERROR, times, AT, 0, root) for n, times, root in FIRSTS)
-    assert {who: heard.told for (_, _, who), heard in known.items() if heard.told} == {"ada@x.io": ada, "bo@x.io": bo}
+        known = notification_log.delivery_states(memory, ["one"], AT)
+    ada, bo = (
+        LastNotification(Reason.OPENED, n, Severity.ERROR, times, AT, 0, root)
+        for n, times, root in FIRSTS
+    )
+    assert {
+        who: heard.last_notification
+        for (_, _, who), heard in known.items()
+        if heard.last_notification
+    } == {
+        "ada@x.io": ada,
+        "bo@x.io": bo,
+    }
 
 
 #: What two recipients know after `a`, `b` and `c` were sent.
@@ -319,7 +372,9 @@ def test_a_message_about_several_incidents_is_taken_back_when_all_are_over(store
         assert outbox.cancel_pending(memory, "two", AT) == 1
 
 
-def test_a_message_about_several_incidents_is_told_of_each_and_in_order_with_each(store: Store) -> None:
+def test_a_message_about_several_incidents_is_told_of_each_and_in_order_with_each(
+    store: Store,
+) -> None:
     put(store, "both", incident="one two")
     put(store, "later", Reason.ESCALATED, incident="two", n=9)
     first = claim(store)
@@ -330,27 +385,31 @@ def test_a_message_about_several_incidents_is_told_of_each_and_in_order_with_eac
     assert told(store, "two") == {"ada@x.io": (Reason.ESCALATED, 9)}
 
 
-def heard(store: Store, after: timedelta = timedelta(0)) -> hearing.Heard:
+def heard(store: Store, after: timedelta = timedelta(0)) -> notification_log.DeliveryState:
     """What Ada knows of the first incident."""
     with store.read() as memory:
-        return hearing.heard(memory, ["one"], AT + after)["one", "team", "ada@x.io"]
+        return notification_log.delivery_states(memory, ["one"], AT + after)[
+            "one", "team", "ada@x.io"
+        ]
 
 
 def test_reminders_are_counted_since_the_last_news(store: Store) -> None:
     for name, reason in (("a", Reason.OPENED), ("b", Reason.REMINDER), ("c", Reason.REMINDER)):
         put(store, name, reason)
         Outbox(store).sent(claim(store), AT)
-    known = heard(store).told
+    known = heard(store).last_notification
     assert known is not None
     assert (known.reminders, known.sequence, known.root) == (2, 3, "<a>")
     put(store, "d", Reason.ESCALATED)
     Outbox(store).sent(claim(store), AT)
-    again = heard(store).told
+    again = heard(store).last_notification
     assert again is not None
     assert again.reminders == 0
 
 
-def test_news_that_was_given_up_is_news_again_after_a_while_and_ever_more_rarely(store: Store) -> None:
+def test_news_that_was_given_up_is_news_again_after_a_while_and_ever_more_rarely(
+    store: Store,
+) -> None:
     put(store, "a")
     Outbox(store).dead(claim(store), DOWN, AT)
     assert [heard(store, timedelta(minutes=n)).lost for n in (0, 59, 60)] == [0, 0, 1]
@@ -364,12 +423,12 @@ def test_what_piles_up_behind_a_dead_server_is_a_backlog(store: Store) -> None:
     put(store, "b", incident="two")
     put(store, "c", incident="two", to="bo@x.io")
     with store.read() as memory:
-        assert hearing.backlog(memory) == {}
+        assert notification_log.backlog(memory) == {}
     Outbox(store).retry(claim(store), DOWN, AT)
     with store.write() as memory:
-        piled = hearing.backlog(memory)
+        piled = notification_log.backlog(memory)
         [messages] = piled.values()
-        assert sorted(hearing.told_by(memory, messages)) == ["one", "two"]
+        assert sorted(notification_log.incidents_in_messages(memory, messages)) == ["one", "two"]
         outbox.supersede(memory, messages, AT)
     assert piled.keys() == {("team", "ada@x.io")}
     assert states(store) == {"a": "superseded", "b": "superseded", "c": "pending"}
@@ -382,9 +441,9 @@ def test_the_mails_of_the_last_hour_are_counted_for_each_recipient(store: Store)
     put(store, "c", to="bo@x.io")
     Outbox(store).dead(claim(store), DOWN, AT)
     with store.read() as memory:
-        counts = hearing.mailed_since(memory, AT - timedelta(hours=1), AT)
+        counts = notification_log.mailed_since(memory, AT - timedelta(hours=1), AT)
         assert counts == {("team", "bo@x.io"): [int(Severity.ERROR)]}
-        assert hearing.mailed_since(memory, AT, AT) == {}
+        assert notification_log.mailed_since(memory, AT, AT) == {}
 
 
 def test_what_waited_three_days_is_given_up_and_counted(store: Store) -> None:
@@ -407,7 +466,9 @@ def test_a_message_is_not_given_up_a_second_too_early(store: Store) -> None:
 
 def test_what_was_refused_for_good_says_at_which_step_and_why(store: Store) -> None:
     put(store, "a")
-    refused = DeliveryError("the server does not know the recipient", retryable=False, stage="recipient", code=550)
+    refused = DeliveryError(
+        "the server does not know the recipient", retryable=False, stage="recipient", code=550
+    )
     Outbox(store).dead(claim(store), refused, AT)
     [row] = rows(store)
     assert [row[name] for name in ("state", "stage", "code", "error", "ended_at")] == [
@@ -433,7 +494,9 @@ def test_an_empty_outbox_has_nothing_to_tell(store: Store) -> None:
         assert outbox.summary(memory) == Summary(0, 0, 0, None, ())
 
 
-def test_many_threads_at_once_take_each_message_once(url: str, store: Store, tmp_path: Path) -> None:
+def test_many_threads_at_once_take_each_message_once(
+    url: str, store: Store, tmp_path: Path
+) -> None:
     for number in range(40):
         put(store, f"m{number}", incident=f"i{number}")
     taken: list[str] = []
@@ -470,7 +533,9 @@ outbox.store.close()
 """
 
 
-def test_many_processes_at_once_take_each_message_once(url: str, store: Store, race: Callable[..., list[str]]) -> None:
+def test_many_processes_at_once_take_each_message_once(
+    url: str, store: Store, race: Callable[..., list[str]]
+) -> None:
     for number in range(40):
         put(store, f"m{number}", incident=f"i{number}")
     taken = " ".join(race(WORKER, 3, url, AT.isoformat())).split()

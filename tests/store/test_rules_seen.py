@@ -10,7 +10,9 @@ from sanityd.store.open import Store
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 
 
-def remember(store: Store, file: str, rule: str, means: str, at: datetime = AT, revision: str = "rev") -> None:
+def remember(
+    store: Store, file: str, rule: str, means: str, at: datetime = AT, revision: str = "rev"
+) -> None:
     """As a run does."""
     with store.write() as memory:
         rules_seen.remember(memory, file, rule, means, revision, at)

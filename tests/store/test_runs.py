@@ -13,7 +13,9 @@ AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def keep(store: Store, minute: int, outcome: Outcome = Outcome.COMPLETE, rule: str = "r", **more: Any) -> Run:
+def keep(
+    store: Store, minute: int, outcome: Outcome = Outcome.COMPLETE, rule: str = "r", **more: Any
+) -> Run:
     """One run, so many minutes later."""
     run = Run(rule, "unique", "app", AT + minute * MINUTE, outcome, **more)
     with store.write() as memory:
@@ -64,7 +66,10 @@ def test_the_newest_runs_are_asked_for_per_rule(store: Store) -> None:
     keep(store, 2, rule="second")
     keep(store, 3, rule="not asked for")
     with store.read() as memory:
-        assert runs.newest_at(memory, ["r", "second"], AT) == {"r": AT + MINUTE, "second": AT + 2 * MINUTE}
+        assert runs.newest_at(memory, ["r", "second"], AT) == {
+            "r": AT + MINUTE,
+            "second": AT + 2 * MINUTE,
+        }
         assert runs.newest_at(memory, [], AT) == {}
 
 

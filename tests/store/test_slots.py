@@ -8,14 +8,16 @@ from sqlalchemy import Connection
 
 from sanityd.store import leases, slots
 from sanityd.store.open import Store
-from sanityd.store.slots import LEASE, Claim
+from sanityd.store.slots import LEASE, SlotClaim
 
 SLOT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 AT = SLOT + timedelta(seconds=3)
 STEP = timedelta(minutes=5)
 
 
-def claim(memory: Connection, runner: str, slot: datetime = SLOT, at: datetime = AT) -> Claim | None:
+def claim(
+    memory: Connection, runner: str, slot: datetime = SLOT, at: datetime = AT
+) -> SlotClaim | None:
     """A claim of the only batch."""
     return slots.claim(memory, "rules.yaml", "app every 5m", slot, ("a", "b"), runner=runner, at=at)
 
@@ -41,7 +43,9 @@ def test_a_later_slot_closes_earlier_ones(store: Store) -> None:
         assert claim(memory, "two", SLOT, AT + STEP) is None
 
 
-def test_who_is_alive_keeps_its_claim_and_who_died_loses_it_and_records_nothing(store: Store) -> None:
+def test_who_is_alive_keeps_its_claim_and_who_died_loses_it_and_records_nothing(
+    store: Store,
+) -> None:
     with store.write() as memory:
         first = claim(memory, "one")
         assert first is not None
@@ -127,6 +131,8 @@ print(won)
 """
 
 
-def test_of_many_who_claim_at_once_one_gets_it(url: str, race: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_of_many_who_claim_at_once_one_gets_it(
+    url: str, race: Callable[..., list[str]], tmp_path: Path
+) -> None:
     Store.open(url, tmp_path).close()
     assert sum(int(won) for won in race(RACER, 3, url)) == 40

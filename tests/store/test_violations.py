@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import RowMapping, event, select, text
 
-from sanityd.model import Change, Fate, Key, Transition, Value, Violation, fingerprint
+from sanityd.model import Change, Key, Resolution, Transition, Value, Violation, fingerprint
 from sanityd.store import tables, violations
 from sanityd.store.open import Store
 
@@ -42,7 +42,9 @@ def counted(store: Store) -> Iterator[list[int]]:
     """How many rows each statement that is sent to the store is about."""
     sent: list[int] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, many: bool) -> None:
+    def note(
+        _connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, many: bool
+    ) -> None:
         if not statement.startswith(("BEGIN", "SET LOCAL", "SELECT pg_")):
             sent.append(len(rows) if many else 1)
 
@@ -54,11 +56,30 @@ def counted(store: Store) -> Iterator[list[int]]:
 VALUES: list[Value] = [
     *(None, True, False, 0, 1, -3, 2**63 - 1, 2**70, -(2**70)),
     *(0.1, 1.0, -0.0, 1e300, float("inf")),
-    *(Decimal("1.5"), Decimal("1.50"), Decimal("-0.00"), Decimal("1E+20"), Decimal("0.1234567890123456789012345")),
-    *(AT, AT.astimezone(timezone(timedelta(hours=5, minutes=45))), datetime(2026, 1, 2, 3, 4, 5, 678901)),
+    *(
+        Decimal("1.5"),
+        Decimal("1.50"),
+        Decimal("-0.00"),
+        Decimal("1E+20"),
+        Decimal("0.1234567890123456789012345"),
+    ),
+    *(
+        AT,
+        AT.astimezone(timezone(timedelta(hours=5, minutes=45))),
+        datetime(2026, 1, 2, 3, 4, 5, 678901),
+    ),
     *(date(2026, 1, 2), date.min, time(3, 4), time(23, 59, 59, 999999, tzinfo=UTC)),
     *(b"", b"\x00\xff", UUID(int=7)),
-    *("", "1", "null", "ünï \u202e 'x' \"", "日本語 🦜", "nothing \x00 after", "half \ud83e", "a\nb\\n"),
+    *(
+        "",
+        "1",
+        "null",
+        "ünï \u202e 'x' \"",
+        "日本語 🦜",
+        "nothing \x00 after",
+        "half \ud83e",
+        "a\nb\\n",
+    ),
 ]
 
 
@@ -85,7 +106,15 @@ def test_only_what_changed_is_written(store: Store) -> None:
     before = table(store)
     goes_on = [change({"id": n}, Change.ONGOING) for n in range(2, 100)]
     with counted(store) as sent:
-        apply(store, [*goes_on, change({"id": 100}), change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], AT + DAY)
+        apply(
+            store,
+            [
+                *goes_on,
+                change({"id": 100}),
+                change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED),
+            ],
+            AT + DAY,
+        )
     assert sent == [1, 1]
     after = table(store)
     assert {mark for mark in after if after[mark] != before.get(mark)} == {
@@ -98,7 +127,11 @@ def test_the_open_rows_are_listed_oldest_first(store: Store) -> None:
     for day in (2, 0, 1):
         apply(store, [change({"id": day})], AT + day * DAY)
     with store.read() as memory:
-        assert [row.key for row in violations.open_rows(memory, "r")] == [{"id": 0}, {"id": 1}, {"id": 2}]
+        assert [row.key for row in violations.open_rows(memory, "r")] == [
+            {"id": 0},
+            {"id": 1},
+            {"id": 2},
+        ]
 
 
 def test_what_merely_goes_on_is_not_written(store: Store) -> None:
@@ -109,18 +142,23 @@ def test_what_merely_goes_on_is_not_written(store: Store) -> None:
 
 def test_a_row_is_open_from_its_first_sight_to_its_end(store: Store) -> None:
     apply(store, [change({"id": 1}), change({"id": 2})])
-    apply(store, [change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], AT + DAY)
+    apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT + DAY)
     with store.read() as memory:
         [row] = violations.open_rows(memory, "r")
         known = violations.known(memory, "r", AT + DAY)
     assert row.key == {"id": 2}
     ended = known[fingerprint("r", "app", {"id": 1})]
-    assert (ended.open, ended.resolved_at, ended.fate, ended.first_seen) == (False, AT + DAY, Fate.FIXED, AT)
+    assert (ended.open, ended.resolved_at, ended.resolution, ended.first_seen) == (
+        False,
+        AT + DAY,
+        Resolution.FIXED,
+        AT,
+    )
 
 
 def test_a_resolved_row_is_known_for_a_week(store: Store) -> None:
     apply(store, [change({"id": 1})])
-    apply(store, [change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], AT)
+    apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT)
     with store.read() as memory:
         assert len(violations.known(memory, "r", AT + 7 * DAY)) == 1
         assert violations.known(memory, "r", AT + 7 * DAY + timedelta(seconds=1)) == {}
@@ -128,18 +166,18 @@ def test_a_resolved_row_is_known_for_a_week(store: Store) -> None:
 
 def test_a_row_that_comes_back_is_the_same_row_again(store: Store) -> None:
     apply(store, [change({"id": 1})])
-    apply(store, [change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], AT + DAY)
+    apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT + DAY)
     apply(store, [change({"id": 1}, Change.REGRESSED)], AT + 2 * DAY)
     with store.read() as memory:
         [row] = violations.open_rows(memory, "r")
         assert memory.execute(text("SELECT episodes FROM violations")).scalars().all() == [2]
-    assert (row.first_seen, row.resolved_at, row.fate) == (AT + 2 * DAY, None, None)
+    assert (row.first_seen, row.resolved_at, row.resolution) == (AT + 2 * DAY, None, None)
 
 
 def test_a_row_that_comes_back_after_it_was_forgotten_is_the_same_row_again(store: Store) -> None:
     for start in (AT, AT + 30 * DAY, AT + 60 * DAY):
         apply(store, [change({"id": 1})], start)
-        apply(store, [change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], start + DAY)
+        apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], start + DAY)
     [row] = table(store).values()
     assert (row["episodes"], row["first_seen"], row["open"]) == (3, AT + 60 * DAY, False)
 
@@ -147,7 +185,13 @@ def test_a_row_that_comes_back_after_it_was_forgotten_is_the_same_row_again(stor
 def test_rules_do_not_see_each_others_rows(store: Store) -> None:
     apply(store, [change({"id": 1})])
     with store.write() as memory:
-        violations.apply(memory, "other", "app", [change({"id": 1}, Change.RESOLVED, fate=Fate.FIXED)], AT)
+        violations.apply(
+            memory,
+            "other",
+            "app",
+            [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)],
+            AT,
+        )
         assert violations.open_keys(memory, "other") == {}
         assert violations.known(memory, "other", AT) == {}
         assert list(violations.open_keys(memory, "r").values()) == [{"id": 1}]
@@ -158,10 +202,16 @@ def test_a_hundred_thousand_changes_take_two_statements(store: Store) -> None:
     rows = [change({"id": n}) for n in range(100_000)]
     with counted(store) as sent:
         apply(store, rows)
-        apply(store, [change(row.key, Change.RESOLVED, fate=Fate.ROW_GONE) for row in rows], AT + DAY)
+        apply(
+            store,
+            [change(row.key, Change.RESOLVED, resolution=Resolution.ROW_GONE) for row in rows],
+            AT + DAY,
+        )
     assert sent == [100_000, 100_000]
     with store.read() as memory:
-        ended = memory.execute(text("SELECT count(*) FROM violations WHERE NOT open AND fate = 'row_gone'"))
+        ended = memory.execute(
+            text("SELECT count(*) FROM violations WHERE NOT open AND fate = 'row_gone'")
+        )
         assert ended.scalar() == 100_000
 
 

@@ -18,7 +18,7 @@ from sanityd.rules.rule import RuleSet
 from sanityd.store import leases
 from sanityd.store.open import Store
 from sanityd.web import serving
-from tests.project import Project
+from tests.support.project import Project
 
 
 class Site:
@@ -42,7 +42,9 @@ class Site:
         """What Prometheus makes of it: `name{label,label}` and its value."""
         families = text_string_to_metric_families(self.get("/metrics").data.decode())
         return {
-            f"{one.name}{{{','.join(one.labels.values())}}}": one.value for found in families for one in found.samples
+            f"{one.name}{{{','.join(one.labels.values())}}}": one.value
+            for found in families
+            for one in found.samples
         }
 
     def look(self) -> None:

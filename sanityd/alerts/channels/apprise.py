@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from sanityd.alerts.base import Channel
 from sanityd.errors import DeliveryError
-from sanityd.fields import fault
 from sanityd.model import Message
+from sanityd.model.option_types import fault
 
 
 class Apprise(Channel):
@@ -27,14 +27,21 @@ class Apprise(Channel):
 
     kind: ClassVar[str] = "apprise"
 
-    apprise: SecretStr | list[SecretStr] = Field(description="One of Apprise's URLs, or several; they are secrets.")
+    apprise: SecretStr | list[SecretStr] = Field(
+        description="One of Apprise's URLs, or several; they are secrets."
+    )
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
         library = _apprise()
         with _quietly():
-            if not self._urls() or not all(url and library.Apprise().add(url) for url in self._urls()):
-                raise fault("this is not a URL that Apprise knows", "see its list of services, and their URLs")
+            if not self._urls() or not all(
+                url and library.Apprise().add(url) for url in self._urls()
+            ):
+                raise fault(
+                    "this is not a URL that Apprise knows",
+                    "see its list of services, and their URLs",
+                )
         return self
 
     def deliver(self, message: Message) -> None:
@@ -47,10 +54,17 @@ class Apprise(Channel):
             for url in self._urls():
                 told.add(url)
             done = told.notify(
-                title=message.subject, body=message.text, notify_type=kind, body_format=library.NotifyFormat.TEXT
+                title=message.subject,
+                body=message.text,
+                notify_type=kind,
+                body_format=library.NotifyFormat.TEXT,
             )
         if not done:
-            raise DeliveryError("at least one of its services did not take the message", retryable=True, stage="data")
+            raise DeliveryError(
+                "at least one of its services did not take the message",
+                retryable=True,
+                stage="data",
+            )
 
     def _urls(self) -> list[str]:
         urls = self.apprise if isinstance(self.apprise, list) else [self.apprise]

@@ -8,11 +8,11 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from sanityd.alerts.base import Channel
-from sanityd.alerts.mime import MailAddress, address, as_email
+from sanityd.alerts.compose.mime import MailAddress, address, as_email
 from sanityd.alerts.smtp import Server, send
-from sanityd.durations import duration
-from sanityd.fields import fault
 from sanityd.model import Message
+from sanityd.model.durations import duration
+from sanityd.model.option_types import fault
 
 Tls = Literal["require", "opportunistic", "none"]
 _URL = "write `smtp://user:password@host:587` or `smtps://user:password@host:465`"
@@ -28,7 +28,9 @@ def _seconds(value: Any) -> float:
         except ValueError as error:
             raise fault("this is not a duration", str(error)) from None
     if not 0 < seconds <= _PATIENCE:
-        raise fault("the mail server must answer within 1 to 45 seconds", "write `20s`, which is usual")
+        raise fault(
+            "the mail server must answer within 1 to 45 seconds", "write `20s`, which is usual"
+        )
     return seconds
 
 
@@ -52,14 +54,24 @@ class Email(Channel):
     kind: ClassVar[str] = "email"
     digests: ClassVar[bool] = True
 
-    email: str | list[str] = Field(description="An address, or several: each has a mail of its own.")
-    server: SecretStr = Field(description="`smtp://user:password@host:587`, or `smtps://` on port 465; a secret.")
+    email: str | list[str] = Field(
+        description="An address, or several: each has a mail of its own."
+    )
+    server: SecretStr = Field(
+        description="`smtp://user:password@host:587`, or `smtps://` on port 465; a secret."
+    )
     sender: MailAddress = Field(alias="from", description="Who the mails are from.")
     ca: Path | None = Field(
-        None, description="A file with certificates to trust.", examples=["/etc/ssl/certs/our-own-ca.pem"]
+        None,
+        description="A file with certificates to trust.",
+        examples=["/etc/ssl/certs/our-own-ca.pem"],
     )
-    timeout: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | float)] = Field(
-        20.0, description="How long the server may take to answer, up to `45s`.", examples=["20s"]
+    timeout: Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | float)] = (
+        Field(
+            20.0,
+            description="How long the server may take to answer, up to `45s`.",
+            examples=["20s"],
+        )
     )
 
     @field_validator("email")
@@ -80,7 +92,9 @@ class Email(Channel):
             if value is not None:
                 ssl.create_default_context(cafile=value)
         except OSError:
-            raise fault("this is no file with certificates", "write the path of a PEM file") from None
+            raise fault(
+                "this is no file with certificates", "write the path of a PEM file"
+            ) from None
         return value
 
     @model_validator(mode="after")
@@ -90,7 +104,10 @@ class Email(Channel):
 
     def recipients(self) -> list[str]:
         """The addresses, without the names that may stand before them."""
-        return [address(text).addr_spec for text in ([self.email] if isinstance(self.email, str) else self.email)]
+        return [
+            address(text).addr_spec
+            for text in ([self.email] if isinstance(self.email, str) else self.email)
+        ]
 
     def deliver(self, message: Message) -> None:
         """Send one mail. Raises DeliveryError; an attempt ends after 45 seconds, whatever the server does."""
@@ -103,9 +120,13 @@ class Email(Channel):
         implicit = parts.scheme == "smtps"
         tls = _tls(parts, "require" if parts.username or implicit else "opportunistic")
         if tls == "opportunistic" and parts.username:
-            raise fault("`server` would send the password to whoever answers", "write `tls=require` instead")
+            raise fault(
+                "`server` would send the password to whoever answers", "write `tls=require` instead"
+            )
         if implicit and tls != "require":
-            raise fault("`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`")
+            raise fault(
+                "`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`"
+            )
         context = ssl.create_default_context(cafile=self.ca)
         if tls == "opportunistic" and self.ca is None:
             context.check_hostname = False
@@ -147,4 +168,7 @@ def _tls(parts: SplitResult, default: Tls) -> Tls:
     for word in get_args(Tls):
         if options.get("tls", default) == word:
             return word  # type: ignore[no-any-return]
-    raise fault("`tls` in `server` is not possible", "write `tls=require`, `tls=opportunistic` or `tls=none`")
+    raise fault(
+        "`tls` in `server` is not possible",
+        "write `tls=require`, `tls=opportunistic` or `tls=none`",
+    )

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from sanityd.alerts.base import Channel
-from sanityd.alerts.mime import MailAddress, address, as_email
+from sanityd.alerts.compose.mime import MailAddress, address, as_email
 from sanityd.errors import DeliveryError
 from sanityd.model import Message
 
@@ -70,7 +70,12 @@ class File(Channel):
 
 def _name(message: Message) -> str:
     """`opened-every-person-has-a-mail-1f2e3d4c.eml`: readable, and never a path."""
-    words = (message.headers.get("X-Sanityd-Event", "mail"), message.headers.get("X-Sanityd-Rule", ""))
-    readable = "-".join("".join(c if c.isalnum() else "-" for c in word)[:60] for word in words if word)
+    words = (
+        message.headers.get("X-Sanityd-Event", "mail"),
+        message.headers.get("X-Sanityd-Rule", ""),
+    )
+    readable = "-".join(
+        "".join(c if c.isalnum() else "-" for c in word)[:60] for word in words if word
+    )
     identity = hashlib.sha256(f"{message.message_id}\n{message.recipient}".encode()).hexdigest()
     return f"{readable}-{identity[:8]}.eml"

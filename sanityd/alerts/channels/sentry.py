@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr, field_validator
 from sanityd import telemetry
 from sanityd.alerts.base import Channel
 from sanityd.alerts.http import post, target
-from sanityd.fields import fault
 from sanityd.model import Message, Reason
+from sanityd.model.option_types import fault
 
 _LEVELS = {"critical": "fatal", "error": "error", "warning": "warning", "info": "info"}
 #: What Sentry is told. An event of the same issue that says "resolved" would open it again.
@@ -20,7 +20,7 @@ _TOLD = {
     Reason.ERRORED.value,
     Reason.SOURCE_DOWN.value,
     Reason.RESTORED.value,
-    Reason.FLAPPING.value,
+    Reason.FLAPPING_STARTED.value,
 }
 
 
@@ -46,7 +46,9 @@ class Sentry(Channel):
         try:
             url, _, _ = telemetry.envelope(value.get_secret_value(), {"event_id": "0" * 32})
         except ValueError:
-            raise fault("this is not a DSN of Sentry", "write the one that Sentry shows: `https://…@…/1`") from None
+            raise fault(
+                "this is not a DSN of Sentry", "write the one that Sentry shows: `https://…@…/1`"
+            ) from None
         target(url)
         return value
 
@@ -55,7 +57,9 @@ class Sentry(Channel):
         incidents: Any = message.data.get("incidents", ())
         for one in incidents:
             if one.get("event", message.data.get("event")) in _TOLD:
-                url, headers, body = telemetry.envelope(self.sentry.get_secret_value(), self._event(message, one))
+                url, headers, body = telemetry.envelope(
+                    self.sentry.get_secret_value(), self._event(message, one)
+                )
                 post(target(url), body, headers)
 
     def _event(self, message: Message, one: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +81,12 @@ class Sentry(Channel):
             "environment": self.environment,
             "fingerprint": ["sanityd", rule],
             "transaction": rule,
-            "message": {"formatted": f"{one.get('title') or rule}: {one.get('sentence') or message.subject}"},
+            "message": {
+                "formatted": f"{one.get('title') or rule}: {one.get('sentence') or message.subject}"
+            },
             "tags": {name: text for name, text in tags.items() if text},
-            "extra": {name: one.get(name) for name in ("violations", "checked", "opened_at", "location", "fix")},
+            "extra": {
+                name: one.get(name)
+                for name in ("violations", "checked", "opened_at", "location", "fix")
+            },
         }

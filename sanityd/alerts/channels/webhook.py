@@ -14,8 +14,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from sanityd import clock
 from sanityd.alerts.base import Channel
 from sanityd.alerts.http import post, target
-from sanityd.fields import fault
 from sanityd.model import Message
+from sanityd.model.option_types import fault
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 #: What the channel itself says in the headers.
@@ -42,12 +42,18 @@ class Webhook(Channel):
     kind: ClassVar[str] = "webhook"
 
     webhook: SecretStr = Field(description="The URL: `https://`, or on this machine; a secret.")
-    secret: SecretStr | None = Field(None, description="Signs each request, as Standard Webhooks say.")
+    secret: SecretStr | None = Field(
+        None, description="Signs each request, as Standard Webhooks say."
+    )
     headers: dict[str, SecretStr] = Field(
-        {}, description="More headers, as `Authorization`.", examples=[{"Authorization": "Bearer ${HOOK_TOKEN}"}]
+        {},
+        description="More headers, as `Authorization`.",
+        examples=[{"Authorization": "Bearer ${HOOK_TOKEN}"}],
     )
     ca: Path | None = Field(
-        None, description="A file with certificates to trust.", examples=["/etc/ssl/certs/our-own-ca.pem"]
+        None,
+        description="A file with certificates to trust.",
+        examples=["/etc/ssl/certs/our-own-ca.pem"],
     )
 
     @field_validator("ca")
@@ -59,10 +65,19 @@ class Webhook(Channel):
     @classmethod
     def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name, text in value.items():
-            if not _HEADER.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("webhook-"):
-                raise fault(f"`{name}` can't be a header of this channel", "name another, as `Authorization`")
+            if (
+                not _HEADER.fullmatch(name)
+                or name.lower() in _OURS
+                or name.lower().startswith("webhook-")
+            ):
+                raise fault(
+                    f"`{name}` can't be a header of this channel",
+                    "name another, as `Authorization`",
+                )
             if not (text.get_secret_value().isascii() and text.get_secret_value().isprintable()):
-                raise fault(f"the header `{name}` has letters that headers can't have", "write plain ASCII")
+                raise fault(
+                    f"the header `{name}` has letters that headers can't have", "write plain ASCII"
+                )
         return value
 
     @model_validator(mode="after")
@@ -82,7 +97,11 @@ class Webhook(Channel):
         }
         body = json.dumps(content, ensure_ascii=True).encode()
         headers = {name: text.get_secret_value() for name, text in self.headers.items()}
-        headers |= {"Content-Type": "application/json", "Idempotency-Key": message.key, **self._signed(message, body)}
+        headers |= {
+            "Content-Type": "application/json",
+            "Idempotency-Key": message.key,
+            **self._signed(message, body),
+        }
         post(target(self.webhook.get_secret_value(), self.ca), body, headers)
 
     def _signed(self, message: Message, body: bytes) -> dict[str, str]:
@@ -106,4 +125,6 @@ class Webhook(Channel):
         try:
             return base64.b64decode(text.removeprefix("whsec_"), validate=True)
         except binascii.Error:
-            raise fault("`secret` begins with `whsec_`, but is no base64", "copy it as it was given to you") from None
+            raise fault(
+                "`secret` begins with `whsec_`, but is no base64", "copy it as it was given to you"
+            ) from None

@@ -15,7 +15,9 @@ Listed = list[bool | int | float | str]
 def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
     """Whether the column is exactly one of the values. In a text column numbers are meant as their digits."""
     if scope.is_text(name):
-        return scope.text(name).in_([bind(value if isinstance(value, str) else str(value)) for value in values])
+        return scope.text(name).in_(
+            [bind(value if isinstance(value, str) else str(value)) for value in values]
+        )
     return scope.column(name).in_([scope.number(name, value) for value in values])
 
 
@@ -34,7 +36,10 @@ class AcceptedValues(ColumnCheck):
 
     def lists(self) -> Mapping[str, Sequence[str]]:
         """The texts among the values."""
-        return {name: [value for value in values if isinstance(value, str)] for name, values in self.columns.items()}
+        return {
+            name: [value for value in values if isinstance(value, str)]
+            for name, values in self.columns.items()
+        }
 
     def is_bad_value(self, scope: Scope, name: str, expected: Listed) -> ColumnElement[bool]:
         """True for a value that is not listed."""

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from sqlalchemy import case, select
 
 from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope, plural
-from sanityd.fields import fault
+from sanityd.model.option_types import fault
 from sanityd.sources.base import AnySelect
 
 
@@ -25,7 +25,9 @@ class Acyclic(QueryCheck):
     short: ClassVar[str | None] = "columns"
     showable: ClassVar[tuple[str, ...] | None] = ()
 
-    columns: Mapping[str, str] = Field(description="The column that names a row, with the one that names its parent.")
+    columns: Mapping[str, str] = Field(
+        description="The column that names a row, with the one that names its parent."
+    )
 
     @model_validator(mode="after")
     def _is_one_pair(self) -> Self:
@@ -46,15 +48,21 @@ class Acyclic(QueryCheck):
             .where(scope.rows, scope.column(parent).is_not(None))
             .subquery("edges")
         )
-        walk = select(edges.c.child.label("start"), edges.c.parent.label("at")).cte("walk", recursive=True)
+        walk = select(edges.c.child.label("start"), edges.c.parent.label("at")).cte(
+            "walk", recursive=True
+        )
         up: Any = edges.alias("up")
-        walk = walk.union(select(walk.c.start, up.c.parent).select_from(walk.join(up, up.c.child == walk.c.at)))
+        walk = walk.union(
+            select(walk.c.start, up.c.parent).select_from(walk.join(up, up.c.child == walk.c.at))
+        )
         return select(walk.c.start.label(name)).where(walk.c.start == walk.c.at)
 
     def population(self, scope: Scope) -> AnySelect | None:
         """All rows."""
         names = (scope.exact(name).label(name) for name in self.columns)
-        return select(*names, case((scope.rows, 1), else_=0).label(IN_SCOPE)).select_from(scope.table)
+        return select(*names, case((scope.rows, 1), else_=0).label(IN_SCOPE)).select_from(
+            scope.table
+        )
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

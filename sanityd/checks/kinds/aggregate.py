@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func, literal_column, or_, select
 from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
 from sanityd.checks.ranges import Bound, Range
 from sanityd.checks.scope import bind
-from sanityd.fields import Names, fault
+from sanityd.model.option_types import Names, fault
 from sanityd.sources.base import AnySelect
 
 _VALUE = "value"
@@ -53,7 +53,9 @@ class Aggregate(QueryCheck):
     def _means_one_thing(cls, value: str) -> str:
         if found := _AMBIGUOUS.search(value):
             stem = "var" if found[1].lower().startswith("var") else "stddev"
-            message = f"`{found[1]}` means the sample on some databases and the population on others"
+            message = (
+                f"`{found[1]}` means the sample on some databases and the population on others"
+            )
             raise fault(message, f"write `{stem}_samp` or `{stem}_pop`", word=found[1])
         return value
 
@@ -92,7 +94,9 @@ class Aggregate(QueryCheck):
         groups = self._groups(scope)
         value = scope.predicate(self.expr)
         labelled = (element.label(name) for name, element in groups.items())
-        summed = select(*labelled, value.label("sanityd_value"), func.count().label(ROWS)).select_from(scope.table)
+        summed = select(
+            *labelled, value.label("sanityd_value"), func.count().label(ROWS)
+        ).select_from(scope.table)
         summed = summed.where(scope.rows)
         found = (summed.group_by(*groups.values()) if self.by else summed).subquery("summed")
         measured = found.c.sanityd_value
@@ -106,9 +110,9 @@ class Aggregate(QueryCheck):
         """All groups."""
         groups = self._groups(scope)
         labelled = (element.label(name) for name, element in groups.items())
-        everything = select(*labelled, func.max(case((scope.rows, 1), else_=0)).label(IN_SCOPE)).select_from(
-            scope.table
-        )
+        everything = select(
+            *labelled, func.max(case((scope.rows, 1), else_=0)).label(IN_SCOPE)
+        ).select_from(scope.table)
         return everything.group_by(*groups.values()) if self.by else everything
 
     def measure(self, scope: Scope) -> ColumnElement[Any] | None:

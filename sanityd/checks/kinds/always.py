@@ -21,7 +21,9 @@ class Always(RowCheck):
     short: ClassVar[str | None] = "condition"
     judges_nulls: ClassVar[bool] = True
 
-    condition: str = Field(min_length=1, description="A SQL condition on one row, in the database's dialect.")
+    condition: str = Field(
+        min_length=1, description="A SQL condition on one row, in the database's dialect."
+    )
 
     def sql(self) -> Iterable[str]:
         """The condition."""

@@ -36,14 +36,20 @@ class Between(ColumnCheck):
 
     def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
         """True for a value outside the range."""
-        if expected.reads_clock and scope.is_text(name) and not scope.snapshot.source.dialect.writes_times:
+        if (
+            expected.reads_clock
+            and scope.is_text(name)
+            and not scope.snapshot.source.dialect.writes_times
+        ):
             raise CheckError(
                 f"`{name}` is text, and `now` is a time",
                 f"Compare in SQL: `never: cast({name} as timestamp) > current_timestamp`.",
                 word=name,
             )
         if expected.reads_clock or scope.column_info(name).family in _TIMES:
-            outside = expected.excludes(scope.instant(name), lambda bound: scope.moment(name, _time(bound, scope.now)))
+            outside = expected.excludes(
+                scope.instant(name), lambda bound: scope.moment(name, _time(bound, scope.now))
+            )
         elif scope.is_text(name):
             if any(isinstance(bound, int | float) for bound in expected.bounds):
                 scope.refuse(
@@ -58,7 +64,11 @@ class Between(ColumnCheck):
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is NULL, or should be a time and can't be read as one."""
-        times = (scope.instant(name).is_(None) for name, expected in self.columns.items() if expected.reads_clock)
+        times = (
+            scope.instant(name).is_(None)
+            for name, expected in self.columns.items()
+            if expected.reads_clock
+        )
         return or_(super().is_unknown(scope), *times)
 
     @property
@@ -68,7 +78,9 @@ class Between(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        outside = " or ".join(f"{name} {expected.outside}" for name, expected in self.columns.items())
+        outside = " or ".join(
+            f"{name} {expected.outside}" for name, expected in self.columns.items()
+        )
         return f"{plural(count, 'has', 'have')} {outside}"
 
 
@@ -80,5 +92,6 @@ def _time(bound: Bound, now: datetime) -> datetime:
         return datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise CheckError(
-            f"`{bound}` is not a date or time", "Write it as `2026-01-31`, `2026-01-31 12:00`, `now` or `now + 1d`."
+            f"`{bound}` is not a date or time",
+            "Write it as `2026-01-31`, `2026-01-31 12:00`, `now` or `now + 1d`.",
         ) from None

@@ -38,7 +38,9 @@ class Columns(CatalogCheck):
         ]
         if self.extra == "fail":
             others = table.columns.keys() - self.columns.keys()
-            found += [Violation({"column": name}, detail="is not expected") for name in sorted(others)]
+            found += [
+                Violation({"column": name}, detail="is not expected") for name in sorted(others)
+            ]
         return found
 
     def says(self, count: int) -> str:

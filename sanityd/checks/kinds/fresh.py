@@ -8,9 +8,9 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, case, func
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope, plural
-from sanityd.durations import duration
-from sanityd.fields import fault
 from sanityd.model import Past
+from sanityd.model.durations import duration
+from sanityd.model.option_types import fault
 
 
 class Fresh(AggregateCheck):
@@ -29,7 +29,9 @@ class Fresh(AggregateCheck):
     short: ClassVar[str | None] = "columns"
     empty_fails: ClassVar[bool] = True
 
-    columns: Mapping[str, str] = Field(min_length=1, description="Each column with the age its newest row may have.")
+    columns: Mapping[str, str] = Field(
+        min_length=1, description="Each column with the age its newest row may have."
+    )
     ahead: str = Field("1m", description="How far in the future a row may be dated.")
 
     @field_validator("columns", "ahead")
@@ -58,7 +60,9 @@ class Fresh(AggregateCheck):
             expressions[f"future{place}"] = func.count(case((from_future, 1)))
         return expressions
 
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> Judgement:
+    def judge(
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+    ) -> Judgement:
         """Stale when no row is young enough; rows from the future are told apart."""
         faults: list[tuple[str, int]] = []
         for place, name in enumerate(self.columns):

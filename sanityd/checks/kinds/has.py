@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 
-from sanityd.checks.base import Check, Claim, RowCheck, Scope, plural
-from sanityd.fields import fault
+from sanityd.checks.base import Check, Requirement, RowCheck, Scope, plural
+from sanityd.model.option_types import fault
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CounterpartCount:
     """How many counterparts are right: from `low` to `high`, both included; `high` None is without end."""
 
     low: int
@@ -28,19 +28,25 @@ class Count:
         return f"exactly {self.high}" if self.low == self.high else f"at most {self.high}"
 
 
-def parse_count(text: Any) -> Count:
+def parse_count(text: Any) -> CounterpartCount:
     """Read `at least 1`, `at most N`, `exactly N`, `none` or a bare number. Raises a fault for anything else."""
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return Count(text, text)
+        return CounterpartCount(text, text)
     found = re.fullmatch(r"(at least|at most|exactly) ([0-9]+)|(none)", str(text))
     if not found:
-        raise fault(f"`{text}` is not a count", "write `at least 1`, `at most 1`, `exactly 1` or `none`")
+        raise fault(
+            f"`{text}` is not a count", "write `at least 1`, `at most 1`, `exactly 1` or `none`"
+        )
     if found[3]:
-        return Count(0, 0)
+        return CounterpartCount(0, 0)
     number = int(found[2])
     if found[1] == "at least" and number == 0:
         raise fault("`at least 0` is always true", "write `at least 1`, or `none`")
-    return {"at least": Count(number, None), "at most": Count(0, number), "exactly": Count(number, number)}[found[1]]
+    return {
+        "at least": CounterpartCount(number, None),
+        "at most": CounterpartCount(0, number),
+        "exactly": CounterpartCount(number, number),
+    }[found[1]]
 
 
 def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
@@ -49,7 +55,9 @@ def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[
     if leading is not None and leading.isdisjoint(on.values()):
         # Without an index all of the other table would be read anew for each row.
         pairs = [scope.comparable(mine, other, theirs) for mine, theirs in on.items()]
-        wanted = select(*(theirs for _, theirs in pairs)).where(other.rows, other.known(on.values()))
+        wanted = select(*(theirs for _, theirs in pairs)).where(
+            other.rows, other.known(on.values())
+        )
         mine = pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
         return mine.in_(wanted.correlate(scope.table))
     same = and_(*(scope.same(mine, other, theirs) for mine, theirs in on.items()))
@@ -75,10 +83,14 @@ class Has(RowCheck):
     judges_nulls: ClassVar[bool] = True
 
     in_: str = Field(alias="in", description="The table of the counterparts: `source.table`.")
-    on: Mapping[str, str] = Field(min_length=1, description="Columns of this table, each with its column there.")
-    where: str | None = Field(None, description="A SQL condition that picks among the counterparts.")
+    on: Mapping[str, str] = Field(
+        min_length=1, description="Columns of this table, each with its column there."
+    )
+    where: str | None = Field(
+        None, description="A SQL condition that picks among the counterparts."
+    )
     count: Any = Field(
-        Count(1, None),
+        CounterpartCount(1, None),
         description="`at least 1`, `at most N`, `exactly N` or `none`.",
         examples=["at least 1", "at most 1", "exactly 1", "none"],
         json_schema_extra={
@@ -91,8 +103,8 @@ class Has(RowCheck):
 
     @field_validator("count")
     @classmethod
-    def _read_count(cls, value: Any) -> Count:
-        return value if isinstance(value, Count) else parse_count(value)
+    def _read_count(cls, value: Any) -> CounterpartCount:
+        return value if isinstance(value, CounterpartCount) else parse_count(value)
 
     def tables(self) -> Iterable[str]:
         """The table of the counterparts."""
@@ -102,9 +114,9 @@ class Has(RowCheck):
         """The condition on the counterparts."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Claim]:
+    def claims(self) -> Sequence[Requirement]:
         """So many counterparts."""
-        return (Claim(self.on, self.in_, self.where, self.count.low, self.count.high),)
+        return (Requirement(self.on, self.in_, self.where, self.count.low, self.count.high),)
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row with too few or too many counterparts."""
@@ -119,9 +131,9 @@ class Has(RowCheck):
     def says(self, count: int) -> str:
         """The end of the sentence."""
         where = f" where {self.where}" if self.where else ""
-        if self.count == Count(1, None):
+        if self.count == CounterpartCount(1, None):
             return f"{plural(count, 'has', 'have')} no row in {self.in_}{where}"
-        if self.count == Count(0, 0):
+        if self.count == CounterpartCount(0, 0):
             return f"{plural(count, 'has', 'have')} a row in {self.in_}{where}"
         low, high = self.count.low, self.count.high
         if high is None:
@@ -139,17 +151,26 @@ class Has(RowCheck):
             return belongs(scope, other, self.on)
         if low == 0:
             return self._some_group(scope, other, func.count() > high)
-        return ~self._some_group(scope, other, func.count() >= low if high is None else func.count() == high)
+        return ~self._some_group(
+            scope, other, func.count() >= low if high is None else func.count() == high
+        )
 
-    def _some_group(self, scope: Scope, other: Scope, having: ColumnElement[bool]) -> ColumnElement[bool]:
+    def _some_group(
+        self, scope: Scope, other: Scope, having: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
         # Counted once per key and then joined; a correlated count would read the other table once per row.
         pairs = [scope.comparable(mine, other, theirs) for mine, theirs in self.on.items()]
         keys = [theirs.label(f"key{place}") for place, (_, theirs) in enumerate(pairs)]
         known = other.known(self.on.values())
-        grouped = select(*keys).where(other.rows, known).group_by(*(theirs for _, theirs in pairs)).having(having)
+        grouped = (
+            select(*keys)
+            .where(other.rows, known)
+            .group_by(*(theirs for _, theirs in pairs))
+            .having(having)
+        )
         counted = grouped.subquery("counted")
         same = and_(*(mine == counted.c[f"key{place}"] for place, (mine, _) in enumerate(pairs)))
         return exists(select(1).select_from(counted).where(same).correlate(scope.table))
 
 
-__all__ = ["Check", "Count", "Has", "belongs", "parse_count"]
+__all__ = ["Check", "CounterpartCount", "Has", "belongs", "parse_count"]

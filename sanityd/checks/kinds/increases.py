@@ -24,13 +24,17 @@ class Increases(SequenceCheck):
     kind: ClassVar[str] = "increases"
     needs_key: ClassVar[bool] = True
 
-    strictly: bool = Field(False, description="Whether each value must be greater than the one before.")
+    strictly: bool = Field(
+        False, description="Whether each value must be greater than the one before."
+    )
 
     def value(self, scope: Scope) -> ColumnElement[Any]:
         """Numbers and times as such, text by its characters."""
         return scope.exact(self.column)
 
-    def is_wrong(self, value: ColumnElement[Any], previous: ColumnElement[Any]) -> ColumnElement[bool]:
+    def is_wrong(
+        self, value: ColumnElement[Any], previous: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
         """True for a step back."""
         return value <= previous if self.strictly else value < previous
 

@@ -22,7 +22,9 @@ class Length(ColumnCheck):
     kind: ClassVar[str] = "length"
     is_timeless: ClassVar[bool] = True
 
-    columns: Mapping[str, Range] = Field(description="Each column with the range of its number of characters.")
+    columns: Mapping[str, Range] = Field(
+        description="Each column with the range of its number of characters."
+    )
 
     def is_bad_value(self, scope: Scope, name: str, expected: Range) -> ColumnElement[bool]:
         """True for a text that is too short or too long."""
@@ -30,5 +32,8 @@ class Length(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        wrong = " or ".join(f"{name} that is not {expected} characters long" for name, expected in self.columns.items())
+        wrong = " or ".join(
+            f"{name} that is not {expected} characters long"
+            for name, expected in self.columns.items()
+        )
         return f"{plural(count, 'has', 'have')} {wrong}"

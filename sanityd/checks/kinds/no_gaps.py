@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
 from sanityd.checks.sequence import partition
 from sanityd.errors import CheckError
-from sanityd.fields import Names
+from sanityd.model.option_types import Names
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family
 
@@ -33,7 +33,9 @@ class NoGaps(QueryCheck):
     unit: ClassVar[tuple[str, str]] = ("hole", "holes")
 
     column: str = Field(min_length=1, description="The column of whole numbers.")
-    per: Names = Field([], description="The columns that make a group; each has a sequence of its own.")
+    per: Names = Field(
+        [], description="The columns that make a group; each has a sequence of its own."
+    )
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The group, and the hole's ends."""
@@ -52,7 +54,9 @@ class NoGaps(QueryCheck):
         )
         first, last = rows.c.before + 1, rows.c.number - 1
         ends = (first.label(FIRST), last.label(LAST), (last - first + 1).label(ROWS))
-        return select(*(rows.c[name] for name in self.per), *ends).where(rows.c.number - rows.c.before > 1)
+        return select(*(rows.c[name] for name in self.per), *ends).where(
+            rows.c.number - rows.c.before > 1
+        )
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts holes, and the numbers that are missing."""

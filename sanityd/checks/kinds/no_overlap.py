@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
 from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
-from sanityd.fields import Names
+from sanityd.model.option_types import Names
 from sanityd.sources.base import AnySelect
 
 
@@ -28,7 +28,9 @@ class NoOverlap(QueryCheck):
     unit: ClassVar[tuple[str, str]] = ("pair", "pairs")
 
     from_: str = Field(alias="from", min_length=1, description="The column with the beginning.")
-    to: str = Field(min_length=1, description="The column with the end, which is not part of the interval.")
+    to: str = Field(
+        min_length=1, description="The column with the end, which is not part of the interval."
+    )
     per: Names = Field([], description="The columns that make a group; none: all rows are one.")
 
     def key(self, scope: Scope) -> tuple[str, ...]:
@@ -48,9 +50,13 @@ class NoOverlap(QueryCheck):
         keys += [earlier.c[f"key{n}"].label(f"other_{name}") for n, name in enumerate(scope.key)]
         # A row that runs into several others is one row all the same.
         mine = [later.c[f"key{n}"] for n in range(len(scope.key))]
-        nth = func.row_number().over(partition_by=mine, order_by=[earlier.c[f"key{n}"] for n in range(len(scope.key))])
+        nth = func.row_number().over(
+            partition_by=mine, order_by=[earlier.c[f"key{n}"] for n in range(len(scope.key))]
+        )
         once = case((nth == 1, 1), else_=0).label(ROWS)
-        return select(*keys, once).select_from(later.join(earlier, and_(*same_group, first, overlaps)))
+        return select(*keys, once).select_from(
+            later.join(earlier, and_(*same_group, first, overlaps))
+        )
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
@@ -63,7 +69,9 @@ class NoOverlap(QueryCheck):
 
     def _intervals(self, scope: Scope) -> AnySelect:
         begins, ends = scope.column(self.from_), scope.column(self.to)
-        columns: list[ColumnElement[Any]] = [scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)]
+        columns: list[ColumnElement[Any]] = [
+            scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)
+        ]
         columns += [scope.exact(name).label(f"per{n}") for n, name in enumerate(self.per)]
         known = scope.known((self.from_, *self.per))
         return (
@@ -88,13 +96,20 @@ class NoOverlap(QueryCheck):
             func.max(rows.c.ends).over(**before).label("latest"),  # type: ignore[arg-type]
             func.max(rows.c.endless).over(**before).label("any_endless"),  # type: ignore[arg-type]
         ).subquery("seen")
-        return select(*seen.c).where(or_(seen.c.latest > seen.c.begins, seen.c.any_endless == 1)).subquery("later")
+        return (
+            select(*seen.c)
+            .where(or_(seen.c.latest > seen.c.begins, seen.c.any_endless == 1))
+            .subquery("later")
+        )
 
 
 def _comes_before(left: FromClause, right: FromClause, keys: int) -> ColumnElement[bool]:
     """Whether the left key is smaller, part by part."""
     smaller = [
-        and_(*(left.c[f"key{m}"] == right.c[f"key{m}"] for m in range(n)), left.c[f"key{n}"] < right.c[f"key{n}"])
+        and_(
+            *(left.c[f"key{m}"] == right.c[f"key{m}"] for m in range(n)),
+            left.c[f"key{n}"] < right.c[f"key{n}"],
+        )
         for n in range(keys)
     ]
     return or_(*smaller)

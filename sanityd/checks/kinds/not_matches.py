@@ -25,8 +25,12 @@ class NotMatches(ColumnCheck):
     is_timeless: ClassVar[bool] = True
     is_dear: ClassVar[bool] = True
 
-    columns: Mapping[str, str] = Field(description="Each column with a named format or a regular expression.")
-    part: bool = Field(False, description="Whether it is enough to violate that a part of the value matches.")
+    columns: Mapping[str, str] = Field(
+        description="Each column with a named format or a regular expression."
+    )
+    part: bool = Field(
+        False, description="Whether it is enough to violate that a part of the value matches."
+    )
 
     def is_bad_value(self, scope: Scope, name: str, expected: str) -> ColumnElement[bool]:
         """True for a value that matches."""

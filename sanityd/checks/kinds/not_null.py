@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, or_
 
 from sanityd.checks import proofs
 from sanityd.checks.base import RowCheck, Scope, plural
-from sanityd.fields import Names
+from sanityd.model.option_types import Names
 
 
 class NotNull(RowCheck):
@@ -29,7 +29,9 @@ class NotNull(RowCheck):
     short: ClassVar[str | None] = "columns"
 
     columns: Names = Field(min_length=1, description="The columns that must have a value.")
-    blank: Literal["pass", "fail"] = Field("pass", description="Whether empty or only-spaces text counts as missing.")
+    blank: Literal["pass", "fail"] = Field(
+        "pass", description="Whether empty or only-spaces text counts as missing."
+    )
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True when any of the columns is missing."""
@@ -47,7 +49,11 @@ class NotNull(RowCheck):
             f"{name} is null": scope.column(name).is_(None) for name in self.columns
         }
         if self.blank == "fail":
-            words |= {f"{name} is blank": self._is_blank(scope, name) for name in self.columns if scope.is_text(name)}
+            words |= {
+                f"{name} is blank": self._is_blank(scope, name)
+                for name in self.columns
+                if scope.is_text(name)
+            }
         return words
 
     def says(self, count: int) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from sanityd.checks.base import FunctionCheck, plural
 from sanityd.errors import CheckError
-from sanityd.fields import fault
+from sanityd.model.option_types import fault
 
 
 class Python(FunctionCheck):
@@ -50,7 +50,9 @@ class Python(FunctionCheck):
             function = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             hint = "Install its package, or put the module beside the rules file."
-            raise CheckError(f"`{self.function}` can't be imported ({type(error).__name__})", hint) from None
+            raise CheckError(
+                f"`{self.function}` can't be imported ({type(error).__name__})", hint
+            ) from None
         found: Iterable[Mapping[str, Any]] = function(read)
         return found
 

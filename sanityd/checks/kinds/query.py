@@ -40,7 +40,11 @@ class Query(QueryCheck):
         names = dict.fromkeys((*scope.subject.key, *scope.subject.show))
         for name in names:
             if name not in rows.c:
-                scope.refuse(f"the query returns no column `{name}`", f"It returns {', '.join(rows.c.keys())}.", name)
+                scope.refuse(
+                    f"the query returns no column `{name}`",
+                    f"It returns {', '.join(rows.c.keys())}.",
+                    name,
+                )
         return select(*(rows.c[name] for name in names if name in rows.c))
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:

@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, or_
 
 from sanityd.checks import proofs
-from sanityd.checks.base import Claim, RowCheck, Scope, plural
+from sanityd.checks.base import Requirement, RowCheck, Scope, plural
 from sanityd.checks.kinds.has import belongs
-from sanityd.fields import fault
+from sanityd.model.option_types import fault
 
 
 class References(RowCheck):
@@ -30,8 +30,12 @@ class References(RowCheck):
     short: ClassVar[str | None] = "columns"
     judges_nulls: ClassVar[bool] = True
 
-    columns: Mapping[str, str] = Field(min_length=1, description="Each column with the `table.column` it points at.")
-    where: str | None = Field(None, description="A SQL condition that picks among the rows pointed at.")
+    columns: Mapping[str, str] = Field(
+        min_length=1, description="Each column with the `table.column` it points at."
+    )
+    where: str | None = Field(
+        None, description="A SQL condition that picks among the rows pointed at."
+    )
 
     @model_validator(mode="after")
     def _names_table_and_column(self) -> Self:
@@ -39,7 +43,9 @@ class References(RowCheck):
             table, dot, column = target.rpartition(".")
             if not (table and dot and column):
                 raise fault(
-                    f"`{target}` is not a column of a table", "write `table.column`, as in `people.id`", word=target
+                    f"`{target}` is not a column of a table",
+                    "write `table.column`, as in `people.id`",
+                    word=target,
                 )
         return self
 
@@ -51,9 +57,9 @@ class References(RowCheck):
         """The condition on the rows pointed at."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Claim]:
+    def claims(self) -> Sequence[Requirement]:
         """At least one row, in each table pointed at."""
-        return [Claim(on, table, self.where) for table, on in self._by_table().items()]
+        return [Requirement(on, table, self.where) for table, on in self._by_table().items()]
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row that points at nothing."""
@@ -63,7 +69,10 @@ class References(RowCheck):
         """A foreign key of each; for `nulls: fail` the columns mustn't be NULL either."""
         if self.where is not None:
             return None
-        keys = [proofs.of_reference(scope.info, on, scope.other(table).info) for table, on in self._by_table().items()]
+        keys = [
+            proofs.of_reference(scope.info, on, scope.other(table).info)
+            for table, on in self._by_table().items()
+        ]
         if scope.subject.nulls_fail:
             keys.append(proofs.of_not_null(scope.info, self.columns))
         return ", ".join(key for key in keys if key) if all(keys) else None
@@ -77,11 +86,15 @@ class References(RowCheck):
         by_table = self._by_table()
         if len(by_table) == 1:
             return {}
-        return {f"not in {table}": self._dangles(scope, table, on) for table, on in by_table.items()}
+        return {
+            f"not in {table}": self._dangles(scope, table, on) for table, on in by_table.items()
+        }
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        targets = " or ".join(f"a value in {mine} that is in no {target}" for mine, target in self.columns.items())
+        targets = " or ".join(
+            f"a value in {mine} that is in no {target}" for mine, target in self.columns.items()
+        )
         return f"{plural(count, 'has', 'have')} {targets}"
 
     def _by_table(self) -> dict[str, dict[str, str]]:

@@ -21,7 +21,9 @@ class RejectedValues(ColumnCheck):
     kind: ClassVar[str] = "rejected_values"
     is_timeless: ClassVar[bool] = True
 
-    columns: Mapping[str, Listed] = Field(description="Each column with the values it must not have.")
+    columns: Mapping[str, Listed] = Field(
+        description="Each column with the values it must not have."
+    )
 
     def is_bad_value(self, scope: Scope, name: str, expected: Listed) -> ColumnElement[bool]:
         """True for a value that is listed."""
@@ -29,4 +31,6 @@ class RejectedValues(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        return f"{plural(count, 'has', 'have')} {' or '.join(self.columns)} among the rejected values"
+        return (
+            f"{plural(count, 'has', 'have')} {' or '.join(self.columns)} among the rejected values"
+        )

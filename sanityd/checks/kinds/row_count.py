@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope
 from sanityd.checks.ranges import Range
-from sanityd.fields import fault
 from sanityd.model import Past
+from sanityd.model.option_types import fault
 
 
 class RowCount(AggregateCheck):
@@ -34,12 +34,17 @@ class RowCount(AggregateCheck):
 
     min: int | None = Field(None, ge=0, description="At least so many rows.")
     max: int | None = Field(None, ge=0, description="At most so many rows.")
-    equals: int | str | None = Field(None, description="Exactly so many rows, or as many as another table has.")
+    equals: int | str | None = Field(
+        None, description="Exactly so many rows, or as many as another table has."
+    )
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:
         if (self.equals is None) == (self.min is None and self.max is None):
-            raise fault("needs either `equals` or one of `min` and `max`", "write for example `row_count: {min: 1}`")
+            raise fault(
+                "needs either `equals` or one of `min` and `max`",
+                "write for example `row_count: {min: 1}`",
+            )
         if self.equals is None:
             Range(min=self.min, max=self.max)
         return self
@@ -65,10 +70,16 @@ class RowCount(AggregateCheck):
         other = scope.other(self.equals)
         return {"other": select(func.count()).select_from(other.table).scalar_subquery()}
 
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> Judgement:
+    def judge(
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+    ) -> Judgement:
         """Compare the number of rows in scope with what is expected."""
         wanted = measured.get("other", self.equals)
-        right = checked == wanted if wanted is not None else Range(min=self.min, max=self.max).allows(checked)
+        right = (
+            checked == wanted
+            if wanted is not None
+            else Range(min=self.min, max=self.max).allows(checked)
+        )
         if checked == 0 and not self.allows_zero:
             right = False
         return Judgement(checked, () if right else [("wrong number of rows", checked)])

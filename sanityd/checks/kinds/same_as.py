@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sanityd.checks.base import Agreement, PairCheck, There, plural
-from sanityd.fields import listed
+from sanityd.checks.base import OtherTable, PairCheck, TableComparison, plural
+from sanityd.model.option_types import listed
 
 
 def _columns(value: Any) -> Any:
@@ -46,15 +46,23 @@ class SameAs(PairCheck):
 
     kind: ClassVar[str] = "same_as"
 
-    in_: There = Field(alias="in", description="The other table, or a `source` and a `query`.")
-    on: Columns = Field(min_length=1, description="Columns of this table, each with its column there.")
+    in_: OtherTable = Field(alias="in", description="The other table, or a `source` and a `query`.")
+    on: Columns = Field(
+        min_length=1, description="Columns of this table, each with its column there."
+    )
     compare: Columns = Field({}, description="Columns that must agree, each with its column there.")
     where: str | None = Field(
-        None, description="A SQL condition that picks among the rows there.", examples=["voided = 0"]
+        None,
+        description="A SQL condition that picks among the rows there.",
+        examples=["voided = 0"],
     )
-    extra: Literal["pass", "fail"] = Field("fail", description="Whether rows there that aren't here violate.")
+    extra: Literal["pass", "fail"] = Field(
+        "fail", description="Whether rows there that aren't here violate."
+    )
     query: str | None = Field(
-        None, description="A SELECT in place of the rule's table.", examples=["select id, total from orders"]
+        None,
+        description="A SELECT in place of the rule's table.",
+        examples=["select id, total from orders"],
     )
 
     @property
@@ -62,9 +70,9 @@ class SameAs(PairCheck):
         """It has its own query, or the rule's table."""
         return self.query is None
 
-    def agreement(self) -> Agreement:
+    def agreement(self) -> TableComparison:
         """What must agree with what."""
-        return Agreement(self.in_, self.on, self.compare, self.where, self.extra == "fail")
+        return TableComparison(self.in_, self.on, self.compare, self.where, self.extra == "fail")
 
     def tables(self) -> Iterable[str]:
         """The other table."""
@@ -78,7 +86,7 @@ class SameAs(PairCheck):
         """The SELECT in place of the rule's table."""
         return self.query
 
-    def query_there(self) -> There | None:
+    def query_there(self) -> OtherTable | None:
         """The SELECT in place of the other table."""
         return self.in_ if self.in_.table is None else None
 

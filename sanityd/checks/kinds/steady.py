@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope
-from sanityd.fields import fault
 from sanityd.model import Past
+from sanityd.model.option_types import fault
 
 #: With fewer earlier values than that nothing is said, unless the rule asks for fewer.
 ENOUGH = 3
@@ -41,7 +41,9 @@ class Steady(AggregateCheck):
     within: str | int | float = Field(
         description="How far it may be from the median: a share, as in `30%`, or a number."
     )
-    of: str = Field("last 20 runs", description="`last N runs`, `last N days` or `last N same weekdays`.")
+    of: str = Field(
+        "last 20 runs", description="`last N runs`, `last N days` or `last N same weekdays`."
+    )
 
     @field_validator("within")
     @classmethod
@@ -50,7 +52,8 @@ class Steady(AggregateCheck):
             _limit(value, 1.0)
         except ValueError:
             raise fault(
-                f"`{value}` is neither a share nor a number", "write `30%`, or a number such as `1000`"
+                f"`{value}` is neither a share nor a number",
+                "write `30%`, or a number such as `1000`",
             ) from None
         return value
 
@@ -75,7 +78,9 @@ class Steady(AggregateCheck):
         """The value."""
         return {"value": scope.predicate(self.expr)}
 
-    def judge(self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()) -> Judgement:
+    def judge(
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+    ) -> Judgement:
         """Compare with the median of the earlier values."""
         if measured["value"] is None:
             return Judgement(None)
@@ -117,7 +122,9 @@ def _of_weekdays(past: Past, now: datetime, number: int) -> list[float]:
     found: list[float] = []
     for weeks in range(1, number + 1):
         then = now - timedelta(weeks=weeks)
-        near = [(abs(at - then), value) for at, value in past if abs(at - then) <= timedelta(hours=12)]
+        near = [
+            (abs(at - then), value) for at, value in past if abs(at - then) <= timedelta(hours=12)
+        ]
         if near:
             found.append(min(near)[1])
     return found

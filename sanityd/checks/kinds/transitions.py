@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sanityd.checks.base import Scope, plural
 from sanityd.checks.scope import bind
 from sanityd.checks.sequence import SequenceCheck
-from sanityd.fields import Names, fault
+from sanityd.model.option_types import Names, fault
 
 
 class Transitions(SequenceCheck):
@@ -28,7 +28,9 @@ class Transitions(SequenceCheck):
     kind: ClassVar[str] = "transitions"
     needs_key: ClassVar[bool] = True
 
-    allowed: Mapping[str, list[str]] = Field(min_length=1, description="Each state with those that may follow it.")
+    allowed: Mapping[str, list[str]] = Field(
+        min_length=1, description="Each state with those that may follow it."
+    )
     first: Names = Field([], description="The states that a history may begin with; none: any.")
 
     @model_validator(mode="after")
@@ -37,7 +39,9 @@ class Transitions(SequenceCheck):
         for state in self.first:
             if state not in known:
                 raise fault(
-                    f"`{state}` is no state of `allowed`", f"the states are {', '.join(sorted(known))}", word=state
+                    f"`{state}` is no state of `allowed`",
+                    f"the states are {', '.join(sorted(known))}",
+                    word=state,
                 )
         return self
 
@@ -45,7 +49,9 @@ class Transitions(SequenceCheck):
         """The state as text."""
         return scope.text(self.column)
 
-    def is_wrong(self, value: ColumnElement[Any], previous: ColumnElement[Any]) -> ColumnElement[bool]:
+    def is_wrong(
+        self, value: ColumnElement[Any], previous: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
         """True for a step that isn't allowed."""
         from_known = [
             and_(previous == bind(state), value.not_in([bind(word) for word in (state, *after)]))
@@ -53,7 +59,11 @@ class Transitions(SequenceCheck):
         ]
         known = [bind(state) for state in self.allowed]
         from_end = and_(previous.not_in(known), value != previous)
-        begins = [and_(previous.is_(None), value.not_in([bind(word) for word in self.first]))] if self.first else []
+        begins = (
+            [and_(previous.is_(None), value.not_in([bind(word) for word in self.first]))]
+            if self.first
+            else []
+        )
         return or_(*from_known, from_end, *begins)
 
     def says(self, count: int) -> str:

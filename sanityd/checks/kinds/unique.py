@@ -6,9 +6,9 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy import ColumnElement, and_, case, func, literal, select, true, tuple_
 
 from sanityd.checks import proofs
-from sanityd.checks.base import IN_SCOPE, ROWS, Clues, QueryCheck, Scope, plural
+from sanityd.checks.base import IN_SCOPE, ROWS, Candidates, QueryCheck, Scope, plural
 from sanityd.checks.scope import bind
-from sanityd.fields import Names, listed
+from sanityd.model.option_types import Names, listed
 from sanityd.sources.base import AnySelect
 
 Ignored = Literal["case", "spaces"]
@@ -36,10 +36,12 @@ class Unique(QueryCheck):
     unit: ClassVar[tuple[str, str]] = ("key", "keys")
 
     columns: Names = Field(min_length=1, description="The columns that make the key.")
-    ignore: Annotated[list[Ignored], BeforeValidator(listed, json_schema_input_type=Ignored | list[Ignored])] = Field(
-        [], description="Differences that don't count."
+    ignore: Annotated[
+        list[Ignored], BeforeValidator(listed, json_schema_input_type=Ignored | list[Ignored])
+    ] = Field([], description="Differences that don't count.")
+    nulls: Literal["distinct", "equal"] = Field(
+        "distinct", description="Whether NULLs equal each other."
     )
-    nulls: Literal["distinct", "equal"] = Field("distinct", description="Whether NULLs equal each other.")
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The columns of the key."""
@@ -49,7 +51,7 @@ class Unique(QueryCheck):
         """Keys with more than one row, of which at least one is in the window."""
         return self._duplicates(scope, true())
 
-    def clues(self, scope: Scope) -> Clues | None:
+    def clues(self, scope: Scope) -> Candidates | None:
         """Digests of keys that occur more than once: most of them are those of duplicates, which are then compared."""
         if self.nulls == "equal":
             return None
@@ -64,7 +66,10 @@ class Unique(QueryCheck):
             .group_by(digest)
             .having(func.count() > 1)
         )
-        return Clues(shared, lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])))
+        return Candidates(
+            shared,
+            lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])),
+        )
 
     def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
         """Keys of new rows that have more than one row, old ones included."""
@@ -72,14 +77,24 @@ class Unique(QueryCheck):
             return None
         keys = tuple_(*self._compared(new).values())
         # The same table again, so that the condition is about its rows and not about those that are grouped.
-        there = select(*self._compared(new).values()).select_from(new.table).where(new.rows, self._counts(new))
+        there = (
+            select(*self._compared(new).values())
+            .select_from(new.table)
+            .where(new.rows, self._counts(new))
+        )
         return self._duplicates(scope, keys.in_(there.correlate(None)))
 
     def _duplicates(self, scope: Scope, among: ColumnElement[bool]) -> AnySelect:
         keys = self._compared(scope)
-        recent = func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
+        recent = (
+            func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
+        )
         return (
-            select(*(key.label(name) for name, key in keys.items()), *self._shown(scope), func.count().label(ROWS))
+            select(
+                *(key.label(name) for name, key in keys.items()),
+                *self._shown(scope),
+                func.count().label(ROWS),
+            )
             .select_from(scope.table)
             .where(scope.judged, self._counts(scope), among)
             .group_by(*keys.values())
@@ -89,12 +104,18 @@ class Unique(QueryCheck):
     def proof(self, scope: Scope) -> str | None:
         """A unique index; one that ignores less than the rule proves nothing."""
         nulls_equal = self.nulls == "equal"
-        return None if self.ignore else proofs.of_unique(scope.info, self.columns, nulls_equal=nulls_equal)
+        return (
+            None
+            if self.ignore
+            else proofs.of_unique(scope.info, self.columns, nulls_equal=nulls_equal)
+        )
 
     def population(self, scope: Scope) -> AnySelect:
         """All keys, once each."""
         keys = self._compared(scope)
-        in_scope = func.max(case((and_(scope.rows, self._counts(scope)), 1), else_=0)).label(IN_SCOPE)
+        in_scope = func.max(case((and_(scope.rows, self._counts(scope)), 1), else_=0)).label(
+            IN_SCOPE
+        )
         labelled = (key.label(name) for name, key in keys.items())
         return select(*labelled, in_scope).select_from(scope.table).group_by(*keys.values())
 
@@ -108,12 +129,18 @@ class Unique(QueryCheck):
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """Counts keys, and the rows that share them."""
-        values = f"{violations:,} {plural(violations, 'value', 'values')} of {', '.join(self.columns)}"
+        values = (
+            f"{violations:,} {plural(violations, 'value', 'values')} of {', '.join(self.columns)}"
+        )
         return f"{values} {self.says(violations)} in {table}, in {rows:,} rows"
 
     def _shown(self, scope: Scope) -> list[ColumnElement[Any]]:
         """Of each column to show what its rows have: one value, or the ends of what lies between."""
-        return [_ends(scope, name).label(name) for name in scope.subject.show if name not in self.columns]
+        return [
+            _ends(scope, name).label(name)
+            for name in scope.subject.show
+            if name not in self.columns
+        ]
 
     def _counts(self, scope: Scope) -> ColumnElement[bool]:
         if self.nulls == "equal":

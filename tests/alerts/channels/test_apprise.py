@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sanityd.alerts.channels.apprise import Apprise
 from sanityd.errors import DeliveryError
 from tests.alerts.samples import mail, opened
-from tests.web_server import serving
+from tests.support.web_server import serving
 
 
 def channel(urls: Any) -> Apprise:
@@ -20,7 +20,9 @@ def channel(urls: Any) -> Apprise:
 
 def test_each_service_gets_the_subject_and_the_text() -> None:
     with serving() as one, serving() as two:
-        channel([f"json://127.0.0.1:{server.port}/t0ken" for server in (one, two)]).deliver(mail(opened()))
+        channel([f"json://127.0.0.1:{server.port}/t0ken" for server in (one, two)]).deliver(
+            mail(opened())
+        )
     for server in (one, two):
         [got] = server.got
         body = json.loads(got.body)

@@ -14,7 +14,7 @@ from sanityd.clock import stopwatch
 from sanityd.errors import DeliveryError
 from sanityd.model import Message
 from tests.alerts.samples import mail, opened
-from tests.smtp_server import DRIP, DROP, HANG, PASSWORD, USER, Mailbox, scripted, working
+from tests.support.smtp_server import DRIP, DROP, HANG, PASSWORD, USER, Mailbox, scripted, working
 
 LOGIN = "sanity:s3cret%2F%40%23@"
 
@@ -45,7 +45,12 @@ def plain() -> Iterator[Mailbox]:
 
 
 def channel(url: str, **options: object) -> Email:
-    settings = {"name": "team", "email": "team@example.com", "from": "Sanity <sanity@example.com>", "server": url}
+    settings = {
+        "name": "team",
+        "email": "team@example.com",
+        "from": "Sanity <sanity@example.com>",
+        "server": url,
+    }
     return Email.model_validate(settings | options)
 
 
@@ -72,7 +77,9 @@ def test_a_mail_arrives_as_it_was_written(plain: Mailbox) -> None:
 
 
 def test_lines_that_are_a_single_dot_do_not_end_the_mail(plain: Mailbox) -> None:
-    dotted = Message("<a@b>", "team", "team@example.com", "Dots", "one\n.\n..\n.three\nend\n", "<p>.</p>")
+    dotted = Message(
+        "<a@b>", "team", "team@example.com", "Dots", "one\n.\n..\n.three\nend\n", "<p>.</p>"
+    )
     channel(f"smtp://127.0.0.1:{plain.port}").deliver(dotted)
     text = plain.mails[0][1].get_body(("plain",))
     assert text is not None
@@ -94,15 +101,24 @@ def test_a_wrong_password_can_be_corrected_and_is_not_told(tls: ssl.SSLContext, 
     with working(tls, login=True) as box:
         team = channel(f"smtp://sanity:wr0ng@localhost:{box.port}", ca=ca)
         error = failure(lambda: team.deliver(message()))
-    assert (error.stage, error.code, error.retryable, error.uncertain) == ("login", 535, True, False)
+    assert (error.stage, error.code, error.retryable, error.uncertain) == (
+        "login",
+        535,
+        True,
+        False,
+    )
     assert "wr0ng" not in error.message + repr(team) + str(team)
 
 
 @pytest.mark.parametrize("implicit", [False, True])
-def test_a_certificate_that_is_not_trusted_stops_it_before_the_password(tls: ssl.SSLContext, implicit: bool) -> None:
+def test_a_certificate_that_is_not_trusted_stops_it_before_the_password(
+    tls: ssl.SSLContext, implicit: bool
+) -> None:
     with working(tls, implicit=implicit, login=True) as box:
         scheme = "smtps" if implicit else "smtp"
-        error = failure(lambda: channel(f"{scheme}://{LOGIN}localhost:{box.port}").deliver(message()))
+        error = failure(
+            lambda: channel(f"{scheme}://{LOGIN}localhost:{box.port}").deliver(message())
+        )
     assert (error.stage, error.retryable) == ("tls", True)
     assert "certificate is not trusted" in error.message
     assert (box.logins, box.mails) == ([], [])
@@ -112,7 +128,9 @@ def test_a_certificate_of_another_host_is_not_trusted(authority: trustme.CA, ca:
     other = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example.com").configure_cert(other)
     with working(other) as box:
-        error = failure(lambda: channel(f"smtp://localhost:{box.port}?tls=require", ca=ca).deliver(message()))
+        error = failure(
+            lambda: channel(f"smtp://localhost:{box.port}?tls=require", ca=ca).deliver(message())
+        )
     assert (error.stage, box.mails) == ("tls", [])
 
 
@@ -130,14 +148,17 @@ def test_without_a_login_tls_is_used_when_it_is_offered(tls: ssl.SSLContext) -> 
 
 
 def test_tls_spoken_to_a_server_without_is_no_success(plain: Mailbox) -> None:
-    error = failure(lambda: channel(f"smtps://127.0.0.1:{plain.port}", timeout=2).deliver(message()))
+    error = failure(
+        lambda: channel(f"smtps://127.0.0.1:{plain.port}", timeout=2).deliver(message())
+    )
     assert (error.stage, error.retryable) == ("tls", True)
 
 
 def test_one_bad_recipient_of_three_does_not_stop_the_others(plain: Mailbox) -> None:
     plain.refuse = {"gone@example.com": "550 5.1.1 gone@example.com: no such user"}
     team = channel(
-        f"smtp://127.0.0.1:{plain.port}", email=["a@example.com", "Gone <gone@example.com>", "b@example.com"]
+        f"smtp://127.0.0.1:{plain.port}",
+        email=["a@example.com", "Gone <gone@example.com>", "b@example.com"],
     )
     failures = {}
     for recipient in team.recipients():
@@ -147,7 +168,12 @@ def test_one_bad_recipient_of_three_does_not_stop_the_others(plain: Mailbox) -> 
             failures[recipient] = error
     assert [recipient for recipient, _ in plain.mails] == ["a@example.com", "b@example.com"]
     [(recipient, refusal)] = failures.items()
-    assert (recipient, refusal.stage, refusal.code, refusal.retryable) == ("gone@example.com", "recipient", 550, False)
+    assert (recipient, refusal.stage, refusal.code, refusal.retryable) == (
+        "gone@example.com",
+        "recipient",
+        550,
+        False,
+    )
     assert refusal.message == "the recipient was refused (550 5.1.1)"
 
 
@@ -165,7 +191,13 @@ def test_a_host_that_does_not_exist_is_tried_again() -> None:
     assert "mail.invalid" not in error.message
 
 
-STAGES = [("connect", "connect"), ("mail", "from"), ("rcpt", "recipient"), ("data", "data"), ("dot", "answer")]
+STAGES = [
+    ("connect", "connect"),
+    ("mail", "from"),
+    ("rcpt", "recipient"),
+    ("data", "data"),
+    ("dot", "answer"),
+]
 
 
 @pytest.mark.parametrize(("verb", "stage"), STAGES)
@@ -185,14 +217,22 @@ def test_a_permanent_refusal_of_the_message_is_final(verb: str, stage: str) -> N
     assert error.retryable == (verb == "connect")
 
 
-BEFORE = [("connect", "connect"), ("ehlo", "connect"), ("mail", "from"), ("rcpt", "recipient"), ("data", "data")]
+BEFORE = [
+    ("connect", "connect"),
+    ("ehlo", "connect"),
+    ("mail", "from"),
+    ("rcpt", "recipient"),
+    ("data", "data"),
+]
 
 
 @pytest.mark.parametrize("fault", [DROP, HANG, "421 closing"])
 @pytest.mark.parametrize(("verb", "stage"), BEFORE)
 def test_what_breaks_before_the_final_dot_did_not_arrive(verb: str, stage: str, fault: str) -> None:
     with scripted(**{verb: fault}) as server:
-        error = failure(lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.3).deliver(message()))
+        error = failure(
+            lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.3).deliver(message())
+        )
     assert (error.stage, error.retryable, error.uncertain) == (stage, True, False)
     assert server.body == b""
 
@@ -200,25 +240,33 @@ def test_what_breaks_before_the_final_dot_did_not_arrive(verb: str, stage: str, 
 @pytest.mark.parametrize("fault", [DROP, HANG, "gibberish"])
 def test_what_breaks_after_the_final_dot_may_have_arrived(fault: str) -> None:
     with scripted(dot=fault) as server:
-        error = failure(lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.5).deliver(message()))
+        error = failure(
+            lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.5).deliver(message())
+        )
     assert (error.stage, error.uncertain) == ("answer", True)
     assert message().message_id.encode() in server.body
 
 
 def test_a_connection_lost_in_the_middle_of_a_mail_is_certain() -> None:
     """The mail is larger than what the network takes in advance, so the dot can't have been sent."""
-    huge = Message("<a@b>", "team", "team@example.com", "Huge", ("x" * 70 + "\n") * 200_000, "<p>.</p>")
+    huge = Message(
+        "<a@b>", "team", "team@example.com", "Huge", ("x" * 70 + "\n") * 200_000, "<p>.</p>"
+    )
     with scripted(body=DROP) as server:
         error = failure(lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=5).deliver(huge))
     assert (error.stage, error.retryable, error.uncertain) == ("data", True, False)
 
 
 @pytest.mark.parametrize("verb", ["connect", "rcpt"])
-def test_a_server_that_sends_a_byte_now_and_then_is_cut_off(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_sends_a_byte_now_and_then_is_cut_off(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sanityd.alerts.channels.email._PATIENCE", 0.8)
     with scripted(**{verb: DRIP}) as server:
         begun = stopwatch()
-        error = failure(lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.5).deliver(message()))
+        error = failure(
+            lambda: channel(f"smtp://127.0.0.1:{server.port}", timeout=0.5).deliver(message())
+        )
     assert stopwatch() - begun < 3
     assert (error.retryable, error.uncertain) == (True, False)
 
@@ -230,7 +278,9 @@ def test_a_lost_goodbye_changes_nothing() -> None:
 
 
 def test_letters_beyond_ascii_in_an_address_need_a_server_that_takes_them(plain: Mailbox) -> None:
-    error = failure(lambda: channel(f"smtp://127.0.0.1:{plain.port}").deliver(message("åsa@example.com")))
+    error = failure(
+        lambda: channel(f"smtp://127.0.0.1:{plain.port}").deliver(message("åsa@example.com"))
+    )
     assert (error.stage, error.retryable) == ("recipient", False)
     with working(utf8=True) as box:
         channel(f"smtp://127.0.0.1:{box.port}").deliver(message("åsa@example.com"))
@@ -252,14 +302,19 @@ def test_letters_beyond_ascii_in_an_address_need_a_server_that_takes_them(plain:
         ({"server": "smtp://user@host:25#s3cret"}, "goes on after the port"),
         ({"server": "smtp://host?tls=maybe"}, "`tls` in `server` is not possible"),
         ({"server": "smtp://host?starttls=1"}, "option that isn't known"),
-        ({"server": "smtp://user:s3cret@host?tls=opportunistic"}, "send the password to whoever answers"),
+        (
+            {"server": "smtp://user:s3cret@host?tls=opportunistic"},
+            "send the password to whoever answers",
+        ),
         ({"server": "smtps://host?tls=none"}, "encrypted from the start"),
         ({"ca": "/nowhere/ca.pem"}, "no file with certificates"),
         ({"timeout": "ten"}, "not a duration"),
         ({"timeout": "5m"}, "within 1 to 45 seconds"),
     ],
 )
-def test_a_wrong_setting_is_explained_without_the_secret(options: dict[str, object], words: str) -> None:
+def test_a_wrong_setting_is_explained_without_the_secret(
+    options: dict[str, object], words: str
+) -> None:
     with pytest.raises(ValidationError, match=words) as caught:
         channel("smtp://mail.example.com", **options)
     assert "s3cret" not in str(caught.value)

@@ -26,7 +26,9 @@ def test_a_mail_becomes_one_file_however_often_it_is_delivered(tmp_path: Path) -
 @pytest.mark.parametrize("rule", [*HOSTILE[:20], "../../etc/passwd", "/etc/passwd", "a/b"])
 def test_no_value_leads_out_of_the_folder(tmp_path: Path, rule: str) -> None:
     folder = tmp_path / "mails"
-    File(name="trial", file=folder).deliver(mail(opened(rule=replace(RULE, id=rule)), "file@localhost"))
+    File(name="trial", file=folder).deliver(
+        mail(opened(rule=replace(RULE, id=rule)), "file@localhost")
+    )
     [path] = tmp_path.rglob("*.eml")
     assert path.parent == folder
     assert not path.name.startswith(".")

@@ -19,7 +19,7 @@ from sanityd.clock import stopwatch
 from sanityd.errors import DeliveryError
 from sanityd.model import Message
 from tests.alerts.samples import mail, opened
-from tests.web_server import DRIP, DROP, DROP_FIRST, Server, serving
+from tests.support.web_server import DRIP, DROP, DROP_FIRST, Server, serving
 
 SECRET = "whsec_" + base64.b64encode(b"thirty-two bytes of pure secrecy").decode()
 
@@ -36,7 +36,10 @@ def message() -> Message:
 def failure(attempt: Callable[[], None]) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
         attempt()
-    assert not any(secret in f"{caught.value}{caught.value.hint}" for secret in ("t0ken", "secret", "127.0.0.1"))
+    assert not any(
+        secret in f"{caught.value}{caught.value.hint}"
+        for secret in ("t0ken", "secret", "127.0.0.1")
+    )
     return caught.value
 
 
@@ -46,14 +49,19 @@ def test_a_program_gets_what_the_mail_says() -> None:
     [got] = server.got
     body = json.loads(got.body)
     assert (got.path, got.headers["content-type"]) == ("/hook?token=t0ken", "application/json")
-    assert (body["type"], body["id"], body["subject"]) == ("opened", message().key, message().subject)
+    assert (body["type"], body["id"], body["subject"]) == (
+        "opened",
+        message().key,
+        message().subject,
+    )
     [incident] = body["incidents"]
     assert (incident["rule"], incident["violations"]) == ("every-person-has-a-welcome-mail", 3)
     assert [row["key"] for row in incident["rows"]] == [{"id": 7}, {"id": 77}, {"id": 777}]
 
 
 @pytest.mark.parametrize(
-    ("secret", "key"), [(SECRET, b"thirty-two bytes of pure secrecy"), ("plain words", b"plain words")]
+    ("secret", "key"),
+    [(SECRET, b"thirty-two bytes of pure secrecy"), ("plain words", b"plain words")],
 )
 def test_a_receiver_can_tell_who_sent_it(secret: str, key: bytes) -> None:
     with serving() as server:
@@ -83,14 +91,19 @@ def test_any_success_is_one(status: int) -> None:
     [(408, True), (425, True), (429, True), (500, True), (503, True), (301, False), (400, False), (401, False),
      (404, False), (409, False), (410, False)],
 )  # fmt: skip
-def test_a_refusal_is_final_unless_the_server_is_busy_or_in_trouble(status: int, retryable: bool) -> None:
+def test_a_refusal_is_final_unless_the_server_is_busy_or_in_trouble(
+    status: int, retryable: bool
+) -> None:
     with serving(status) as server:
         error = failure(lambda: channel(server).deliver(message()))
     assert (error.retryable, error.uncertain, error.code) == (retryable, False, status)
 
 
 def test_a_redirect_is_not_followed() -> None:
-    with serving() as other, serving(307, headers=f"Location: http://127.0.0.1:{other.port}/\r\n") as server:
+    with (
+        serving() as other,
+        serving(307, headers=f"Location: http://127.0.0.1:{other.port}/\r\n") as server,
+    ):
         failure(lambda: channel(server).deliver(message()))
     assert other.got == []
 

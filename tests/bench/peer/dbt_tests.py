@@ -25,7 +25,12 @@ def generic(rule: dict[str, Any]) -> tuple[str, Any] | None:
     if kind == "references":
         [(column, target)] = options.items()
         there, key = target.split(".")
-        return column, {"relationships": {**named, "arguments": {"to": f"source('shop', '{there}')", "field": key}}}
+        return column, {
+            "relationships": {
+                **named,
+                "arguments": {"to": f"source('shop', '{there}')", "field": key},
+            }
+        }
     return None
 
 
@@ -35,17 +40,27 @@ def _name(rule: dict[str, Any]) -> str:
 
 def project(spec: Spec) -> None:
     """The files of a project; what dbt can't say is a query of ours."""
-    tables: dict[str, dict[str, list[Any]]] = {"people": {}, "mails": {}, "orders": {}, "countries": {}}
+    tables: dict[str, dict[str, list[Any]]] = {
+        "people": {},
+        "mails": {},
+        "orders": {},
+        "countries": {},
+    }
     (spec.folder / "tests").mkdir(exist_ok=True)
     (spec.folder / "models").mkdir(exist_ok=True)
     for rule in spec.rules:
         found = generic(rule)
         if found is None:
-            (spec.folder / "tests" / f"{_name(rule)}.sql").write_text(rule["sql"] + "\n", encoding="utf-8")
+            (spec.folder / "tests" / f"{_name(rule)}.sql").write_text(
+                rule["sql"] + "\n", encoding="utf-8"
+            )
         else:
             tables[rule["table"]].setdefault(found[0], []).append(found[1])
     sources = [
-        {"name": table, "columns": [{"name": name, "data_tests": tests} for name, tests in columns.items()]}
+        {
+            "name": table,
+            "columns": [{"name": name, "data_tests": tests} for name, tests in columns.items()],
+        }
         for table, columns in tables.items()
     ]
     login = spec.login
@@ -58,9 +73,15 @@ def project(spec: Spec) -> None:
         "threads": 2,
     }
     files = {
-        "dbt_project.yml": {"name": "shop", "profile": "shop", "data_tests": {"+store_failures": True}},
+        "dbt_project.yml": {
+            "name": "shop",
+            "profile": "shop",
+            "data_tests": {"+store_failures": True},
+        },
         "profiles.yml": {"shop": {"target": "app", "outputs": {"app": target}}},
-        "models/sources.yml": {"sources": [{"name": "shop", "schema": "public", "tables": sources}]},
+        "models/sources.yml": {
+            "sources": [{"name": "shop", "schema": "public", "tables": sources}]
+        },
     }
     for name, content in files.items():
         _write_once(spec.folder / name, json.dumps(content))

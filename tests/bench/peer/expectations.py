@@ -11,7 +11,7 @@ from tests.bench.peer.told import Spec, whole
 has: Any = gx.expectations
 
 
-def expectation(rule: dict[str, Any]) -> Any:  # noqa: PLR0911 (a return for each kind)
+def expectation(rule: dict[str, Any]) -> Any:
     """A rule in its words. What it can't say is SQL of ours."""
     kind, options, meta = rule["kind"], rule["options"], {"meta": {"id": rule["id"]}}
     match kind:
@@ -21,7 +21,9 @@ def expectation(rule: dict[str, Any]) -> Any:  # noqa: PLR0911 (a return for eac
             return has.ExpectColumnValuesToBeUnique(column=options, **meta)
         case "unique":
             some = "any_value_is_missing"
-            return has.ExpectCompoundColumnsToBeUnique(column_list=options, ignore_row_if=some, **meta)
+            return has.ExpectCompoundColumnsToBeUnique(
+                column_list=options, ignore_row_if=some, **meta
+            )
         case "row_count":
             return has.ExpectTableRowCountToBeBetween(min_value=options["min"], **meta)
         case "fresh":
@@ -35,10 +37,14 @@ def expectation(rule: dict[str, Any]) -> Any:  # noqa: PLR0911 (a return for eac
             return has.ExpectColumnValuesToBeInSet(column=column, value_set=expected, **meta)
         case "between":
             low, high = expected
-            return has.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, **meta)
+            return has.ExpectColumnValuesToBeBetween(
+                column=column, min_value=low, max_value=high, **meta
+            )
         case "length":
             low, high = expected
-            return has.ExpectColumnValueLengthsToBeBetween(column=column, min_value=low, max_value=high, **meta)
+            return has.ExpectColumnValueLengthsToBeBetween(
+                column=column, min_value=low, max_value=high, **meta
+            )
         case _:
             return has.ExpectColumnValuesToMatchRegex(column=column, regex=whole(expected), **meta)
 
@@ -68,12 +74,17 @@ def main() -> None:
 def _count(one: Any) -> int | str | None:
     if one.exception_info.get("raised_exception"):
         return "exception"
-    if any("exception_message" in str(info) and info.get("raised_exception") for info in _infos(one)):
+    if any(
+        "exception_message" in str(info) and info.get("raised_exception") for info in _infos(one)
+    ):
         return "exception"
     result = one.result
     if "unexpected_count" in result:
         return int(result["unexpected_count"])
-    if one.expectation_config.type in ("expect_table_row_count_to_be_between", "expect_column_max_to_be_between"):
+    if one.expectation_config.type in (
+        "expect_table_row_count_to_be_between",
+        "expect_column_max_to_be_between",
+    ):
         return int(not one.success)
     return int(result.get("observed_value") or 0)
 

@@ -26,7 +26,9 @@ def add(plan: Any, rule: dict[str, Any]) -> Any:
         case "accepted_values":
             return plan.col_vals_in_set(columns=column, set=[*expected, None])
         case "between":
-            return plan.col_vals_between(columns=column, left=expected[0], right=expected[1], na_pass=True)
+            return plan.col_vals_between(
+                columns=column, left=expected[0], right=expected[1], na_pass=True
+            )
         case _:
             return plan.col_vals_regex(columns=column, pattern=whole(expected), na_pass=True)
 
@@ -36,11 +38,15 @@ def main() -> None:
     spec = Spec()
     login = spec.login
     names = ("host", "user", "password", "database")
-    connection = ibis.postgres.connect(**{name: login[name] for name in names}, port=int(login["port"]))
+    connection = ibis.postgres.connect(
+        **{name: login[name] for name in names}, port=int(login["port"])
+    )
     counts: dict[str, int | str | None] = {rule["id"]: "can't be said" for rule in spec.rules}
     for table in dict.fromkeys(rule["table"] for rule in spec.rules):
         plan = pb.Validate(data=connection.table(table))
-        ours = [rule for rule in spec.rules if rule["table"] == table and rule["kind"] not in CANNOT]
+        ours = [
+            rule for rule in spec.rules if rule["table"] == table and rule["kind"] not in CANNOT
+        ]
         for rule in ours:
             plan = add(plan, rule)
         plan = plan.interrogate()
@@ -48,7 +54,9 @@ def main() -> None:
             failed = plan.n_failed(i=nth, scalar=True)
             counts[rule["id"]] = "error" if failed is None else int(failed)
     connection.disconnect()
-    spec.tell(counts, [f"not tried: {', '.join(CANNOT)}; of duplicates it counts the rows, and NULLs"])
+    spec.tell(
+        counts, [f"not tried: {', '.join(CANNOT)}; of duplicates it counts the rows, and NULLs"]
+    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ from soda_core.contracts import verify_contract_locally  # type: ignore[import-n
 from tests.bench.peer.told import Spec, whole
 
 
-def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (a return for each kind)
+def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The column that a rule is about ("" for the table), and its check. What Soda can't say is SQL of ours."""
-    kind, options, name = rule["kind"], rule["options"], {"name": rule["id"], "qualifier": rule["id"].replace("-", "_")}
+    kind, options, name = (
+        rule["kind"],
+        rule["options"],
+        {"name": rule["id"], "qualifier": rule["id"].replace("-", "_")},
+    )
     if kind == "not_null":
         return options, {"missing": name}
     if kind == "unique" and isinstance(options, str):
@@ -19,18 +23,29 @@ def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:  # noqa: PLR09
     if kind == "unique":
         return "", {"duplicate": {**name, "columns": options}}
     if kind == "row_count":
-        return "", {"row_count": {**name, "threshold": {"must_be_greater_than_or_equal": options["min"]}}}
+        return "", {
+            "row_count": {**name, "threshold": {"must_be_greater_than_or_equal": options["min"]}}
+        }
     if kind == "always":
         return "", {"failed_rows": {**name, "expression": rule["bad"]}}
     if kind == "fresh":
-        return "", {"freshness": {**name, "column": "synced_at", "threshold": {"unit": "day", "must_be_less_than": 1}}}
+        return "", {
+            "freshness": {
+                **name,
+                "column": "synced_at",
+                "threshold": {"unit": "day", "must_be_less_than": 1},
+            }
+        }
     if kind in ("has", "aggregate"):
         return "", {"failed_rows": {**name, "query": rule["sql"]}}
     [(column, expected)] = options.items()
     if kind == "references":
         there, key = expected.split(".")
         return column, {
-            "invalid": {**name, "valid_reference_data": {"dataset": f"app/DB/public/{there}", "column": key}}
+            "invalid": {
+                **name,
+                "valid_reference_data": {"dataset": f"app/DB/public/{there}", "column": key},
+            }
         }
     return column, {"invalid": {**name, **_validity(kind, expected)}}
 
@@ -54,7 +69,9 @@ def main() -> None:
     names = ("host", "port", "user", "password", "database")
     connection = {name: spec.login[name] for name in names}
     source = spec.folder / "source.yml"
-    source.write_text(json.dumps({"type": "postgres", "name": "app", "connection": connection}), encoding="utf-8")
+    source.write_text(
+        json.dumps({"type": "postgres", "name": "app", "connection": connection}), encoding="utf-8"
+    )
     counts: dict[str, int | str | None] = {}
     for table in dict.fromkeys(rule["table"] for rule in spec.rules):
         columns: dict[str, list[Any]] = {}
@@ -66,8 +83,13 @@ def main() -> None:
         contract["checks"] = columns.pop("", [])
         contract["columns"] = [{"name": name, "checks": checks} for name, checks in columns.items()]
         file = spec.folder / f"{table}.yml"
-        file.write_text(json.dumps(contract).replace("app/DB/", f"app/{spec.login['database']}/"), encoding="utf-8")
-        result = verify_contract_locally(data_source_file_path=str(source), contract_file_path=str(file))
+        file.write_text(
+            json.dumps(contract).replace("app/DB/", f"app/{spec.login['database']}/"),
+            encoding="utf-8",
+        )
+        result = verify_contract_locally(
+            data_source_file_path=str(source), contract_file_path=str(file)
+        )
         for verified in result.contract_verification_results:
             for one in verified.check_results:
                 counts[one.check.name] = _count(one)

@@ -29,7 +29,10 @@ class Spec:
     def tell(self, counts: Mapping[str, int | str | None], notes: Sequence[str] = ()) -> None:
         """Print the result as the last line."""
         seconds = time.perf_counter() - self._began
-        sys.stdout.write("\n" + json.dumps({"counts": counts, "seconds": seconds, "peak": peak(), "notes": notes}))
+        sys.stdout.write(
+            "\n"
+            + json.dumps({"counts": counts, "seconds": seconds, "peak": peak(), "notes": notes})
+        )
         sys.stdout.write("\n")
 
 

@@ -3,7 +3,7 @@
 import json
 
 from tests.acceptance import Case, Stage, cases_of
-from tests.project import Project
+from tests.support.project import Project
 
 
 @cases_of("has")

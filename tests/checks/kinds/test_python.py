@@ -8,7 +8,7 @@ import pytest
 from sanityd import pipeline, plugins
 from sanityd.errors import RuleError
 from sanityd.model import Outcome, Run
-from sanityd.problems import format_problems
+from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.load import load
 from tests.acceptance import NOW
 
@@ -60,7 +60,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plugins, "_TRUSTED", [])
     monkeypatch.setattr("sys.path", [*__import__("sys").path])
     database = sqlite3.connect(tmp_path / "app.db")
-    database.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1,'a'),(2,'b')")
+    database.executescript(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1,'a'),(2,'b')"
+    )
     database.close()
     name = f"checks_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(FUNCTIONS)
@@ -73,7 +75,9 @@ def run(folder: Path, rule: str, allow: str = "allow: {python: true}") -> Run:
     """What one rule finds."""
     module = next(folder.glob("checks_*.py")).stem
     path = folder / "rules.yaml"
-    path.write_text(f"{allow}\nsources: {{app: 'sqlite:///app.db'}}\nrules:\n  a: {rule.replace('MODULE', module)}\n")
+    path.write_text(
+        f"{allow}\nsources: {{app: 'sqlite:///app.db'}}\nrules:\n  a: {rule.replace('MODULE', module)}\n"
+    )
     rules = load(path, {})
     [found] = pipeline.evaluate(rules, list(rules.rules.values()), NOW)
     return found
@@ -95,7 +99,9 @@ def test_what_the_function_finds_violates_and_only_key_and_show_leave(folder: Pa
         ("missing", "can't be imported"),
     ],
 )
-def test_what_goes_wrong_in_a_function_is_an_error_without_values(folder: Path, function: str, words: str) -> None:
+def test_what_goes_wrong_in_a_function_is_an_error_without_values(
+    folder: Path, function: str, words: str
+) -> None:
     found = run(folder, f"{{source: app, python: 'MODULE:{function}', key: id}}")
     assert found.outcome is Outcome.ERRORED
     assert words in f"{found.error} {found.hint}"

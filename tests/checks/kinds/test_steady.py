@@ -27,7 +27,9 @@ def values(*numbers: float, every: timedelta = DAY) -> list[tuple[datetime, floa
     return [(NOW - every * (len(numbers) - place), number) for place, number in enumerate(numbers)]
 
 
-@pytest.mark.parametrize(("value", "steady"), [(70, True), (69.9, False), (130, True), (130.1, False)])
+@pytest.mark.parametrize(
+    ("value", "steady"), [(70, True), (69.9, False), (130, True), (130.1, False)]
+)
 def test_a_share_is_of_the_median(value: float, steady: bool) -> None:
     check = Steady(within="30%", of="last 3 runs")
     assert holds(check, value, values(1, 99, 100, 5000)) is steady
@@ -41,7 +43,10 @@ def test_a_number_is_a_distance() -> None:
 
 def test_the_same_weekdays_are_those_of_the_weeks_before() -> None:
     """On Mondays there are ten times as many."""
-    past = [(NOW - n * DAY + timedelta(minutes=3), 1000.0 if n % 7 == 0 else 100.0) for n in range(28, 0, -1)]
+    past = [
+        (NOW - n * DAY + timedelta(minutes=3), 1000.0 if n % 7 == 0 else 100.0)
+        for n in range(28, 0, -1)
+    ]
     check = Steady(within="10%", of="last 4 same weekdays")
     assert holds(check, 1010, past)
     assert not holds(check, 100, past)
@@ -55,22 +60,32 @@ def test_until_there_is_enough_to_compare_with_it_learns() -> None:
 
 
 def test_a_value_of_no_rows_says_nothing() -> None:
-    assert not Steady(expr="max(id)", within=1).judge({"value": None}, 0, NOW, values(1, 1, 1)).violations
+    assert (
+        not Steady(expr="max(id)", within=1)
+        .judge({"value": None}, 0, NOW, values(1, 1, 1))
+        .violations
+    )
 
 
 @pytest.mark.parametrize("options", ["{within: a lot}", "{within: 30%, of: last week}", "{}"])
 def test_nonsense_is_refused(options: str, tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(f"sources: {{app: 'sqlite:///app.db'}}\nrules: {{a: {{table: app.t, steady: {options}}}}}")
+    path.write_text(
+        f"sources: {{app: 'sqlite:///app.db'}}\nrules: {{a: {{table: app.t, steady: {options}}}}}"
+    )
     with pytest.raises(RuleError):
         load(path, {})
 
 
 def test_it_learns_from_its_own_runs_and_finds_the_day_that_is_different(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "app.db")
-    database.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3), (4)")
+    database.executescript(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3), (4)"
+    )
     path = tmp_path / "rules.yaml"
-    path.write_text("sources: {app: 'sqlite:///app.db'}\nrules: {a: {table: app.t, steady: {within: 20%}}}")
+    path.write_text(
+        "sources: {app: 'sqlite:///app.db'}\nrules: {a: {table: app.t, steady: {within: 20%}}}"
+    )
     rules, store = load(path, {}), Store.open(None, tmp_path)
 
     def look(day: int) -> Run:
@@ -82,5 +97,7 @@ def test_it_learns_from_its_own_runs_and_finds_the_day_that_is_different(tmp_pat
     fewer = look(5)
     database.close()
     store.close()
-    assert [(run.outcome, run.measured, run.violations) for run in runs] == [(Outcome.COMPLETE, 4.0, 0)] * 4
+    assert [(run.outcome, run.measured, run.violations) for run in runs] == [
+        (Outcome.COMPLETE, 4.0, 0)
+    ] * 4
     assert (fewer.outcome, fewer.measured, fewer.violations) == (Outcome.COMPLETE, 2.0, 1)

@@ -77,7 +77,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedup_key"),
     )
     op.create_index("outbox_due", "outbox", ["state", "not_before"], unique=False)
-    op.create_index("outbox_of_incident", "outbox", ["incident", "channel", "recipient", "seq"], unique=False)
+    op.create_index(
+        "outbox_of_incident", "outbox", ["incident", "channel", "recipient", "seq"], unique=False
+    )
     op.create_table(
         "rules_seen",
         sa.Column("file", sa.String(), nullable=False),

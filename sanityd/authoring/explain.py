@@ -1,0 +1,79 @@
+"""What `check` would do now, source by source. Reads the catalog and asks for estimates; looks at no row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sanityd.checks import planner
+from sanityd.checks.explain import PlanStep, steps, without_mistakes
+from sanityd.errors import SourceError
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources.snapshot_pool import SnapshotPool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The plan of one source."""
+
+    source: str
+    database: str
+    rules: int
+    steps: tuple[PlanStep, ...] = ()
+    #: Rules that can't be looked at, and why; with the hint.
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: Why the source didn't answer.
+    down: tuple[str, str] | None = None
+
+
+def explain(rules: RuleSet, picked: Iterable[Rule]) -> list[Explanation]:
+    """The plans for some rules."""
+    return [_of_source(rules, source, batch) for source, batch in rules.by_source(picked).items()]
+
+
+def _of_source(rules: RuleSet, source: str, batch: list[Rule]) -> Explanation:
+    try:
+        with SnapshotPool(rules.sources) as views:
+            snapshot = views.snapshot(source)
+            plan = without_mistakes(
+                planner.plan([rule.invariant for rule in batch], snapshot, views.snapshot)
+            )
+            refused = {rule: (error.message, error.hint) for rule, error in plan.refused.items()}
+            name = snapshot.source.dialect.name
+            return Explanation(source, name, len(batch), tuple(steps(plan)), refused)
+    except SourceError as error:
+        return Explanation(source, "", len(batch), down=(error.message, error.hint))
+
+
+def as_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
+    """What `explain --format json` prints."""
+    return {
+        "version": 1,
+        "sources": [
+            {
+                "source": one.source,
+                "database": one.database or None,
+                "rules": one.rules,
+                "error": one.down[0] if one.down else None,
+                "steps": [step_as_json(step) for step in one.steps],
+                "refused": [
+                    {"rule": rule, "error": said[0], "hint": said[1]}
+                    for rule, said in one.refused.items()
+                ],
+            }
+            for one in explanations
+        ],
+    }
+
+
+def step_as_json(step: PlanStep) -> dict[str, Any]:
+    """One step."""
+    return {
+        "form": step.form,
+        "table": step.table,
+        "rules": list(step.rules),
+        "reason": step.reason,
+        "statements": step.statements,
+        "rows": step.rows,
+        "cost": step.cost,
+        "sql": list(step.sql),
+    }

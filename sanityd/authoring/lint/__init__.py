@@ -1,0 +1,1 @@
+"""`lint`: all mistakes of a rules file; with `--connect` also what the databases refuse."""

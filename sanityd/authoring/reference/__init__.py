@@ -1,0 +1,1 @@
+"""What editors and the documentation read from the code: the JSON Schema and the manual pages."""

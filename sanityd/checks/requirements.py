@@ -1,0 +1,83 @@
+"""What a rule wants of another table, as its options say it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+
+from sanityd.model.option_types import fault
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a row wants of another table: from `low` to `high` counterparts (None: without end), found by `on`."""
+
+    on: Mapping[str, str]
+    table: str
+    where: str | None = None
+    low: int = 1
+    high: int | None = None
+
+    @property
+    def forbids(self) -> bool:
+        """Whether the evidence is of what must not be."""
+        return self.low == 0
+
+
+class OtherTable(BaseModel):
+    """Another table, or a SELECT in a source in place of one. The bare name of a table is the short form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    table: str | None = Field(
+        None, description="The table: `source.table`.", examples=["ledger.entries"]
+    )
+    source: str | None = Field(
+        None, description="The source that the query runs in.", examples=["ledger"]
+    )
+    query: str | None = Field(
+        None,
+        description="A SELECT whose columns are what the rule names.",
+        examples=["select ref, sum(amount) from …"],
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Both forms."""
+        return {"anyOf": [handler.resolve_ref_schema(handler(core)), {"type": "string"}]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"table": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.table is None) == (self.source is None or self.query is None):
+            raise fault(
+                "needs a table, or a source and a query",
+                "write `source.table`, or `{source: …, query: …}`",
+            )
+        return self
+
+    def __str__(self) -> str:
+        """How it is called in sentences."""
+        return self.table or f"the query in {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableComparison:
+    """What two tables have in common: rows with the same `on` have the same values in `compare`.
+
+    `there` is the other table or query, narrowed by `where`; `extra_fails` says whether it may have rows of its own.
+    """
+
+    there: OtherTable
+    on: Mapping[str, str]
+    compare: Mapping[str, str]
+    where: str | None = None
+    extra_fails: bool = True

@@ -1,0 +1,166 @@
+"""Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+from sanityd.errors import Problem
+
+#: How much of a long line is shown around the place.
+WIDTH = 100
+#: How many problems are shown: nobody reads more, and a line of many may be long.
+MOST = 100
+#: How much of a line is looked at around the place.
+_NEAR = 2000
+_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+def format_problems(problems: Iterable[Problem], *, colour: bool = False) -> str:
+    """All problems with their lines, and how many there are."""
+    found = list(problems)
+    errors = sum(problem.level == "error" for problem in found)
+    files = len({problem.path for problem in found})
+    parts = [_one(problem, colour) for problem in found[:MOST]]
+    if len(found) > MOST:
+        parts.append(f"… and {len(found) - MOST:,} more, which are not shown.")
+    counts = [_count(errors, "error")] if errors else []
+    if errors < len(found):
+        counts.append(_count(len(found) - errors, "warning"))
+    ending = " Nothing was run." if errors else ""
+    parts.append(f"\n{' and '.join(counts)} in {_count(files, 'file')}.{ending}")
+    return "\n".join(parts)
+
+
+def as_json(problems: Sequence[Problem]) -> str:
+    """For programs: one object, with a list of all problems and how many there are."""
+    listed = [
+        {
+            "path": str(problem.path) if problem.path is not None else None,
+            "line": problem.line,
+            "column": problem.column,
+            "end_column": problem.column + problem.length,
+            "level": problem.level,
+            "message": problem.message,
+            "advice": problem.advice,
+        }
+        for problem in problems
+    ]
+    errors = sum(problem.level == "error" for problem in problems)
+    return json.dumps(
+        {"problems": listed, "errors": errors, "warnings": len(listed) - errors}, indent=2
+    )
+
+
+def as_github(problems: Iterable[Problem]) -> str:
+    """As commands of GitHub Actions, which shows them beside the lines of a pull request."""
+    return "\n".join(
+        f"::{problem.level} file={_property(str(problem.path or 'rules'))},line={max(1, problem.line)},"
+        f"col={max(1, problem.column)},endColumn={max(1, problem.column) + problem.length},title=sanityd::"
+        + _data(f"{problem.message}\n{problem.advice}".strip())
+        for problem in problems
+    )
+
+
+def _data(text: str) -> str:
+    lines = "\n".join(_shown(line) for line in text.split("\n"))
+    return lines.replace("%", "%25").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _shown(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+
+
+def in_colour(stream: IO[str]) -> bool:
+    """Whether colours are wanted: in a terminal that has them, unless NO_COLOR says no; FORCE_COLOR says yes."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        stream.isatty() and os.environ.get("TERM") != "dumb"
+    )
+
+
+def as_advice(hint: str) -> str:
+    """A hint that stands on its own elsewhere, as it stands behind a caret: `did you mean `email`?`."""
+    lower = hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
+    return lower.removesuffix(".")
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """As they stand in the files."""
+    return tuple(
+        sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column))
+    )
+
+
+def _one(problem: Problem, colour: bool) -> str:
+    red = (_YELLOW if problem.level == "warning" else _RED) if colour else ""
+    bold, plain = (_BOLD, _PLAIN) if colour else ("", "")
+    place = _place(problem.path, problem.line, problem.column)
+    head = f"{bold}{place}: {red}{problem.level}:{plain} {_shown(problem.message)}"
+    if not problem.source_line.strip():
+        return f"{head}\n        {_shown(problem.advice)}" if problem.advice else head
+    before, at, after = _around(problem)
+    pad = " " * _columns(before)
+    caret = f"{red}{'^' * max(1, _columns(at))}{plain}"
+    return f"{head}\n{problem.line:>5} | {before}{at}{after}\n      | {pad}{caret} {_shown(problem.advice)}".rstrip()
+
+
+def _place(path: Path | None, line: int, column: int) -> str:
+    name = str(path) if path is not None else "rules"
+    return f"{name}:{line}:{column}" if line else name
+
+
+#: A password in a URL, or after a word that announces one. Stars keep the line as long as it was, for the caret.
+_SECRET = re.compile(
+    r"(?<=://)[^\s\"'/@]*:[^\s\"']*(?=@)|(?i:(?<=password=)|(?<=passwd=)|(?<=token=)|(?<=secret=))[^\s&\"']+"
+)
+
+
+#: A name and password that are nothing but names of variables.
+_NAMES = re.compile(r"(?:\$\{\w+\})*:?(?:\$\{\w+\})+")
+
+
+def _masked(found: re.Match[str]) -> str:
+    return found[0] if _NAMES.fullmatch(found[0]) else "*" * len(found[0])
+
+
+def _around(problem: Problem) -> tuple[str, str, str]:
+    """The line in three parts, cut to a bearable width, with nothing in it that moves the cursor."""
+    skipped = max(0, problem.column - 1 - _NEAR)
+    start, end = problem.column - 1 - skipped, problem.column - 1 - skipped + problem.length
+    line = _SECRET.sub(_masked, problem.source_line[skipped : skipped + 2 * _NEAR])
+    before, at, after = line[:start], line[start:end][:WIDTH], line[end:]
+    if len(before) > WIDTH // 2:
+        before = "…" + before[-WIDTH // 2 :]
+    room = max(0, WIDTH - len(before) - len(at))
+    return _shown(before), _shown(at), _shown(after[:room] + ("…" if len(after) > room else ""))
+
+
+def _shown(text: str) -> str:
+    """The text on one line, control and direction characters made visible; a tab is one blank, so that carets fit."""
+    text = text.replace("\t", " ")
+    return "".join(char if _is_plain(char) else f"\\u{ord(char):04x}" for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text takes: East Asian wide characters take two, marks none."""
+    return sum(
+        0
+        if unicodedata.combining(char)
+        else 2
+        if unicodedata.east_asian_width(char) in ("W", "F")
+        else 1
+        for char in text
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,226 @@
+"""What the outbox knows of who was told what: questions only; `outbox.py` is where messages are asked for and sent."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, select
+
+from sanityd.model import LastNotification, Reason, Severity
+from sanityd.store.incidents import IncidentRecipient
+from sanityd.store.outbox import WAITING
+from sanityd.store.runs import OVERLAP, right_since
+from sanityd.store.tables import incidents, news, outbox
+
+#: How long after a message was given up the same news may be tried again: at first, and at last.
+FIRST_REVIVAL, LAST_REVIVAL = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What the outbox knows of what one recipient was told of one incident."""
+
+    last_notification: LastNotification | None = None
+    #: The message about it that is not delivered yet.
+    waiting: LastNotification | None = None
+    #: Its number, when nobody has begun to send it.
+    pending: int | None = None
+    #: How many messages about it came to nothing, as it counts now: news that was given up is news again after a while.
+    lost: int = 0
+
+
+def delivery_states(
+    connection: Connection, names: Sequence[str], at: datetime
+) -> dict[IncidentRecipient, DeliveryState]:
+    """What each recipient of these incidents knows, by the last message that reached them, or may have.
+
+    A message that is being sent right now counts as told: it may arrive, and then its end must be told, too. News that
+    was refused is tried again, ever more rarely, as long as its incident goes on.
+    """
+    joined = select(
+        outbox,
+        news.c.incident,
+        news.c.reason.label("said"),
+        news.c.violations,
+        news.c.severity.label("how"),
+    )
+    found = joined.join(news, news.c.message == outbox.c.seq).where(
+        news.c.incident.in_(names), news.c.incident != ""
+    )
+    by_ear: dict[IncidentRecipient, list[RowMapping]] = {}
+    for row in connection.execute(found.order_by(outbox.c.seq)).mappings():
+        by_ear.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
+    present = _Present(connection, at)
+    return {ear: _delivery_state(rows, present) for ear, rows in by_ear.items()}
+
+
+@dataclass
+class _Present:
+    """The present, and when what was written in the future counts as having happened: when the clock was right again.
+
+    Else nobody would be reminded, and nothing tried again, until a wrong time comes true.
+    """
+
+    connection: Connection
+    at: datetime
+
+    @cached_property
+    def right_since(self) -> datetime:
+        """Asked only when there is something of the future."""
+        return right_since(self.connection, self.at)
+
+    def passed(self, when: datetime) -> datetime:
+        """When it happened, as far as that can be known."""
+        return when if when <= self.at + OVERLAP else self.right_since
+
+
+def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliveryState:
+    told: LastNotification | None = None
+    waiting: RowMapping | None = None
+    dead: list[datetime] = []
+    lost = 0
+    for row in rows:
+        if row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None:
+            told = _last_notification(row, told, present)
+        if row["state"] in WAITING:
+            waiting = row
+        elif row["state"] == "superseded":
+            lost += 1
+        elif row["state"] == "dead":
+            dead.append(present.passed(row["ended_at"]))
+    if dead:
+        pause = min(FIRST_REVIVAL * 2 ** min(len(dead) - 1, 10), LAST_REVIVAL)
+        lost += len(dead) - (present.at - dead[-1] < pause)
+    if waiting is None:
+        return DeliveryState(told, lost=lost)
+    return DeliveryState(
+        told,
+        _last_notification(waiting, None, present),
+        waiting["seq"] if waiting["state"] == "pending" else None,
+        lost,
+    )
+
+
+def _last_notification(
+    row: RowMapping, before: LastNotification | None, present: _Present
+) -> LastNotification:
+    reason = Reason(row["said"])
+    reminders = 0
+    if reason is Reason.REMINDER:
+        reminders = before.reminders + 1 if before else 1
+    return LastNotification(
+        reason=reason,
+        violations=row["violations"],
+        severity=Severity(row["how"]),
+        sequence=before.sequence + 1 if before else 1,
+        at=present.passed(row["ended_at"] or row["uncertain_at"] or row["created_at"]),
+        reminders=reminders,
+        root=before.root if before else row["message_id"],
+    )
+
+
+def mailed_since(
+    connection: Connection, since: datetime, at: datetime
+) -> dict[tuple[str, str], list[int]]:
+    """The severities of the messages that each (channel, recipient) was sent, or will be, since then, as seen at `at`;
+    no digests."""
+    counts = and_(
+        outbox.c.created_at > since,
+        outbox.c.created_at <= at + OVERLAP,
+        outbox.c.state.in_((*WAITING, "sent", "uncertain")),
+        outbox.c.reason != Reason.DIGEST.value,
+    )
+    found: dict[tuple[str, str], list[int]] = {}
+    for row in connection.execute(
+        select(outbox.c.channel, outbox.c.recipient, outbox.c.severity).where(counts)
+    ):
+        found.setdefault((row.channel, row.recipient), []).append(row.severity)
+    return found
+
+
+def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
+    """The messages that pile up for recipients whose mail server is down: several, of which one was tried in vain.
+
+    Only those that tell of incidents: what they say can be said anew.
+    """
+    about_rules = exists().where(news.c.message == outbox.c.seq, news.c.incident == "")
+    about = exists().where(news.c.message == outbox.c.seq)
+    piled = and_(outbox.c.state == "pending", outbox.c.uncertain_at.is_(None), about, ~about_rules)
+    rows = connection.execute(
+        select(outbox.c.seq, outbox.c.channel, outbox.c.recipient, outbox.c.attempts).where(piled)
+    ).all()
+    found: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.channel, row.recipient), []).append(row)
+    return {
+        who: [row.seq for row in rows]
+        for who, rows in found.items()
+        if len(rows) > 1 and any(row.attempts for row in rows)
+    }
+
+
+def incidents_in_messages(connection: Connection, messages: Collection[int]) -> list[str]:
+    """The incidents that these messages tell of."""
+    return list(
+        connection.execute(
+            select(news.c.incident).distinct().where(news.c.message.in_(messages))
+        ).scalars()
+    )
+
+
+def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:
+    """When the team was sent news of a rule at once, and of which incident; once however many recipients got it."""
+    found = connection.execute(
+        _sent_at_once(since).where(news.c.rule == rule).order_by(outbox.c.created_at)
+    )
+    return [(row.created_at, row.incident) for row in found]
+
+
+def sent_since(connection: Connection, since: datetime) -> list[tuple[str, str]]:
+    """The same of all rules: of which rule and incident each was."""
+    return [(row.rule, row.incident) for row in connection.execute(_sent_at_once(since))]
+
+
+def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
+    at_once = [
+        reason.value
+        for reason in (Reason.OPENED, Reason.ESCALATED, Reason.UPDATED, Reason.REMINDER)
+    ]
+    arrived = or_(outbox.c.state.in_(("sent", "uncertain")), outbox.c.uncertain_at.is_not(None))
+    joined = select(outbox.c.created_at, news.c.incident, news.c.rule).join(
+        news, news.c.message == outbox.c.seq
+    )
+    return joined.distinct().where(
+        news.c.reason.in_(at_once), outbox.c.created_at >= since, arrived
+    )
+
+
+def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:
+    """The messages that told of a rule, oldest first, with what each said of it."""
+    found = (
+        select(outbox, news.c.incident, news.c.reason.label("said"), news.c.violations)
+        .join(news, news.c.message == outbox.c.seq)
+        .where(news.c.rule == rule, outbox.c.created_at >= since)
+    )
+    return list(connection.execute(found.order_by(outbox.c.seq)).mappings())
+
+
+def undelivered_recipients(connection: Connection) -> int:
+    """How many recipients of open incidents were last sent a message that was given up."""
+    later, newer = outbox.alias("later"), news.alias("newer")
+    same = [later.c[name] == outbox.c[name] for name in ("channel", "recipient")]
+    newest = ~exists().where(
+        and_(
+            *same,
+            later.c.seq > outbox.c.seq,
+            newer.c.message == later.c.seq,
+            newer.c.incident == news.c.incident,
+        )
+    )
+    goes_on = exists().where(incidents.c.id == news.c.incident, incidents.c.resolved_at.is_(None))
+    lost = select(func.count()).select_from(outbox).join(news, news.c.message == outbox.c.seq)
+    return int(
+        connection.execute(lost.where(outbox.c.state == "dead", newest, goes_on)).scalar_one()
+    )

@@ -1,0 +1,212 @@
+"""What the store forgets, and what it must not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from sanityd.model import Cause, Incident, Outcome, Run, Severity
+from sanityd.store import incidents, retention, runs
+from sanityd.store.open import Store
+from sanityd.store.retention import KEPT, NEWEST
+from sanityd.store.tables import days, news, outbox, violations
+
+AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
+OLD = AT - KEPT - DAY
+
+
+def run(at: datetime, found: int = 0, outcome: Outcome = Outcome.COMPLETE) -> Run:
+    """A run of the only rule."""
+    severity = Severity.ERROR if found else None
+    return Run(
+        "r",
+        "unique",
+        "app",
+        at,
+        outcome,
+        violations=found,
+        checked=9,
+        severity=severity,
+        seconds=0.5,
+    )
+
+
+def record(store: Store, *many: Run) -> None:
+    with store.write() as memory:
+        runs.record_all(memory, many, revision="1")
+
+
+def fill(store: Store) -> None:
+    """As many new runs as are kept in any case."""
+    record(store, *(run(AT - timedelta(minutes=number)) for number in range(NEWEST)))
+
+
+def count(store: Store, table: str) -> int:
+    with store.read() as memory:
+        return int(memory.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def test_old_runs_become_a_row_for_each_day(store: Store) -> None:
+    fill(store)
+    blind = run(OLD + timedelta(minutes=2), outcome=Outcome.ERRORED)
+    record(store, run(OLD, 3), run(OLD + timedelta(minutes=1), 5), blind, run(OLD - DAY))
+    done = retention.tidy(store, AT)
+    assert done is not None
+    assert done.runs == 4
+    assert count(store, "runs") == NEWEST
+    with store.read() as memory:
+        before, day = memory.execute(select(days).order_by(days.c.day)).mappings().all()
+        assert (day["runs"], day["answered"], day["failed"]) == (3, 2, 2)
+        assert (day["most"], day["severity"]) == (5, Severity.ERROR)
+        assert (before["runs"], before["failed"], before["severity"], before["seconds"]) == (
+            1,
+            0,
+            None,
+            0.5,
+        )
+        assert runs.first_at(memory) == before["day"]
+        assert [one["most"] for one in retention.days_of(memory, "r", OLD - DAY / 2)] == [5]
+
+
+def test_the_newest_runs_stay_however_old_they_are(store: Store) -> None:
+    """Of a rule that runs once a year, and of a store that was switched off for that long."""
+    record(store, *(run(AT - KEPT - timedelta(days=2 * number)) for number in range(NEWEST + 9)))
+    for number in range(90):
+        retention.tidy(store, AT + number * DAY)
+    assert count(store, "runs") in range(NEWEST, NEWEST + 2)
+
+
+def test_it_is_done_once_a_day_and_a_second_time_says_nothing(store: Store) -> None:
+    fill(store)
+    record(store, run(OLD))
+    assert retention.tidy(store, AT) is not None
+    assert retention.tidy(store, AT) is None
+    assert retention.tidy(store, AT + timedelta(hours=19)) is None
+    assert retention.tidy(store, AT + DAY) is not None
+
+
+def test_nothing_is_old_in_a_young_store(store: Store) -> None:
+    assert retention.tidy(store, AT) is None
+    fill(store)
+    assert retention.tidy(store, AT) is None
+
+
+def test_a_clock_that_is_a_year_ahead_costs_a_week_at_most(store: Store) -> None:
+    """And when it is right again, nothing more than that has gone."""
+    record(store, *(run(AT - number * DAY) for number in range(KEPT.days + NEWEST)))
+    fill(store)
+    for number in range(40):
+        retention.tidy(store, AT + number * DAY)
+    before = count(store, "runs")
+    retention.tidy(store, AT + timedelta(days=365))
+    assert before - count(store, "runs") <= retention.AT_ONCE.days
+    assert retention.tidy(store, AT + 41 * DAY) is None
+
+
+def test_a_day_that_comes_twice_is_added_up(store: Store) -> None:
+    """The clock was set back over it."""
+    fill(store)
+    record(store, run(OLD, 3))
+    retention.tidy(store, AT)
+    record(store, run(OLD, 2))
+    retention.tidy(store, AT + DAY)
+    with store.read() as memory:
+        [day] = memory.execute(select(days)).mappings()
+        assert (day["runs"], day["most"], day["severity"]) == (2, 3, Severity.ERROR)
+
+
+def _violation(store: Store, mark: str, resolved: datetime | None) -> None:
+    with store.write() as memory:
+        memory.execute(
+            insert(violations).values(
+                rule="r",
+                fingerprint=mark,
+                source="app",
+                key={"id": 1},
+                shown={},
+                detail="",
+                open=resolved is None,
+                first_seen=OLD - DAY,
+                last_seen=OLD,
+                resolved_at=resolved,
+                episodes=1,
+            )
+        )
+
+
+def test_rows_that_were_resolved_long_ago_go_and_open_ones_stay(store: Store) -> None:
+    fill(store)
+    record(store, run(OLD))
+    for mark, resolved in (("gone", OLD), ("late", AT - DAY), ("open", None)):
+        _violation(store, mark, resolved)
+    done = retention.tidy(store, AT)
+    assert done is not None
+    assert done.violations == 1
+    with store.read() as memory:
+        assert set(memory.execute(select(violations.c.fingerprint)).scalars()) == {"late", "open"}
+
+
+def _message(store: Store, seq: int, state: str, incident: str) -> None:
+    with store.write() as memory:
+        memory.execute(
+            insert(outbox).values(
+                seq=seq,
+                dedup_key=str(seq),
+                reason="opened",
+                severity=30,
+                channel="team",
+                recipient="ada@example.com",
+                message_id=f"<{seq}@x>",
+                subject="",
+                text="",
+                html="",
+                headers={},
+                data={},
+                state=state,
+                created_at=OLD,
+                not_before=OLD,
+                expires_at=OLD + DAY,
+                attempts=1,
+                fence=1,
+                ended_at=None if state in ("pending", "leased") else OLD,
+            )
+        )
+        said = {
+            "incident": incident,
+            "rule": "r",
+            "reason": "opened",
+            "severity": 30,
+            "violations": 1,
+        }
+        memory.execute(insert(news).values(message=seq, position=0, **said))
+
+
+def _incident(store: Store, name: str, resolved: datetime | None) -> None:
+    made = Incident(name, f"r-{name}", "app", OLD, Severity.ERROR, 1, 1, cause=Cause.VIOLATED)
+    with store.write() as memory:
+        incidents.save(memory, made)
+        if resolved is not None:
+            incidents.save(memory, replace(made, resolved_at=resolved))
+            incidents.settle(memory, name)
+
+
+@pytest.mark.parametrize(
+    "state", ["sent", "dead", "cancelled", "superseded", "uncertain", "pending", "leased"]
+)
+def test_messages_go_when_all_is_over_and_told(store: Store, state: str) -> None:
+    """What somebody was told of an incident that goes on decides what they are told next."""
+    fill(store)
+    record(store, run(OLD))
+    _incident(store, "over", OLD)
+    _incident(store, "open", None)
+    _message(store, 1, state, "over")
+    _message(store, 2, state, "open")
+    done = retention.tidy(store, AT)
+    assert done is not None
+    waits = state in ("pending", "leased")
+    assert done.messages == (0 if waits else 1)
+    with store.read() as memory:
+        assert set(memory.execute(select(news.c.message)).scalars()) == ({1, 2} if waits else {2})
+    assert count(store, "incidents") == 2

@@ -1,8 +1,9 @@
-"""Real databases for every test that asks for one: fresh, empty, and gone afterwards.
+"""Fixtures of real databases: fresh, empty, and dropped after the test.
 
-A server starts when the first test of a run asks for it, is shared by all workers of pytest-xdist, and is stopped by
-the process that started them. SANITYD_TEST_POSTGRES and SANITYD_TEST_MARIADB (administrators' URLs) use servers that
-are there already. A server that is missing skips its tests, and fails them where SANITYD_REQUIRE_SERVICES=1.
+A server starts when the first test of a run asks for it, is shared by all workers of pytest-xdist,
+and is stopped by the process that started the workers. SANITYD_TEST_POSTGRES and
+SANITYD_TEST_MARIADB (URLs of administrators) use servers that run already. Tests whose server is not
+installed are skipped; with SANITYD_REQUIRE_SERVICES=1 they fail.
 """
 
 import os
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from sanityd.demo import story
+from tests import ROOT
 from tests.support import kill_counts, services
 from tests.support.project import RULES, Project
 from tests.support.scene import Scene, staged
@@ -40,10 +42,43 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[kill_counts.FOLDER] = str(config.stash[_RUN].folder)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`, which `scripts/test --fast` uses."""
+    parser.addoption("--fast", action="store_true", help="only tests without servers and browsers")
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that no worker is left with it when all others are done."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect slow tests with `--fast`; start long tests first, so that no worker waits for one."""
+    if config.getoption("--fast"):
+        fast = []
+        slow = []
+        for item in items:
+            group = slow if _is_slow(item) else fast
+            group.append(item)
+        config.hook.pytest_deselected(items=slow)
+        items[:] = fast
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+#: What a test needs that is not in the fast tier: the parameters and fixtures of servers.
+SERVERS = {"postgres", "mariadb", "postgres_url", "mariadb_url"}
+#: Folders and files of tests that start other processes, browsers or servers of their own.
+SLOW_FOLDERS = ("bench", "docs", "end_to_end", "fuzz", "support")
+SLOW_FILES = ("test_packaging.py", "test_docs.py")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    """Return whether a test is left out of the fast tier."""
+    path = item.path.relative_to(ROOT / "tests")
+    if path.parts[0] in SLOW_FOLDERS or path.name in SLOW_FILES:
+        return True
+    if item.get_closest_marker("long") or item.get_closest_marker("slow"):
+        return True
+    fixtures = set(getattr(item, "fixturenames", ()))
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    words = {value for value in parameters if isinstance(value, str)}
+    return bool(SERVERS & (fixtures | words))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -115,7 +150,7 @@ def _shared(server: type[Server]) -> str:
 
 
 def absent(reason: Missing) -> NoReturn:
-    """Skip what needs a program that this machine doesn't have, or fail where everything must be there."""
+    """Skip a test whose server is missing; fail it where SANITYD_REQUIRE_SERVICES=1."""
     if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)
     pytest.skip(f"{reason}; `scripts/test` installs it as root, or see tests/conftest.py")

@@ -79,7 +79,8 @@ def _there(folder: Path, names: list[str]) -> Iterator[str]:
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -> str:
     """The first page stands alone, so there is nothing to list beside it.
 
-    Links to files outside of `docs/` work in a checkout; the site has the repository's, or the words alone."""
+    Links to files outside of `docs/` work in a checkout; the site has the repository's, or the
+    words alone."""
     docs = Path(config.docs_dir).resolve()
     if page.is_homepage:
         page.meta.setdefault("hide", ["navigation"])

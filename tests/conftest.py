@@ -2,8 +2,8 @@
 
 A server starts when the first test of a run asks for it, is shared by all workers of pytest-xdist,
 and is stopped by the process that started the workers. SANITYD_TEST_POSTGRES and
-SANITYD_TEST_MARIADB (URLs of administrators) use servers that run already. Tests whose server is not
-installed are skipped; with SANITYD_REQUIRE_SERVICES=1 they fail.
+SANITYD_TEST_MARIADB (URLs of administrators) use servers that run already. Tests whose server is
+not installed are skipped; with SANITYD_REQUIRE_SERVICES=1 they fail.
 """
 
 import os
@@ -49,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect slow tests with `--fast`; start long tests first, so that no worker waits for one."""
+    """Deselect slow tests with `--fast`; start long tests first, so that no worker waits for
+    one."""
     if config.getoption("--fast"):
         fast = []
         slow = []

@@ -1,4 +1,5 @@
-"""Who may know whom. `ROOMS` is the map of the project, in order: a room imports only rooms listed before it.
+"""Who may know whom. `ROOMS` is the map of the project, in order: a room imports only rooms listed
+before it.
 
 Reads the source as text; imports nothing of it.
 """
@@ -116,7 +117,8 @@ class Import:
 
     @property
     def room(self) -> str | None:
-        """The room of ours that it names; None for other people's packages and for `sanityd` itself."""
+        """The room of ours that it names; None for other people's packages and for `sanityd`
+        itself."""
         package, _, rest = self.target.partition(".")
         room = rest.partition(".")[0]
         return room if package == "sanityd" and room in ROOMS else None
@@ -162,14 +164,16 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("folder", ["checks/kinds", "alerts/channels"])
 def test_nothing_names_a_kind_but_its_own_kind(folder: str) -> None:
-    """They are found by the names of their files, so that adding one edits nothing. One may build on another."""
+    """They are found by the names of their files, so that adding one edits nothing. One may build
+    on another."""
     kinds = {f"sanityd.{folder.replace('/', '.')}.{name}" for name in _kinds(folder)}
     named = [found for found in IMPORTS if _existing(found.target) in kinds]
     assert [str(found) for found in named if not found.file.startswith(folder)] == []
 
 
 def test_late_imports_stand_only_where_they_are_explained() -> None:
-    """Everywhere else the head of a file tells all that it needs. An explanation without an import is out of date."""
+    """Everywhere else the head of a file tells all that it needs. An explanation without an import
+    is out of date."""
     late = [found for found in IMPORTS if found.late] + list(_imports_by_name())
     assert [str(found) for found in late if not found.file.startswith(tuple(LATE_IMPORTS))] == []
     assert [

@@ -36,7 +36,8 @@ ENVIRONMENT = {
 
 
 def blocks(language: str, *, titled: bool = False) -> list[tuple[str, str]]:
-    """Every fenced block of a language, with the name of its page; those with a title are files of pages that run."""
+    """Every fenced block of a language, with the name of its page; those with a title are files of
+    pages that run."""
     found = [block for page in PAGES for block in pages.blocks(page, language)]
     return [(block.page.name, block.text) for block in found if titled or not block.title]
 
@@ -54,7 +55,8 @@ def test_the_example_rules_file_is_right() -> None:
 
 
 def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> None:
-    """Those of the example file, the demo, the page on testing rules, and of the README (of its first rule)."""
+    """Those of the example file, the demo, the page on testing rules, and of the README (of its
+    first rule)."""
     first, shown = (text for page, text in blocks("yaml") if page == "README.md")
     [page] = (text for page, text in blocks("yaml", titled=True) if page == "test-rules.md")
     files = [

@@ -34,15 +34,17 @@ HEAVY = {
 }
 #: What a pass over a small SQLite database has no use for, when nothing is to be told.
 NEEDLESS = {"alembic", "apscheduler", "css_inline", "jinja2", "psycopg", "sentry_sdk", "sqlglot"}
-#: How many modules such a pass imports at most. It was 562 when this was written, of which 240 are SQLAlchemy's and
-#: pydantic's; a new dependency that comes with a hundred should be imported where it is of use.
+#: How many modules such a pass imports at most. It was 562 when this was written, of which 240 are
+#: SQLAlchemy's and pydantic's; a new dependency that comes with a hundred should be imported where
+#: it is of use.
 MODULES = 590
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the source archive, and the wheel that was built from that archive."""
-    # From a copy: building leaves files behind, and what earlier builds left behind would be packed.
+    # From a copy: building leaves files behind, and what earlier builds left behind would be
+    # packed.
     tree = tmp_path_factory.mktemp("tree")
     shutil.copytree(
         ROOT / "sanityd", tree / "sanityd", ignore=shutil.ignore_patterns("__pycache__")
@@ -57,7 +59,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_package(built: Path) -> None:
-    """Templates, rules, migrations and the marker of types, too: what is missing shows only on other machines."""
+    """Templates, rules, migrations and the marker of types, too: what is missing shows only on
+    other machines."""
     [wheel] = built.glob("*.whl")
     ours = [
         path
@@ -85,7 +88,8 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
 
 
 def test_a_wheel_plays_the_demo_where_there_is_no_repository(built: Path, tmp_path: Path) -> None:
-    """Unpacked as an installer does; the rules, the data and the templates are those of the wheel."""
+    """Unpacked as an installer does; the rules, the data and the templates are those of the
+    wheel."""
     [wheel] = built.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = "import sanityd; print(sanityd.__file__); from sanityd.__main__ import main; main()"
@@ -160,7 +164,8 @@ def test_ci_runs_the_tests_and_requires_the_databases() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """`--help` answers in under 0.2 s because of what it doesn't import, which doesn't depend on the machine's mood."""
+    """`--help` answers in under 0.2 s because of what it doesn't import, which doesn't depend on
+    the machine's mood."""
     imported = {name.split(".")[0] for name in modules_of("--help")}
     assert "click" in imported
     assert imported & HEAVY == set()

@@ -1,6 +1,8 @@
-"""Keys of PostgreSQL against MariaDB: sanityd, and the bitmaps that one would write by hand, in turns.
+"""Keys of PostgreSQL against MariaDB: sanityd, and the bitmaps that one would write by hand, in
+turns.
 
-Prints the median of each, their ratio, the peak memory of sanityd's process, and the statements it took.
+Prints the median of each, their ratio, the peak memory of sanityd's process, and the statements it
+took.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""The forty rules once more: when little is new, and when nothing was written. The yardstick is a look at all rows.
+"""The forty rules once more: when little is new, and when nothing was written. The yardstick is a
+look at all rows.
 
-Rules that can look at new rows do (`scan: new rows by created_at`); in the second measurement none does, and only
-PostgreSQL's word that nothing was written spares them the look.
+Rules that can look at new rows do (`scan: new rows by created_at`); in the second measurement none
+does, and only PostgreSQL's word that nothing was written spares them the look.
 """
 
 import statistics
@@ -32,7 +33,8 @@ SCAN = "new rows by created_at, full daily"
 
 
 class Pass(NamedTuple):
-    """Seconds; statements; how many rules looked at less than all rows, and the seconds that their looks took."""
+    """Seconds; statements; how many rules looked at less than all rows, and the seconds that their
+    looks took."""
 
     seconds: float
     statements: int

@@ -1,4 +1,5 @@
-"""Forty rules over the shop, each written once: YAML, the SQL that a good engineer would write, and what is planted.
+"""Forty rules over the shop, each written once: YAML, the SQL that a good engineer would write, and
+what is planted.
 
 `bad` is the condition of one bad row; rules about more than one row have a query of their own, `keys`.
 """
@@ -11,7 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Promise:
-    """One rule. `wrong` is what an UPDATE sets in a row of `planted_in` so that it violates this rule and no other;
+    """One rule. `wrong` is what an UPDATE sets in a row of `planted_in` so that it violates this
+    rule and no other;
     `twin` is the next row, for duplicates. Without `wrong`, the shop itself knows how."""
 
     id: str
@@ -208,7 +210,8 @@ def rules_file(url: str, rules: Sequence[Promise]) -> str:
 
 
 def fused(rules: Sequence[Promise], measure: str) -> dict[str, list[str]]:
-    """One statement for each table with all its conditions on rows: SQL → the rules, in the order of its columns.
+    """One statement for each table with all its conditions on rows: SQL → the rules, in the order
+    of its columns.
 
     Parameters: `measure` is the aggregate in front of each FILTER.
     """

@@ -1,6 +1,7 @@
 """What the benchmark runs in a process of its own: `python -m tests.bench.inside WAY RULES`.
 
-Prints one line of JSON: what each rule's count is, the seconds from the first connection on, and the peak memory.
+Prints one line of JSON: what each rule's count is, the seconds from the first connection on, and
+the peak memory.
 """
 
 import contextlib
@@ -55,7 +56,8 @@ def _command(rules: Path, *options: str) -> dict[str, Any]:
 
 
 def hand(rules: Path) -> dict[str, Any]:
-    """The queries that a good engineer would write, one after the other, in one connection; all keys are fetched."""
+    """The queries that a good engineer would write, one after the other, in one connection; all
+    keys are fetched."""
     spec = _spec(rules)
     began = time.perf_counter()
     with psycopg.connect(**_login(spec)) as connection:
@@ -66,7 +68,8 @@ def hand(rules: Path) -> dict[str, Any]:
 
 
 def fused(rules: Path) -> dict[str, Any]:
-    """The same, but one statement for the conditions on rows of a table, which gathers the keys of each."""
+    """The same, but one statement for the conditions on rows of a table, which gathers the keys of
+    each."""
     return _fused(_spec(rules), "fused", lambda keys: len(keys or ()))
 
 

@@ -1,4 +1,5 @@
-"""One look at the one rule of a file, in a process of its own; prints seconds, MiB at the peak, and statements."""
+"""One look at the one rule of a file, in a process of its own; prints seconds, MiB at the peak, and
+statements."""
 
 import json
 import sys

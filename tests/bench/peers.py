@@ -1,7 +1,8 @@
-"""Other tools that check data, each in an environment of its own below `.bench/`, with its telemetry switched off.
+"""Other tools that check data, each in an environment of its own below `.bench/`, with its
+telemetry switched off.
 
-A tool that can't be installed is a line of the report. The scripts in `peer/` run in those environments: they know
-nothing of this project but the file `spec.json`.
+A tool that can't be installed is a line of the report. The scripts in `peer/` run in those
+environments: they know nothing of this project but the file `spec.json`.
 """
 
 import subprocess
@@ -18,7 +19,8 @@ UV = ROOT / ".uv" / "bin" / "uv"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A command that prints counts, seconds and memory as a line of JSON. `exact`: it must count right."""
+    """A command that prints counts, seconds and memory as a line of JSON. `exact`: it must count
+    right."""
 
     name: str
     command: tuple[str, ...]

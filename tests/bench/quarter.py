@@ -1,11 +1,13 @@
-"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the policies make of it.
+"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the
+policies make of it.
 
     python -m tests.bench.quarter [--days 91]
 
-Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves before anybody looks,
-and 27 are healthy: now and then something real breaks, is acknowledged and repaired. Later in the quarter one noisy
-rule and one flapping rule become really bad, which must not be hidden. The rules are recorded, judged and told by the
-product itself (`pipeline/simulation.py`); only the data and the people are made up.
+Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves
+before anybody looks, and 27 are healthy: now and then something real breaks, is acknowledged and
+repaired. Later in the quarter one noisy rule and one flapping rule become really bad, which must
+not be hidden. The rules are recorded, judged and told by the product itself
+(`pipeline/simulation.py`); only the data and the people are made up.
 """
 
 import argparse
@@ -149,7 +151,8 @@ class Quarter:
     #: When each mail was about something that somebody acted upon.
     useful: int
     verdicts: dict[str, list[tuple[datetime, str, str]]]
-    #: How long it took until somebody was mailed that things had become really bad, by rule; None: nobody was.
+    #: How long it took until somebody was mailed that things had become really bad, by rule; None:
+    #: nobody was.
     delivery_states: dict[str, timedelta | None]
 
     @property
@@ -198,7 +201,8 @@ def live(days: int, policies: dict[str, Any], rules: Rules | None = None) -> Qua
 
 
 def _days(world: World, rehearsal: Simulation) -> set[str]:
-    """Every quarter of an hour: look, mail, and let people do their work. Returns the incidents they acted upon."""
+    """Every quarter of an hour: look, mail, and let people do their work. Returns the incidents
+    they acted upon."""
     todo: list[tuple[datetime, str, str]] = []
     acted: set[str] = set()
     at = START

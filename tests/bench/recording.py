@@ -1,4 +1,5 @@
-"""What remembering costs: rows that break a rule, written by sanityd's store and by the bare driver, in turns."""
+"""What remembering costs: rows that break a rule, written by sanityd's store and by the bare
+driver, in turns."""
 
 import json
 import sqlite3
@@ -67,7 +68,8 @@ def as_rows(changes: Sequence[Transition]) -> list[tuple[Any, ...]]:
 
 
 class Ways:
-    """Three things that happen to as many rows, each by the store and by the driver; every call has a new store."""
+    """Three things that happen to as many rows, each by the store and by the driver; every call has
+    a new store."""
 
     def __init__(self, rows: int, database: Database | None) -> None:
         self.changes = {
@@ -159,7 +161,8 @@ class Ways:
 
 
 def flood(database: Database, rows: int) -> tuple[int, float, float]:
-    """A recorded run that finds so many bad rows at once: its count, its seconds, its peak of memory in MiB."""
+    """A recorded run that finds so many bad rows at once: its count, its seconds, its peak of
+    memory in MiB."""
     with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE TABLE people (id bigint PRIMARY KEY, email text)")
         connection.execute(

@@ -12,7 +12,8 @@ from tests.bench.shop import Shop
 
 @dataclass
 class Measured:
-    """One run of one candidate: the whole process, what it says of the work inside, and what the server spent."""
+    """One run of one candidate: the whole process, what it says of the work inside, and what the
+    server spent."""
 
     whole: float
     inside: float
@@ -60,7 +61,8 @@ def table(
 
 
 def miscounts(measured: Mapping[str, Sequence[Measured]], expected: Mapping[str, int]) -> None:
-    """Where a candidate told another number than was planted, or none; and what it says of itself."""
+    """Where a candidate told another number than was planted, or none; and what it says of
+    itself."""
     for name, runs in measured.items():
         if not runs:
             continue

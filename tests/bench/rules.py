@@ -1,4 +1,5 @@
-"""Forty rules: sanityd, the same by hand, and other tools, in turns. Every count is compared with what was planted."""
+"""Forty rules: sanityd, the same by hand, and other tools, in turns. Every count is compared with
+what was planted."""
 
 import json
 import os
@@ -95,7 +96,8 @@ def run(candidate: Candidate, database: Database) -> Measured | str:
 def in_turns(
     candidates: Sequence[Candidate], database: Database, expected: Mapping[str, int], rounds: int
 ) -> tuple[dict[str, list[Measured]], dict[str, str]]:
-    """Each candidate once a round, in an order that moves on by one. Returns what was measured, and what failed."""
+    """Each candidate once a round, in an order that moves on by one. Returns what was measured, and
+    what failed."""
     measured: dict[str, list[Measured]] = {one.name: [] for one in candidates}
     failed: dict[str, str] = {}
     with click.progressbar(length=rounds * len(candidates), label="rules", file=sys.stderr) as bar:

@@ -1,7 +1,9 @@
-"""What many rules cost while little is due: sanityd's own time for each that is, its memory, and its CPU when idle.
+"""What many rules cost while little is due: sanityd's own time for each that is, its memory, and
+its CPU when idle.
 
-Two measurements. The timetable alone, with batches that do nothing: what the clock costs. And `sanityd serve` over
-small SQLite tables: its first pass, which looks at all rules, and then some time in which none is due.
+Two measurements. The timetable alone, with batches that do nothing: what the clock costs. And
+`sanityd serve` over small SQLite tables: its first pass, which looks at all rules, and then some
+time in which none is due.
 """
 
 import json
@@ -35,7 +37,8 @@ def idle(number: int, seconds: int) -> dict[str, Any]:
 
 
 def project(folder: Path, rules: int) -> Path:
-    """A rules file with so many rules over small tables, each of which holds, on sixty schedules."""
+    """A rules file with so many rules over small tables, each of which holds, on sixty
+    schedules."""
     with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
         for table in range(TABLES):
             connection.execute(
@@ -60,7 +63,8 @@ def project(folder: Path, rules: int) -> Path:
 
 
 def serving(rules: int, seconds: int) -> dict[str, float]:
-    """`sanityd serve`: CPU and seconds until all rules were looked at, then CPU while nothing is due."""
+    """`sanityd serve`: CPU and seconds until all rules were looked at, then CPU while nothing is
+    due."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         words = (sys.executable, "-m", "sanityd", "serve", "--rules", str(project(folder, rules)))

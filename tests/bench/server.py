@@ -1,4 +1,5 @@
-"""A PostgreSQL server of the benchmark's own, and what it spent: CPU seconds of all its processes, and statements."""
+"""A PostgreSQL server of the benchmark's own, and what it spent: CPU seconds of all its processes,
+and statements."""
 
 import os
 import time
@@ -48,7 +49,8 @@ class Database:
         return create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
     def spent(self) -> Spent:
-        """All so far. Waits until backends that were left are gone, so that their time is known to the postmaster."""
+        """All so far. Waits until backends that were left are gone, so that their time is known to
+        the postmaster."""
         with self.engine().connect() as connection:
             until = time.monotonic() + PATIENCE
             while connection.execute(text(_OTHERS)).scalar_one():
@@ -100,7 +102,8 @@ def parts(url: str) -> dict[str, str]:
 
 
 def _cpu(postmaster: int) -> float:
-    """Of the postmaster, the children it has waited for, and those that live: all processes that the server has."""
+    """Of the postmaster, the children it has waited for, and those that live: all processes that
+    the server has."""
     total = sum(ticks(postmaster, 4))
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _parent(int(process.name)) == postmaster:

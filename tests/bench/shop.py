@@ -1,6 +1,8 @@
-"""The shop that the benchmark looks at, on PostgreSQL: N people, 1.2 N mails, 2 N orders; the same rows each time.
+"""The shop that the benchmark looks at, on PostgreSQL: N people, 1.2 N mails, 2 N orders; the same
+rows each time.
 
-It has the indexes of a real shop, and no constraint but primary keys, so that no rule is proved by one.
+It has the indexes of a real shop, and no constraint but primary keys, so that no rule is proved by
+one.
 """
 
 import sys
@@ -34,8 +36,8 @@ CREATE INDEX ON people (created_at);
 CREATE INDEX ON mails (person_id);
 CREATE INDEX ON orders (person_id);
 """
-#: {id} is a row's key, {pid} that of the person it belongs to, {age} how long ago it was made, {stale} how long
-#: nothing was synced.
+#: {id} is a row's key, {pid} that of the person it belongs to, {age} how long ago it was made,
+#: {stale} how long nothing was synced.
 _PEOPLE = """SELECT {id}, n, {id} + 10000000, n % {tenants} + 1, 'login' || n / {tenants},
   'user' || n || '@example-' || n % 50 || '.com',
   (array['Ada', 'Grace', 'Edsger', 'Barbara', 'Donald'])[n % 5 + 1] || ' ' || initcap(substr(md5(n::text), 1, 9)),
@@ -58,7 +60,8 @@ _ORDERS = """SELECT {id}, {pid}, n % {tenants} + 1, 'R-' || lpad(n::text, 10, '0
 
 @dataclass(frozen=True)
 class Shop:
-    """What it is like. `gappy`: keys have gaps and rows lie in any order; `planted`: each rule is violated a little."""
+    """What it is like. `gappy`: keys have gaps and rows lie in any order; `planted`: each rule is
+    violated a little."""
 
     rows: int
     gappy: bool = False
@@ -92,7 +95,8 @@ class Shop:
 def fill(
     database: Database, shop: Shop, rules: Sequence[Promise], more: Sequence[str] = ()
 ) -> None:
-    """Make the tables, their rows, and what is wrong with them. `more` are statements before the tables are tidied."""
+    """Make the tables, their rows, and what is wrong with them. `more` are statements before the
+    tables are tidied."""
     steps = [
         *_steps(shop),
         *(_spoiling(shop, rules) if shop.planted else ()),
@@ -128,7 +132,8 @@ def _steps(shop: Shop) -> Iterator[str]:
 
 
 def more(shop: Shop, first: int, last: int) -> Iterator[str]:
-    """New people, each with a welcome mail and an order, all made now; counted on from the last ones."""
+    """New people, each with a welcome mail and an order, all made now; counted on from the last
+    ones."""
     for (table, size), select in zip(shop.sizes.items(), (_PEOPLE, _MAILS, _ORDERS), strict=True):
         made = select.format(
             id=shop.key("n"),
@@ -142,7 +147,8 @@ def more(shop: Shop, first: int, last: int) -> Iterator[str]:
 
 
 def _spoiling(shop: Shop, rules: Sequence[Promise]) -> Iterator[str]:
-    """An UPDATE for each rule, of rows spread over the table that no other rule's violations use."""
+    """An UPDATE for each rule, of rows spread over the table that no other rule's violations
+    use."""
     last = shop.sizes["orders"]
     yield f"DELETE FROM orders WHERE id = {shop.key(str(last))}"
     used = {"orders": {last}, "people": set[int](), "mails": set[int]()}

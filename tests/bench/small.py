@@ -1,4 +1,5 @@
-"""How long sanityd takes to start, and to look at one small rule. The yardstick is the import of SQLAlchemy alone."""
+"""How long sanityd takes to start, and to look at one small rule. The yardstick is the import of
+SQLAlchemy alone."""
 
 import json
 import sqlite3

@@ -1,6 +1,8 @@
-"""Many runs in virtual time, through all that a daemon does: look, record, tell, send, tidy. Prints lines of JSON.
+"""Many runs in virtual time, through all that a daemon does: look, record, tell, send, tidy. Prints
+lines of JSON.
 
-Run in a process of its own, so that its memory is its own: `python -m tests.bench.soaking FOLDER --runs 20000`.
+Run in a process of its own, so that its memory is its own: `python -m tests.bench.soaking FOLDER
+--runs 20000`.
 """
 
 import json
@@ -26,7 +28,8 @@ LINES = 20
 
 
 def project(folder: Path, rules: int) -> Path:
-    """An application with some people and some things, and so many rules; those about people break now and then."""
+    """An application with some people and some things, and so many rules; those about people break
+    now and then."""
     with closing(sqlite3.connect(folder / "app.db")) as connection, connection:
         connection.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, age INTEGER)")
         connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, age INTEGER)")
@@ -87,8 +90,8 @@ def _break(folder: Path, broken: bool) -> None:
 
 
 def _size(store: Store) -> dict[str, float]:
-    """Rows and pages of the store, and the most memory this process had so far, in MiB. What it has now says less: the
-    system may take idle pages back."""
+    """Rows and pages of the store, and the most memory this process had so far, in MiB. What it has
+    now says less: the system may take idle pages back."""
     with store.read() as memory:
         stored = memory.exec_driver_sql("SELECT count(*) FROM runs").scalar_one()
         pages = memory.exec_driver_sql("PRAGMA page_count").scalar_one()

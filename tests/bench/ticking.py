@@ -1,4 +1,5 @@
-"""A timetable of N batches that do nothing, for so many seconds: `python -m tests.bench.ticking N SECONDS`."""
+"""A timetable of N batches that do nothing, for so many seconds: `python -m tests.bench.ticking N
+SECONDS`."""
 
 import itertools
 import json
@@ -15,7 +16,8 @@ EVERY = 10
 
 
 def main() -> None:
-    """Prints how many evaluations there were and should have been, and the CPU seconds of all but the planning."""
+    """Prints how many evaluations there were and should have been, and the CPU seconds of all but
+    the planning."""
     number, seconds = int(sys.argv[1]), int(sys.argv[2])
     done = itertools.count()
     batches = [

@@ -23,7 +23,8 @@ def medians(label: str, ways: Mapping[str, Callable[[], float]], rounds: int) ->
 
 
 def command(words: Sequence[str], codes: Sequence[int] = (0,)) -> Callable[[], float]:
-    """Seconds of a process, from its start to its end. Fails when its exit code is none of those."""
+    """Seconds of a process, from its start to its end. Fails when its exit code is none of
+    those."""
 
     def run() -> float:
         began = time.perf_counter()

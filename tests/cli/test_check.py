@@ -254,7 +254,8 @@ def test_suspects_are_told_and_do_not_count_yet(
 
 
 def test_who_changed_a_rule_is_known_without_a_daemon(project: Project) -> None:
-    """The record of changes is of the file, whichever command reads it; a dry run and a second pass add nothing."""
+    """The record of changes is of the file, whichever command reads it; a dry run and a second pass
+    add nothing."""
     project.run("check", "--dry-run")
     assert not (project.folder / ".sanityd").exists()
     for _ in range(2):

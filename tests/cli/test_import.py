@@ -1,4 +1,5 @@
-"""`sanityd import` and `sanityd export`: a rules file from other tools' checks, and back to a contract."""
+"""`sanityd import` and `sanityd export`: a rules file from other tools' checks, and back to a
+contract."""
 
 from pathlib import Path
 

@@ -36,7 +36,8 @@ def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) ->
 
 
 def test_from_nothing_to_a_first_finding(project: Project, tmp_path: Path) -> None:
-    """Two commands, no URL to export, no password on disk, and the broken rows are on the screen."""
+    """Two commands, no URL to export, no password on disk, and the broken rows are on the
+    screen."""
     (tmp_path / "rules.yaml").unlink()
     project.sql(
         "delete from people where id in (7, 77); create table vacant (id integer primary key)"

@@ -102,7 +102,8 @@ def test_a_login_that_can_write_is_a_warning(project: Project, postgres: str) ->
 
 
 def test_channels_that_a_rule_tells_nothing_are_a_warning(project: Project) -> None:
-    """Once, however many rules there are; none where it is on purpose: no channels at all, or `notify: []`."""
+    """Once, however many rules there are; none where it is on purpose: no channels at all, or
+    `notify: []`."""
     rules = RULES.replace("defaults:\n  notify: [team]\n", "")
     project.rules(rules)
     answer = project.run("lint")

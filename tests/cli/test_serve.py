@@ -142,7 +142,8 @@ def test_a_saved_file_is_read_without_being_asked(
 def test_restarted_every_few_seconds_a_daily_rule_is_still_looked_at_once(
     project: Project, tmp_path: Path
 ) -> None:
-    """Its interval doesn't begin anew with each start, and what was looked at today isn't looked at again."""
+    """Its interval doesn't begin anew with each start, and what was looked at today isn't looked at
+    again."""
     project.rules(FAST.replace("every 1s", "every 24h"))
     for _ in range(3):
         with (tmp_path / "log").open("w") as log:

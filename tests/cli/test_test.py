@@ -102,7 +102,8 @@ def test_json_has_every_example_and_junit_every_place(project: Project) -> None:
 
 
 def test_tests_may_have_a_file_of_their_own(project: Project, tmp_path: Path) -> None:
-    """For the rules file of the folder, for one that is named, or as one more file of a folder of rules."""
+    """For the rules file of the folder, for one that is named, or as one more file of a folder of
+    rules."""
     (tmp_path / "rules_test.yaml").write_text(TESTS.replace("violates: [2]", "violates: [1]"))
     answer = project.run("test", "rules_test.yaml")
     assert (answer.code, "sanityd test · rules_test.yaml · 3 examples" in answer.out) == (1, True)

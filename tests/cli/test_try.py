@@ -1,4 +1,5 @@
-"""`try`: what is wrong now, how it was looked at, and what would come of it by what is remembered; without a trace."""
+"""`try`: what is wrong now, how it was looked at, and what would come of it by what is remembered;
+without a trace."""
 
 import json
 import re
@@ -228,7 +229,8 @@ def test_a_rule_of_two_sources_is_to_be_confirmed(project: Project) -> None:
 
 
 def test_sql_that_is_refused_is_shown_and_where_to_look_for_its_place(project: Project) -> None:
-    """Also what was refused before anything was looked at. Nobody is sent to the command that they have just run."""
+    """Also what was refused before anything was looked at. Nobody is sent to the command that they
+    have just run."""
     table, query = "table: app.people", "source: app\n    key: id"
     there = "same_as: {in: {source: app, query: select id from peeple}, on: {id: id}}"
     for rule, sql in (

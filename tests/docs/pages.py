@@ -1,4 +1,5 @@
-"""The pages of the documentation as tests see them: their code blocks, and what becomes of these in a folder.
+"""The pages of the documentation as tests see them: their code blocks, and what becomes of these in
+a folder.
 
 ```console              each `$ command` runs (`> ` continues one) and prints what is shown below it; it exits with
                         the code of a line `exit N`, or `exit N: …` where it says so itself, else with 0.
@@ -109,7 +110,8 @@ class Reader:
     environment: dict[str, str] = field(default_factory=dict)
 
     def follow(self, page: Path) -> int:
-        """Everything on the page; the number of commands. Raises AssertionError with the place of what differs."""
+        """Everything on the page; the number of commands. Raises AssertionError with the place of
+        what differs."""
         count = 0
         for block in blocks(page):
             if block.excuse:
@@ -170,7 +172,8 @@ def reader(folder: Path, **environment: str) -> Reader:
 
 
 def difference(shown: str, printed: str) -> str:
-    """How the output differs from what is shown, apart from times and identities; empty when it doesn't."""
+    """How the output differs from what is shown, apart from times and identities; empty when it
+    doesn't."""
     left, right = _lines(_NOTE.sub("", shown)), _lines(printed)
     pattern = "\n".join(
         r"(?:.*\n)*?.*" if line == "…" else ".*".join(map(re.escape, line.split("…")))

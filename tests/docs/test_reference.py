@@ -1,4 +1,5 @@
-"""The reference says what the code says: generated pages are fresh, and lists that people wrote are complete."""
+"""The reference says what the code says: generated pages are fresh, and lists that people wrote are
+complete."""
 
 import re
 from collections.abc import Iterator

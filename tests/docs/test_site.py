@@ -1,4 +1,5 @@
-"""The documentation as a site: links lead somewhere, nothing is fetched from elsewhere, and phones can show it."""
+"""The documentation as a site: links lead somewhere, nothing is fetched from elsewhere, and phones
+can show it."""
 
 import os
 import re

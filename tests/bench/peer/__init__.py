@@ -1,1 +1,2 @@
-"""Scripts that run in the environments of other tools, which have neither sanityd nor its packages."""
+"""Scripts that run in the environments of other tools, which have neither sanityd nor its
+packages."""

@@ -1,4 +1,5 @@
-"""dbt: its four generic tests and singular ones, two threads; failing rows are kept in tables (`store_failures`)."""
+"""dbt: its four generic tests and singular ones, two threads; failing rows are kept in tables
+(`store_failures`)."""
 
 import contextlib
 import io

@@ -1,4 +1,5 @@
-"""Great Expectations 1: a suite for each table; the keys of unexpected rows are fetched (`COMPLETE`)."""
+"""Great Expectations 1: a suite for each table; the keys of unexpected rows are fetched
+(`COMPLETE`)."""
 
 import logging
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""Soda 4: a contract for each table. It counts; rows are fetched only with its cloud or a licence."""
+"""Soda 4: a contract for each table. It counts; rows are fetched only with its cloud or a
+licence."""
 
 import json
 import logging
@@ -10,7 +11,8 @@ from tests.bench.peer.told import Spec, whole
 
 
 def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The column that a rule is about ("" for the table), and its check. What Soda can't say is SQL of ours."""
+    """The column that a rule is about ("" for the table), and its check. What Soda can't say is SQL
+    of ours."""
     kind, options, name = (
         rule["kind"],
         rule["options"],

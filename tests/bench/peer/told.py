@@ -10,7 +10,8 @@ from typing import Any
 
 
 class Spec:
-    """The rules as data, the login, and a folder for what the tool itself keeps. The clock runs from `begin`."""
+    """The rules as data, the login, and a folder for what the tool itself keeps. The clock runs
+    from `begin`."""
 
     def __init__(self) -> None:
         self.file = Path(sys.argv[1])
@@ -37,7 +38,8 @@ class Spec:
 
 
 def peak() -> float:
-    """The most memory this process had, in MiB. Linux hands `ru_maxrss` on from the process that started this one."""
+    """The most memory this process had, in MiB. Linux hands `ru_maxrss` on from the process that
+    started this one."""
     found = re.search(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024

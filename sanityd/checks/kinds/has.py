@@ -12,12 +12,20 @@ from sanityd.checks.base import Check, Requirement, RowCheck, Scope, plural
 from sanityd.model.option_types import fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CounterpartCount:
-    """How many counterparts are right: from `low` to `high`, both included; `high` None is without end."""
+    """The allowed number of counterparts: from `low` to `high`, both included.
+
+    A `high` of None means that there is no upper limit.
+    """
 
     low: int
     high: int | None
+
+    def __repr__(self) -> str:
+        # `Invariant.meaning` hashes the repr of a check, and stores keep that hash: under
+        # another name every `has` rule would count as changed.
+        return f"Count(low={self.low!r}, high={self.high!r})"
 
     def __str__(self) -> str:
         """In words, as rules write it."""

@@ -34,7 +34,7 @@ class AcceptedValues(ColumnCheck):
 
     columns: Mapping[str, Listed] = Field(description="Each column with the values it may have.")
 
-    def lists(self) -> Mapping[str, Sequence[str]]:
+    def common_words(self) -> Mapping[str, Sequence[str]]:
         """The texts among the values."""
         return {
             name: [value for value in values if isinstance(value, str)]

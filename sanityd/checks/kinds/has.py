@@ -122,7 +122,7 @@ class Has(RowCheck):
         """The condition on the counterparts."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Requirement]:
+    def requirements(self) -> Sequence[Requirement]:
         """So many counterparts."""
         return (Requirement(self.on, self.in_, self.where, self.count.low, self.count.high),)
 

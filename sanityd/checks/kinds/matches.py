@@ -27,7 +27,7 @@ class Matches(ColumnCheck):
 
     kind: ClassVar[str] = "matches"
     is_timeless: ClassVar[bool] = True
-    is_dear: ClassVar[bool] = True
+    is_expensive: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(
         description="Each column with a named format or a regular expression."

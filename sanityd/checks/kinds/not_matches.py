@@ -23,7 +23,7 @@ class NotMatches(ColumnCheck):
 
     kind: ClassVar[str] = "not_matches"
     is_timeless: ClassVar[bool] = True
-    is_dear: ClassVar[bool] = True
+    is_expensive: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(
         description="Each column with a named format or a regular expression."

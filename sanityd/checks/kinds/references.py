@@ -57,7 +57,7 @@ class References(RowCheck):
         """The condition on the rows pointed at."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Requirement]:
+    def requirements(self) -> Sequence[Requirement]:
         """At least one row, in each table pointed at."""
         return [Requirement(on, table, self.where) for table, on in self._by_table().items()]
 

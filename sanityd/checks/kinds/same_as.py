@@ -70,7 +70,7 @@ class SameAs(PairCheck):
         """It has its own query, or the rule's table."""
         return self.query is None
 
-    def agreement(self) -> TableComparison:
+    def comparison(self) -> TableComparison:
         """What must agree with what."""
         return TableComparison(self.in_, self.on, self.compare, self.where, self.extra == "fail")
 

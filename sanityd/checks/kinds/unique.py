@@ -51,7 +51,7 @@ class Unique(QueryCheck):
         """Keys with more than one row, of which at least one is in the window."""
         return self._duplicates(scope, true())
 
-    def clues(self, scope: Scope) -> Candidates | None:
+    def candidates(self, scope: Scope) -> Candidates | None:
         """Digests of keys that occur more than once: most of them are those of duplicates, which are then compared."""
         if self.nulls == "equal":
             return None
@@ -71,7 +71,7 @@ class Unique(QueryCheck):
             lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])),
         )
 
-    def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
+    def violations_of_new_rows(self, scope: Scope, new: Scope) -> AnySelect | None:
         """Keys of new rows that have more than one row, old ones included."""
         if self.nulls == "equal":
             return None

@@ -181,7 +181,7 @@ class RowCheck(Check):
         ]
 
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
-        """What may be wrong with a row, in words, with its condition; empty if there is only one."""
+        """What can be wrong with a row, with its condition; empty if there is only one."""
         return {}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 
 from sanityd.checks.plan import PlannedCheck
+from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnyRow, AnySelect
 
@@ -92,17 +93,14 @@ class _CountStatement:
             columns.append(func.count())
             counted = scope.rows
         else:
-            for other in self._scopes.values():
-                columns.append(
-                    func.count() if other.is_whole else func.count(case((other.judged, 1)))
-                )
+            columns.extend(_rows_in(rule_scope) for rule_scope in self._scopes.values())
             counted = scope.in_window
         #: The rule and the name of each measured value, in the order of their columns.
         self._measures: list[tuple[str, str]] = []
         for planned in planned_checks:
-            for name, value in planned.form.measures(planned).items():
-                self._measures.append((planned.rule, name))
-                columns.append(value)
+            measures = planned.form.measures(planned)
+            self._measures.extend((planned.rule, name) for name in measures)
+            columns.extend(measures.values())
         labelled = [column.label(f"sanityd_{number}") for number, column in enumerate(columns)]
         self.statement = select(*labelled).select_from(scope.table).where(counted)
 
@@ -116,3 +114,8 @@ class _CountStatement:
         for (rule, name), value in zip(self._measures, measured, strict=True):
             counts[rule].measured[name] = value
         return counts
+
+
+def _rows_in(scope: Scope) -> ColumnElement[int]:
+    """The number of rows in scope, among those of the window."""
+    return func.count() if scope.is_whole else func.count(case((scope.judged, 1)))

@@ -67,7 +67,7 @@ class Sides:
         return all(column.family is Family.INTEGER for column in columns)
 
     def other_keys(self) -> AnySelect:
-        """The keys of the other table that occur often enough, or too often if that is forbidden."""
+        """The keys of the other table that occur often enough, or too often."""
         low, high = self.requirement.low, self.requirement.high
         names = self.requirement.on.values()
         keys = [self.other.exact(name) for name in names]

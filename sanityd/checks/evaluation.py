@@ -84,10 +84,10 @@ def _finished(
         # Here, so that nothing that comes after the evaluation ever has a key in clear.
         redacted = tuple(redaction.violation(violation) for violation in evaluation.tracked)
         evaluation = replace(evaluation, tracked=redacted)
-    if evaluation.checked == 0 and not evaluation.violations:
-        # Where the rule doesn't say, aggregates judge this themselves.
-        if planned.invariant.subject.empty_fails:
-            evaluation = replace(evaluation, violations=1, tracked=(*evaluation.tracked, _NO_ROWS))
+    is_empty = evaluation.checked == 0 and not evaluation.violations
+    # Where the rule doesn't say (None), aggregates have judged this themselves.
+    if is_empty and planned.invariant.subject.empty_fails:
+        evaluation = replace(evaluation, violations=1, tracked=(*evaluation.tracked, _NO_ROWS))
     if open_keys and redaction is None:
         # A redacted row can't be looked for: all that is known is that it isn't found any more.
         resolutions = resolutions_of(planned, evaluation, open_keys)

@@ -38,11 +38,13 @@ def steps(plan: Plan) -> list[PlanStep]:
         step = first.form.explain(planned_checks)
         if step is not None:
             plan_steps.append(step)
-    for planned_checks in plan.counted(proved):
-        # A rule that scans its table alone counts its rows by the same statement.
-        if len(planned_checks) > 1 or planned_checks[0].reads_alone:
-            plan_steps.append(_counts(planned_checks))
-    return plan_steps
+    counted = [group for group in plan.counted(proved) if _needs_count(group)]
+    return plan_steps + [_counts(planned_checks) for planned_checks in counted]
+
+
+def _needs_count(planned_checks: Sequence[PlannedCheck]) -> bool:
+    """Whether a statement counts the rows; one rule that can share a scan counts in its own."""
+    return len(planned_checks) > 1 or planned_checks[0].reads_alone
 
 
 def _is_proved(planned: PlannedCheck) -> bool:

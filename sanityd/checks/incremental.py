@@ -28,13 +28,7 @@ def merge(
     cap = planned.invariant.cap
     if max(len(new), len(open_keys)) > cap or not _can_recheck(planned, open_keys):
         return None
-    violations: dict[str, Violation] = {}
-    for violation in distinct(planned, new):
-        violations[fingerprint_of(planned, violation.key)] = violation
-    missing = [key for fingerprint, key in open_keys.items() if fingerprint not in violations]
-    for chunk in chunks(missing):
-        for violation in planned.form.recheck(planned, chunk):
-            violations[fingerprint_of(planned, violation.key)] = violation
+    violations = _violations(planned, new, open_keys)
     if len(violations) > cap:
         return None
     tracked = tuple(violations.values())
@@ -42,6 +36,20 @@ def merge(
     # A table that was emptied has no new rows, and must not pass for that reason.
     checked = None if tracked or contents.has_rows(planned.scope) else 0
     return Evaluation(len(tracked), rows, checked, tracked, incremental=True)
+
+
+def _violations(
+    planned: PlannedCheck, new: Sequence[Violation], open_keys: Mapping[str, Key]
+) -> dict[str, Violation]:
+    """The new violations, and the open ones that are found again by key, by fingerprint."""
+    violations: dict[str, Violation] = {}
+    for violation in distinct(planned, new):
+        violations[fingerprint_of(planned, violation.key)] = violation
+    missing = [key for fingerprint, key in open_keys.items() if fingerprint not in violations]
+    for chunk in chunks(missing):
+        for violation in planned.form.recheck(planned, chunk):
+            violations[fingerprint_of(planned, violation.key)] = violation
+    return violations
 
 
 def _can_recheck(planned: PlannedCheck, open_keys: Mapping[str, Key]) -> bool:

@@ -38,7 +38,7 @@ class PriorState:
     audited: Collection[str] = ()
     #: The value from which on rows are new, for rules that may read new rows only.
     since: Mapping[str, Value] = field(default_factory=dict)
-    #: The state of the tables when a rule that held was last evaluated.
+    #: What rules that held recorded, and the state of the tables at that time.
     held: Mapping[str, UnchangedState] = field(default_factory=dict)
 
 

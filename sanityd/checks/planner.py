@@ -137,10 +137,10 @@ def _new_rows(
     return reader.new_rows(invariant, column, since)
 
 
-def _unchanged(state: str | None, held: UnchangedState | None) -> UnchangedState | None:
+def _unchanged(state: str | None, recorded: UnchangedState | None) -> UnchangedState | None:
     """What was recorded when the rule last held, if the tables are still in the same state."""
-    if held and state == held.state:
-        return held
+    if recorded and state == recorded.state:
+        return recorded
     return None
 
 
@@ -151,9 +151,9 @@ def _depends_on_tables_alone(invariant: Invariant, scopes: PlannedScopes) -> boo
         return False
     if not scope.is_whole or invariant.subject.window or any(check.sql()):
         return False
-    for name in check.value_columns():
-        if scope.column_info(name).family in _CLOCK_DEPENDENT:
-            return False
+    families = (scope.column_info(name).family for name in check.value_columns())
+    if not _CLOCK_DEPENDENT.isdisjoint(families):
+        return False
     others = (scope.other(table) for table in check.tables())
     return scope.info.is_plain and all(other.info.is_plain for other in others)
 

@@ -23,9 +23,9 @@ def violating_conditions(planned_checks: Sequence[PlannedCheck]) -> list[ColumnE
     """The condition of a violating row, for each of several rules about one table."""
     words: dict[str, Sequence[str]] = {}
     for planned in planned_checks:
-        for name, column_words in planned.invariant.check.common_words().items():
-            if planned.scope.is_text(name):
-                words[name] = column_words
+        words_of_check = planned.invariant.check.common_words()
+        texts = [name for name in words_of_check if planned.scope.is_text(name)]
+        words |= {name: words_of_check[name] for name in texts}
     return [_prefiltered(planned, words) for planned in planned_checks]
 
 

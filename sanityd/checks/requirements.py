@@ -40,7 +40,10 @@ class ComparedColumns(NamedTuple):
 
 
 class OtherTable(BaseModel):
-    """Another table, or a SELECT in a source in place of one. The bare name of a table is the short form."""
+    """Another table, or a SELECT in a source in place of one.
+
+    The name of a table alone is the short form.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

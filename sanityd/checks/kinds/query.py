@@ -16,11 +16,9 @@ class Query(QueryCheck):
 
     ```yaml
     source: ledger
-    query: >
-      select account_id, sum(amount) as off_by from entries
-      group by account_id having sum(amount) <> 0
-    key: account_id
-    show: [off_by]
+    query: select account, sum(amount) as rest from entries group by account having sum(amount) <> 0
+    key: account
+    show: [rest]
     ```
     """
 

@@ -251,15 +251,21 @@ def test_files_stay_small() -> None:
     assert {file: count for file, count in lines.items() if count > 400} == {}
 
 
-@pytest.mark.parametrize("folder", ["checks/kinds", "alerts/channels"])
-def test_each_kind_has_its_test(folder: str) -> None:
-    """Adding a kind is one file and its test."""
-    missing = [
-        name
-        for name in _kinds(folder)
-        if not (ROOT / "tests" / folder / f"test_{name}.py").exists()
-    ]
-    assert missing == [], f"write tests/{folder}/test_<kind>.py"
+def test_each_kind_has_its_test() -> None:
+    """Adding a kind is one file and its cases, adding a channel one file and its test.
+
+    Cases are data about one run; kinds that need more than that have a test of their own.
+    """
+    beyond_cases = {"python": "the user's function", "steady": "the record of earlier runs"}
+    tests = ROOT / "tests"
+    expected = [tests / f"alerts/channels/test_{name}.py" for name in _kinds("alerts/channels")]
+    for name in _kinds("checks/kinds"):
+        if name in beyond_cases:
+            expected.append(tests / f"checks/kinds/test_{name}.py")
+        else:
+            expected.append(tests / f"acceptance/{name}.yaml")
+    missing = [str(path.relative_to(ROOT)) for path in expected if not path.exists()]
+    assert missing == []
 
 
 def _imports() -> Iterator[Import]:

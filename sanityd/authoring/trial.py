@@ -142,7 +142,7 @@ def _look(
             )
             if run.outcome is Outcome.ERRORED and not looked:
                 looked = tuple(_refused(rule, snapshot, views.snapshot))
-            return run, _steps(plan), looked, plan.looks[0].proof if plan.looks else None
+            return run, _steps(plan), looked, plan.checks[0].proof if plan.checks else None
     except SourceError as error:
         return executor.skipped(rule.invariant, at, error), (), (), None
 

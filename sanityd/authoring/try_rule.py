@@ -90,7 +90,7 @@ def attempt(
             invariants.append(replace(invariant_of(candidate), id=name))
     plan = planner.plan(invariants, snapshot)
     looks = []
-    for look in plan.looks:
+    for look in plan.checks:
         if look.proof is not None:
             yield _told(by_id, look, proof=look.proof)
         elif sample is not None:
@@ -99,7 +99,7 @@ def attempt(
             )
         else:
             looks.append(look)
-    together = [look for look in looks if look.form == "row scan" and not look.reads_alone]
+    together = [look for look in looks if not look.reads_alone]
     alone = [look for look in looks if look not in together]
     work = [together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER)] + [
         [look] for look in alone
@@ -110,7 +110,7 @@ def attempt(
         try:
             yield from (
                 _try_together(by_id, part)
-                if part[0].form == "row scan"
+                if part[0].form.scans_rows
                 else [_try_one(by_id, part[0])]
             )
         except CheckError as error:
@@ -141,7 +141,7 @@ def _try_together(by_id: dict[str, Candidate], looks: Sequence[PlannedCheck]) ->
 
 
 def _try_one(by_id: dict[str, Candidate], look: PlannedCheck) -> Tried:
-    seen = evaluation.see(look, {})
+    seen = evaluation.evaluate_check(look, {})
     checked = by_id[look.invariant.id].table.read if seen.checked is None else seen.checked
     return _told(by_id, look, checked, seen.rows if seen.violations else 0, seen.violations)
 

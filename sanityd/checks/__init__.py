@@ -1,1 +1,4 @@
-"""What a rule asserts and how that is looked up. Knows nothing of YAML, time tables, memory or mail."""
+"""What a rule asserts about data, and how that is evaluated with few statements.
+
+Knows nothing of YAML, schedules, the store or mail.
+"""

@@ -1,16 +1,18 @@
-"""The contract of a check kind. A kind is one file in `kinds/`: a class whose fields are the options of the rule.
+"""The contract of a check kind.
+
+A kind is one file in `kinds/`: a class whose fields are the options of the rule.
 
     Check
     ├── RowCheck          is_bad(scope) -> condition on one row
     │   └── ColumnCheck   is_bad_value(scope, column, expected) -> condition on one value
     ├── QueryCheck        violations(scope) -> SELECT of the keys that violate
-    ├── AggregateCheck    measures(scope) -> values of the whole scope; judge(...) -> violations
-    ├── PairCheck      agreement() -> two tables that agree row for row
-    ├── CatalogCheck      judge(table) -> violations, from what the catalog says of the table
+    ├── AggregateCheck    measures(scope) -> values of all rows in scope; judge(...) -> violations
+    ├── PairCheck         comparison() -> two tables that are equal row for row
+    ├── CatalogCheck      judge(table) -> violations, from what the catalog says about the table
     └── FunctionCheck     find(read) -> violations, by the user's own code
 
-A check builds SQLAlchemy expressions from a `Scope`, which knows the table, the rows in question and how the database's
-SQL differs. It does no I/O.
+A check builds SQLAlchemy expressions from a `Scope`, which knows the table, the rows in scope and
+how the database's SQL differs. It does no I/O.
 """
 
 from abc import ABC, abstractmethod
@@ -19,12 +21,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
+from pydantic import model_validator
 from sqlalchemy import ColumnElement, or_
 
-from sanityd.checks.requirements import OtherTable, Requirement, TableComparison
+from sanityd.checks.findings import Judgement
+from sanityd.checks.requirements import (
+    ComparedColumns,
+    OtherTable,
+    Requirement,
+    TableComparison,
+)
 from sanityd.checks.scope import Scope
+from sanityd.checks.short_form import ShortForm
 from sanityd.checks.table_nouns import rows_of
 from sanityd.model import Past, Value, Violation
 from sanityd.model.option_types import Names, fault, listed
@@ -32,86 +40,64 @@ from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
 
 
-def plural(count: int, one: str, many: str) -> str:
+def plural(count: int, singular: str, plural_form: str) -> str:
     """The form of a verb or noun that fits the count."""
-    return one if count == 1 else many
+    return singular if count == 1 else plural_form
 
 
-class Check(BaseModel, ABC):
-    """What a rule says of its rows. Subclasses set `kind`, and `short` to the field that a short form fills."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Check(ShortForm, ABC):
+    """What a rule says about rows. Subclasses set `kind`, and `short` if there is a short form."""
 
     kind: ClassVar[str]
-    short: ClassVar[str | None] = None
+    #: The name of the form by which it is evaluated, set by the classes below.
+    form: ClassVar[str] = ""
     #: Whether `nulls: fail` has a meaning.
     judges_nulls: ClassVar[bool] = False
-    #: Whether a scope without rows is a violation when the rule doesn't say (`when_empty`).
+    #: Whether no rows in scope is a violation, where the rule doesn't say (`when_empty`).
     empty_fails: ClassVar[bool] = False
     #: Whether the rule names a `table` (else a `source`), where that doesn't depend on its options.
     needs_table: ClassVar[bool] = True
     #: Whether `where`, `within`, `window` and `when_empty` have a meaning.
     about_rows: ClassVar[bool] = True
-    #: Whether the rows it finds are identified by the key of the table.
+    #: Whether violations are identified by the key of the table.
     needs_key: ClassVar[bool] = False
-    #: The columns that `show` may name: what its SELECT has. None: any column of the table.
+    #: Whether the check itself says which columns identify a violation, so that `key` is an error.
+    brings_own_key: ClassVar[bool] = False
+    #: The columns that `show` may name: those of its SELECT. None: any column of the table.
     showable: ClassVar[tuple[str, ...] | None] = None
-    #: Whether looking at new rows, and at those that violate, tells what is new (`scan`).
+    #: Whether new rows, and the open violations, are enough to find what is new (`scan`).
     can_narrow: ClassVar[bool] = False
-    #: Whether the same rows always give the same answer, apart from SQL of the user's, which may read a clock.
+    #: Whether the same rows always give the same result, apart from the user's SQL, which may
+    #: read a clock.
     is_timeless: ClassVar[bool] = False
+    #: Whether it costs more than comparing a value with a few words.
+    is_expensive: ClassVar[bool] = False
+    #: Whether it compares with the values of earlier runs.
+    learns: ClassVar[bool] = False
+    #: Whether it runs the user's own code, which the rules file must allow.
+    runs_code: ClassVar[bool] = False
 
-    #: What a violation is called: one, and several.
+    #: What one violation is called, and several.
     unit: ClassVar[tuple[str, str]] = ("row", "rows")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_short_form(cls, value: Any) -> Any:
-        """`{email: email}` and `{columns: {email: email}}` say the same; a mapping with a field's name is long."""
-        if cls.short is None:
-            return value
-        names = {field.alias or name for name, field in cls.model_fields.items()}
-        if isinstance(value, dict) and names & value.keys():
-            return value
-        return {cls.model_fields[cls.short].alias or cls.short: value}
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core: Any, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Both forms. In the short one no column is called like an option, or it would be the long one."""
-        long = handler.resolve_ref_schema(handler(core))
-        if cls.short is None:
-            return long
-        option = long["properties"][cls.model_fields[cls.short].alias or cls.short]
-        brief = {
-            word: value
-            for word, value in option.items()
-            if word not in ("title", "description", "examples")
-        }
-        if "additionalProperties" in brief:
-            brief["propertyNames"] = {"not": {"enum": list(long["properties"])}}
-        # The long one first: editors offer what stands there when nothing is written yet.
-        return {"anyOf": [long, brief]}
-
     def tables(self) -> Iterable[str]:
-        """The other tables it looks at, as the rule names them."""
+        """The other tables that it reads, as the rule names them."""
         return ()
 
     def sql(self) -> Iterable[str]:
-        """The user's SQL conditions in its options, for the gate."""
+        """The user's SQL conditions in its options, to be checked that they only read."""
         return ()
 
     def query_sql(self) -> str | None:
-        """The user's whole SELECT in the rule's own source, for the gate."""
+        """The user's SELECT in the rule's own source, to be checked that it only reads."""
         return None
 
     def query_there(self) -> OtherTable | None:
-        """The user's whole SELECT in another source, for the gate."""
+        """The user's SELECT in another source, to be checked that it only reads."""
         return None
 
     def proof(self, scope: Scope) -> str | None:
-        """The constraint by which the database sees to it itself, so that no row need be read; None for none."""
+        """The constraint that proves the rule, so that no row need be read; None for none."""
         del scope
         return None
 
@@ -122,29 +108,41 @@ class Check(BaseModel, ABC):
 
     @property
     def reads_clock(self) -> bool:
-        """Whether the same rows give another answer at another time, so that new ones are not enough."""
+        """Whether the same rows give another result later, so that new rows are not enough."""
         return False
+
+    def value_columns(self) -> Iterable[str]:
+        """The columns whose values are compared with what the rule says."""
+        return ()
+
+    def common_words(self) -> Mapping[str, Sequence[str]]:
+        """Words that most values of a column are, and that are quick to compare with."""
+        return {}
+
+    def compared_columns(self) -> Sequence[ComparedColumns]:
+        """The columns that are compared with those of other tables."""
+        return ()
 
     @property
     def measure_name(self) -> str:
-        """What the measured value is, as a noun, where it measures one."""
+        """The measured value, as a noun, where there is one."""
         return "the value"
 
     @property
     def quotes_rows(self) -> bool:
-        """Whether keys of its violations hold values of rows (else they are words of sanityd's own)."""
+        """Whether keys of violations hold values of rows (else they are sanityd's own words)."""
         return True
 
     @abstractmethod
     def says(self, count: int) -> str:
-        """What is wrong with `count` of its rows, as the end of a sentence: `have no row in mails`."""
+        """What is wrong with `count` rows, as the end of a sentence: `have no row in mails`."""
 
     def counted(self, violations: int) -> str:
-        """So many violations, in the kind's own word; nothing where one thing is right or wrong as a whole."""
+        """The number of violations with their unit; empty where the table is judged as a whole."""
         return f"{violations:,} {plural(violations, *self.unit)}"
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
-        """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
+        """How much is wrong, as short as possible: `3 of 1,000 people`."""
         population = f" of {checked:,}" if checked else ""
         return f"{violations:,}{population} {rows_of(table)}"
 
@@ -156,23 +154,34 @@ class Check(BaseModel, ABC):
 class RowCheck(Check):
     """A condition on one row at a time."""
 
+    form: ClassVar[str] = "row"
     needs_key: ClassVar[bool] = True
     can_narrow: ClassVar[bool] = True
 
     @abstractmethod
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
-        """True for a row that violates. NULL is unknown, which passes unless the rule says `nulls: fail`."""
+        """True for a row that violates.
+
+        NULL is unknown, which passes unless the rule says `nulls: fail`.
+        """
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
-        """True for a row of which the rule can't tell, because a value is NULL."""
+        """True for a row that can't be judged, because a value is NULL."""
         return self.is_bad(scope).is_(None)
 
-    def claims(self) -> Sequence[Requirement]:
-        """What it wants of other tables, for when they are in another source."""
+    def requirements(self) -> Sequence[Requirement]:
+        """The rows that it requires in other tables, for when these are in another source."""
         return ()
 
+    def compared_columns(self) -> Sequence[ComparedColumns]:
+        """The columns by which rows are found in other tables."""
+        return [
+            ComparedColumns(requirement.table, requirement.on)
+            for requirement in self.requirements()
+        ]
+
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
-        """Words for what may be wrong with a row, with the condition of each. Nothing when there is only one."""
+        """What can be wrong with a row, with its condition; empty if there is only one."""
         return {}
 
 
@@ -182,14 +191,11 @@ class ColumnCheck(RowCheck):
     short: ClassVar[str | None] = "columns"
     judges_nulls: ClassVar[bool] = True
 
-    #: Whether asking it costs more than comparing the value with a few words.
-    is_dear: ClassVar[bool] = False
-
     columns: Mapping[str, Any]
 
-    def lists(self) -> Mapping[str, Sequence[str]]:
-        """Words that most values of a column will be, and that are quick to compare with."""
-        return {}
+    def value_columns(self) -> Iterable[str]:
+        """All of the columns."""
+        return self.columns
 
     @abstractmethod
     def is_bad_value(self, scope: Scope, name: str, expected: Any) -> ColumnElement[bool]:
@@ -206,7 +212,7 @@ class ColumnCheck(RowCheck):
         return or_(*(scope.column(name).is_(None) for name in self.columns))
 
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
-        """Which of several columns it is."""
+        """Which of several columns is not as expected."""
         if len(self.columns) == 1:
             return {}
         return {
@@ -223,17 +229,20 @@ class ColumnCheck(RowCheck):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """A cheaper question whose answers tell where to look: no clue, no violation.
+    """A cheaper statement that shows where violations can be: no candidate, no violation.
 
-    `statement` selects one column, without NULLs; `follow` makes of its values the SELECT of the violations there.
+    `statement` selects one column, without NULLs; `violations` returns the SELECT of the
+    violations among some of its values.
     """
 
     statement: AnySelect
-    follow: Callable[[Sequence[Any]], AnySelect]
+    violations: Callable[[Sequence[Any]], AnySelect]
 
 
 class QueryCheck(Check):
     """A SELECT whose every row is a violation."""
+
+    form: ClassVar[str] = "query"
 
     @abstractmethod
     def key(self, scope: Scope) -> tuple[str, ...]:
@@ -241,34 +250,32 @@ class QueryCheck(Check):
 
     @abstractmethod
     def violations(self, scope: Scope) -> AnySelect:
-        """One row per violation: the key, the columns to show, and `ROWS` when a violation stands for several."""
+        """One row per violation: the key, the columns to show, and `ROWS` if it counts several."""
 
-    def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
-        """The violations that rows of the scope `new` take part in; None when looking for them saves nothing."""
+    def violations_of_new_rows(self, scope: Scope, new: Scope) -> AnySelect | None:
+        """The violations that rows of the scope `new` take part in; None if that saves nothing."""
         del scope, new
         return None
 
-    def clues(self, scope: Scope) -> Candidates | None:
-        """Where to look for violations, where that is quicker than looking everywhere; None where it isn't."""
+    def candidates(self, scope: Scope) -> Candidates | None:
+        """A cheaper statement that shows where violations can be; None if there is none."""
         del scope
         return None
 
     def population(self, scope: Scope) -> AnySelect | None:
-        """All keys that exist, violating or not, and whether each is `IN_SCOPE`; None when that can't be told."""
+        """All keys, violating or not, and whether each is `IN_SCOPE`; None if that is unknown."""
         return None
 
     def measure(self, scope: Scope) -> ColumnElement[Any] | None:
-        """The one value of the rows in scope that the rule is about, to be kept in the record; None for none."""
+        """The one value of the rows in scope that the rule is about; None for none."""
         return None
 
 
 class AggregateCheck(Check):
-    """Values of the whole scope, judged outside the database."""
+    """Values of all rows in scope, judged outside of the database."""
 
+    form: ClassVar[str] = "aggregate"
     showable: ClassVar[tuple[str, ...] | None] = ()
-
-    #: Whether it compares with the values of earlier runs.
-    learns: ClassVar[bool] = False
 
     @property
     def quotes_rows(self) -> bool:
@@ -280,49 +287,66 @@ class AggregateCheck(Check):
         """Aggregate expressions over the rows in scope, by name."""
 
     def counted(self, violations: int) -> str:
-        """Nothing: it is the table."""
+        """Empty: the table is judged as a whole."""
         return ""
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
-        """The number of rows in scope, as it is the table as a whole that is wrong."""
-        return (
-            f"{table}, {checked:,} {plural(checked, 'row', 'rows')}"
-            if checked is not None
-            else table
-        )
+        """The table with its number of rows in scope."""
+        if checked is None:
+            return table
+        return f"{table}, {checked:,} {plural(checked, 'row', 'rows')}"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
-        """About the table as a whole."""
-        found = (
-            "" if checked is None else f" ({checked:,} {plural(checked, 'row', 'rows')} in scope)"
-        )
-        return f"{table} {self.says(violations)}{found}"
+        """A sentence about the table as a whole."""
+        if checked is None:
+            return f"{table} {self.says(violations)}"
+        population = f"({checked:,} {plural(checked, 'row', 'rows')} in scope)"
+        return f"{table} {self.says(violations)} {population}"
 
     @abstractmethod
     def judge(
         self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
-    ) -> "Judgement":
-        """What the values say; `now` is the database's clock, `past` what was measured before, if it `learns`."""
+    ) -> Judgement:
+        """Judge the measured values.
+
+        `checked` is the number of rows in scope, `now` the database's clock, `past` the values of
+        earlier runs, if it `learns`.
+        """
 
 
 class PairCheck(Check):
-    """Two tables that agree row for row; each violation is a key, by the columns that rows belong together by."""
+    """Two tables that are equal row for row.
+
+    A violation is a key, by the columns that rows are matched by.
+    """
+
+    form: ClassVar[str] = "pair"
+    brings_own_key: ClassVar[bool] = True
 
     @abstractmethod
-    def agreement(self) -> TableComparison:
-        """What must agree with what."""
+    def comparison(self) -> TableComparison:
+        """The other table, and the columns that must be equal."""
+
+    def compared_columns(self) -> Sequence[ComparedColumns]:
+        """The columns that rows are matched by, and those that must be equal."""
+        comparison = self.comparison()
+        columns = {**comparison.on}
+        for name, other_name in comparison.compare.items():
+            columns.setdefault(name, other_name)
+        return [ComparedColumns(comparison.other.table, columns)]
 
 
 class CatalogCheck(Check):
-    """What the catalog says of the table; no row is read."""
+    """What the catalog says about the table; no row is read."""
 
+    form: ClassVar[str] = "catalog"
     about_rows: ClassVar[bool] = False
     showable: ClassVar[tuple[str, ...] | None] = ()
     unit: ClassVar[tuple[str, str]] = ("column", "columns")
 
     @property
     def quotes_rows(self) -> bool:
-        """Never: names of columns."""
+        """Never: keys are names of columns."""
         return False
 
     @abstractmethod
@@ -331,26 +355,22 @@ class CatalogCheck(Check):
 
 
 class FunctionCheck(Check):
-    """Violations that the user's own code finds, with sanityd's own rights: the rules file must allow it."""
+    """Violations that the user's own code finds.
+
+    It runs with the rights of sanityd, so the rules file must allow it.
+    """
+
+    form: ClassVar[str] = "function"
+    runs_code: ClassVar[bool] = True
 
     @abstractmethod
     def find(self, read: Callable[[str], list[dict[str, Any]]]) -> Iterable[Mapping[str, Any]]:
-        """The violations, as mappings with the rule's key. `read` runs one SELECT in the snapshot."""
+        """The violations, as mappings with the rule's key. `read` runs a SELECT in the snapshot."""
 
 
-class Judgement:
-    """The answer of an aggregate check: a measured value, and violations that are keyed by words, not by rows."""
-
-    def __init__(self, measured: float | None, faults: Iterable[tuple[str, int]] = ()) -> None:
-        self.measured = measured
-        self.violations = tuple(
-            Violation({"fault": words}, detail=words, rows=rows) for words, rows in faults
-        )
-
-
-#: The label under which a QueryCheck tells how many rows a violation stands for.
+#: The label of the number of rows that a violation of a QueryCheck counts.
 ROWS = "sanityd_rows"
-#: The label under which a population tells whether a key is in scope (1) or not (0).
+#: The label of the column of a population that says whether a key is in scope (1) or not (0).
 IN_SCOPE = "sanityd_in_scope"
 
 __all__ = [
@@ -361,6 +381,7 @@ __all__ = [
     "CatalogCheck",
     "Check",
     "ColumnCheck",
+    "ComparedColumns",
     "FunctionCheck",
     "Judgement",
     "Names",

@@ -1,7 +1,8 @@
-"""Whole numbers of two databases, compared as bitmaps: 64 keys in one row, made by each database itself.
+"""Whole numbers of two databases, compared as bitmaps of 64 numbers, made by each database.
 
-Whole numbers are the one type that all databases sort alike, so that two sorted streams can be merged and nothing needs
-to be kept. Where numbers lie too far apart for bitmaps to gain anything, the streams are of the numbers themselves.
+Whole numbers are the one type that all databases sort alike, so that two sorted streams can be
+merged in bounded memory. Where numbers are too far apart for bitmaps to save anything, the streams
+consist of the numbers themselves.
 """
 
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ class Numbers:
         return count, low or 0, high or 0
 
     def stream(self, *, dense: bool) -> Iterator[tuple[int, int]]:
-        """Buckets with their bits, in order; the same bucket may come more than once. Raises NotWhole."""
+        """Buckets with their bits, in order; a bucket may occur more than once. Raises NotWhole."""
         bitmap = self.bitmap if dense else None
         if bitmap is None:
             [number] = self.select.subquery("numbers").c
@@ -65,30 +66,37 @@ class Numbers:
                 yield value >> BITS, 1 << (value & WIDTH - 1)
             return
         bucket, bits = bitmap
-        for found, mask in self.snapshot.stream(
+        for number, mask in self.snapshot.stream(
             select(bucket, bits).group_by(bucket).order_by(bucket)
         ):
             # The 64th bit is a sign in some databases.
-            yield int(found), int(mask) & (1 << WIDTH) - 1
+            yield int(number), int(mask) & (1 << WIDTH) - 1
 
 
-def differing(mine: Numbers, theirs: Numbers, *, common: bool) -> Iterator[int]:
-    """The numbers of mine that aren't in theirs (with `common`: that are), each once, in order. Raises NotWhole."""
-    count, low, high = mine.bounds()
+def differing(numbers: Numbers, others: Numbers, *, common: bool) -> Iterator[int]:
+    """The numbers that aren't among the others (with `common`: that are), each once, in order.
+
+    Raises NotWhole.
+    """
+    count, low, high = numbers.bounds()
     if not count:
         return
     dense = (high - low) // _SPARSE <= count
-    theirs = theirs.between(low, high)
-    # Both databases work at the same time; nothing comes before all of it is done.
-    with ThreadPoolExecutor(1) as beside:
-        later = (
-            beside.submit(_Bitmaps, theirs.stream(dense=True)) if dense and theirs.bitmap else None
-        )
-        left = _Bitmaps(mine.stream(dense=dense))
-        right = later.result() if later else _Bitmaps(theirs.stream(dense=dense))
-    for bucket, bits in left:
-        others = right.at(bucket)
-        yield from _numbers(bucket, bits & others if common else bits & ~others)
+    others = others.between(low, high)
+    # Both databases work at the same time: bitmaps return no row before all are made.
+    with ThreadPoolExecutor(1) as executor:
+        future = None
+        if dense and others.bitmap:
+            future = executor.submit(_Bitmaps, others.stream(dense=True))
+        bitmaps = _Bitmaps(numbers.stream(dense=dense))
+        if future:
+            other_bitmaps = future.result()
+        else:
+            other_bitmaps = _Bitmaps(others.stream(dense=dense))
+    for bucket, bits in bitmaps:
+        other_bits = other_bitmaps.at(bucket)
+        differing_bits = bits & other_bits if common else bits & ~other_bits
+        yield from _numbers(bucket, differing_bits)
 
 
 class _Bitmaps:

@@ -1,6 +1,7 @@
-"""Values of two databases, compared as values: pure, and the same for whatever a driver makes of them.
+"""Values of two databases as texts that are equal for equal values, whatever the driver returns.
 
-`1`, `1.0` and `'1'` are one value where one side is a number, a UUID is the same in every form, a time is an instant.
+Pure. `1`, `1.0` and `'1'` are one value where one side is a number, a UUID is the same in every
+form, a time is an instant.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,30 +20,32 @@ Canonical = Callable[[Any], str]
 SIZE = 16
 #: Bytes of the digest of one value, which is compared with one other only.
 SHORT = 8
-_NUMBERS = (Family.INTEGER, Family.NUMBER, Family.BOOLEAN)
-_TIMES = (Family.TIMESTAMP, Family.TIMESTAMPTZ)
+_NUMBERS = frozenset({Family.INTEGER, Family.NUMBER, Family.BOOLEAN})
+_TIMES = frozenset({Family.TIMESTAMP, Family.TIMESTAMPTZ})
 
 
 def canonicals(
-    mine: Family, my_zone: tzinfo, theirs: Family, their_zone: tzinfo
+    family: Family, zone: tzinfo, other_family: Family, other_zone: tzinfo
 ) -> tuple[Canonical, Canonical]:
     """How to write a value of each side, so that equal values are equal texts.
 
     Parameters: the families of the two columns, and the zones in which times without one are meant.
     """
-    if mine is Family.OTHER or theirs is Family.OTHER:
-        # A query doesn't say what it returns: then the other side does, or each value by itself.
-        mine, theirs = (theirs, theirs) if mine is Family.OTHER else (mine, mine)
-    both = (mine, theirs)
-    if mine is Family.OTHER:
-        return _by_itself(my_zone), _by_itself(their_zone)
+    # A query doesn't say what it returns: then the other side does, or each value by itself.
+    if family is Family.OTHER:
+        family = other_family
+    elif other_family is Family.OTHER:
+        other_family = family
+    both = (family, other_family)
+    if family is Family.OTHER:
+        return _by_itself(zone), _by_itself(other_zone)
     if Family.UUID in both:
         return _uuid, _uuid
-    if any(family in _TIMES for family in both):
-        return _instant(mine, my_zone), _instant(theirs, their_zone)
+    if not _TIMES.isdisjoint(both):
+        return _instant(family, zone), _instant(other_family, other_zone)
     if Family.DATE in both:
         return _date, _date
-    if any(family in _NUMBERS for family in both):
+    if not _NUMBERS.isdisjoint(both):
         return _number, _number
     return _text, _text
 
@@ -55,7 +58,7 @@ def digest(values: Sequence[Any], canonical: Sequence[Canonical]) -> bytes:
 
 
 def short_digest(value: Any, canonical: Canonical) -> bytes:
-    """The identity of one value of a row whose key is known, in `SHORT` bytes. NULL is a value, too."""
+    """The identity of one value of a row, in `SHORT` bytes. NULL is a value, too."""
     text = "" if value is None else f"={canonical(value)}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=SHORT).digest()
 
@@ -116,7 +119,7 @@ def _instant(family: Family, zone: tzinfo) -> Canonical:
             return str(
                 epoch_microseconds(datetime(value.year, value.month, value.day, tzinfo=meant))
             )
-        found = read_instant(value, meant)
-        return f"text {value}" if found is None else str(found)
+        microseconds = read_instant(value, meant)
+        return f"text {value}" if microseconds is None else str(microseconds)
 
     return write

@@ -1,8 +1,9 @@
-"""Suspects become violations only when they are still there at a second look. Pure: two looks in, one run out.
+"""Violations between two sources count only when a second evaluation confirms them. Pure.
 
-Two databases can't be seen at one instant. What a first look finds may be a row that was changed between the two
-snapshots; a row that is really wrong is wrong in any pair of snapshots. Where more time must pass than a look can wait
-(`confirm: 2 runs`), the suspects of a run are remembered for the next one.
+Two databases can't be read at the same instant. The first evaluation may find a row that was
+changed between the two snapshots; a row that is really wrong is wrong in any pair of snapshots.
+Where more time must pass than an evaluation can wait (`confirm: 2 runs`), what a run found is
+remembered for the next one.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,29 +13,36 @@ from sanityd.checks.invariant import Invariant
 from sanityd.model import Outcome, Run, Violation, fingerprint
 
 
-def is_suspect(invariant: Invariant, run: Run, known: Collection[str]) -> bool:
-    """Whether the run found something that needs a second look: rows that aren't open yet, by another source."""
+def is_suspect(invariant: Invariant, run: Run, open_fingerprints: Collection[str]) -> bool:
+    """Whether the run found violations that a second evaluation must confirm.
+
+    These are violations between two sources that aren't open yet.
+
+    Parameters: `open_fingerprints` are those of open violations.
+    """
     if invariant.elsewhere is None or not invariant.confirm.again:
         return False
-    return any(_mark(run, violation) not in known for violation in run.tracked)
+    return any(_fingerprint(run, violation) not in open_fingerprints for violation in run.tracked)
 
 
-def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[str]) -> Run:
-    """What both looks saw.
+def confirmed(
+    invariant: Invariant, first: Run, second: Run, open_fingerprints: Collection[str]
+) -> Run:
+    """The run with the violations that both evaluations found.
 
-    Parameters: `known` are the fingerprints that are open, which need no confirmation. A second look that failed says
-    that nothing is known.
+    Parameters: `open_fingerprints` are those of open violations, which need no confirmation. When
+    the second evaluation failed, nothing is confirmed or refuted, and its run is returned.
     """
     if second.outcome in (Outcome.ERRORED, Outcome.SKIPPED):
         return second
-    before = {_mark(first, violation) for violation in first.tracked}
-    # Beyond the cap the first look can't tell one row from another; then the count is the smaller of both.
+    before = {_fingerprint(first, violation) for violation in first.tracked}
+    # Beyond the cap the first run doesn't say which rows violate: the smaller count is taken.
     kept = tuple(
         violation
         for violation in second.tracked
         if first.truncated
-        or _mark(second, violation) in before
-        or _mark(second, violation) in known
+        or _fingerprint(second, violation) in before
+        or _fingerprint(second, violation) in open_fingerprints
     )
     violations = second.violations - (len(second.tracked) - len(kept))
     if first.truncated or second.truncated:
@@ -53,26 +61,33 @@ def confirmed(invariant: Invariant, first: Run, second: Run, known: Collection[s
 
 @dataclass(frozen=True, slots=True)
 class PendingConfirmation:
-    """What earlier runs found and did not count yet: how many in a row have seen each row, by fingerprint, and how many
-    rows there were beyond the cap."""
+    """What earlier runs found and did not count yet.
+
+    `times` says by fingerprint how many runs in a row found each row, `beyond` how many violations
+    there were beyond the cap.
+    """
 
     times: Mapping[str, int] = field(default_factory=dict)
     beyond: int = 0
 
 
 def held_back(
-    invariant: Invariant, run: Run, before: PendingConfirmation, known: Collection[str]
+    invariant: Invariant, run: Run, before: PendingConfirmation, open_fingerprints: Collection[str]
 ) -> tuple[Run, PendingConfirmation]:
-    """The run without those rows that too few runs in a row have seen, and what to remember of them.
+    """The run without the rows that too few runs in a row found, and what to remember of them.
 
-    Parameters: `known` are the fingerprints that are open, which need no confirmation.
+    Parameters: `open_fingerprints` are those of open violations, which need no confirmation.
     """
     new = {
-        mark: violation for violation in run.tracked if (mark := _mark(run, violation)) not in known
+        _fingerprint(run, violation): violation
+        for violation in run.tracked
+        if _fingerprint(run, violation) not in open_fingerprints
     }
     times = {mark: before.times.get(mark, 0) + 1 for mark in new}
     waiting = {mark: seen for mark, seen in times.items() if seen < invariant.confirm.runs}
-    kept = tuple(violation for violation in run.tracked if _mark(run, violation) not in waiting)
+    kept = tuple(
+        violation for violation in run.tracked if _fingerprint(run, violation) not in waiting
+    )
     beyond = run.violations - len(run.tracked)
     # Rows beyond the cap aren't told apart: as many count as there were before.
     violations = len(kept) + min(beyond, before.beyond)
@@ -88,5 +103,5 @@ def held_back(
     return counted, PendingConfirmation(waiting, beyond)
 
 
-def _mark(run: Run, violation: Violation) -> str:
+def _fingerprint(run: Run, violation: Violation) -> str:
     return fingerprint(run.rule, run.source, violation.key)

@@ -1,4 +1,4 @@
-"""How many rows are in scope, and what aggregates measure: for all rules of a table in one statement."""
+"""How many rows are in scope, and measured values: for all rules of a table in one statement."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,119 +7,115 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
 
-from sanityd.checks.base import AggregateCheck, QueryCheck
-from sanityd.checks.planner import PlannedCheck
+from sanityd.checks.plan import PlannedCheck
+from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnyRow, AnySelect
 
-#: How many rules ask in one statement.
-TOGETHER = 100
+#: For how many rules one statement counts at most.
+RULES_PER_STATEMENT = 100
 #: The name of the one value that a query is about.
 MEASURED = "measured"
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeCounts:
-    """The rows in scope of one rule, and its measured values by name."""
+    """The number of rows in scope of one rule, and its measured values by name."""
 
     rows: int
     measured: dict[str, Any] = field(default_factory=dict)
 
 
 class SharedCounts:
-    """Counts that several rules ask for, counted when the first of them asks. Threads may share it.
+    """Counts for several rules, made when the first of them asks. Threads may share it.
 
-    Parameters: `looks` are of one table and one `window`; where one measures more than a number of rows, it is about
-    the same rows as all others, or about all rows.
+    Parameters: `planned_checks` are about one table and one `window`; one that measures more than
+    a number of rows is about the same rows as all others, or about all rows.
     """
 
-    def __init__(self, looks: Sequence[PlannedCheck]) -> None:
-        self._looks = looks
+    def __init__(self, planned_checks: Sequence[PlannedCheck]) -> None:
+        self._checks = planned_checks
         self._lock = Lock()
         self._counts: dict[str, ScopeCounts | CheckError] = {}
 
     @property
     def is_shared(self) -> bool:
         """Whether more than one rule asks."""
-        return len(self._looks) > 1
+        return len(self._checks) > 1
 
     def statements(self) -> list[AnySelect]:
-        """What it will ask, to be read."""
-        return [_CountStatement(part).statement for part in _parts(self._looks)]
+        """The statements that it will run, to be read."""
+        return [_CountStatement(part).statement for part in _parts(self._checks)]
 
-    def of(self, look: PlannedCheck) -> ScopeCounts:
-        """What was counted for one of the rules. Raises CheckError when it can't be, and SourceError."""
+    def of(self, planned: PlannedCheck) -> ScopeCounts:
+        """The counts of one of the rules.
+
+        Raises CheckError when its rows can't be counted, SourceError when the source is lost.
+        """
         with self._lock:
             if not self._counts:
-                for part in _parts(self._looks):
+                for part in _parts(self._checks):
                     self._counts |= _count(part)
-        count = self._counts[look.invariant.id]
+        count = self._counts[planned.rule]
         if isinstance(count, CheckError):
             raise count
         return count
 
 
-def _parts(looks: Sequence[PlannedCheck]) -> Iterator[Sequence[PlannedCheck]]:
-    for place in range(0, len(looks), TOGETHER):
-        yield looks[place : place + TOGETHER]
+def _parts(planned_checks: Sequence[PlannedCheck]) -> Iterator[Sequence[PlannedCheck]]:
+    for start in range(0, len(planned_checks), RULES_PER_STATEMENT):
+        yield planned_checks[start : start + RULES_PER_STATEMENT]
 
 
-def _count(looks: Sequence[PlannedCheck]) -> dict[str, ScopeCounts | CheckError]:
-    """In one statement; when it fails, in two, until those that can't be counted stand alone."""
+def _count(planned_checks: Sequence[PlannedCheck]) -> dict[str, ScopeCounts | CheckError]:
+    """Count in one statement; when it fails, in two, until those that can't be counted remain."""
     try:
-        ballot = _CountStatement(looks)
-        [row] = looks[0].scope.snapshot.rows(ballot.statement)
-        return ballot.read(row)
+        count_statement = _CountStatement(planned_checks)
+        [row] = planned_checks[0].scope.snapshot.rows(count_statement.statement)
     except CheckError as error:
-        if len(looks) == 1:
-            return {looks[0].invariant.id: error}
-        half = len(looks) // 2
-        return _count(looks[:half]) | _count(looks[half:])
+        if len(planned_checks) == 1:
+            return {planned_checks[0].rule: error}
+        half = len(planned_checks) // 2
+        return _count(planned_checks[:half]) | _count(planned_checks[half:])
+    return dict(count_statement.read(row))
 
 
 class _CountStatement:
     """One statement that counts for several rules, and what its columns mean."""
 
-    def __init__(self, looks: Sequence[PlannedCheck]) -> None:
-        self._looks = looks
-        # What the rule says decides what is the same: of two texts, however alike, each is counted.
-        self._scopes = {look.scope.extent: look.scope for look in looks}
-        scope, scopes = looks[0].scope, self._scopes.values()
+    def __init__(self, planned_checks: Sequence[PlannedCheck]) -> None:
+        self._checks = planned_checks
+        # Scopes are the same if the rules say the same: of two texts, however alike, each counts.
+        self._scopes = {planned.scope.extent: planned.scope for planned in planned_checks}
+        scope = planned_checks[0].scope
+        columns: list[ColumnElement[Any]] = []
         if len(self._scopes) == 1:
-            columns: list[ColumnElement[Any]] = [func.count()]
+            columns.append(func.count())
             counted = scope.rows
         else:
-            columns = [
-                func.count() if one.is_whole else func.count(case((one.judged, 1)))
-                for one in scopes
-            ]
+            columns.extend(_rows_in(rule_scope) for rule_scope in self._scopes.values())
             counted = scope.in_window
-        measures = [
-            (look.invariant.id, name, value)
-            for look in looks
-            for name, value in measures_of(look).items()
-        ]
-        self._measures = [(rule, name) for rule, name, _ in measures]
-        columns += [value for _, _, value in measures]
-        labelled = [column.label(f"sanityd_{place}") for place, column in enumerate(columns)]
+        #: The rule and the name of each measured value, in the order of their columns.
+        self._measures: list[tuple[str, str]] = []
+        for planned in planned_checks:
+            measures = planned.form.measures(planned)
+            self._measures.extend((planned.rule, name) for name in measures)
+            columns.extend(measures.values())
+        labelled = [column.label(f"sanityd_{number}") for number, column in enumerate(columns)]
         self.statement = select(*labelled).select_from(scope.table).where(counted)
 
-    def read(self, row: AnyRow) -> dict[str, ScopeCounts | CheckError]:
+    def read(self, row: AnyRow) -> dict[str, ScopeCounts]:
         """The counts of each rule."""
         rows = dict(zip(self._scopes, row, strict=False))
-        counts = {
-            look.invariant.id: ScopeCounts(int(rows[look.scope.extent])) for look in self._looks
-        }
-        for (rule, name), value in zip(self._measures, row[len(self._scopes) :], strict=True):
+        counts: dict[str, ScopeCounts] = {}
+        for planned in self._checks:
+            counts[planned.rule] = ScopeCounts(int(rows[planned.scope.extent]))
+        measured = row[len(self._scopes) :]
+        for (rule, name), value in zip(self._measures, measured, strict=True):
             counts[rule].measured[name] = value
-        return {**counts}
+        return counts
 
 
-def measures_of(look: PlannedCheck) -> dict[str, ColumnElement[Any]]:
-    """What a rule measures besides; a number that another source tells is asked from there."""
-    check = look.invariant.check
-    if isinstance(check, QueryCheck) and (value := check.measure(look.scope)) is not None:
-        return {MEASURED: value}
-    if not isinstance(check, AggregateCheck) or look.other is not None:
-        return {}
-    return dict(check.measures(look.scope))
+def _rows_in(scope: Scope) -> ColumnElement[int]:
+    """The number of rows in scope, among those of the window."""
+    return func.count() if scope.is_whole else func.count(case((scope.judged, 1)))

@@ -17,14 +17,16 @@ from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family
 
-#: Of up to so many wrong numbers it is asked how many rows each has.
-_COUNTED = 10_000
+#: For how many wrong numbers it is asked, at most, how many rows each has.
+_MAX_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeyDifferences:
-    """What a comparison found: how many rows are wrong, and their keys, at most as many as are followed: as `numbers`
-    where keys are whole numbers, else as `digests`."""
+    """How many rows have a wrong number of counterparts, and the keys of some of them.
+
+    Keys are `numbers` where they are whole numbers, else `digests`.
+    """
 
     rows: int
     digests: frozenset[bytes] = frozenset()
@@ -33,155 +35,180 @@ class KeyDifferences:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both sides of a claim: where its rows are, where its evidence is, and how their values are written."""
+    """Both sides of a requirement: the rule's own rows, and the table of the counterparts."""
 
-    claim: Requirement
+    requirement: Requirement
     scope: Scope
     other: Scope
 
     @property
     def canonical(self) -> tuple[list[Canonical], list[Canonical]]:
-        """How to write each column's values, mine and theirs."""
-        return written(self.scope, self.other, self.claim.on)
+        """How the values of each column are written as text, on this side and on the other."""
+        return canonical_columns(self.scope, self.other, self.requirement.on)
 
     @property
-    def known(self) -> ColumnElement[bool]:
-        """My rows in scope whose key is not NULL in any part."""
-        return and_(self.scope.rows, self.scope.known(self.claim.on))
+    def comparable_rows(self) -> ColumnElement[bool]:
+        """The own rows in scope whose key is not NULL in any part."""
+        return and_(self.scope.rows, self.scope.known(self.requirement.on))
 
     @property
-    def my_keys(self) -> AnySelect:
-        """The keys of my rows in scope."""
-        keys = (self.scope.exact(name) for name in self.claim.on)
-        return select(*keys).select_from(self.scope.table).where(self.known)
+    def own_keys(self) -> AnySelect:
+        """The keys of the own rows in scope."""
+        keys = (self.scope.exact(name) for name in self.requirement.on)
+        return select(*keys).select_from(self.scope.table).where(self.comparable_rows)
 
     @property
     def are_whole_numbers(self) -> bool:
         """Whether the key is one whole number on both sides."""
-        columns = [
-            (self.scope.column_info(mine), self.other.column_info(there))
-            for mine, there in self.claim.on.items()
-        ]
-        return len(columns) == 1 and all(column.family is Family.INTEGER for column in columns[0])
+        if len(self.requirement.on) != 1:
+            return False
+        [(own_name, other_name)] = self.requirement.on.items()
+        columns = (self.scope.column_info(own_name), self.other.column_info(other_name))
+        return all(column.family is Family.INTEGER for column in columns)
 
-    def evidence(self) -> AnySelect:
-        """The keys there: those that suffice, or those that are too many."""
-        low, high = self.claim.low, self.claim.high
-        keys = [self.other.exact(name) for name in self.claim.on.values()]
-        plain = (
-            select(*keys)
-            .select_from(self.other.table)
-            .where(self.other.rows, self.other.known(self.claim.on.values()))
-        )
+    def other_keys(self) -> AnySelect:
+        """The keys of the other table that occur often enough, or too often."""
+        low, high = self.requirement.low, self.requirement.high
+        names = self.requirement.on.values()
+        keys = [self.other.exact(name) for name in names]
+        rows = and_(self.other.rows, self.other.known(names))
+        all_keys = select(*keys).select_from(self.other.table).where(rows)
         if (low, high) == (1, None) or high == 0:
-            return plain
+            return all_keys
         count = func.count()
         if low == 0:
-            return plain.group_by(*keys).having(count > high)
-        return plain.group_by(*keys).having(count >= low if high is None else count == high)
+            is_counted = count > high
+        elif high is None:
+            is_counted = count >= low
+        else:
+            is_counted = count == high
+        return all_keys.group_by(*keys).having(is_counted)
 
 
-def written(
+def canonical_columns(
     scope: Scope, other: Scope, columns: Mapping[str, str]
 ) -> tuple[list[Canonical], list[Canonical]]:
-    """How to write the values of each column of `scope` and of its counterpart in `other`, to compare them."""
-    zones = (scope.snapshot.source.settings.zone, other.snapshot.source.settings.zone)
-    pairs = [
-        canonicals(
-            scope.column_info(mine).family, zones[0], other.column_info(theirs).family, zones[1]
-        )
-        for mine, theirs in columns.items()
-    ]
-    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+    """How to write the values of each column of `scope` and of its counterpart in `other`.
+
+    Equal values are written as equal texts.
+    """
+    zone = scope.snapshot.source.settings.zone
+    other_zone = other.snapshot.source.settings.zone
+    own_writers: list[Canonical] = []
+    other_writers: list[Canonical] = []
+    for name, other_name in columns.items():
+        family = scope.column_info(name).family
+        other_family = other.column_info(other_name).family
+        own_writer, other_writer = canonicals(family, zone, other_family, other_zone)
+        own_writers.append(own_writer)
+        other_writers.append(other_writer)
+    return own_writers, other_writers
 
 
-def compare(sides: Sides, most: int) -> KeyDifferences:
-    """Which of my rows have a wrong number of counterparts.
+def compare(sides: Sides, limit: int) -> KeyDifferences:
+    """Find the own rows that have a wrong number of counterparts.
 
-    Parameters: `most` is how many wrong keys are told; all are counted.
+    Parameters: `limit` is how many wrong keys are returned; all are counted.
     """
     if sides.are_whole_numbers:
         with suppress(NotWhole, _TooManyToCount):
-            return _compare_numbers(sides, most)
-    return _compare_digests(sides, most)
+            return _compare_numbers(sides, limit)
+    return _compare_digests(sides, limit)
 
 
 class _TooManyToCount(Exception):
     """There are too many wrong keys to ask how many rows each has."""
 
 
-def _compare_numbers(sides: Sides, most: int) -> KeyDifferences:
-    [(mine, theirs)] = sides.claim.on.items()
-    here = Numbers(sides.scope.snapshot, sides.scope.column_info(mine), sides.my_keys)
-    there = Numbers(sides.other.snapshot, sides.other.column_info(theirs), sides.evidence())
-    found = differing(here, there, common=sides.claim.forbids)
+def _compare_numbers(sides: Sides, limit: int) -> KeyDifferences:
+    [(name, other_name)] = sides.requirement.on.items()
+    scope, other = sides.scope, sides.other
+    own_numbers = Numbers(scope.snapshot, scope.column_info(name), sides.own_keys)
+    other_numbers = Numbers(other.snapshot, other.column_info(other_name), sides.other_keys())
+    differences = differing(own_numbers, other_numbers, common=sides.requirement.forbids)
     # One more than fits, to know whether these are all.
-    wrong = list(islice(found, max(most, _COUNTED) + 1))
-    if (mine,) in sides.scope.info.keys:
-        return KeyDifferences(len(wrong) + sum(1 for _ in found), numbers=tuple(wrong[:most]))
-    if len(wrong) > _COUNTED:
+    wrong = list(islice(differences, max(limit, _MAX_COUNTED) + 1))
+    if (name,) in scope.info.keys:
+        rest = sum(1 for _ in differences)
+        return KeyDifferences(len(wrong) + rest, numbers=tuple(wrong[:limit]))
+    if len(wrong) > _MAX_COUNTED:
         raise _TooManyToCount
     rows = 0
-    for keys in chunks(wrong):
-        listed = select(func.count()).select_from(sides.scope.table)
-        [(count,)] = sides.scope.snapshot.rows(
-            listed.where(sides.known, sides.scope.column(mine).in_(map(bind, keys)))
-        )
+    for numbers in chunks(wrong):
+        is_wrong = scope.column(name).in_(map(bind, numbers))
+        total = select(func.count()).select_from(scope.table)
+        [(count,)] = scope.snapshot.rows(total.where(sides.comparable_rows, is_wrong))
         rows += count
-    return KeyDifferences(rows, numbers=tuple(wrong[:most]))
+    return KeyDifferences(rows, numbers=tuple(wrong[:limit]))
 
 
-def _compare_digests(sides: Sides, most: int) -> KeyDifferences:
-    mine, theirs = sides.canonical
+def _compare_digests(sides: Sides, limit: int) -> KeyDifferences:
+    own_writers, other_writers = sides.canonical
+    rows = 0
+    wrong: set[bytes] = set()
     with ExitStack() as files:
-        left, right = Partitions(SIZE, files), Partitions(SIZE, files)
-        left.fill(digest(row, mine) for row in sides.scope.snapshot.stream(sides.my_keys))
-        right.fill(digest(row, theirs) for row in sides.other.snapshot.stream(sides.evidence()))
-        rows, wrong = 0, set[bytes]()
-        for here, there in zip(left, right, strict=True):
-            listed = set(there)
-            for one in here:
-                if (one in listed) is sides.claim.forbids:
-                    rows += 1
-                    if len(wrong) < most:
-                        wrong.add(one)
+        own_parts, other_parts = Partitions(SIZE, files), Partitions(SIZE, files)
+        own_rows = sides.scope.snapshot.stream(sides.own_keys)
+        own_parts.fill(digest(row, own_writers) for row in own_rows)
+        other_rows = sides.other.snapshot.stream(sides.other_keys())
+        other_parts.fill(digest(row, other_writers) for row in other_rows)
+        for own_digests, other_digests in zip(own_parts, other_parts, strict=True):
+            in_other = set(other_digests)
+            for key in own_digests:
+                if (key in in_other) is not sides.requirement.forbids:
+                    continue
+                rows += 1
+                if len(wrong) < limit:
+                    wrong.add(key)
     return KeyDifferences(rows, frozenset(wrong))
 
 
 def rows_of(
-    sides: Sides, key: Sequence[str], shown: Sequence[str], found: KeyDifferences, most: int
+    sides: Sides,
+    key: Sequence[str],
+    shown: Sequence[str],
+    differences: KeyDifferences,
+    limit: int,
 ) -> Iterator[Violation]:
-    """My rows with those keys, at most so many."""
-    scope, end = sides.scope, len(key) + len(shown)
-    columns = [scope.column(name) for name in (*key, *shown)]
-    rows = (
-        _of_numbers(sides, columns, len(key), found)
-        if found.numbers
-        else _of_digests(sides, columns, len(key), found)
-    )
-    for row in islice(rows, most):
+    """The own rows with the wrong keys, at most `limit` of them."""
+    end = len(key) + len(shown)
+    columns = [sides.scope.column(name) for name in (*key, *shown)]
+    if differences.numbers:
+        rows = _rows_of_numbers(sides, columns, len(key), differences.numbers)
+    else:
+        rows = _rows_of_digests(sides, columns, len(key), differences.digests)
+    for row in islice(rows, limit):
         yield Violation(
             dict(zip(key, row, strict=False)),
             shown=dict(zip(shown, row[len(key) : end], strict=True)),
         )
 
 
-def _of_numbers(
-    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: KeyDifferences
+def _rows_of_numbers(
+    sides: Sides,
+    columns: Sequence[ColumnElement[Any]],
+    key_length: int,
+    wrong_numbers: Sequence[int],
 ) -> Iterator[Sequence[Any]]:
-    [mine] = sides.claim.on
-    for numbers in chunks(found.numbers):
-        wanted = sides.scope.column(mine).in_(map(bind, numbers))
-        statement = select(*columns).select_from(sides.scope.table).where(sides.known, wanted)
-        yield from sides.scope.snapshot.rows(statement.order_by(*columns[:ordered]))
+    [name] = sides.requirement.on
+    for numbers in chunks(wrong_numbers):
+        is_wrong = sides.scope.column(name).in_(map(bind, numbers))
+        statement = select(*columns).select_from(sides.scope.table)
+        statement = statement.where(sides.comparable_rows, is_wrong)
+        yield from sides.scope.snapshot.rows(statement.order_by(*columns[:key_length]))
 
 
-def _of_digests(
-    sides: Sides, columns: Sequence[ColumnElement[Any]], ordered: int, found: KeyDifferences
+def _rows_of_digests(
+    sides: Sides,
+    columns: Sequence[ColumnElement[Any]],
+    key_length: int,
+    wrong_digests: frozenset[bytes],
 ) -> Iterator[Sequence[Any]]:
-    canonical, end = sides.canonical[0], len(columns)
-    on = [sides.scope.exact(name) for name in sides.claim.on]
-    statement = select(*columns, *on).select_from(sides.scope.table).where(sides.known)
-    for row in sides.scope.snapshot.stream(statement.order_by(*columns[:ordered])):
-        if digest(row[end:], canonical) in found.digests:
+    writers, _ = sides.canonical
+    end = len(columns)
+    compared = [sides.scope.exact(name) for name in sides.requirement.on]
+    statement = select(*columns, *compared).select_from(sides.scope.table)
+    statement = statement.where(sides.comparable_rows).order_by(*columns[:key_length])
+    for row in sides.scope.snapshot.stream(statement):
+        if digest(row[end:], writers) in wrong_digests:
             yield row

@@ -1,6 +1,6 @@
-"""What a look saw."""
+"""The results of evaluating a check."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sanityd.model import Resolution, Violation
@@ -8,7 +8,7 @@ from sanityd.model import Resolution, Violation
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a look saw; the fields mean what they mean in a Run."""
+    """The result of one check; the fields mean what they mean in a Run."""
 
     violations: int
     rows: int
@@ -18,3 +18,18 @@ class Evaluation:
     resolutions: Mapping[str, Resolution] = field(default_factory=dict)
     proved_by: str | None = None
     incremental: bool = False
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there are more violations than are tracked one by one."""
+        return self.violations > len(self.tracked)
+
+
+class Judgement:
+    """The result of an aggregate check: a measured value, and violations that words identify."""
+
+    def __init__(self, measured: float | None, faults: Iterable[tuple[str, int]] = ()) -> None:
+        self.measured = measured
+        self.violations = tuple(
+            Violation({"fault": words}, detail=words, rows=rows) for words, rows in faults
+        )

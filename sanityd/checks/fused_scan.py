@@ -1,19 +1,20 @@
-"""Row rules of one table, answered by one scan: the keys of the rows that break any of them, and which.
+"""Row rules of one table, answered by one scan: the keys of the rows that break any of them.
 
-What a row costs is reading it and asking; that it is asked for twenty rules instead of one costs little, and a row that
-breaks none is never sent. Nobody else's answer is lost to a rule that fails: it is looked for by halving.
+Reading a row costs most; asking it for twenty rules instead of one costs little, and a row that
+breaks none is never sent. When a statement fails, halving finds the rule that fails it, so that
+the others are answered all the same.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, case, func, or_, select
 
 from sanityd.checks.base import RowCheck
 from sanityd.checks.keys import distinct, values_of
-from sanityd.checks.planner import PlannedCheck
-from sanityd.checks.prefilter import violating
+from sanityd.checks.plan import PlannedCheck
+from sanityd.checks.prefilter import violating_conditions
 from sanityd.errors import CheckError
 from sanityd.model import Violation
 from sanityd.sources.base import AnyRow, AnySelect
@@ -27,134 +28,142 @@ class Hits:
     tracked: tuple[Violation, ...]
 
 
-def scan(looks: Sequence[PlannedCheck]) -> dict[str, Hits | CheckError]:
-    """The violating rows of each rule; of those that can't be asked, why. Raises SourceError.
+def scan(planned_checks: Sequence[PlannedCheck]) -> dict[str, Hits | CheckError]:
+    """The violating rows of each rule, or the error of a rule that fails. Raises SourceError.
 
-    Parameters: `looks` are of one table and `window`.
+    Parameters: `planned_checks` are about one table and `window`.
     """
-    if not looks:
+    if not planned_checks:
         return {}
     try:
-        return _scan(looks)
+        return _scan(planned_checks)
     except CheckError as error:
-        if len(looks) == 1:
-            return {looks[0].invariant.id: error}
-        half = len(looks) // 2
-        return scan(looks[:half]) | scan(looks[half:])
+        if len(planned_checks) == 1:
+            return {planned_checks[0].rule: error}
+        half = len(planned_checks) // 2
+        return scan(planned_checks[:half]) | scan(planned_checks[half:])
 
 
-def _scan(looks: Sequence[PlannedCheck]) -> dict[str, Hits | CheckError]:
-    statement, layout = statement_of(looks)
-    limit = sum(look.invariant.cap for look in looks)
-    rows = looks[0].scope.snapshot.rows(statement.limit(limit + 1))
-    hits = {
-        look.invariant.id: [row for row in rows if layout.hit(row, place)]
-        for place, look in enumerate(looks)
-    }
-    # Where rows were left out, at least one rule has more than its cap.
-    many = [look for look in looks if len(hits[look.invariant.id]) > look.invariant.cap]
-    few = [look for look in looks if look not in many]
-    answers: dict[str, Hits | CheckError] = {}
-    for look in many:
-        try:
-            answers[look.invariant.id] = scan_in_order(look)
-        except CheckError as error:
-            answers[look.invariant.id] = error
+def _scan(planned_checks: Sequence[PlannedCheck]) -> dict[str, Hits | CheckError]:
+    statement, layout = statement_of(planned_checks)
+    limit = sum(planned.invariant.cap for planned in planned_checks)
+    rows = planned_checks[0].scope.snapshot.rows(statement.limit(limit + 1))
+    within_cap: list[tuple[PlannedCheck, list[AnyRow]]] = []
+    results: dict[str, Hits | CheckError] = {}
+    for number, planned in enumerate(planned_checks):
+        hits = [row for row in rows if layout.is_hit(row, number)]
+        if len(hits) > planned.invariant.cap:
+            results[planned.rule] = _counted_hits(planned)
+        else:
+            within_cap.append((planned, hits))
     if len(rows) > limit:
-        return answers | scan(few)
-    for look in few:
-        found = layout.violations(look, hits[look.invariant.id])
+        # Rows were left out, so that at least one rule has more than its cap: the others again.
+        return results | scan([planned for planned, _ in within_cap])
+    for planned, hits in within_cap:
+        violations = layout.violations(planned, hits)
         try:
-            answers[look.invariant.id] = Hits(len(found), tuple(distinct(look, found)))
+            results[planned.rule] = Hits(len(violations), tuple(distinct(planned, violations)))
         except CheckError as error:
-            answers[look.invariant.id] = error
-    return answers
+            results[planned.rule] = error
+    return results
 
 
-def statement_of(looks: Sequence[PlannedCheck]) -> tuple[AnySelect, "ScanLayout"]:
-    """The keys of all rows that break one of the rules, without a limit; and what its columns mean.
+def _counted_hits(planned: PlannedCheck) -> Hits | CheckError:
+    try:
+        return scan_in_order(planned)
+    except CheckError as error:
+        return error
 
-    There is no order: it would have the database walk an index to avoid sorting what it takes for many rows.
+
+def statement_of(planned_checks: Sequence[PlannedCheck]) -> tuple[AnySelect, "ScanLayout"]:
+    """The keys of all rows that break one of the rules, without a limit; and the layout of them.
+
+    There is no order: it would have the database walk an index to avoid sorting what it takes for
+    many rows.
     """
-    layout, scope = ScanLayout(looks), looks[0].scope
+    layout, scope = ScanLayout(planned_checks), planned_checks[0].scope
     statement = select(*layout.columns).select_from(scope.table).where(or_(*layout.violating))
-    return scope.snapshot.source.dialect.whole(statement) if looks[
-        0
-    ].reads_alone else statement, layout
+    if planned_checks[0].reads_alone:
+        statement = scope.snapshot.source.dialect.whole(statement)
+    return statement, layout
 
 
-def scan_in_order(look: PlannedCheck, violations: int | None = None) -> Hits:
-    """One rule that many rows violate: the exact number, and the first of them in the order of their key.
+def scan_in_order(planned: PlannedCheck, violations: int | None = None) -> Hits:
+    """The exact number of violating rows of one rule, and the first of them by their key.
 
     Parameters: `violations` is the number, where it is known already. Raises CheckError.
     """
-    scope, layout = look.scope, ScanLayout([look])
+    scope, layout = planned.scope, ScanLayout([planned])
     if violations is None:
-        [(violations,)] = scope.snapshot.rows(
-            select(func.count()).select_from(scope.table).where(look.violating)
-        )
-    keys = [scope.column(name) for name in look.key]
-    statement = (
-        select(*layout.columns).select_from(scope.table).where(look.violating).order_by(*keys)
-    )
-    rows = scope.snapshot.rows(statement.limit(look.invariant.cap))
-    return Hits(violations, tuple(distinct(look, [layout.violation(look, row) for row in rows])))
+        total = select(func.count()).select_from(scope.table).where(planned.violating)
+        [(violations,)] = scope.snapshot.rows(total)
+    keys = [scope.column(name) for name in planned.key]
+    statement = select(*layout.columns).select_from(scope.table).where(planned.violating)
+    rows = scope.snapshot.rows(statement.order_by(*keys).limit(planned.invariant.cap))
+    tracked = [layout.violation(planned, row) for row in rows]
+    return Hits(violations, tuple(distinct(planned, tracked)))
 
 
 class ScanLayout:
-    """Which column of the statement is what. Positions instead of names: a table may have a column of any name."""
+    """What the columns of the statement mean, by position: a table may have a column of any name.
 
-    def __init__(self, looks: Sequence[PlannedCheck]) -> None:
-        names = dict.fromkeys(name for look in looks for name in (*look.key, *_shown(look)))
-        self._values = {name: place for place, name in enumerate(names)}
-        scope = looks[0].scope
-        self.columns: list[ColumnElement[Any]] = [scope.column(name) for name in names]
-        self.violating = violating(looks)
-        # A single rule is broken by each row that is found.
-        self._hits: int | None = None
-        if len(looks) > 1:
-            self._hits = len(self.columns)
-            self.columns += [
-                _flag(one, self._hits + place) for place, one in enumerate(self.violating)
-            ]
+    First the keys and the columns to show, each once; then a flag per rule, if there are several;
+    then a flag for each reason of each rule.
+    """
+
+    def __init__(self, planned_checks: Sequence[PlannedCheck]) -> None:
+        names: list[str] = []
+        for planned in planned_checks:
+            names.extend((*planned.key, *_shown(planned)))
+        unique_names = list(dict.fromkeys(names))
+        self._position = {name: position for position, name in enumerate(unique_names)}
+        scope = planned_checks[0].scope
+        self.columns: list[ColumnElement[Any]] = [scope.column(name) for name in unique_names]
+        self.violating = violating_conditions(planned_checks)
+        #: Where the flags of the rules begin; None for a single rule, which each row breaks.
+        self._first_flag: int | None = None
+        if len(planned_checks) > 1:
+            self._first_flag = len(self.columns)
+            self._add_flags(self.violating)
+        #: Where the reasons of each rule begin, and their words.
         self._reasons: dict[str, tuple[int, tuple[str, ...]]] = {}
-        for look in looks:
-            check = look.invariant.check
-            assert isinstance(check, RowCheck)
-            reasons = check.reasons(look.scope)
-            self._reasons[look.invariant.id] = len(self.columns), tuple(reasons)
-            self.columns += [
-                _flag(one, len(self.columns) + place) for place, one in enumerate(reasons.values())
-            ]
+        for planned in planned_checks:
+            reasons = cast("RowCheck", planned.invariant.check).reasons(planned.scope)
+            self._reasons[planned.rule] = len(self.columns), tuple(reasons)
+            self._add_flags(list(reasons.values()))
 
-    def hit(self, row: AnyRow, look: int) -> bool:
-        """Whether a row breaks the rule of that place."""
-        return self._hits is None or bool(row[self._hits + look])
+    def is_hit(self, row: AnyRow, number: int) -> bool:
+        """Whether a row breaks the rule of that number."""
+        return self._first_flag is None or bool(row[self._first_flag + number])
 
-    def violations(self, look: PlannedCheck, rows: Sequence[AnyRow]) -> list[Violation]:
-        """All of them, in the order of their key as far as it has one."""
-        found = [self.violation(look, row) for row in rows]
+    def violations(self, planned: PlannedCheck, rows: Sequence[AnyRow]) -> list[Violation]:
+        """The rows as violations, in the order of their key as far as it has one."""
+        violations = [self.violation(planned, row) for row in rows]
         try:
-            return sorted(
-                found, key=lambda one: [(value is not None, value) for value in one.key.values()]
-            )
+            return sorted(violations, key=_sort_key)
         except TypeError:
-            return found
+            return violations
 
-    def violation(self, look: PlannedCheck, row: AnyRow) -> Violation:
+    def violation(self, planned: PlannedCheck, row: AnyRow) -> Violation:
         """One row as a violation of the rule."""
-        start, words = self._reasons[look.invariant.id]
-        shown = _shown(look)
+        start, reasons = self._reasons[planned.rule]
+        shown = _shown(planned)
+        details = [reason for number, reason in enumerate(reasons) if row[start + number]]
         return Violation(
-            key=values_of(look.key, [row[self._values[name]] for name in look.key]),
-            shown=values_of(shown, [row[self._values[name]] for name in shown]),
-            detail=", ".join(word for place, word in enumerate(words) if row[start + place]),
+            key=values_of(planned.key, [row[self._position[name]] for name in planned.key]),
+            shown=values_of(shown, [row[self._position[name]] for name in shown]),
+            detail=", ".join(details),
         )
 
+    def _add_flags(self, conditions: Sequence[ColumnElement[bool]]) -> None:
+        for condition in conditions:
+            flag = case((condition, 1), else_=0)
+            self.columns.append(flag.label(f"sanityd_{len(self.columns)}"))
 
-def _flag(condition: ColumnElement[bool], place: int) -> ColumnElement[Any]:
-    return case((condition, 1), else_=0).label(f"sanityd_{place}")
+
+def _sort_key(violation: Violation) -> list[Any]:
+    return [(value is not None, value) for value in violation.key.values()]
 
 
-def _shown(look: PlannedCheck) -> list[str]:
-    return [name for name in look.invariant.subject.show if name not in look.key]
+def _shown(planned: PlannedCheck) -> list[str]:
+    return [name for name in planned.invariant.subject.show if name not in planned.key]

@@ -1,6 +1,6 @@
-"""The part of a rule that looks at data: which rows of which table, what must hold, and how much it matters.
+"""The part of a rule that is about data: which rows, what must hold, and how severe it is.
 
-Plain frozen values, made by `rules.py` and read by the planner; no SQL and no database here.
+Plain frozen values, made by `rules` and read by the planner; no SQL and no database here.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str, sources: Collection[str], default: str | None = None) -> "TableName":
-        """Read a name. A first part that is a source is the source; else the table is in the `default` source.
+        """Read a name. A first part that names no source means a table of the `default` source.
 
         Raises ValueError when neither says which source is meant, or when there are too many parts.
         """
@@ -62,7 +62,10 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a rule is about. `sources` are the names of all sources, by which table names are understood."""
+    """The rows that a rule is about.
+
+    `sources` are the names of all sources, which table names may begin with.
+    """
 
     source: str
     table: TableName | None = None
@@ -86,12 +89,12 @@ class LadderStep:
     percent: Decimal | None = None
 
     def reached(self, violations: int, rows: int, checked: int | None) -> bool:
-        """Whether the step is reached. Shares are compared exactly, never rounded: four rows of a billion count."""
+        """Whether the step is reached. Shares are compared exactly, never rounded."""
         if self.count is not None:
             return violations >= self.count
         if self.percent is None or violations == 0:
             return False
-        # Without a population a share can't be told; being silent then would be a lie.
+        # Without a number of rows the share is unknown: the step then counts as reached.
         return not checked or rows * 100 >= self.percent * checked
 
 
@@ -114,11 +117,11 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """How a suspect becomes a violation.
+    """How violations are confirmed before they count.
 
-    When two databases can't be seen at one instant it is looked at again in fresh snapshots, at once and `after` a
-    while; with `again` False the first look counts. With `runs` above 1 it counts, in any rule, once so many runs in a
-    row have seen it.
+    Where two databases can't be read at one instant, a rule is evaluated again in new snapshots,
+    at once and `after` a while; with `again` False the first evaluation counts. With `runs` above
+    1, a violation of any rule counts once that many runs in a row have found it.
     """
 
     again: bool = True
@@ -128,9 +131,10 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Which rows a run looks at: all, or those that are new by a `column`, and all of them `every` so often.
+    """Which rows a run reads: all, or those that are new by a `column`.
 
-    `overlap` is how long a row may stay invisible after it got its value.
+    All rows are read at least once per `every`. `overlap` is how long a row may stay invisible
+    after it got its value.
     """
 
     column: str | None = None
@@ -156,7 +160,10 @@ class Invariant:
 
     @property
     def meaning(self) -> str:
-        """A hash of what it asks for. Words for people (why, fix), times and recipients are not in it."""
+        """A hash of what must hold. Texts for people, schedules and recipients are not in it.
+
+        Stores keep it: when it changes, the open violations of the rule are closed.
+        """
         about = self.subject
         parts: list[Any] = [
             self.kind,
@@ -173,18 +180,19 @@ class Invariant:
 
     @property
     def overlap(self) -> timedelta:
-        """How far to look back: a row that `within` spares is looked at when it is old enough."""
+        """How far back new rows are read: a row that `within` spares is judged when it is older."""
         return self.scan.overlap + (
             self.subject.within.duration if self.subject.within else timedelta(0)
         )
 
     @property
     def elsewhere(self) -> str | None:
-        """The other source that it looks into; None when all of it is in one."""
+        """The other source that it reads; None when everything is in one."""
         own = self.subject.source
         names = [
             TableName.parse(text, self.subject.sources, own).source for text in self.check.tables()
         ]
-        if (query := self.check.query_there()) is not None:
+        query = self.check.query_there()
+        if query is not None:
             names.append(str(query.source))
         return next((name for name in names if name != own), None)

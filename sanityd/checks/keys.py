@@ -1,20 +1,26 @@
-"""Keys of rows as they come from a driver → keys as they are remembered."""
+"""Keys of rows: from the values of a driver to the keys that are stored, and back into SQL."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, and_, or_
+
 from sanityd.checks.base import ROWS
-from sanityd.checks.planner import PlannedCheck
+from sanityd.checks.plan import PlannedCheck
+from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.model import Key, Value, Violation, fingerprint
 
+_OWN_TYPES = bool | int | float | str | bytes | Decimal | datetime | date | time | UUID | None
 
-def fingerprint_of(look: PlannedCheck, key: Key) -> str:
+
+def fingerprint_of(planned: PlannedCheck, key: Key) -> str:
     """The identity of a violation of this rule."""
-    return fingerprint(look.invariant.id, look.invariant.subject.source, key)
+    return fingerprint(planned.rule, planned.invariant.subject.source, key)
 
 
 def values_of(names: Iterable[str], row: Sequence[Any]) -> dict[str, Value]:
@@ -26,26 +32,55 @@ def value_of(value: Any) -> Value:
     """A driver's value as one of ours; types that only one database has become text."""
     if isinstance(value, memoryview | bytearray):
         return bytes(value)
-    if value is None or isinstance(
-        value, bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
-    ):
+    if isinstance(value, _OWN_TYPES):
         return value
     return str(value)
 
 
-def from_query(look: PlannedCheck, names: Sequence[str], row: Sequence[Any]) -> Violation:
-    """A row of a query as a violation: its key, what is shown, and for how many rows it stands."""
+def normalized(violation: Violation) -> Violation:
+    """The violation with a driver's values as ours."""
+    key, shown = violation.key, violation.shown
+    return replace(
+        violation,
+        key=values_of(key, tuple(key.values())),
+        shown=values_of(shown, tuple(shown.values())),
+    )
+
+
+def from_query(planned: PlannedCheck, names: Sequence[str], row: Sequence[Any]) -> Violation:
+    """A row of a query as a violation: its key, the values to show, and the number of rows."""
     values = values_of(names, row)
     rows = values.pop(ROWS, 1)
-    key = {name: values.pop(name) for name in look.key}
+    key = {name: values.pop(name) for name in planned.key}
     return Violation(key, shown=values, rows=int(str(rows)))
 
 
-def distinct(look: PlannedCheck, violations: Sequence[Violation]) -> Sequence[Violation]:
-    """The violations, sure that their keys identify them. Raises CheckError when two share one."""
-    if len({fingerprint_of(look, violation.key) for violation in violations}) < len(violations):
+def distinct(planned: PlannedCheck, violations: Sequence[Violation]) -> Sequence[Violation]:
+    """The violations. Raises CheckError when two of them have the same key."""
+    fingerprints = {fingerprint_of(planned, violation.key) for violation in violations}
+    if len(fingerprints) < len(violations):
         raise CheckError(
-            f"the key ({', '.join(look.key)}) is ambiguous: two violating rows share it",
+            f"the key ({', '.join(planned.key)}) is ambiguous: two violating rows share it",
             "Name columns in `key:` that are different for every row.",
         )
     return violations
+
+
+def is_any_of(
+    columns: Sequence[ColumnElement[Any]], names: Sequence[str], keys: Iterable[Key]
+) -> ColumnElement[bool]:
+    """Whether the columns have the values of one of the keys.
+
+    A collation may let too many pass: callers compare fingerprints afterwards.
+    """
+    return or_(*(_is_key(columns, names, key) for key in keys))
+
+
+def _is_key(
+    columns: Sequence[ColumnElement[Any]], names: Sequence[str], key: Key
+) -> ColumnElement[bool]:
+    conditions: list[ColumnElement[bool]] = []
+    for column, name in zip(columns, names, strict=True):
+        value = key[name]
+        conditions.append(column.is_(None) if value is None else column == bind(value))
+    return and_(*conditions)

@@ -1,8 +1,9 @@
-"""Digests of two sides in files on disk, so that any number of keys can be compared in bounded memory.
+"""Digests of two sides in files on disk, to compare any number of keys in bounded memory.
 
-The first byte of a digest says into which part it goes; parts of the same number are then compared one pair at a time.
-Only digests touch the disk, in files without a name. A merge of two sorted streams would need both databases to sort
-alike, and a doubt about that is a false alarm.
+The first byte of a digest says into which part it goes; parts of the same number are then compared
+one pair at a time. Only digests are written to disk, in files without a name. Merging two sorted
+streams instead would need both databases to sort alike, and where they don't, alarms would be
+false.
 """
 
 from collections.abc import Iterable, Iterator

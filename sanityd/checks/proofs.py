@@ -1,8 +1,9 @@
-"""What the catalog proves: a rule that the database itself enforces needs no look at the rows.
+"""Proofs by constraints: the rows of a rule that the database itself enforces need not be read.
 
-Pure: from `TableInfo.enforced` to the constraint's name, which the run tells as `proved_by`; None where nothing proves
-it. A proof holds for all rows, so for those that a rule picks, too. Where a collation takes different texts for the
-same, a unique index is stricter than the rule, which compares to the letter: it proves it all the same.
+Pure: from `TableInfo.enforced` to the name of the constraint, which the run has as `proved_by`;
+None where nothing proves the rule. A proof is about all rows, and so about those that a rule
+selects. Where a collation takes different texts for equal, a unique index is stricter than the
+rule, which compares exactly, and proves it all the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,8 +28,8 @@ def of_unique(table: TableInfo, columns: Iterable[str], *, nulls_equal: bool = F
     """
     names = set(columns)
     for index in table.enforced.unique:
-        sure = index.nulls_equal or table.enforced.not_null.issuperset(index.columns)
-        if names.issuperset(index.columns) and (sure or not nulls_equal):
+        nulls_excluded = index.nulls_equal or table.enforced.not_null.issuperset(index.columns)
+        if names.issuperset(index.columns) and (nulls_excluded or not nulls_equal):
             return index.name
     return None
 

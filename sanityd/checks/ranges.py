@@ -1,4 +1,4 @@
-"""Bounds as rules write them, `[0, 120]` or `{min:, max:, above:, below:}`, and when a value lies outside."""
+"""Bounds as rules write them: `[0, 120]` or `{min:, max:, above:, below:}`."""
 
 import re
 from datetime import timedelta
@@ -11,20 +11,20 @@ from sanityd.model.durations import DURATION, duration
 from sanityd.model.option_types import fault
 
 Bound = int | float | str
-#: A bound that is the time of the look, or so long before or after it.
+#: A bound that is the time of the run, or some time before or after it.
 _NOW = re.compile(rf"now(?: *([+-]) *({DURATION}))?")
 
 
 def from_now(bound: Bound) -> timedelta | None:
-    """How far from the time of the look a bound is: a day for `now + 1d`; None for one that stands still.
+    """How far a bound is from the time of the run: a day for `now + 1d`; None for a fixed one.
 
     Raises ValueError for a length of time that is none.
     """
-    found = _NOW.fullmatch(bound) if isinstance(bound, str) else None
-    if found is None:
+    match = _NOW.fullmatch(bound) if isinstance(bound, str) else None
+    if match is None:
         return None
-    away = duration(found[2]) if found[2] else timedelta(0)
-    return -away if found[1] == "-" else away
+    distance = duration(match[2]) if match[2] else timedelta(0)
+    return -distance if match[1] == "-" else distance
 
 
 class Range(BaseModel):
@@ -65,32 +65,35 @@ class Range(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
-        bounds = self.bounds
-        if not bounds:
+        if not self.bounds:
             raise fault(
                 "has no bound",
                 "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`",
             )
-        for bound in bounds:
+        self._are_values_of_one_type()
+        if not self.reads_clock:
+            self._contains_a_value()
+        return self
+
+    def _are_values_of_one_type(self) -> None:
+        for bound in self.bounds:
             try:
                 from_now(bound)
             except ValueError as error:
                 raise fault(f"`{bound}` is not a time", str(error), word=str(bound)) from None
-        if len({isinstance(bound, str) for bound in bounds}) > 1:
+        if len({isinstance(bound, str) for bound in self.bounds}) > 1:
             raise fault(
                 "mixes numbers and text", "write all bounds as numbers, or all as dates or text"
             )
+
+    def _contains_a_value(self) -> None:
         low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
         high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
-        if low is not None and high is not None and not self.reads_clock:
-            strict = (self.above is not None and low == self.above) or (
-                self.below is not None and high == self.below
-            )
-            if low > high or (strict and low == high):  # type: ignore[operator]
-                raise fault(
-                    f"no value lies between {low} and {high}", "write the lower bound first"
-                )
-        return self
+        if low is None or high is None:
+            return
+        is_open = low == self.above or high == self.below
+        if low > high or (is_open and low == high):  # type: ignore[operator]
+            raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
 
     @property
     def bounds(self) -> list[Bound]:
@@ -101,7 +104,7 @@ class Range(BaseModel):
 
     @property
     def reads_clock(self) -> bool:
-        """Whether a bound is the time of the look."""
+        """Whether a bound is relative to the time of the run."""
         return any(from_now(bound) is not None for bound in self.bounds)
 
     def allows(self, value: float) -> bool:
@@ -111,7 +114,10 @@ class Range(BaseModel):
         )
 
     def excludes(self, element: Any, bound_as: Any) -> list[Any]:
-        """The SQL conditions, one per bound, under which `element` lies outside; `bound_as` binds a bound."""
+        """The SQL conditions, one per bound, by which `element` lies outside.
+
+        Parameters: `bound_as` returns the expression of a bound.
+        """
         return [
             outside(element, bound_as(bound))
             for bound, outside in self._outside()

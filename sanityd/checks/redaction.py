@@ -1,7 +1,7 @@
 """Keys of rows as keyed digests, for rules whose keys may not leave the database (`redact: hash`).
 
-Knows no rule and no environment. A digest without a secret would hide nothing: whoever tries all small numbers, or all
-addresses of a list, finds out which one it was.
+Knows no rule and no environment. A digest without a secret would hide nothing: whoever tries all
+small numbers, or all addresses of a list, finds the value.
 """
 
 import hashlib
@@ -11,23 +11,24 @@ from dataclasses import dataclass, field, replace
 
 from sanityd.model import Key, Value, Violation, encode_values
 
-#: How many hexadecimal digits stand for a value. Among a million rows, two share them once in 37 million tables.
+#: The number of hexadecimal digits of a digest. Among a million rows, two share them once in
+#: 37 million tables.
 DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Replaces what a key holds by digests: the same value has the same one as long as the secret is the same."""
+    """Replaces values of keys by digests, which are equal for equal values and one secret."""
 
     secret: bytes = field(repr=False)
 
     @property
     def mark(self) -> str:
-        """A word for the secret, which changes when it does and tells nothing of it."""
+        """A digest that changes when the secret does, and doesn't reveal it."""
         return hmac.new(self.secret, b"sanityd redacts", hashlib.sha256).hexdigest()[:DIGITS]
 
     def value(self, value: Value) -> Value:
-        """`#` and the first digits of HMAC-SHA-256 of the value, written as JSON; a NULL tells nothing and stays."""
+        """`#` and the first digits of the HMAC-SHA-256 of the value as JSON; NULL stays NULL."""
         if value is None:
             return None
         text = json.dumps(encode_values({"": value})[""], ensure_ascii=False)
@@ -36,7 +37,7 @@ class Redaction:
         return f"#{digest.hexdigest()[:DIGITS]}"
 
     def key(self, key: Key) -> Key:
-        """A key that still tells rows apart, and nothing else about them."""
+        """A key that still identifies the row, and reveals nothing else."""
         return {name: self.value(value) for name, value in key.items()}
 
     def violation(self, violation: Violation) -> Violation:

@@ -1,8 +1,8 @@
-"""What a rule wants of another table, as its options say it. Pure."""
+"""What a rule requires of another table, as its options say it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -12,7 +12,10 @@ from sanityd.model.option_types import fault
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a row wants of another table: from `low` to `high` counterparts (None: without end), found by `on`."""
+    """The counterparts that a row must have in another table, found by the columns `on`.
+
+    There must be `low` to `high` of them; a `high` of None means that there is no upper limit.
+    """
 
     on: Mapping[str, str]
     table: str
@@ -22,12 +25,25 @@ class Requirement:
 
     @property
     def forbids(self) -> bool:
-        """Whether the evidence is of what must not be."""
+        """Whether rows in the other table are violations (`none`, `at most N`)."""
         return self.low == 0
 
 
+class ComparedColumns(NamedTuple):
+    """Columns of the rule's table, each with the column of another table that it is compared with.
+
+    `table` is None where a query stands in place of the other table.
+    """
+
+    table: str | None
+    columns: Mapping[str, str]
+
+
 class OtherTable(BaseModel):
-    """Another table, or a SELECT in a source in place of one. The bare name of a table is the short form."""
+    """Another table, or a SELECT in a source in place of one.
+
+    The name of a table alone is the short form.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,7 +63,7 @@ class OtherTable(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Both forms."""
+        """The schema of both forms."""
         return {"anyOf": [handler.resolve_ref_schema(handler(core)), {"type": "string"}]}
 
     @model_validator(mode="before")
@@ -65,18 +81,24 @@ class OtherTable(BaseModel):
         return self
 
     def __str__(self) -> str:
-        """How it is called in sentences."""
+        """The name of the table, or `the query in SOURCE`, for sentences."""
         return self.table or f"the query in {self.source}"
+
+    def __repr_name__(self) -> str:
+        # `Invariant.meaning` hashes the repr of a check, and stores keep that hash: under
+        # another name every rule that compares tables would count as changed.
+        return "There"
 
 
 @dataclass(frozen=True, slots=True)
 class TableComparison:
-    """What two tables have in common: rows with the same `on` have the same values in `compare`.
+    """Two tables that are equal: rows with the same `on` have the same values in `compare`.
 
-    `there` is the other table or query, narrowed by `where`; `extra_fails` says whether it may have rows of its own.
+    `other` is the other table or query, narrowed by `where`; `extra_fails` says whether rows that
+    only the other table has are violations.
     """
 
-    there: OtherTable
+    other: OtherTable
     on: Mapping[str, str]
     compare: Mapping[str, str]
     where: str | None = None

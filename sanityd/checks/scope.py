@@ -1,4 +1,7 @@
-"""The rows a rule is about, in one snapshot, as SQL expressions. Checks ask a Scope for columns, never a database."""
+"""The rows that a rule is about, in one snapshot, as SQL expressions.
+
+Checks ask a Scope for columns, never a database.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -24,11 +27,12 @@ CHUNK = 200
 class Scope:
     """One table in one snapshot, narrowed to the rows that a rule is about.
 
-    Parameters: `snapshot` is asked for the catalog and for what differs in its SQL; `subject` says which rows; `query`
-    is a SELECT in place of a table; `newer` narrows it to rows of which a column has that value or a higher one (or
-    none: who knows); `sample` is some of the table's rows, which stand for all; `faults` takes all that is wrong with
-    the rule's names, which else is raised one by one; `there` says that it is the other table of a rule. Raises
-    CheckError when the table isn't there.
+    Parameters: `snapshot` is asked for the catalog and for its SQL dialect; `subject` says which
+    rows; `query` is a SELECT in place of a table; `newer` narrows the rows to those whose column
+    has that value, a higher one, or NULL; `sample` is a part of the table's rows that stands for
+    all; `faults` collects what is wrong with the names in the rule, which otherwise raises
+    CheckError at once; `there` says that it is the other table of a rule.
+    Raises CheckError when the table doesn't exist.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class Scope:
                 "", None, {name: ColumnInfo(name, "", Family.OTHER) for name in names}
             )
             return
-        # A rule that is a whole query is about no table: its scope has the snapshot, and no columns.
+        # A rule that is a query has no table: its scope has the snapshot, and no columns.
         name = subject.table
         self.info = self._look_up(name) if name else TableInfo("", None, {})
         clause = self.info.clause if sample is None else sample
@@ -88,7 +92,10 @@ class Scope:
         return key
 
     def column_info(self, name: str) -> ColumnInfo:
-        """What the catalog says of a column. Raises CheckError, with a suggestion, when there is none of that name."""
+        """What the catalog says about a column.
+
+        Raises CheckError, with a suggestion, when there is no such column.
+        """
         try:
             return self.info.columns[name]
         except KeyError:
@@ -104,7 +111,7 @@ class Scope:
             return ColumnInfo(name, "", Family.OTHER)
 
     def refuse(self, message: str, hint: str, word: str) -> None:
-        """Raise CheckError, or keep it where all that is wrong is collected: then nothing is run."""
+        """Raise CheckError, or collect it in `faults`; then nothing may be run."""
         error = CheckError(message, hint, word=word, there=self.there)
         if self.faults is None:
             raise error
@@ -123,25 +130,28 @@ class Scope:
         """The column, such that `=` tells apart all that differs, whatever its collation says."""
         return self.snapshot.source.dialect.exact(self.column(name), self.column_info(name))
 
-    def same(self, mine: str, other: "Scope", theirs: str) -> ColumnElement[bool]:
-        """Whether a column and one of another table hold the same value, of whatever types they are."""
-        left, right = self.column_info(mine), other.column_info(theirs)
-        if _is_words(left) != _is_words(right):
-            as_text, as_text_there = self.comparable(mine, other, theirs)
+    def same(self, name: str, other: "Scope", other_name: str) -> ColumnElement[bool]:
+        """Whether a column and one of another table have the same value, of any types."""
+        info, other_info = self.column_info(name), other.column_info(other_name)
+        if _is_words(info) != _is_words(other_info):
+            as_text, as_text_there = self.comparable(name, other, other_name)
             return as_text == as_text_there
         dialect = self.snapshot.source.dialect
-        return dialect.same(self.column(mine), left, other.column(theirs), right)
+        return dialect.same(self.column(name), info, other.column(other_name), other_info)
 
     def comparable(
-        self, mine: str, other: "Scope", theirs: str
+        self, name: str, other: "Scope", other_name: str
     ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        """Both columns in a form in which equal values are equal: `1` and `'1'`, and a UUID in either case."""
-        left, right = self.column_info(mine), other.column_info(theirs)
-        if _is_words(left) == _is_words(right):
-            return self.exact(mine), other.exact(theirs)
-        if Family.UUID in (left.family, right.family):
-            return self.folded(mine), other.folded(theirs)
-        return self.text(mine), other.text(theirs)
+        """Both columns as expressions that are equal for equal values.
+
+        `1` equals `'1'`, and a UUID is the same in upper and lower case.
+        """
+        info, other_info = self.column_info(name), other.column_info(other_name)
+        if _is_words(info) == _is_words(other_info):
+            return self.exact(name), other.exact(other_name)
+        if Family.UUID in (info.family, other_info.family):
+            return self.folded(name), other.folded(other_name)
+        return self.text(name), other.text(other_name)
 
     def text(self, name: str) -> ColumnElement[Any]:
         """The column as exact text."""
@@ -168,7 +178,10 @@ class Scope:
         return self.snapshot.source.dialect.instant(self.column(name), self.column_info(name))
 
     def moment(self, name: str, at: datetime) -> ColumnElement[Any]:
-        """A time, comparable with `instant` of the same column; without a zone it is meant in the source's."""
+        """A time, comparable with `instant` of the same column.
+
+        A time without a zone is read in the zone of the source.
+        """
         zone = self.snapshot.source.settings.zone
         aware = at if at.tzinfo else at.replace(tzinfo=zone)
         return self.snapshot.source.dialect.moment(aware, self.column_info(name), zone)
@@ -185,8 +198,10 @@ class Scope:
 
     @property
     def extent(self) -> tuple[object, ...]:
-        """What tells the rows that the rule is about, its `window` aside: two rules of the same one are about the same
-        rows."""
+        """What selects the rows of the rule, except for its `window`.
+
+        Two rules with the same extent are about the same rows.
+        """
         return self.subject.where, self.subject.within
 
     @property
@@ -205,7 +220,10 @@ class Scope:
 
     @property
     def judged(self) -> ColumnElement[bool]:
-        """The rows old enough and picked by `where`. A row whose age can't be read gets no grace: it would hide."""
+        """The rows that are old enough and selected by `where`.
+
+        A row whose age can't be read is judged, too: otherwise it could never violate.
+        """
         conditions: list[ColumnElement[bool]] = [self.picked]
         if (age := self.subject.within) is not None:
             conditions.append(or_(self._is_older(age), self.instant(age.column).is_(None)))
@@ -246,7 +264,8 @@ class Scope:
         """
         name = TableName.parse(text, self.subject.sources, self.subject.source)
         subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
-        # A table that is compared with itself needs a second name, or its columns would mean the outer row.
+        # A table that is compared with itself needs an alias, or its columns would mean the
+        # outer row.
         alias = "other" if name == self.subject.table else None
         return Scope(
             snapshot or self.snapshot, subject, alias=alias, faults=self.faults, there=True
@@ -289,9 +308,9 @@ def chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
 
 def instead(name: str, columns: Iterable[str]) -> str:
     """What to write instead of a column that isn't there."""
-    known = list(columns)
-    meant = nearest(name, known)
-    return f"Did you mean `{meant}`?" if meant else f"It has {_listed(known)}."
+    names = list(columns)
+    suggestion = nearest(name, names)
+    return f"Did you mean `{suggestion}`?" if suggestion else f"It has {_listed(names)}."
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -1,4 +1,4 @@
-"""Rows in an order: each with the value before it in its group. What sequences, histories and intervals stand on."""
+"""Rows in an order, each with the value of the row before it in its group."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -15,12 +15,12 @@ VALUE, PREVIOUS, RECENT = "sanityd_value", "sanityd_previous", "sanityd_recent"
 
 
 def partition(scope: Scope, per: Iterable[str]) -> list[ColumnElement[Any]] | None:
-    """What makes a group, compared to the letter; None for one group of all rows."""
+    """The expressions that make a group, compared exactly; None for one group of all rows."""
     return [scope.exact(name) for name in per] or None
 
 
 class RowsOfTable(QueryCheck):
-    """A SELECT that finds rows of the rule's own table, so that it can be told what became of one."""
+    """A SELECT of rows of the rule's own table, whose resolution can be looked up by key."""
 
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The table's key, as for a condition on one row."""
@@ -35,8 +35,10 @@ class RowsOfTable(QueryCheck):
 
 
 class SequenceCheck(RowsOfTable):
-    """Each row's value is judged by the one before it. A row without a value or without a place in the order is passed
-    over, as if it weren't there."""
+    """The value of each row is judged by that of the row before it.
+
+    Rows with a NULL in the value or in the order are skipped.
+    """
 
     column: str = Field(min_length=1, description="The column whose values are followed.")
     per: Names = Field(
@@ -52,17 +54,20 @@ class SequenceCheck(RowsOfTable):
     def is_wrong(
         self, value: ColumnElement[Any], previous: ColumnElement[Any]
     ) -> ColumnElement[bool]:
-        """True for a value that may not come after the previous one, which is NULL for the first of a group."""
+        """True for a value that must not follow the previous one.
+
+        The previous value is NULL for the first row of a group.
+        """
 
     def violations(self, scope: Scope) -> AnySelect:
-        """The rows that are wrong after the one before them. Rows before a window count as what came before."""
+        """The rows that are wrong after the one before them, which may lie before the window."""
         order: Sequence[ColumnElement[Any]] = [
             scope.column(name) for name in (*self.order_by, *scope.key)
         ]
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
         names = dict.fromkeys((*scope.key, *scope.subject.show))
-        placed = and_(true(), scope.known((self.column, *self.order_by)))
+        is_ordered = and_(true(), scope.known((self.column, *self.order_by)))
         rows = (
             select(
                 *(scope.column(name).label(name) for name in names),
@@ -71,7 +76,7 @@ class SequenceCheck(RowsOfTable):
                 case((scope.in_window, 1), else_=0).label(RECENT),
             )
             .select_from(scope.table)
-            .where(scope.judged, placed)
+            .where(scope.judged, is_ordered)
             .subquery("in_order")
         )
         wrong = self.is_wrong(rows.c[VALUE], rows.c[PREVIOUS])

@@ -1,138 +1,165 @@
-"""Two tables (or queries) compared row for row in bounded memory: what is missing, too much, or different, and where.
+"""Two tables (or queries) compared row for row in bounded memory.
 
-Rows of both sides are read once, as a digest of their key and a short one of each compared value. Only when something
-differs are the keys read a second time, to tell which they are.
+Rows of both sides are read once, as a digest of their key and a short one of each compared value.
+Only when something differs are the keys read a second time, to find out which they are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import case, literal_column, select
 
 from sanityd.checks.comparison import SHORT, SIZE, Canonical, digest, short_digest
-from sanityd.checks.crosscheck import written
+from sanityd.checks.crosscheck import canonical_columns
 from sanityd.checks.partitions import Partitions
 from sanityd.checks.requirements import TableComparison
 from sanityd.checks.scope import Scope
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
 
-#: Whether a row of ours is in scope; rows out of it still are counterparts.
+#: Whether an own row is in scope; rows outside of it are counterparts all the same.
 _IN_SCOPE, _OUT_OF_SCOPE = b"\x01", b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What a comparison found: how many keys and rows, and what is wrong with each key that is followed."""
+@dataclass(slots=True)
+class TableDifferences:
+    """How many keys and rows differ, and what is wrong with some of the keys.
 
-    violations: int
-    rows: int
-    faults: Mapping[bytes, str]
+    `faults` has words for the first `limit` keys, by their digest.
+    """
+
+    limit: int
+    violations: int = 0
+    rows: int = 0
+    faults: dict[bytes, str] = field(default_factory=dict)
+
+    def add(self, key: bytes, fault: str, rows: int) -> None:
+        """Count one key and its rows."""
+        self.violations += 1
+        self.rows += rows
+        if len(self.faults) < self.limit:
+            self.faults[key] = fault
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Both sides of an agreement: the rule's own rows and those that they are compared with."""
+    """Both sides of a comparison: the rule's own rows, and those of the other table."""
 
-    agreement: TableComparison
+    comparison: TableComparison
     scope: Scope
     other: Scope
 
     @property
-    def mine(self) -> AnySelect:
-        """All rows of ours that can be a counterpart, each with whether it is in scope."""
-        columns = [
-            self.scope.column(name) for name in (*self.agreement.on, *self.agreement.compare)
-        ]
+    def own_rows(self) -> AnySelect:
+        """All own rows that can be a counterpart, each with whether it is in scope."""
+        names = (*self.comparison.on, *self.comparison.compare)
+        columns = [self.scope.column(name) for name in names]
         in_scope = case((self.scope.rows, literal_column("1")), else_=literal_column("0"))
-        known = self.scope.known(self.agreement.on)
-        return (
-            select(*columns, in_scope).select_from(self.scope.table).where(self.scope.picked, known)
-        )
+        has_key = self.scope.known(self.comparison.on)
+        statement = select(*columns, in_scope).select_from(self.scope.table)
+        return statement.where(self.scope.picked, has_key)
 
     @property
-    def theirs(self) -> AnySelect:
-        """All rows there."""
-        names = (*self.agreement.on.values(), *self.agreement.compare.values())
+    def other_rows(self) -> AnySelect:
+        """All rows of the other table."""
+        names = (*self.comparison.on.values(), *self.comparison.compare.values())
         columns = [self.other.column(name) for name in names]
-        known = self.other.known(self.agreement.on.values())
-        return select(*columns).select_from(self.other.table).where(self.other.rows, known)
+        has_key = self.other.known(self.comparison.on.values())
+        return select(*columns).select_from(self.other.table).where(self.other.rows, has_key)
 
 
-def compare(tables: Tables, most: int) -> Compared:
-    """Which keys differ. Parameters: `most` is how many of them are told; all are counted."""
-    agreement = tables.agreement
-    keys, values = (
-        written(tables.scope, tables.other, columns)
-        for columns in (agreement.on, agreement.compare)
-    )
-    size = SIZE + SHORT * len(agreement.compare) + 1
-    violations = rows = 0
-    faults: dict[bytes, str] = {}
+def compare(tables: Tables, limit: int) -> TableDifferences:
+    """Find the keys that differ.
+
+    Parameters: `limit` is for how many of them it is said what is wrong; all are counted.
+    """
+    comparison = tables.comparison
+    own_keys, other_keys = canonical_columns(tables.scope, tables.other, comparison.on)
+    own_values, other_values = canonical_columns(tables.scope, tables.other, comparison.compare)
+    size = SIZE + SHORT * len(comparison.compare) + 1
+    differences = TableDifferences(limit)
     with ExitStack() as files:
-        here, there = Partitions(size, files), Partitions(size, files)
-        here.fill(_records(tables.scope.snapshot.stream(tables.mine), keys[0], values[0]))
-        there.fill(_records(tables.other.snapshot.stream(tables.theirs), keys[1], values[1]))
-        for ours, others in zip(here, there, strict=True):
-            expected = _by_key(others)
-            for key, joined in _by_key(ours).items():
-                theirs, records = _split(expected.pop(key, b""), size), _split(joined, size)
-                in_scope = sum(record[-1:] == _IN_SCOPE for record in records)
-                if in_scope and (fault := _fault(tables, records, theirs)):
-                    violations, rows = violations + 1, rows + in_scope
-                    if len(faults) < most:
-                        faults[key] = fault
-            for key, joined in expected.items() if agreement.extra_fails else ():
-                violations, rows = violations + 1, rows + len(_split(joined, size))
-                if len(faults) < most:
-                    faults[key] = f"not in {tables.scope.name}"
-    return Compared(violations, rows, faults)
+        own_parts, other_parts = Partitions(size, files), Partitions(size, files)
+        own_rows = tables.scope.snapshot.stream(tables.own_rows)
+        own_parts.fill(_records(own_rows, own_keys, own_values))
+        other_rows = tables.other.snapshot.stream(tables.other_rows)
+        other_parts.fill(_records(other_rows, other_keys, other_values))
+        for own_records, other_records in zip(own_parts, other_parts, strict=True):
+            _compare_part(tables, own_records, other_records, differences)
+    return differences
 
 
-def violations_of(tables: Tables, shown: Sequence[str], found: Compared) -> list[Violation]:
-    """The keys with those faults, and the values that the rule allows to leave the databases, of both sides."""
-    on = tables.agreement.on
-    keys = written(tables.scope, tables.other, on)
-    of_both = [name for name in shown if name in tables.agreement.compare]
-    by_mark: dict[bytes, tuple[dict[str, Any], dict[str, Any]]] = {}
-    ours = [tables.scope.column(name) for name in (*on, *shown)]
-    for mark, row in _marked(
-        tables.scope, tables.mine.with_only_columns(*ours), keys[0], found.faults
-    ):
-        by_mark[mark] = _named(on, row), dict(zip(shown, row[len(on) :], strict=True))
-    names_there = (*on.values(), *(tables.agreement.compare[name] for name in of_both))
-    there = [tables.other.column(name) for name in names_there]
-    for mark, row in _marked(
-        tables.other, tables.theirs.with_only_columns(*there), keys[1], found.faults
-    ):
-        _, values = by_mark.setdefault(mark, (_named(on, row), {}))
-        values |= {
-            f"{name} there": value for name, value in zip(of_both, row[len(on) :], strict=True)
-        }
+def _compare_part(
+    tables: Tables,
+    own_records: Iterable[bytes],
+    other_records: Iterable[bytes],
+    differences: TableDifferences,
+) -> None:
+    """Compare the rows whose keys are in one part of the partitions."""
+    unmatched = _by_key(other_records)
+    for key, joined in _by_key(own_records).items():
+        records = _split(tables, joined)
+        counterparts = _split(tables, unmatched.pop(key, b""))
+        in_scope = len([record for record in records if record[-1:] == _IN_SCOPE])
+        if not in_scope:
+            continue
+        fault = _fault(tables, records, counterparts)
+        if fault:
+            differences.add(key, fault, in_scope)
+    if tables.comparison.extra_fails:
+        for key, joined in unmatched.items():
+            rows = len(_split(tables, joined))
+            differences.add(key, f"not in {tables.scope.name}", rows)
+
+
+def violations_of(
+    tables: Tables, shown: Sequence[str], differences: TableDifferences
+) -> list[Violation]:
+    """The keys that differ, with the values of both sides that the rule shows."""
+    on, compare = tables.comparison.on, tables.comparison.compare
+    own_keys, other_keys = canonical_columns(tables.scope, tables.other, on)
+    keys: dict[bytes, dict[str, Any]] = {}
+    values: dict[bytes, dict[str, Any]] = {}
+    own_columns = [tables.scope.column(name) for name in (*on, *shown)]
+    own_rows = tables.own_rows.with_only_columns(*own_columns)
+    for mark, row in _differing_rows(tables.scope, own_rows, own_keys, differences.faults):
+        keys[mark] = dict(zip(on, row, strict=False))
+        values[mark] = dict(zip(shown, row[len(on) :], strict=True))
+    shown_of_both = [name for name in shown if name in compare]
+    names = (*on.values(), *(compare[name] for name in shown_of_both))
+    other_columns = [tables.other.column(name) for name in names]
+    other_rows = tables.other_rows.with_only_columns(*other_columns)
+    for mark, row in _differing_rows(tables.other, other_rows, other_keys, differences.faults):
+        keys.setdefault(mark, dict(zip(on, row, strict=False)))
+        shown_values = values.setdefault(mark, {})
+        for name, value in zip(shown_of_both, row[len(on) :], strict=True):
+            shown_values[f"{name} there"] = value
     return [
-        Violation(key, shown=values, detail=found.faults[mark])
-        for mark, (key, values) in by_mark.items()
+        Violation(key, shown=values[mark], detail=differences.faults[mark])
+        for mark, key in keys.items()
     ]
 
 
 def _records(
     rows: Iterator[Sequence[Any]], keys: list[Canonical], values: list[Canonical]
 ) -> Iterator[bytes]:
-    end = len(keys)
-    last = end + len(values)
+    """Each row as a digest of its key, a short digest of each value, and whether it is in scope."""
+    key_end = len(keys)
+    value_end = key_end + len(values)
     for row in rows:
-        shorts = (
-            short_digest(value, write) for value, write in zip(row[end:last], values, strict=True)
-        )
-        # Rows there have no scope of their own.
-        flag = _OUT_OF_SCOPE if len(row) > last and not row[last] else _IN_SCOPE
-        yield digest(row[:end], keys) + b"".join(shorts) + flag
+        record = [digest(row[:key_end], keys)]
+        for value, write in zip(row[key_end:value_end], values, strict=True):
+            record.append(short_digest(value, write))
+        # Rows of the other table have no scope of their own.
+        is_out_of_scope = len(row) > value_end and not row[value_end]
+        record.append(_OUT_OF_SCOPE if is_out_of_scope else _IN_SCOPE)
+        yield b"".join(record)
 
 
 def _by_key(records: Iterable[bytes]) -> dict[bytes, bytes]:
-    """What is known of the rows of each key, one after the other: a list for each would take twice the memory."""
+    """The records of each key, joined: a list for each would take twice the memory."""
     by_key: dict[bytes, bytes] = {}
     for record in records:
         key, rest = record[:SIZE], record[SIZE:]
@@ -140,43 +167,41 @@ def _by_key(records: Iterable[bytes]) -> dict[bytes, bytes]:
     return by_key
 
 
-def _split(joined: bytes, size: int) -> list[bytes]:
-    width = size - SIZE
+def _split(tables: Tables, joined: bytes) -> list[bytes]:
+    width = SHORT * len(tables.comparison.compare) + 1
     return [joined[start : start + width] for start in range(0, len(joined), width)]
 
 
-def _fault(tables: Tables, ours: list[bytes], theirs: list[bytes]) -> str:
-    """What is wrong with the rows of one key, in words; nothing when they agree."""
-    if not theirs:
-        return f"not in {tables.agreement.there}"
-    mine, there = sorted(record[:-1] for record in ours), sorted(record[:-1] for record in theirs)
-    if mine == there:
+def _fault(tables: Tables, own_records: list[bytes], other_records: list[bytes]) -> str:
+    """What is wrong with the rows of one key, in words; empty when they agree."""
+    comparison = tables.comparison
+    if not other_records:
+        return f"not in {comparison.other}"
+    own_values = sorted(record[:-1] for record in own_records)
+    other_values = sorted(record[:-1] for record in other_records)
+    if own_values == other_values:
         return ""
-    if len(mine) != len(there):
-        return f"{len(mine)} here, {len(there)} in {tables.agreement.there}"
-    if len(mine) > 1:
-        return f"differs ({len(mine)} rows each)"
-    differing = [
-        name
-        for place, name in enumerate(tables.agreement.compare)
-        if mine[0][place * SHORT : (place + 1) * SHORT]
-        != there[0][place * SHORT : (place + 1) * SHORT]
-    ]
+    if len(own_values) != len(other_values):
+        return f"{len(own_values)} here, {len(other_values)} in {comparison.other}"
+    if len(own_values) > 1:
+        return f"differs ({len(own_values)} rows each)"
+    differing: list[str] = []
+    for number, name in enumerate(comparison.compare):
+        part = slice(number * SHORT, (number + 1) * SHORT)
+        if own_values[0][part] != other_values[0][part]:
+            differing.append(name)
     return f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
 
 
-def _marked(
+def _differing_rows(
     scope: Scope, statement: AnySelect, keys: list[Canonical], faults: Mapping[bytes, str]
 ) -> Iterator[tuple[bytes, Sequence[Any]]]:
-    """The rows whose key has a fault, each with its key's digest."""
-    size = len(keys)
+    """The rows whose key differs, each with the digest of its key."""
+    key_length = len(keys)
     if not faults:
         return
-    for row in scope.snapshot.stream(statement.order_by(*statement.selected_columns[:size])):
-        mark = digest(row[:size], keys)
+    ordered = statement.order_by(*statement.selected_columns[:key_length])
+    for row in scope.snapshot.stream(ordered):
+        mark = digest(row[:key_length], keys)
         if mark in faults:
             yield mark, row
-
-
-def _named(on: Mapping[str, str], row: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(on, row, strict=False))

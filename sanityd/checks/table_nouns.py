@@ -8,7 +8,7 @@ _SINGULAR_ENDS = ("ss", "us", "is")
 
 
 def rows_of(table: str) -> str:
-    """Its name where that is a plural, such as `people` or `order_lines`; else `rows of reading`."""
+    """The name if it is a plural, such as `people` or `order_lines`; else `rows of reading`."""
     word = re.findall("[a-z]*$", table.lower())[0]
     is_plural = word in _PLURALS or (word.endswith("s") and not word.endswith(_SINGULAR_ENDS))
     return table if is_plural else f"rows of {table}"

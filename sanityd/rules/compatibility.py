@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from sanityd.checks.base import Check, FunctionCheck, PairCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Ladder
 from sanityd.errors import Problem
 from sanityd.rules.spec import Defaults, RuleSpec
@@ -60,7 +60,7 @@ class Fitting:
     def _of_source(self, name: str, spec: RuleSpec, check: Check) -> Iterator[Problem]:
         if spec.source is None and self._says_missing:
             yield self._key((), f"rule `{name}` names no source", "add `source: NAME`")
-        if spec.key is None and self._says_missing and not isinstance(check, PairCheck):
+        if spec.key is None and self._says_missing and not check.brings_own_key:
             advice = "add `key:` with the columns that identify a row of the query"
             yield self._key((check.kind,), f"`{check.kind}` needs a key", advice)
         for key in ("table", "where", "within", "window"):
@@ -70,7 +70,7 @@ class Fitting:
                 )
 
     def _of_kind(self, spec: RuleSpec, check: Check) -> Iterator[Problem]:
-        if isinstance(check, PairCheck) and spec.key is not None:
+        if check.brings_own_key and spec.key is not None:
             message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
             yield self._key(("key",), message, "take it out")
         if not check.about_rows:
@@ -80,7 +80,7 @@ class Fitting:
                     yield self._key((key,), message, "take it out")
         if check.showable is not None:
             yield from self._of_show(spec, check.kind, check.showable)
-        if isinstance(check, FunctionCheck) and not self._runs_python:
+        if check.runs_code and not self._runs_python:
             advice = "add `allow: {python: true}` at the top of the file if you trust it"
             yield self._key(
                 (check.kind,), f"`{check.kind}` runs code with sanityd's own rights", advice

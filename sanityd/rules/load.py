@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from sanityd import plugins
 from sanityd.alerts.settings import Settings
-from sanityd.checks.base import Check, FunctionCheck, PairCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Confirm, Invariant, Ladder, Scan, Subject, TableName
 from sanityd.errors import Problem, RuleError
 from sanityd.model.did_you_mean import did_you_mean
@@ -300,7 +300,7 @@ class _RulesReader:
             )
             refused = [*refused, self.found[-1]]
         known = None not in others and not self._names_no_source(place, check)
-        good = not refused and known and (self.runs_python or not isinstance(check, FunctionCheck))
+        good = not refused and known and (self.runs_python or not check.runs_code)
         return check if good else None, replace(subject, where=None) if narrowing else subject
 
     def _names_no_source(self, place: KeyPath, check: Check) -> bool:
@@ -403,7 +403,7 @@ class _RulesReader:
             where=spec.where if about_rows else None,
             within=spec.within if about_rows else None,
             window=spec.window if about_rows else None,
-            key=() if isinstance(check, PairCheck) else tuple(spec.key or ()),
+            key=() if check is not None and check.brings_own_key else tuple(spec.key or ()),
             show=tuple(spec.show or ()),
             nulls_fail=nulls == "fail" and bool(check and check.judges_nulls),
             empty_fails=None if when_empty is None else when_empty == "fail",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import NoiseMode, Settings
-from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
@@ -53,8 +52,7 @@ class Rule:
     @property
     def learns(self) -> bool:
         """Whether it compares with what it measured before."""
-        check = self.invariant.check
-        return isinstance(check, AggregateCheck) and check.learns
+        return self.invariant.check.learns
 
     @property
     def written(self) -> str:

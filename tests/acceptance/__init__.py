@@ -114,15 +114,15 @@ def cases(kind: str) -> list[Case]:
     return [_case(group, case) for group in groups for case in group["cases"]]
 
 
-def cases_of(kind: str) -> pytest.MarkDecorator:
-    """Runs a test with each case of a kind on each of its databases."""
-    pairs = [(case, name) for case in cases(kind) for name in case.databases]
-    return pytest.mark.parametrize(
-        ("case", "stage"),
-        pairs,
-        ids=[f"{name}: {case.says}" for case, name in pairs],
-        indirect=["stage"],
-    )
+def every_case() -> pytest.MarkDecorator:
+    """Runs a test with each case of each kind on each of its databases."""
+    parameters = []
+    for path in sorted(HERE.glob("*.yaml")):
+        for case in cases(path.stem):
+            for name in case.databases:
+                identity = f"{path.stem} on {name}: {case.says}"
+                parameters.append(pytest.param(case, name, id=identity))
+    return pytest.mark.parametrize(("case", "stage"), parameters, indirect=["stage"])
 
 
 def _case(group: Mapping[str, Any], case: Mapping[str, Any]) -> Case:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sanityd.checks import planner
-from sanityd.checks.planner import PlannedCheck
+from sanityd.checks.plan import PlannedCheck
 from sanityd.rules.load import load
 from sanityd.sources.open import open_source
 from tests.support.services import owner
@@ -49,7 +49,7 @@ def looks(database_url: str, tmp_path: Path) -> Looks:
         read = load(tmp_path / "rules.yaml", {"APP": database_url})
         source = open_source(read.sources["app"])
         with source.snapshot() as snapshot:
-            yield [planner.look(rule.invariant, snapshot) for rule in read.rules.values()]
+            yield [planner.plan_check(rule.invariant, snapshot) for rule in read.rules.values()]
         source.close()
 
     return plan

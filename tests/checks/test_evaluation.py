@@ -7,7 +7,7 @@ import pytest
 
 from sanityd.checks import evaluation, executor, planner
 from sanityd.checks.findings import Evaluation
-from sanityd.checks.planner import Plan
+from sanityd.checks.plan import Plan
 from sanityd.model import Key, Outcome, Resolution, fingerprint
 from tests.checks.conftest import Looks
 
@@ -38,7 +38,7 @@ def test_each_end_of_a_violation_is_told_apart(do: Do, looks: Looks) -> None:
     people(do, 30, 5, 40, 16)
     known = opened({"id": 1}, {"id": 2}, {"id": 3}, {"id": 9})
     with looks({**ADULT, "where": "id <> 3"}) as [look]:
-        seen = evaluation.see(look, known)
+        seen = evaluation.evaluate_check(look, known)
     assert fates(seen, known) == {
         1: Resolution.FIXED,
         3: Resolution.LEFT_SCOPE,
@@ -53,7 +53,7 @@ def test_beyond_the_cap_the_count_is_exact_and_only_what_was_looked_at_again_end
     people(do, *[5] * 7, 30)
     known = opened({"id": 6}, {"id": 8}, {"id": 99})
     with looks(ADULT, cap=3) as [look]:
-        seen = evaluation.see(look, known)
+        seen = evaluation.evaluate_check(look, known)
     assert (seen.violations, seen.rows, len(seen.tracked)) == (7, 7, 3)
     assert fates(seen, known) == {8: Resolution.FIXED, 99: Resolution.ROW_GONE}
 
@@ -75,7 +75,7 @@ def test_duplicated_keys_beyond_the_cap_are_counted_and_looked_at_again(
     people(do, 1, 1, 2, 2, 3, 3, 4, 4, 4, 5)
     known = opened({"age": 4}, {"age": 5}, {"age": 77})
     with looks({"table": "app.people", "unique": "age"}, cap=2) as [look]:
-        seen = evaluation.see(look, known)
+        seen = evaluation.evaluate_check(look, known)
     tracked = {violation.key["age"] for violation in seen.tracked}
     assert (seen.violations, seen.rows, len(tracked)) == (4, 9, 2)
     expected = {
@@ -91,31 +91,33 @@ def test_a_query_can_not_tell_what_became_of_a_row(do: Do, looks: Looks) -> None
     with looks({"source": "app", "query": "select id from people where age < 18", "key": "id"}) as [
         look
     ]:
-        assert fates(evaluation.see(look, known), known) == {7: Resolution.NOT_RETURNED}
+        assert fates(evaluation.evaluate_check(look, known), known) == {7: Resolution.NOT_RETURNED}
 
 
 def test_a_violation_under_an_older_key_is_no_longer_returned(do: Do, looks: Looks) -> None:
     people(do, 5)
     known = opened({"email": "p1@x.io"})
     with looks(ADULT) as [look]:
-        assert set(evaluation.see(look, known).resolutions.values()) == {Resolution.NOT_RETURNED}
+        assert set(evaluation.evaluate_check(look, known).resolutions.values()) == {
+            Resolution.NOT_RETURNED
+        }
 
 
 def test_a_clean_rule_costs_one_statement_and_a_broken_one_two(do: Do, looks: Looks) -> None:
     people(do, 30, 40)
     with looks(ADULT) as [look]:
-        evaluation.see(look, {})
+        evaluation.evaluate_check(look, {})
         assert look.scope.snapshot.statements == 1
     do("UPDATE people SET age = 5")
     with looks(ADULT) as [look]:
-        evaluation.see(look, {})
+        evaluation.evaluate_check(look, {})
         assert look.scope.snapshot.statements == 2
 
 
 def test_only_the_key_and_what_the_rule_shows_is_fetched(do: Do, looks: Looks) -> None:
     people(do, 5)
     with looks({**ADULT, "show": ["email"]}) as [look]:
-        [violation] = evaluation.see(look, {}).tracked
+        [violation] = evaluation.evaluate_check(look, {}).tracked
         sql = " ".join(
             look.scope.snapshot.sql(statement) for statement in look.scope.snapshot.looked
         )
@@ -131,11 +133,11 @@ def test_rules_of_a_batch_see_the_same_instant(do: Do, looks: Looks, database_ur
         do("PRAGMA journal_mode = WAL")
     people(do, 30)
     with looks(ADULT, ADULT) as [first, second]:
-        assert evaluation.see(first, {}).violations == 0
+        assert evaluation.evaluate_check(first, {}).violations == 0
         do("INSERT INTO people VALUES (2, 'late', 5, NULL)")
-        assert evaluation.see(second, {}).violations == 0
+        assert evaluation.evaluate_check(second, {}).violations == 0
     with looks(ADULT) as [again]:
-        assert evaluation.see(again, {}).violations == 1
+        assert evaluation.evaluate_check(again, {}).violations == 1
 
 
 def test_a_rule_that_fails_leaves_the_others_alone(do: Do, looks: Looks) -> None:

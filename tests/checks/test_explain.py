@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sanityd.checks import executor, explain
-from sanityd.checks.planner import Plan
+from sanityd.checks.plan import Plan
 from tests.checks.conftest import Looks
 
 #: Each holds for the table below.

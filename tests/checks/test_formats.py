@@ -42,7 +42,8 @@ def test_an_email_address_is_what_its_regular_expression_says(
         {**rule, "matches": {"address": "email"}}, {**rule, "not_matches": {"address": "email"}}
     ) as planned:
         bad, well = (
-            {one.key["id"] for one in evaluation.see(look, {}).tracked} for look in planned
+            {one.key["id"] for one in evaluation.evaluate_check(look, {}).tracked}
+            for look in planned
         )
     assert well == good
     assert bad == found.keys() - good

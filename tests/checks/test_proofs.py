@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sanityd.checks import evaluation, executor
-from sanityd.checks.planner import Plan, PlannedCheck
+from sanityd.checks.plan import Plan, PlannedCheck
 from sanityd.model import Run, fingerprint
 from tests.checks.conftest import Looks
 
@@ -113,7 +113,7 @@ def test_a_view_promises_nothing(table: Do, looks: Looks) -> None:
 def test_open_rows_are_looked_at_whatever_the_catalog_says(table: Do, looks: Looks) -> None:
     del table
     with looks(rule(unique="email")) as [look]:
-        seen = evaluation.see(
+        seen = evaluation.evaluate_check(
             look, {fingerprint("rule-0", "app", {"email": "a@x"}): {"email": "a@x"}}
         )
     assert seen.proved_by is None

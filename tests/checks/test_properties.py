@@ -210,7 +210,7 @@ def test_a_rule_finds_what_plain_python_finds(
         )
     about = {} if "source" in rule else {"table": "app.people"}
     with looks({**about, **rule}) as [look]:
-        seen = evaluation.see(look, {})
+        seen = evaluation.evaluate_check(look, {})
     found = {tuple(violation.key.values()) for violation in seen.tracked}
     assert found == {key if isinstance(key, tuple) else (key,) for key in expected(rows)}
     assert seen.violations == len(seen.tracked)

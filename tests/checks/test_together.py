@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sanityd.checks import evaluation, executor, fused_scan, planner
-from sanityd.checks.planner import Plan, PlannedCheck
+from sanityd.checks import evaluation, executor, fused_scan
+from sanityd.checks.forms import queries
+from sanityd.checks.plan import Plan, PlannedCheck
 from sanityd.errors import CheckError
 from sanityd.model import Outcome, Run
 from tests.checks.conftest import Looks
@@ -160,9 +161,9 @@ def test_together_says_what_each_says_alone(
     picked = [*RULES, *chance.sample(BROKEN, k=chance.choice([0, 1, 3]))]
     chance.shuffle(picked)
     with looks(*rules(*picked), cap=chance.choice([1, 3, 1000])) as planned:
-        monkeypatch.setattr(evaluation, "WORTHWHILE", 10**9)
+        monkeypatch.setattr(queries, "LARGE_TABLE", 10**9)
         expected = list(alone(planned))
-        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
+        monkeypatch.setattr(queries, "LARGE_TABLE", 0)
         assert together(planned) == expected
 
 
@@ -174,7 +175,7 @@ def test_two_connections_say_what_one_says(
     fill(chance)
     with looks(*rules(*RULES), cap=3) as planned:
         expected = together(planned)
-        monkeypatch.setattr(executor, "WORTHWHILE", -1)
+        monkeypatch.setattr(executor, "PARALLEL_FROM_ROWS", -1)
         assert together(planned) == expected
 
 
@@ -192,7 +193,9 @@ def test_the_second_connection_sees_the_instant_of_the_first(
 
         def beside() -> None:
             with snapshot.beside() as ready:
-                seen.append((ready, evaluation.see(look, {}).violations, snapshot.statements))
+                seen.append(
+                    (ready, evaluation.evaluate_check(look, {}).violations, snapshot.statements)
+                )
                 thread_of.append(threading.current_thread())
 
         thread = threading.Thread(target=beside)
@@ -200,7 +203,7 @@ def test_the_second_connection_sees_the_instant_of_the_first(
         thread.join()
         assert seen == [(True, 1, 2)]
         assert thread_of == [thread]
-        assert evaluation.see(look, {}).violations == 1
+        assert evaluation.evaluate_check(look, {}).violations == 1
 
 
 def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], looks: Looks) -> None:
@@ -286,8 +289,8 @@ def test_digests_that_collide_are_no_duplicates(
     with looks({"table": "app.people", "unique": "email"}) as [look]:
         dialect = type(look.scope.snapshot.source.dialect)
         monkeypatch.setattr(dialect, "digest", lambda _self, elements, _infos: elements[0] > "!")
-        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
-        seen = evaluation.see(look, {})
+        monkeypatch.setattr(queries, "LARGE_TABLE", 0)
+        seen = evaluation.evaluate_check(look, {})
     assert [violation.key for violation in seen.tracked] == [{"email": "b"}]
 
 
@@ -300,14 +303,14 @@ def test_a_digest_that_can_not_be_had_is_not_missed(
         raise CheckError("no such function")
 
     with looks({"table": "app.people", "unique": "email"}) as [look]:
-        monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
-        clues = look.invariant.check.clues(look.scope)
-        if clues is None:
+        monkeypatch.setattr(queries, "LARGE_TABLE", 0)
+        candidates = look.invariant.check.candidates(look.scope)
+        if candidates is None:
             pytest.skip("this database has no digests that are quicker")
         monkeypatch.setattr(
             type(look.scope.snapshot), "rows", _failing_once(type(look.scope.snapshot).rows)
         )
-        assert evaluation.see(look, {}).violations == 1
+        assert evaluation.evaluate_check(look, {}).violations == 1
     assert replace(look) == look
 
 
@@ -323,14 +326,14 @@ def _failing_once(rows: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def test_more_clues_than_are_followed_are_all_looked_into(
+def test_more_candidates_than_are_followed_are_all_looked_into(
     do: Do, looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do("INSERT INTO people VALUES " + ", ".join(f"({n}, 'e{n // 2}', 5, NULL)" for n in range(20)))
-    monkeypatch.setattr(evaluation, "WORTHWHILE", 0)
-    monkeypatch.setattr(evaluation, "CLUES", 3)
+    monkeypatch.setattr(queries, "LARGE_TABLE", 0)
+    monkeypatch.setattr(queries, "MAX_CANDIDATES", 3)
     with looks({"table": "app.people", "unique": "email"}) as [look]:
-        assert evaluation.see(look, {}).violations == 10
+        assert evaluation.evaluate_check(look, {}).violations == 10
 
 
 def test_each_rule_of_a_scan_is_answered_however_many_rows_one_of_them_has(
@@ -354,7 +357,7 @@ def test_what_fails_together_for_no_reason_is_tried_alone(
 
     with looks(*rules(*RULES)) as planned:
         expected = together(planned)
-        monkeypatch.setattr(evaluation, "see_together", fails)
+        monkeypatch.setattr(evaluation, "evaluate_together", fails)
         assert together(planned) == expected
 
 
@@ -362,4 +365,4 @@ def test_planning_reads_no_row(fill: Callable[..., None], looks: Looks) -> None:
     fill(random.Random(1))
     with looks(*rules(*RULES)) as planned:
         assert planned[0].scope.snapshot.statements == 0
-        assert planner.Plan(tuple(planned)).counted()
+        assert Plan(tuple(planned)).counted()

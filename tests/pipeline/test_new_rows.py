@@ -344,14 +344,14 @@ def test_what_another_pass_has_recorded_meanwhile_is_not_called_fixed(
     local.add(2, age=3)
     local.age_all()
     local.run()
-    see = incremental.see
+    merge = incremental.merge
 
-    def unaware(look: Any, open_keys: Any) -> Any:
+    def unaware(planned: Any, new: Any, open_keys: Any, contents: Any) -> Any:
         del open_keys
-        return see(look, {})
+        return merge(planned, new, {}, contents)
 
-    monkeypatch.setattr(incremental, "see", unaware)
-    monkeypatch.setattr("sanityd.checks.evaluation.fates", lambda *_: {})
+    monkeypatch.setattr(incremental, "merge", unaware)
+    monkeypatch.setattr("sanityd.checks.evaluation.resolutions_of", lambda *_: {})
     run = local.run()
     assert (run.incremental, run.violations) == (True, 0)
     assert local.open_rows("adults") == [2]

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sanityd.authoring.lint import mentions
 from sanityd.authoring.lint.sql_errors import Refused, Wrong, quoted
 from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, PairCheck, QueryCheck, RowCheck
 from sanityd.checks.planner import Elsewhere, PlannedCheck
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, Problem
@@ -82,7 +81,7 @@ class RuleDatabaseCheck:
             # That it needs a key is told already; what it selects can't be narrowed to one.
             self._snapshot.query(query)
             return
-        look = planner.look(self._invariant, self._snapshot, self._elsewhere, faults)
+        look = planner.plan_check(self._invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
         statements = list(_statements(look))
         if not faults:
@@ -94,9 +93,8 @@ class RuleDatabaseCheck:
         scope = Scope(
             self._snapshot, self._invariant.subject, query=check.query_sql(), faults=faults
         )
-        mine = check.claims()[0].on if isinstance(check, RowCheck) else ()
-        if isinstance(check, PairCheck):
-            mine = {**check.agreement().on, **check.agreement().compare}
+        compared = check.compared_columns()
+        mine = compared[0].columns if compared else ()
         for name in (*mine, *self._invariant.subject.key, *self._invariant.subject.show):
             scope.column(name)
         statement = select(1).select_from(scope.table).where(scope.rows)
@@ -181,10 +179,7 @@ class RuleDatabaseCheck:
         """The table that the check's own conditions are about, where it is another one."""
         check = self._invariant.check
         tables = list(check.tables())
-        conditions = isinstance(check, PairCheck) or (
-            isinstance(check, RowCheck) and check.claims()
-        )
-        if not tables or not conditions or there is None:
+        if not tables or not check.compared_columns() or there is None:
             return None
         return Scope(self._snapshot, self._invariant.subject, faults=faults).other(
             tables[0], None, there
@@ -247,22 +242,5 @@ def _name_columns(look: PlannedCheck) -> None:
 
 def _statements(look: PlannedCheck) -> Iterator[tuple[Snapshot, AnySelect]]:
     """What will be asked, such that the database reads it and no row."""
-    scope, check = look.scope, look.invariant.check
-    own = scope.snapshot
-    if look.other is not None:
-        # Each source reads its own half.
-        yield look.other.snapshot, select(1).select_from(look.other.table).where(look.other.rows)
-        yield own, select(1).select_from(scope.table).where(scope.rows)
-        return
-    match check:
-        case RowCheck():
-            yield own, select(1).select_from(scope.table).where(look.violating)
-        case QueryCheck():
-            yield own, check.violations(scope)
-        case AggregateCheck():
-            yield (
-                own,
-                select(1, *check.measures(scope).values())
-                .select_from(scope.table)
-                .where(scope.rows),
-            )
+    for scope, statement in look.form.statements(look):
+        yield scope.snapshot, statement

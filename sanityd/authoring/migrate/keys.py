@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from sanityd import plugins
 from sanityd.authoring.migrate.draft import Draft, Translation
 from sanityd.authoring.migrate.selecting import LIKE_A_KEY
-from sanityd.checks.base import RowCheck
 
 _NOTE = "`key` is a column that was checked to be unique. Its values stand in mails: say another where that won't do."
 
@@ -62,4 +61,4 @@ def _with_key(draft: Draft, keys: dict[str, str]) -> Draft:
 
 def _is_about_rows(kind: str) -> bool:
     check = plugins.lookup("checks", kind)
-    return issubclass(check, RowCheck) or bool(getattr(check, "needs_key", False))
+    return bool(check.needs_key)

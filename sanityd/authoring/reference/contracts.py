@@ -13,7 +13,7 @@ from types import ModuleType
 from sanityd import errors
 from sanityd.alerts import base as alerts
 from sanityd.checks import base as checks
-from sanityd.checks import requirements, scope
+from sanityd.checks import findings, requirements, scope
 from sanityd.model import messages, option_types
 
 #: What people build on, by module, in the order in which it is read.
@@ -28,9 +28,10 @@ PUBLIC: dict[ModuleType, tuple[str, ...]] = {
             "PairCheck",
             "CatalogCheck",
         ),
-        *("FunctionCheck", "Judgement", "Clues", "plural"),
+        *("FunctionCheck", "Candidates", "plural"),
     ),
-    requirements: ("Claim", "Agreement", "There"),
+    findings: ("Judgement",),
+    requirements: ("Requirement", "TableComparison", "OtherTable", "ComparedColumns"),
     scope: ("Scope",),
     option_types: ("fault", "listed"),
     alerts: ("Channel",),

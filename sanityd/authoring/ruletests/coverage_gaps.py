@@ -10,7 +10,6 @@ from functools import partial
 from sanityd.authoring.ruletests.fixtures import Example
 from sanityd.authoring.ruletests.mutations import mutants
 from sanityd.authoring.ruletests.runner import CaseResult, CaseRunner
-from sanityd.checks.base import CatalogCheck, PairCheck
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.model import Key, Run, Value
 from sanityd.rules.cases import Case
@@ -157,11 +156,11 @@ def _lets_pass(one: Played) -> bool:
     """Whether something in scope is not condemned. Where that can't be told, it is taken for granted."""
     run, check, table = one.run, one.example.invariant.check, one.example.invariant.subject.table
     own = next((sheet for sheet in one.example.sheets if sheet.table == table), None)
-    if isinstance(check, CatalogCheck):
+    if not check.about_rows:
         return own is not None and any({"column": name} not in _keys(run) for name in own.columns)
     if run.key == ("fault",):
         return not run.violations and run.checked != 0
-    if own is None or isinstance(check, PairCheck):
+    if own is None or check.brings_own_key:
         # It isn't told what was looked at: rows that carry none of the keys.
         rows = own.rows if own is not None else _rows(one.example)
         return any(not any(_carries(row, key) for key in _keys(run)) for row in rows)

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from sanityd.authoring.ruletests import sql_columns
 from sanityd.authoring.ruletests.infer_columns import Drawn, draw
-from sanityd.checks.base import PairCheck, RowCheck
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.errors import Problem
 from sanityd.model import Value
@@ -382,13 +381,9 @@ def _counterpart(
 ) -> Family | None:
     """The type of the column that it is compared with."""
     subject, check = invariant.subject, invariant.check
-    pairs: list[tuple[str, Mapping[str, str]]] = []
-    if isinstance(check, RowCheck):
-        pairs = [(claim.table, claim.on) for claim in check.claims()]
-    elif isinstance(check, PairCheck) and (there := check.agreement().there).table is not None:
-        agreement = check.agreement()
-        pairs = [(there.table, {**agreement.compare, **agreement.on})]
-    for text, on in pairs:
+    for text, on in check.compared_columns():
+        if text is None:
+            continue
         other = TableName.parse(text, subject.sources, subject.source)
         for mine, theirs in on.items() if subject.table else ():
             if (other, theirs) == (table, column):

@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sanityd.authoring.ruletests import sql_columns
 from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, PairCheck, QueryCheck, RowCheck
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.checks.planner import PlannedCheck
 from sanityd.errors import CheckError
@@ -42,7 +41,9 @@ def draw(invariant: Invariant, known: Families, now: datetime) -> Drawn:
         board = _Boards(drawn, known, now)
         try:
             with suppress(CheckError, SQLAlchemyError):
-                _exercise(planner.look(invariant, board.of(invariant.subject.source), board.of))
+                _exercise(
+                    planner.plan_check(invariant, board.of(invariant.subject.source), board.of)
+                )
             break
         except _RequestedColumns as wanted:
             family = known.get(wanted.table, {}).get(wanted.column, Family.TEXT)
@@ -52,20 +53,8 @@ def draw(invariant: Invariant, known: Families, now: datetime) -> Drawn:
 
 def _exercise(look: PlannedCheck) -> None:
     """Let the check build all of its SQL."""
-    scope, check = look.scope, look.invariant.check
-    _ = scope.rows
-    if look.other is not None:
-        _ = look.other.rows
-        return
-    match check:
-        case RowCheck():
-            _ = look.violating, check.is_unknown(scope), check.reasons(scope)
-        case QueryCheck():
-            _ = check.violations(scope), check.population(scope)
-        case AggregateCheck():
-            _ = check.measures(scope)
-        case PairCheck():
-            pass
+    _ = look.scope.rows
+    look.form.build_all(look)
 
 
 class _RequestedColumns(Exception):  # not an error: a column that isn't there yet

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, column, not_, select
 
 from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
 from sanityd.checks import planner
-from sanityd.checks.base import ColumnCheck, RowCheck
+from sanityd.checks.base import RowCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -62,7 +62,7 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
     """
     if not _says_it_exactly(invariant):
         return None
-    look = planner.look(invariant, snapshot)
+    look = planner.plan_check(invariant, snapshot)
     info = look.scope.info
     # A view takes none; it promises nothing, and nobody counts its rows.
     is_table = info.is_plain or info.enforced.not_null or info.enforced.unique or info.estimate
@@ -78,7 +78,7 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
         case "unique":
             return ddl.unique(wanted, check.columns, invariant.subject.where)
         case "references":
-            return _reference(look.scope, wanted, check.claims())
+            return _reference(look.scope, wanted, check.requirements())
         case _:
             return ddl.check(wanted, _condition(invariant, snapshot))
 
@@ -100,7 +100,7 @@ def _says_it_exactly(invariant: Invariant) -> bool:
         case kind if kind in _CONDITIONS:
             return True
     # An expression that takes long would make each write slow.
-    return isinstance(check, ColumnCheck) and not check.is_dear
+    return bool(check.value_columns()) and not check.is_expensive
 
 
 def _wanted(invariant: Invariant, snapshot: Snapshot, info: TableInfo) -> ConstraintRequest:

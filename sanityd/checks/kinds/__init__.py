@@ -1,1 +1,5 @@
-"""One file per check kind: its name is the kind, the model's fields are its options, its docstring is its manual."""
+"""One file per check kind.
+
+The name of the file is the kind, the fields of the class are its options, its docstring is the
+manual.
+"""

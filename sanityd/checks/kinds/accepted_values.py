@@ -13,7 +13,10 @@ Listed = list[bool | int | float | str]
 
 
 def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
-    """Whether the column is exactly one of the values. In a text column numbers are meant as their digits."""
+    """Whether the column is exactly one of the values.
+
+    In a text column, numbers mean their digits.
+    """
     if scope.is_text(name):
         return scope.text(name).in_(
             [bind(value if isinstance(value, str) else str(value)) for value in values]
@@ -22,7 +25,9 @@ def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
 
 
 class AcceptedValues(ColumnCheck):
-    """Every value is one of those listed, to the letter: case, accents and trailing spaces count.
+    """Every value is one of a list, compared exactly.
+
+    Upper and lower case, accents and trailing spaces are different.
 
     ```yaml
     accepted_values: {status: [new, paid, void]}
@@ -34,7 +39,7 @@ class AcceptedValues(ColumnCheck):
 
     columns: Mapping[str, Listed] = Field(description="Each column with the values it may have.")
 
-    def lists(self) -> Mapping[str, Sequence[str]]:
+    def common_words(self) -> Mapping[str, Sequence[str]]:
         """The texts among the values."""
         return {
             name: [value for value in values if isinstance(value, str)]
@@ -47,4 +52,5 @@ class AcceptedValues(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        return f"{plural(count, 'has', 'have')} {' or '.join(self.columns)} outside the accepted values"
+        columns = " or ".join(self.columns)
+        return f"{plural(count, 'has', 'have')} {columns} outside the accepted values"

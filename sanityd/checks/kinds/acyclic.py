@@ -12,13 +12,14 @@ from sanityd.sources.base import AnySelect
 
 
 class Acyclic(QueryCheck):
-    """No row is its own ancestor. Each row on a ring violates.
+    """No row is its own ancestor. Each row of a cycle is a violation.
 
     ```yaml
     acyclic: {id: parent_id}
     ```
 
-    The first column names a row, the second its parent. Only rows in scope have ancestors.
+    The first column identifies a row, the second names its parent. Only rows in scope are followed
+    as ancestors.
     """
 
     kind: ClassVar[str] = "acyclic"
@@ -40,7 +41,10 @@ class Acyclic(QueryCheck):
         return tuple(self.columns)
 
     def violations(self, scope: Scope) -> AnySelect:
-        """All pairs of row and ancestor, each once, so that a ring ends the walk; then those of a row with itself."""
+        """The rows that are their own ancestors.
+
+        UNION makes each pair of row and ancestor once, so that a cycle ends the recursion.
+        """
         [(name, parent)] = self.columns.items()
         edges = (
             select(scope.exact(name).label("child"), scope.exact(parent).label("parent"))

@@ -19,7 +19,9 @@ _AMBIGUOUS = re.compile(r"\b(stddev|std|stdev|variance|var)\s*\(", re.IGNORECASE
 
 
 class Aggregate(QueryCheck):
-    """A value of many rows is what it should be, for the whole table or for each group. A violation is the group.
+    """A value of many rows is correct, for the whole table or for each group.
+
+    A violation is the group.
 
     ```yaml
     aggregate: {expr: sum(amount), equals: 0, by: account_id}
@@ -27,11 +29,12 @@ class Aggregate(QueryCheck):
     aggregate: {expr: stddev_samp(seconds), max: 30, by: [host, service]}
     ```
 
-    `expr` is SQL: `sum`, `avg`, `min`, `max`, `count`, `stddev_samp` and `stddev_pop`, `var_samp` and `var_pop` mean
-    the same on every database; percentiles and the rest are the database's own. Plain `stddev` and `variance` are
-    refused, as they mean the sample on one database and the population on another. A value that is NULL (of no
-    rows, or of NULLs only) passes unless the rule says `nulls: fail`. `tolerance` is how far from `equals` still
-    counts as equal. `show: [value]` lets the value itself leave the database.
+    `expr` is SQL: `sum`, `avg`, `min`, `max`, `count`, `stddev_samp` and `stddev_pop`, `var_samp`
+    and `var_pop` mean the same on every database; percentiles and other functions are the
+    database's own. Plain `stddev` and `variance` are refused, as they mean the sample on one
+    database and the population on another. A value that is NULL (of no rows, or of NULLs only)
+    passes unless the rule says `nulls: fail`. `tolerance` is how far from `equals` a value may be.
+    With `show: [value]` the value itself is shown, and so leaves the database.
     """
 
     kind: ClassVar[str] = "aggregate"
@@ -51,12 +54,14 @@ class Aggregate(QueryCheck):
     @field_validator("expr")
     @classmethod
     def _means_one_thing(cls, value: str) -> str:
-        if found := _AMBIGUOUS.search(value):
-            stem = "var" if found[1].lower().startswith("var") else "stddev"
+        match = _AMBIGUOUS.search(value)
+        if match:
+            function = match[1]
+            stem = "var" if function.lower().startswith("var") else "stddev"
             message = (
-                f"`{found[1]}` means the sample on some databases and the population on others"
+                f"`{function}` means the sample on some databases and the population on others"
             )
-            raise fault(message, f"write `{stem}_samp` or `{stem}_pop`", word=found[1])
+            raise fault(message, f"write `{stem}_samp` or `{stem}_pop`", word=function)
         return value
 
     @model_validator(mode="after")
@@ -98,13 +103,15 @@ class Aggregate(QueryCheck):
             *labelled, value.label("sanityd_value"), func.count().label(ROWS)
         ).select_from(scope.table)
         summed = summed.where(scope.rows)
-        found = (summed.group_by(*groups.values()) if self.by else summed).subquery("summed")
-        measured = found.c.sanityd_value
+        if self.by:
+            summed = summed.group_by(*groups.values())
+        values = summed.subquery("summed")
+        measured = values.c.sanityd_value
         wrong = or_(*self._range().excludes(measured, bind))
         if scope.subject.nulls_fail:
             wrong = or_(wrong, measured.is_(None))
         shown = [measured.label(_VALUE)] if _VALUE in scope.subject.show else []
-        return select(*(found.c[name] for name in groups), found.c[ROWS], *shown).where(wrong)
+        return select(*(values.c[name] for name in groups), values.c[ROWS], *shown).where(wrong)
 
     def population(self, scope: Scope) -> AnySelect | None:
         """All groups."""

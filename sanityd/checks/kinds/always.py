@@ -10,7 +10,9 @@ from sanityd.checks.base import RowCheck, Scope, plural
 
 
 class Always(RowCheck):
-    """The condition holds for every row. Where it is unknown (NULL), it passes, as in a CHECK constraint.
+    """The condition is true for every row.
+
+    A row for which it is unknown (NULL) passes, as in a CHECK constraint.
 
     ```yaml
     always: total = subtotal + tax

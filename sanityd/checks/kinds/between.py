@@ -17,16 +17,18 @@ _TIMES = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
 
 
 class Between(ColumnCheck):
-    """Every value lies in a range, bounds included. Numbers, dates and text.
+    """Every value lies in a range, bounds included: numbers, dates and text.
 
     ```yaml
     between: {age: [0, 120]}
     between: {price: {above: 0, max: 9999.99}, sold_on: {min: 2020-01-01, max: now}}
     ```
 
-    `above` and `below` leave the bound out. A date without a zone is meant in the source's `zone`. `now` is the time of
-    the look, by the database's clock, and `now + 1d` a day after it: what is at most `now` is not in the future. So it
-    is for times that are kept as numbers, and on SQLite as text, where a text that is no time counts as NULL.
+    `above` and `below` exclude the bound. A date without a time zone is read in the source's
+    `zone`. `now` is the time of the run, by the database's clock, and `now + 1d` is one day later:
+    a value that is at most `now` is not in the future. `now` can also be compared with times that
+    are stored as numbers, and on SQLite with times that are stored as text; a text that is not a
+    time counts as NULL.
     """
 
     kind: ClassVar[str] = "between"
@@ -54,7 +56,8 @@ class Between(ColumnCheck):
             if any(isinstance(bound, int | float) for bound in expected.bounds):
                 scope.refuse(
                     f"`{name}` is text, and its bounds are numbers",
-                    f"Quote the bounds to compare as text, or cast in SQL: `always: cast({name} as integer) >= 0`.",
+                    "Quote the bounds to compare as text, or cast in SQL: "
+                    f"`always: cast({name} as integer) >= 0`.",
                     name,
                 )
             outside = expected.excludes(scope.text(name), lambda bound: bind(str(bound)))
@@ -85,8 +88,9 @@ class Between(ColumnCheck):
 
 
 def _time(bound: Bound, now: datetime) -> datetime:
-    if (away := from_now(bound)) is not None:
-        return now + away
+    distance = from_now(bound)
+    if distance is not None:
+        return now + distance
     text: Any = bound
     try:
         return datetime.fromisoformat(text)

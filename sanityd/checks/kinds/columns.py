@@ -11,16 +11,18 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 
 
 class Columns(CatalogCheck):
-    """The table still has these columns, of these types. A violation is the column; no row is read.
+    """The table still has these columns, of these types.
+
+    A violation is a column; no row is read.
 
     ```yaml
     columns: {id: integer, email: text, born: date, note: any}
     columns: {columns: {id: integer, email: "varchar(80)"}, extra: fail}
     ```
 
-    A type is `text`, `integer`, `number`, `boolean`, `date`, `timestamp`, `timestamptz`, `uuid`, `bytes`, `enum` or
-    `any`, which mean the same on every database, or the database's own word for it. `extra: fail` allows no other
-    column.
+    A type is `text`, `integer`, `number`, `boolean`, `date`, `timestamp`, `timestamptz`, `uuid`,
+    `bytes`, `enum` or `any`, which mean the same on every database, or the database's own name of
+    the type. With `extra: fail`, any other column is a violation.
     """
 
     kind: ClassVar[str] = "columns"
@@ -31,17 +33,17 @@ class Columns(CatalogCheck):
 
     def judge(self, table: TableInfo) -> list[Violation]:
         """The columns that are missing, of another type, or too many."""
-        found = [
-            Violation({"column": name}, detail=words)
-            for name, expected in self.columns.items()
-            if (words := _difference(table.columns.get(name), expected))
-        ]
+        violations: list[Violation] = []
+        for name, expected in self.columns.items():
+            difference = _difference(table.columns.get(name), expected)
+            if difference:
+                violations.append(Violation({"column": name}, detail=difference))
         if self.extra == "fail":
             others = table.columns.keys() - self.columns.keys()
-            found += [
+            violations += [
                 Violation({"column": name}, detail="is not expected") for name in sorted(others)
             ]
-        return found
+        return violations
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

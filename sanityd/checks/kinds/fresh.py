@@ -14,15 +14,16 @@ from sanityd.model.option_types import fault
 
 
 class Fresh(AggregateCheck):
-    """The newest row is not older than so long, by the database's clock.
+    """The newest row is not older than a given age, by the database's clock.
 
     ```yaml
     fresh: {created_at: 1h}
     fresh: {columns: {created_at: 1h}, ahead: 5m}
     ```
 
-    A row dated in the future says nothing about freshness, and hides nothing: it doesn't count, and is a violation of
-    its own. `ahead` (one minute) is how far a clock may run ahead before that. No rows at all is a violation.
+    A row that is dated in the future does not make the table fresh: it is not counted, and is a
+    violation of its own. `ahead` (one minute) is how far a clock may be ahead before that. No rows
+    at all is a violation.
     """
 
     kind: ClassVar[str] = "fresh"
@@ -46,30 +47,30 @@ class Fresh(AggregateCheck):
 
     @property
     def measure_name(self) -> str:
-        """What keeps it fresh."""
+        """Rows that are young enough."""
         return "rows young enough"
 
     def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
         """Per column: rows that are young enough, and rows from the future."""
         expressions: dict[str, ColumnElement[Any]] = {}
-        for place, (name, limit) in enumerate(self.columns.items()):
+        for number, (name, limit) in enumerate(self.columns.items()):
             instant = scope.instant(name)
             from_future = instant > scope.moment(name, scope.now + duration(self.ahead))
             young = and_(instant >= scope.moment(name, scope.now - duration(limit)), ~from_future)
-            expressions[f"young{place}"] = func.count(case((young, 1)))
-            expressions[f"future{place}"] = func.count(case((from_future, 1)))
+            expressions[f"young{number}"] = func.count(case((young, 1)))
+            expressions[f"future{number}"] = func.count(case((from_future, 1)))
         return expressions
 
     def judge(
         self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
     ) -> Judgement:
-        """Stale when no row is young enough; rows from the future are told apart."""
+        """Stale when no row is young enough; rows from the future are a fault of their own."""
         faults: list[tuple[str, int]] = []
-        for place, name in enumerate(self.columns):
-            if not measured[f"young{place}"]:
+        for number, name in enumerate(self.columns):
+            if not measured[f"young{number}"]:
                 faults.append((f"{name} is stale", checked))
-            if measured[f"future{place}"]:
-                faults.append((f"{name} is in the future", measured[f"future{place}"]))
+            if measured[f"future{number}"]:
+                faults.append((f"{name} is in the future", measured[f"future{number}"]))
         return Judgement(float(measured["young0"]), faults)
 
     def says(self, count: int) -> str:
@@ -78,12 +79,20 @@ class Fresh(AggregateCheck):
         return f"has no row with {limits}, or rows from the future"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
-        """Of one column, which of both it is: what is stale counts with all of its rows, as no row is young enough."""
+        """For one column, whether it is stale, in the future, or both.
+
+        A stale column counts all rows, as no row is young enough.
+        """
         if len(self.columns) > 1 or checked is None:
             return super().sentence(table, violations, rows, checked)
         [(name, limit)] = self.columns.items()
         stale = f"no row with {name} of the last {limit}"
         future = rows - checked if violations > 1 else rows
         ahead = f"{future:,} {plural(future, 'row', 'rows')} with {name} in the future"
-        found = f"{stale}, and {ahead}" if violations > 1 else ahead if rows < checked else stale
-        return f"{table} has {found} ({checked:,} {plural(checked, 'row', 'rows')} in scope)"
+        if violations > 1:
+            fault_text = f"{stale}, and {ahead}"
+        elif rows < checked:
+            fault_text = ahead
+        else:
+            fault_text = stale
+        return f"{table} has {fault_text} ({checked:,} {plural(checked, 'row', 'rows')} in scope)"

@@ -12,12 +12,20 @@ from sanityd.checks.base import Check, Requirement, RowCheck, Scope, plural
 from sanityd.model.option_types import fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CounterpartCount:
-    """How many counterparts are right: from `low` to `high`, both included; `high` None is without end."""
+    """The allowed number of counterparts: from `low` to `high`, both included.
+
+    A `high` of None means that there is no upper limit.
+    """
 
     low: int
     high: int | None
+
+    def __repr__(self) -> str:
+        # `Invariant.meaning` hashes the repr of a check, and stores keep that hash: under
+        # another name every `has` rule would count as changed.
+        return f"Count(low={self.low!r}, high={self.high!r})"
 
     def __str__(self) -> str:
         """In words, as rules write it."""
@@ -29,53 +37,56 @@ class CounterpartCount:
 
 
 def parse_count(text: Any) -> CounterpartCount:
-    """Read `at least 1`, `at most N`, `exactly N`, `none` or a bare number. Raises a fault for anything else."""
+    """Read `at least 1`, `at most N`, `exactly N`, `none` or a number.
+
+    Raises a fault for anything else.
+    """
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return CounterpartCount(text, text)
-    found = re.fullmatch(r"(at least|at most|exactly) ([0-9]+)|(none)", str(text))
-    if not found:
+    match = re.fullmatch(r"(at least|at most|exactly) ([0-9]+)|(none)", str(text))
+    if not match:
         raise fault(
             f"`{text}` is not a count", "write `at least 1`, `at most 1`, `exactly 1` or `none`"
         )
-    if found[3]:
+    if match[3]:
         return CounterpartCount(0, 0)
-    number = int(found[2])
-    if found[1] == "at least" and number == 0:
+    number = int(match[2])
+    if match[1] == "at least" and number == 0:
         raise fault("`at least 0` is always true", "write `at least 1`, or `none`")
     return {
         "at least": CounterpartCount(number, None),
         "at most": CounterpartCount(0, number),
         "exactly": CounterpartCount(number, number),
-    }[found[1]]
+    }[match[1]]
 
 
 def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
-    """Whether a row of `other` belongs to a row of `scope`, all of whose values are known; compared to the letter."""
+    """Whether a row of `other` matches a row of `scope` without NULLs, compared exactly."""
     leading = other.info.leading
     if leading is not None and leading.isdisjoint(on.values()):
         # Without an index all of the other table would be read anew for each row.
-        pairs = [scope.comparable(mine, other, theirs) for mine, theirs in on.items()]
-        wanted = select(*(theirs for _, theirs in pairs)).where(
+        pairs = [scope.comparable(mine, other, other_column) for mine, other_column in on.items()]
+        wanted = select(*(other_column for _, other_column in pairs)).where(
             other.rows, other.known(on.values())
         )
         mine = pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
         return mine.in_(wanted.correlate(scope.table))
-    same = and_(*(scope.same(mine, other, theirs) for mine, theirs in on.items()))
+    same = and_(*(scope.same(mine, other, other_column) for mine, other_column in on.items()))
     return exists(select(1).select_from(other.table).where(same, other.rows).correlate(scope.table))
 
 
 class Has(RowCheck):
-    """Every row has its counterpart in another table, or a right number of them.
+    """Every row has a counterpart in another table, or the right number of them.
 
     ```yaml
     has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
     has: {in: app.mails, on: {id: person_id}, count: at most 1}
     ```
 
-    The other table may be in another source. `on` maps columns of the rule's table to columns of the other; several
-    make a composite key. `where` picks among the counterparts. `count` is `at least 1` (the default), `at most N`,
-    `exactly N` or `none`. A row whose own column is NULL passes unless the rule says `nulls: fail`; a NULL on the
-    other side never hides anything.
+    The other table may be in another source. `on` maps columns of the rule's table to columns of
+    the other; several make a composite key. `where` restricts the counterparts. `count` is `at
+    least 1` (the default), `at most N`, `exactly N` or `none`. A row whose own column is NULL
+    passes unless the rule says `nulls: fail`; a NULL in the other table never hides a violation.
     """
 
     kind: ClassVar[str] = "has"
@@ -114,15 +125,15 @@ class Has(RowCheck):
         """The condition on the counterparts."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Requirement]:
+    def requirements(self) -> Sequence[Requirement]:
         """So many counterparts."""
         return (Requirement(self.on, self.in_, self.where, self.count.low, self.count.high),)
 
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row with too few or too many counterparts."""
         other = scope.other(self.in_, self.where)
-        known = scope.known(self.on)
-        return and_(known, self._is_wrong(scope, other))
+        has_key = scope.known(self.on)
+        return and_(has_key, self._is_wrong(scope, other))
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row whose own column is NULL."""
@@ -158,18 +169,23 @@ class Has(RowCheck):
     def _some_group(
         self, scope: Scope, other: Scope, having: ColumnElement[bool]
     ) -> ColumnElement[bool]:
-        # Counted once per key and then joined; a correlated count would read the other table once per row.
-        pairs = [scope.comparable(mine, other, theirs) for mine, theirs in self.on.items()]
-        keys = [theirs.label(f"key{place}") for place, (_, theirs) in enumerate(pairs)]
-        known = other.known(self.on.values())
+        # Counted once per key and then joined: a correlated count would read the other table
+        # once per row.
+        pairs = [
+            scope.comparable(mine, other, other_column) for mine, other_column in self.on.items()
+        ]
+        keys = [
+            other_column.label(f"key{number}") for number, (_, other_column) in enumerate(pairs)
+        ]
+        has_key = other.known(self.on.values())
         grouped = (
             select(*keys)
-            .where(other.rows, known)
-            .group_by(*(theirs for _, theirs in pairs))
+            .where(other.rows, has_key)
+            .group_by(*(other_column for _, other_column in pairs))
             .having(having)
         )
         counted = grouped.subquery("counted")
-        same = and_(*(mine == counted.c[f"key{place}"] for place, (mine, _) in enumerate(pairs)))
+        same = and_(*(mine == counted.c[f"key{number}"] for number, (mine, _) in enumerate(pairs)))
         return exists(select(1).select_from(counted).where(same).correlate(scope.table))
 
 

@@ -10,15 +10,17 @@ from sanityd.checks.sequence import SequenceCheck
 
 
 class Increases(SequenceCheck):
-    """In the order of its rows a value never goes back. A violation is the row that did.
+    """A value never goes back in the order of the rows.
+
+    A violation is the row where it did.
 
     ```yaml
     increases: {column: odometer, per: car_id, order_by: read_at}
     increases: {column: version, per: document_id, order_by: saved_at, strictly: true}
     ```
 
-    A row is compared with the one before it in its group; `strictly` forbids staying the same, too. Rows with a NULL in
-    `column` or `order_by` are passed over.
+    Each row is compared with the row before it in its group. With `strictly`, the value must not
+    stay the same either. Rows with a NULL in `column` or `order_by` are skipped.
     """
 
     kind: ClassVar[str] = "increases"

@@ -11,7 +11,7 @@ from sanityd.checks.ranges import Range
 
 
 class Length(ColumnCheck):
-    """Every text has a number of characters (not bytes) in a range, bounds included.
+    """The number of characters (not bytes) of every text lies in a range, bounds included.
 
     ```yaml
     length: {name: [1, 80]}

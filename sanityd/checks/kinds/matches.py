@@ -11,7 +11,9 @@ from sanityd.checks.base import ColumnCheck, Scope, plural
 
 
 class Matches(ColumnCheck):
-    """Every value, as a whole, has a named format or matches a regular expression. Case counts.
+    """Every value, as a whole, has a named format or matches a regular expression.
+
+    Upper and lower case are different.
 
     ```yaml
     matches: {email: email}
@@ -19,15 +21,15 @@ class Matches(ColumnCheck):
     matches: {columns: {note: "invoice [0-9]+"}, part: true}
     ```
 
-    Named formats mean the same on every database: `email`, `uuid`, `url`, `ip`, `iso_date`, `e164`, `country`,
-    `currency`, `slug`. Any other text is a regular expression in the database's own flavour: POSIX with Perl's classes
-    on PostgreSQL, PCRE on MariaDB, RE2 on DuckDB, Python's on SQLite. `part: true` searches instead of matching the
-    whole value.
+    Named formats mean the same on every database: `email`, `uuid`, `url`, `ip`, `iso_date`, `e164`,
+    `country`, `currency`, `slug`. Any other text is a regular expression in the database's own
+    dialect: POSIX with Perl's classes on PostgreSQL, PCRE on MariaDB, RE2 on DuckDB, Python's on
+    SQLite. With `part: true`, it is enough that a part of the value matches.
     """
 
     kind: ClassVar[str] = "matches"
     is_timeless: ClassVar[bool] = True
-    is_dear: ClassVar[bool] = True
+    is_expensive: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(
         description="Each column with a named format or a regular expression."

@@ -10,7 +10,7 @@ from sanityd.checks.base import RowCheck, Scope, plural
 
 
 class Never(RowCheck):
-    """The condition holds for no row. Where it is unknown (NULL), it passes.
+    """The condition is true for no row. A row for which it is unknown (NULL) passes.
 
     ```yaml
     never: status = 'pending'

@@ -16,15 +16,17 @@ FIRST, LAST = "first_missing", "last_missing"
 
 
 class NoGaps(QueryCheck):
-    """Whole numbers follow each other without a hole. A violation is the hole: its first and last missing number.
+    """Whole numbers follow each other without a gap.
+
+    A violation is the gap: its first and its last missing number.
 
     ```yaml
     no_gaps: {column: number, per: series}
     no_gaps: invoice_number
     ```
 
-    Holes are looked for between the smallest and the largest number of each group; NULLs and repetitions are passed
-    over. `rows` counts the missing numbers.
+    Gaps are searched for between the smallest and the largest number of each group. NULLs and
+    repeated numbers are ignored. `rows` counts the missing numbers.
     """
 
     kind: ClassVar[str] = "no_gaps"

@@ -11,15 +11,18 @@ from sanityd.sources.base import AnySelect
 
 
 class NoOverlap(QueryCheck):
-    """Intervals of one group never overlap. A violation is the pair: the later one, and the earlier one it runs into.
+    """Intervals of one group never overlap.
+
+    A violation is a pair: the later interval, and the earlier one that it overlaps.
 
     ```yaml
     no_overlap: {from: starts_on, to: ends_on, per: room_id}
     ```
 
-    An interval begins at `from` and ends just before `to`, so that one may begin where another ends. Without an end
-    (NULL) it goes on for ever; without a beginning, or with an end that isn't after it, it is passed over. A row whose
-    group has a NULL belongs to no group. Violations are counted as pairs, and the rows that run into an earlier one.
+    An interval begins at `from` and ends just before `to`, so that the next one may begin where it
+    ends. An interval without an end (NULL) never ends. One without a beginning, or whose end is not
+    after its beginning, is skipped. A row with a NULL in a column of `per` belongs to no group.
+    Violations count the pairs, and `rows` the rows that overlap an earlier one.
     """
 
     kind: ClassVar[str] = "no_overlap"
@@ -38,7 +41,7 @@ class NoOverlap(QueryCheck):
         return (*scope.key, *(f"other_{name}" for name in scope.key))
 
     def violations(self, scope: Scope) -> AnySelect:
-        """Pairs. A sort finds the rows that run into an earlier one; only they are joined: good data is quick."""
+        """The pairs. A sort finds the rows that overlap an earlier one; only these are joined."""
         later, earlier = self._running_into(scope), self._intervals(scope).subquery("earlier")
         same_group = [later.c[f"per{n}"] == earlier.c[f"per{n}"] for n in range(len(self.per))]
         overlaps = or_(earlier.c.ends.is_(None), earlier.c.ends > later.c.begins)
@@ -73,7 +76,7 @@ class NoOverlap(QueryCheck):
             scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)
         ]
         columns += [scope.exact(name).label(f"per{n}") for n, name in enumerate(self.per)]
-        known = scope.known((self.from_, *self.per))
+        is_complete = scope.known((self.from_, *self.per))
         return (
             select(
                 *columns,
@@ -82,7 +85,7 @@ class NoOverlap(QueryCheck):
                 case((ends.is_(None), 1), else_=0).label("endless"),
             )
             .select_from(scope.table)
-            .where(scope.rows, known, or_(ends.is_(None), ends > begins))
+            .where(scope.rows, is_complete, or_(ends.is_(None), ends > begins))
         )
 
     def _running_into(self, scope: Scope) -> FromClause:

@@ -11,19 +11,21 @@ from sanityd.checks.base import ColumnCheck, Scope, plural
 
 
 class NotMatches(ColumnCheck):
-    """No value, as a whole, has a named format or matches a regular expression. Case counts.
+    """No value, as a whole, has a named format or matches a regular expression.
+
+    Upper and lower case are different.
 
     ```yaml
     not_matches: {name: email}
     not_matches: {columns: {note: "(?i)lorem ipsum"}, part: true}
     ```
 
-    The formats and the flavours of regular expressions are those of `matches`.
+    The formats and the dialects of regular expressions are those of `matches`.
     """
 
     kind: ClassVar[str] = "not_matches"
     is_timeless: ClassVar[bool] = True
-    is_dear: ClassVar[bool] = True
+    is_expensive: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(
         description="Each column with a named format or a regular expression."
@@ -38,4 +40,5 @@ class NotMatches(ColumnCheck):
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        return f"{plural(count, 'has', 'have')} {' or '.join(self.columns)} in a form that is not allowed"
+        columns = " or ".join(self.columns)
+        return f"{plural(count, 'has', 'have')} {columns} in a form that is not allowed"

@@ -20,8 +20,8 @@ class NotNull(RowCheck):
     not_null: {columns: [email, name], blank: fail}
     ```
 
-    With `blank: fail`, empty text and text of nothing but spaces count as missing, too. The violation says which
-    column it is.
+    With `blank: fail`, empty text and text that consists of spaces only count as missing, too. The
+    violation says which column is missing.
     """
 
     kind: ClassVar[str] = "not_null"
@@ -42,7 +42,7 @@ class NotNull(RowCheck):
         return None if self.blank == "fail" else proofs.of_not_null(scope.info, self.columns)
 
     def reasons(self, scope: Scope) -> Mapping[str, ColumnElement[bool]]:
-        """Which column is missing; said also of a single one when blanks count, as it may be either."""
+        """Which column is missing; with `blank: fail` also whether a column is NULL or blank."""
         if self.blank == "pass" and len(self.columns) == 1:
             return {}
         words: dict[str, ColumnElement[bool]] = {

@@ -13,16 +13,19 @@ from sanityd.model.option_types import fault
 
 
 class Python(FunctionCheck):
-    """A Python function finds the violations, for what SQL can't say. The rule names a `source` and a `key`.
+    """A Python function finds the violations, for what SQL can't express.
+
+    The rule names a `source` and a `key`.
 
     ```yaml
     python: checks.invoices:without_a_pdf
     ```
 
-    It is called with `read`, which runs one SELECT in the rule's snapshot and gives its rows as dictionaries; it
-    returns or yields a dictionary per violation, with at least the columns of the rule's `key`. The module is
-    looked for beside the rules file, then among what is installed. The rules file must allow it, as it runs with
-    sanityd's own rights: `allow: {python: true}`.
+    The function is called with `read`, which runs one SELECT in the rule's snapshot and returns its
+    rows as dictionaries. It returns or yields a dictionary per violation, with at least the columns
+    of the rule's `key`. The module is searched for in the folder of the rules file, then among the
+    installed packages. The function runs with the rights of sanityd, so the rules file must allow
+    it: `allow: {python: true}`.
 
         def without_a_pdf(read):
             for row in read("select id, checksum from invoices where sent"):
@@ -53,8 +56,8 @@ class Python(FunctionCheck):
             raise CheckError(
                 f"`{self.function}` can't be imported ({type(error).__name__})", hint
             ) from None
-        found: Iterable[Mapping[str, Any]] = function(read)
-        return found
+        violations: Iterable[Mapping[str, Any]] = function(read)
+        return violations
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

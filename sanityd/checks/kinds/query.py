@@ -10,13 +10,15 @@ from sanityd.sources.base import AnySelect
 
 
 class Query(QueryCheck):
-    """Every row that the SELECT returns is a violation; the rule's `key` says which of its columns identify one.
+    """Every row that the SELECT returns is a violation.
+
+    The rule's `key` names the columns of the SELECT that identify one.
 
     ```yaml
     source: ledger
-    query: select account_id, sum(amount) as off_by from entries group by account_id having sum(amount) <> 0
-    key: account_id
-    show: [off_by]
+    query: select account, sum(amount) as rest from entries group by account having sum(amount) <> 0
+    key: account
+    show: [rest]
     ```
     """
 

@@ -13,7 +13,9 @@ from sanityd.model.option_types import fault
 
 
 class References(RowCheck):
-    """Every value that is not NULL exists in another table: a foreign key, where the database has none.
+    """Every value that is not NULL exists in another table.
+
+    It replaces a foreign key where the database has none.
 
     ```yaml
     references: {person_id: people.id}
@@ -21,8 +23,8 @@ class References(RowCheck):
     references: {columns: {person_id: people.id}, where: "deleted_at is null"}
     ```
 
-    Columns that point into the same table make one composite reference, which passes when any of them is NULL (MATCH
-    SIMPLE). `where` picks among the rows that may be pointed at.
+    Columns that refer to the same table make one composite reference, which passes when any of them
+    is NULL (MATCH SIMPLE). `where` restricts the rows that may be referred to.
     """
 
     kind: ClassVar[str] = "references"
@@ -57,7 +59,7 @@ class References(RowCheck):
         """The condition on the rows pointed at."""
         return () if self.where is None else (self.where,)
 
-    def claims(self) -> Sequence[Requirement]:
+    def requirements(self) -> Sequence[Requirement]:
         """At least one row, in each table pointed at."""
         return [Requirement(on, table, self.where) for table, on in self._by_table().items()]
 
@@ -106,5 +108,5 @@ class References(RowCheck):
 
     def _dangles(self, scope: Scope, table: str, on: Mapping[str, str]) -> ColumnElement[bool]:
         other = scope.other(table, self.where)
-        known = scope.known(on)
-        return and_(known, ~belongs(scope, other, on))
+        has_key = scope.known(on)
+        return and_(has_key, ~belongs(scope, other, on))

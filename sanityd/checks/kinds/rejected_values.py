@@ -11,7 +11,7 @@ from sanityd.checks.kinds.accepted_values import Listed, is_listed
 
 
 class RejectedValues(ColumnCheck):
-    """No value is one of those listed, to the letter.
+    """No value is one of a list, compared exactly.
 
     ```yaml
     rejected_values: {name: [test, "n/a", unknown]}

@@ -22,11 +22,11 @@ class RowCount(AggregateCheck):
     row_count: {equals: app.people_archive}
     ```
 
-    Tables of two sources are never counted at one instant: where both are written to all the time, ask for rows instead
-    (`has`, `same_as`).
+    Tables of two sources are never counted at the same instant: where both are written to all the
+    time, compare rows instead (`has`, `same_as`).
 
-    No rows at all is a violation unless the rule allows zero by name (`min: 0`, `max: 0`, `equals: 0`) or says
-    `when_empty: pass`.
+    No rows at all is a violation, unless the rule itself allows zero (`min: 0`, `max: 0`, `equals:
+    0`) or says `when_empty: pass`.
     """
 
     kind: ClassVar[str] = "row_count"

@@ -22,8 +22,9 @@ Columns = Annotated[Mapping[str, str], BeforeValidator(_columns, json_schema_inp
 
 
 class SameAs(PairCheck):
-    """Two tables, or two queries, agree row for row: nothing is missing there, nothing is there that isn't here, and
-    the compared columns hold the same values.
+    """Two tables, or two queries, are equal row for row.
+
+    No row is missing on either side, and the compared columns have the same values.
 
     ```yaml
     same_as: {in: ledger.entries, on: {id: payment_id}, compare: {amount: amount, currency: ccy}}
@@ -31,17 +32,19 @@ class SameAs(PairCheck):
     same_as: {in: {source: ledger, query: select ref from entries group by ref}, on: {id: ref}}
     ```
 
-    `on` says by which columns rows belong together, `compare` which columns must agree; `[a, b]` are columns of the
-    same name on both sides. Without `compare` only the rows themselves are looked for. The tables may be in two
-    databases: values are compared as values, whatever their types (`1`, `1.0` and `'1'` are one number). NULL agrees
-    with NULL and with nothing else; a row whose `on` is NULL is not compared. Several rows of one key must agree as a
-    whole.
+    `on` names the columns by which rows are matched, `compare` the columns that must be equal; `[a,
+    b]` are columns of the same name on both sides. Without `compare`, only the existence of the
+    rows is compared. The tables may be in two databases: values are compared as values, whatever
+    their types (`1`, `1.0` and `'1'` are one number). NULL equals NULL and nothing else; a row with
+    a NULL in `on` is not compared. Several rows with the same key must be equal as a whole.
 
-    A violation is a key: missing there, not here, or differing (and in which columns). `where`, `within` and `window`
-    of the rule narrow the rows here, the check's own `where` those there. A row there is too much when no row here that
-    the rule's `where` picks has its key, however young or old; `extra: pass` lets such rows be. Instead of a table the
-    rule may have a query of its own: `source: app` and `same_as: {query: SELECT …, in: …}`. A column in both `compare`
-    and `show` is shown with both values.
+    A violation is a key: missing in the other table, missing in the rule's own table, or different
+    (and in which columns). `where`, `within` and `window` of the rule restrict the rows of its own
+    table, the check's own `where` those of the other table. A row of the other table is a violation
+    when no row that the rule's `where` selects has its key, of whatever age; with `extra: pass`
+    such rows are allowed. Instead of a table the rule may have a query of its own: `source: app`
+    and `same_as: {query: SELECT …, in: …}`. A column in both `compare` and `show` is shown with
+    both values.
     """
 
     kind: ClassVar[str] = "same_as"
@@ -70,7 +73,7 @@ class SameAs(PairCheck):
         """It has its own query, or the rule's table."""
         return self.query is None
 
-    def agreement(self) -> TableComparison:
+    def comparison(self) -> TableComparison:
         """What must agree with what."""
         return TableComparison(self.in_, self.on, self.compare, self.where, self.extra == "fail")
 

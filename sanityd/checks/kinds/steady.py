@@ -21,7 +21,7 @@ _WITHIN = re.compile(r"([0-9.]+)\s*(%?)")
 
 
 class Steady(AggregateCheck):
-    """A value of the whole table stays near what it was, by sanityd's own record of earlier runs.
+    """A value of the whole table stays near its earlier values, by sanityd's own record.
 
     ```yaml
     steady: {expr: count(*), within: 30%, of: last 4 same weekdays}
@@ -29,9 +29,10 @@ class Steady(AggregateCheck):
     steady: {expr: max(id), within: 1000, of: last 20 runs}
     ```
 
-    It is compared with the median of the earlier values: of so many `runs`, of the runs of so many `days`, or of the
-    run nearest to the same hour on so many `same weekdays`. Until there are three of them (or as many as are asked
-    for), the rule learns, and holds. The record is made by the rule's own runs; `try` reads it, `--dry-run` has none.
+    It is compared with the median of the earlier values: those of the last N `runs`, of the runs of
+    the last N `days`, or of the run nearest to the same hour on the last N `same weekdays`. Until
+    there are three of them (or as many as the rule asks for, if fewer), the rule passes and learns.
+    The record is made by the rule's own runs; `try` reads it, `--dry-run` has none.
     """
 
     kind: ClassVar[str] = "steady"
@@ -99,14 +100,14 @@ class Steady(AggregateCheck):
 
 
 def _limit(within: str | int | float, usual: float) -> float:
-    found = _WITHIN.fullmatch(str(within).strip())
-    if not found:
+    match = _WITHIN.fullmatch(str(within).strip())
+    if not match:
         raise ValueError(within)
     try:
-        number = Decimal(found[1])
+        number = Decimal(match[1])
     except InvalidOperation:
         raise ValueError(within) from None
-    return abs(usual) * float(number) / 100 if found[2] else float(number)
+    return abs(usual) * float(number) / 100 if match[2] else float(number)
 
 
 def _of_runs(past: Past, now: datetime, number: int) -> list[float]:
@@ -118,16 +119,19 @@ def _of_days(past: Past, now: datetime, number: int) -> list[float]:
 
 
 def _of_weekdays(past: Past, now: datetime, number: int) -> list[float]:
-    """For each of the weeks before, the run nearest to the same hour of the same weekday, by half a day at most."""
-    found: list[float] = []
+    """For each earlier week, the value nearest to the same hour of the same weekday.
+
+    A run counts if it is at most half a day away from that.
+    """
+    earlier: list[float] = []
     for weeks in range(1, number + 1):
         then = now - timedelta(weeks=weeks)
         near = [
             (abs(at - then), value) for at, value in past if abs(at - then) <= timedelta(hours=12)
         ]
         if near:
-            found.append(min(near)[1])
-    return found
+            earlier.append(min(near)[1])
+    return earlier
 
 
 _EARLIER = {"runs": _of_runs, "days": _of_days, "same weekdays": _of_weekdays}

@@ -13,16 +13,18 @@ from sanityd.model.option_types import Names, fault
 
 
 class Transitions(SequenceCheck):
-    """A history of states obeys its machine. A violation is the row whose state may not come after the one before.
+    """A history of states follows allowed transitions only.
+
+    A violation is the row whose state may not follow the state before it.
 
     ```yaml
-    transitions: {column: status, per: order_id, order_by: changed_at, allowed: {new: [paid, void], paid: [shipped]}}
+    transitions: {column: status, per: order_id, order_by: at, allowed: {new: [paid], paid: [sent]}}
     transitions: {column: state, order_by: id, allowed: {up: [down], down: [up]}, first: [down]}
     ```
 
-    `allowed` says for each state which ones may follow; a state that isn't a key of it is an end. To stay is always
-    allowed: a step that is repeated is no step. States are compared to the letter. With `first`, a history begins with
-    one of these. Rows with a NULL in `column` or `order_by` are passed over.
+    `allowed` lists for each state those that may follow it; a state that is not a key of it is an
+    end. A state may always be repeated. States are compared exactly. With `first`, a history must
+    begin with one of these states. Rows with a NULL in `column` or `order_by` are skipped.
     """
 
     kind: ClassVar[str] = "transitions"
@@ -35,12 +37,14 @@ class Transitions(SequenceCheck):
 
     @model_validator(mode="after")
     def _begins_somewhere(self) -> Self:
-        known = {*self.allowed, *(state for states in self.allowed.values() for state in states)}
+        states = {*self.allowed}
+        for following in self.allowed.values():
+            states.update(following)
         for state in self.first:
-            if state not in known:
+            if state not in states:
                 raise fault(
                     f"`{state}` is no state of `allowed`",
-                    f"the states are {', '.join(sorted(known))}",
+                    f"the states are {', '.join(sorted(states))}",
                     word=state,
                 )
         return self
@@ -53,19 +57,20 @@ class Transitions(SequenceCheck):
         self, value: ColumnElement[Any], previous: ColumnElement[Any]
     ) -> ColumnElement[bool]:
         """True for a step that isn't allowed."""
-        from_known = [
+        from_states = [
             and_(previous == bind(state), value.not_in([bind(word) for word in (state, *after)]))
             for state, after in self.allowed.items()
         ]
-        known = [bind(state) for state in self.allowed]
-        from_end = and_(previous.not_in(known), value != previous)
+        states = [bind(state) for state in self.allowed]
+        from_end = and_(previous.not_in(states), value != previous)
         begins = (
             [and_(previous.is_(None), value.not_in([bind(word) for word in self.first]))]
             if self.first
             else []
         )
-        return or_(*from_known, from_end, *begins)
+        return or_(*from_states, from_end, *begins)
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
-        return f"{plural(count, 'is a step', 'are steps')} of {self.column} that the states do not allow"
+        steps = plural(count, "is a step", "are steps")
+        return f"{steps} of {self.column} that the states do not allow"

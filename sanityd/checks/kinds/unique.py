@@ -15,7 +15,9 @@ Ignored = Literal["case", "spaces"]
 
 
 class Unique(QueryCheck):
-    """No value, or combination of values, occurs more than once. A violation is the duplicated key.
+    """No value, or combination of values, occurs more than once.
+
+    A violation is the duplicated key.
 
     ```yaml
     unique: email
@@ -23,10 +25,12 @@ class Unique(QueryCheck):
     unique: {columns: email, ignore: [case, spaces]}
     ```
 
-    Values are compared to the letter; `ignore: [case]` folds case, `ignore: [spaces]` drops spaces at both ends. A NULL
-    in the key exempts the row, as in SQL's UNIQUE; `nulls: equal` makes NULLs equal to each other. With `window`, a row
-    in the window is also compared with those before it. Violations are counted as keys, and the rows that share them.
-    `show: id` tells the smallest and the largest `id` among them, `4 … 17`; of texts, the first and the last.
+    Values are compared exactly; `ignore: [case]` ignores upper and lower case, `ignore: [spaces]`
+    ignores spaces at both ends. A row with a NULL in the key is skipped, as in SQL's UNIQUE; with
+    `nulls: equal`, NULLs are equal to each other. With `window`, a row in the window is also
+    compared with the rows before it. Violations count the keys, and `rows` the rows that share
+    them. `show: id` shows the smallest and the largest `id` of these rows, `4 … 17`; of texts, the
+    first and the last in order.
     """
 
     kind: ClassVar[str] = "unique"
@@ -51,8 +55,8 @@ class Unique(QueryCheck):
         """Keys with more than one row, of which at least one is in the window."""
         return self._duplicates(scope, true())
 
-    def clues(self, scope: Scope) -> Candidates | None:
-        """Digests of keys that occur more than once: most of them are those of duplicates, which are then compared."""
+    def candidates(self, scope: Scope) -> Candidates | None:
+        """Digests of keys that occur more than once: most belong to duplicated keys."""
         if self.nulls == "equal":
             return None
         infos = [scope.column_info(name) for name in self.columns]
@@ -68,23 +72,23 @@ class Unique(QueryCheck):
         )
         return Candidates(
             shared,
-            lambda found: self._duplicates(scope, digest.in_([bind(value) for value in found])),
+            lambda values: self._duplicates(scope, digest.in_([bind(value) for value in values])),
         )
 
-    def violations_among(self, scope: Scope, new: Scope) -> AnySelect | None:
+    def violations_of_new_rows(self, scope: Scope, new: Scope) -> AnySelect | None:
         """Keys of new rows that have more than one row, old ones included."""
         if self.nulls == "equal":
             return None
         keys = tuple_(*self._compared(new).values())
-        # The same table again, so that the condition is about its rows and not about those that are grouped.
-        there = (
+        # A subquery of the same table: the condition is about its rows, not about the group.
+        new_keys = (
             select(*self._compared(new).values())
             .select_from(new.table)
             .where(new.rows, self._counts(new))
         )
-        return self._duplicates(scope, keys.in_(there.correlate(None)))
+        return self._duplicates(scope, keys.in_(new_keys.correlate(None)))
 
-    def _duplicates(self, scope: Scope, among: ColumnElement[bool]) -> AnySelect:
+    def _duplicates(self, scope: Scope, condition: ColumnElement[bool]) -> AnySelect:
         keys = self._compared(scope)
         recent = (
             func.max(case((scope.in_window, 1), else_=0)) == 1 if scope.subject.window else true()
@@ -96,7 +100,7 @@ class Unique(QueryCheck):
                 func.count().label(ROWS),
             )
             .select_from(scope.table)
-            .where(scope.judged, self._counts(scope), among)
+            .where(scope.judged, self._counts(scope), condition)
             .group_by(*keys.values())
             .having(and_(func.count() > 1, recent))
         )
@@ -135,7 +139,7 @@ class Unique(QueryCheck):
         return f"{values} {self.says(violations)} in {table}, in {rows:,} rows"
 
     def _shown(self, scope: Scope) -> list[ColumnElement[Any]]:
-        """Of each column to show what its rows have: one value, or the ends of what lies between."""
+        """For each column to show, the value of its rows, or the smallest and the largest."""
         return [
             _ends(scope, name).label(name)
             for name in scope.subject.show
@@ -158,7 +162,7 @@ class Unique(QueryCheck):
 
 
 def _ends(scope: Scope, name: str) -> ColumnElement[Any]:
-    """The smallest and the largest value of a group as text; with a NULL among them, that and the largest."""
+    """The smallest and the largest value of a group as text; NULL is the smallest."""
     info = scope.column_info(name)
     dialect = scope.snapshot.source.dialect
     value = scope.column(name) if dialect.sorts(info) else scope.text(name)

@@ -121,7 +121,7 @@ def test_they_run_and_prove_the_rule_or_say_why_not(database_url: str, tmp_path:
     with snapshot_of(rules) as snapshot:
         plan = planner.plan([rule.invariant for rule in rules.rules.values()], snapshot)
         assert not plan.refused
-        proofs = {look.invariant.id for look in plan.looks if look.proof}
+        proofs = {look.invariant.id for look in plan.checks if look.proof}
         again = {
             rule.id: constraints.constraint_for(rule.invariant, snapshot)
             for rule in rules.rules.values()

@@ -54,7 +54,7 @@ def written(found: Suggestions, url: str, folder: Path) -> RuleSet:
 def checked(rules: RuleSet, url: str) -> Mapping[str, Run]:
     with snapshot_of(url) as snapshot:
         plan = planner.plan([rule.invariant for rule in rules.rules.values()], snapshot)
-        assert [look.proof for look in plan.looks if look.proof] == []
+        assert [look.proof for look in plan.checks if look.proof] == []
         return {run.rule: run for run in executor.evaluate(plan, snapshot, {}, snapshot.now)}
 
 

@@ -1,16 +1,9 @@
-"""`aggregate` means the same on every database."""
+"""`aggregate` apart from the cases of `tests/acceptance`."""
 
 import pytest
 from pydantic import ValidationError
 
 from sanityd.checks.kinds.aggregate import Aggregate
-from tests.acceptance import Case, Stage, cases_of
-
-
-@cases_of("aggregate")
-def test_on_every_database(case: Case, stage: Stage) -> None:
-    """The promises of `tests/acceptance/aggregate.yaml`."""
-    stage.plays(case)
 
 
 def test_a_number_beyond_all_fractions_is_refused_in_words() -> None:

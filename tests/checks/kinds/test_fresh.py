@@ -1,15 +1,8 @@
-"""`fresh` means the same on every database."""
+"""`fresh` apart from the cases of `tests/acceptance`."""
 
 import pytest
 
 from sanityd.checks.kinds.fresh import Fresh
-from tests.acceptance import Case, Stage, cases_of
-
-
-@cases_of("fresh")
-def test_on_every_database(case: Case, stage: Stage) -> None:
-    """The promises of `tests/acceptance/fresh.yaml`."""
-    stage.plays(case)
 
 
 @pytest.mark.parametrize(

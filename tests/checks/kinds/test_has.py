@@ -1,15 +1,8 @@
-"""`has` means the same on every database."""
+"""`has` apart from the cases of `tests/acceptance`."""
 
 import json
 
-from tests.acceptance import Case, Stage, cases_of
 from tests.support.project import Project
-
-
-@cases_of("has")
-def test_on_every_database(case: Case, stage: Stage) -> None:
-    """The promises of `tests/acceptance/has.yaml`."""
-    stage.plays(case)
 
 
 def test_sqlite_reads_a_table_without_an_index_once(project: Project) -> None:

@@ -1,0 +1,41 @@
+"""What forms share that compare two tables by statements of their own for each."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import case, select
+
+from sanityd.checks.base import IN_SCOPE
+from sanityd.checks.plan import PlannedCheck
+from sanityd.checks.plan_step import PlanStep, plan_step
+from sanityd.checks.scope import Scope
+from sanityd.model import Key, Violation
+from sanityd.sources.base import AnySelect
+
+
+def rows_of_table(planned: PlannedCheck) -> AnySelect:
+    """The keys of all rows of the rule's own table, each with whether it is in scope."""
+    scope = planned.scope
+    columns = [scope.column(name) for name in planned.key]
+    return select(*columns, case((scope.rows, 1), else_=0).label(IN_SCOPE))
+
+
+def still_violating(keys: Sequence[Key]) -> Sequence[Violation]:
+    """All of the keys: two sources are not compared for single keys, so none is resolved."""
+    return [Violation(key) for key in keys]
+
+
+def statements_of_both(planned: PlannedCheck) -> Iterator[tuple[Scope, AnySelect]]:
+    """The rows of both sides, for a database to read and not to run."""
+    for scope in (planned.other, planned.scope):
+        if scope is not None:
+            yield scope, select(1).select_from(scope.table).where(scope.rows)
+
+
+def explain_comparison(planned_checks: Sequence[PlannedCheck]) -> PlanStep:
+    """The step that compares two tables."""
+    other = planned_checks[0].other
+    name = other.name if other is not None else ""
+    reason = (
+        f"compared with {name} key by key, in bounded memory; differences are checked a second time"
+    )
+    return plan_step("two sources", planned_checks, reason)

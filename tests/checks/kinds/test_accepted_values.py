@@ -1,9 +1,0 @@
-"""`accepted_values` means the same on every database."""
-
-from tests.acceptance import Case, Stage, cases_of
-
-
-@cases_of("accepted_values")
-def test_on_every_database(case: Case, stage: Stage) -> None:
-    """The promises of `tests/acceptance/accepted_values.yaml`."""
-    stage.plays(case)

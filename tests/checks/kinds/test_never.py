@@ -1,9 +1,0 @@
-"""`never` means the same on every database."""
-
-from tests.acceptance import Case, Stage, cases_of
-
-
-@cases_of("never")
-def test_on_every_database(case: Case, stage: Stage) -> None:
-    """The promises of `tests/acceptance/never.yaml`."""
-    stage.plays(case)

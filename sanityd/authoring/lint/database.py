@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sanityd.authoring.lint import mentions
 from sanityd.authoring.lint.sql_errors import Refused, Wrong, quoted
 from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, PairCheck, QueryCheck, RowCheck
+from sanityd.checks.base import AggregateCheck, Check, PairCheck, QueryCheck, RowCheck
+from sanityd.checks.invariant import Invariant
 from sanityd.checks.planner import Elsewhere, PlannedCheck
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, Problem
 from sanityd.rules.diagnostics import as_advice
-from sanityd.rules.rule import Rule
+from sanityd.rules.draft import RuleDraft
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources.base import AnySelect, Snapshot
@@ -44,15 +45,15 @@ class RuleDatabaseCheck:
     """
 
     def __init__(
-        self, document: Document, rule: Rule, snapshot: Snapshot, elsewhere: Elsewhere | None
+        self, document: Document, draft: RuleDraft, snapshot: Snapshot, elsewhere: Elsewhere | None
     ) -> None:
         self._document = document
-        self._rule = rule
-        self._invariant = rule.invariant
+        self._draft = draft
+        self._invariant = draft.invariant
         self._snapshot = snapshot
         self._elsewhere = elsewhere
         # A rule that `for_each` made stands where it was written once.
-        self._place: KeyPath = ("rules", rule.written)
+        self._place: KeyPath = ("rules", draft.name)
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong, all of it."""
@@ -74,38 +75,46 @@ class RuleDatabaseCheck:
 
     def _ask(self, faults: list[CheckError]) -> None:
         """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
-        if self._elsewhere is None and self._invariant.elsewhere is not None:
+        invariant = self._invariant
+        if invariant is None:
             self._own_half(faults)
             return
-        query = self._invariant.check.query_sql()
-        if query is not None and not self._invariant.subject.key:
+        if self._elsewhere is None and invariant.elsewhere is not None:
+            self._own_half(faults)
+            return
+        query = invariant.check.query_sql()
+        if query is not None and not invariant.subject.key:
             # That it needs a key is told already; what it selects can't be narrowed to one.
             self._snapshot.query(query)
             return
-        look = planner.look(self._invariant, self._snapshot, self._elsewhere, faults)
+        look = planner.look(invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
+        for name in self._draft.columns:
+            look.scope.column(name)
         statements = list(_statements(look))
         if not faults:
             for snapshot, statement in statements:
                 snapshot.rows(statement.limit(0))
 
     def _own_half(self, faults: list[CheckError]) -> None:
-        check = self._invariant.check
-        scope = Scope(
-            self._snapshot, self._invariant.subject, query=check.query_sql(), faults=faults
-        )
-        mine = check.claims()[0].on if isinstance(check, RowCheck) else ()
-        if isinstance(check, PairCheck):
-            mine = {**check.agreement().on, **check.agreement().compare}
-        for name in (*mine, *self._invariant.subject.key, *self._invariant.subject.show):
+        """Ask about the rule's own table, without what its check says of another one."""
+        draft, check = self._draft, self._draft.check
+        query = check.query_sql() if check is not None else None
+        scope = Scope(self._snapshot, draft.subject, query=query, faults=faults)
+        for name in (*_own_columns(check), *draft.subject.key, *draft.columns):
             scope.column(name)
+        if check is not None:
+            for name in draft.subject.show:
+                scope.column(name)
+        elif draft.scan.column is not None:
+            planner.tells_new(scope, draft.scan.column)
         statement = select(1).select_from(scope.table).where(scope.rows)
         if not faults:
             self._snapshot.rows(statement.limit(0))
 
     def _named(self, fault: CheckError) -> Iterator[Problem]:
         """A problem at each place that names what is wrong; at the check itself where none does."""
-        say, kind, advice = self._document.problem, self._invariant.kind, as_advice(fault.hint)
+        say, kind, advice = self._document.problem, self._draft.kind, as_advice(fault.hint)
         word = fault.word
         if word is None and (found := quoted(fault.message, repr(self._document.at(self._place)))):
             word = found[0]
@@ -155,45 +164,51 @@ class RuleDatabaseCheck:
 
     def _written(self) -> Iterator[_RuleText]:
         """All SQL of the rule, each with how to ask about it alone."""
-        check, subject, inside = (
-            self._invariant.check,
-            self._invariant.subject,
-            (*self._place, self._invariant.kind),
-        )
+        invariant = self._invariant
         own: list[CheckError] = []
+        if invariant is None:
+            yield from self._written_where(Scope(self._snapshot, self._draft.subject, faults=own))
+            return
+        check, subject = invariant.check, invariant.subject
+        inside = (*self._place, invariant.kind)
         if (query := check.query_sql()) is not None:
             yield self._query(inside, query, self._snapshot)
             scope = None
         else:
             scope = Scope(self._snapshot, subject, faults=own) if subject.table else None
-        if scope is not None and subject.where is not None:
-            yield self._condition((*self._place, "where"), subject.where, scope)
-        there = self._elsewhere_snapshot()
+        if scope is not None:
+            yield from self._written_where(scope)
+        there = self._elsewhere_snapshot(invariant)
         if (pair := check.query_there()) is not None and there is not None:
             yield self._query(inside, str(pair.query), there)
-        other = self._other(own, there)
+        other = self._other(invariant, own, there)
         about = scope if other is None else other
         for sql in check.sql() if about is not None else ():
             assert about is not None
             yield self._condition(inside, sql, about)
 
-    def _other(self, faults: list[CheckError], there: Snapshot | None) -> Scope | None:
+    def _written_where(self, scope: Scope) -> Iterator[_RuleText]:
+        where = self._draft.subject.where
+        if where is not None:
+            yield self._condition((*self._place, "where"), where, scope)
+
+    def _other(
+        self, invariant: Invariant, faults: list[CheckError], there: Snapshot | None
+    ) -> Scope | None:
         """The table that the check's own conditions are about, where it is another one."""
-        check = self._invariant.check
+        check = invariant.check
         tables = list(check.tables())
         conditions = isinstance(check, PairCheck) or (
             isinstance(check, RowCheck) and check.claims()
         )
         if not tables or not conditions or there is None:
             return None
-        return Scope(self._snapshot, self._invariant.subject, faults=faults).other(
-            tables[0], None, there
-        )
+        return Scope(self._snapshot, invariant.subject, faults=faults).other(tables[0], None, there)
 
-    def _elsewhere_snapshot(self) -> Snapshot | None:
-        if self._invariant.elsewhere is None:
+    def _elsewhere_snapshot(self, invariant: Invariant) -> Snapshot | None:
+        if invariant.elsewhere is None:
             return self._snapshot
-        return None if self._elsewhere is None else self._elsewhere(self._invariant.elsewhere)
+        return None if self._elsewhere is None else self._elsewhere(invariant.elsewhere)
 
     def _condition(self, place: KeyPath, sql: str, scope: Scope) -> _RuleText:
         def ask(sql: str) -> object:
@@ -232,6 +247,16 @@ def _functions(written: _RuleText, names: Sequence[Wrong]) -> Iterator[Wrong]:
         if missing and word is not None and written.sql[word.end() :].lstrip().startswith("("):
             hint = check_against(written.snapshot.source.dialect.name)
             yield Wrong(word.start(), word.end() - word.start(), answer.message, hint)
+
+
+def _own_columns(check: Check | None) -> tuple[str, ...]:
+    """The columns of the rule's own table by which it is compared with another one."""
+    if isinstance(check, RowCheck):
+        return tuple(check.claims()[0].on) if check.claims() else ()
+    if isinstance(check, PairCheck):
+        agreement = check.agreement()
+        return (*agreement.on, *agreement.compare)
+    return ()
 
 
 def _name_columns(look: PlannedCheck) -> None:

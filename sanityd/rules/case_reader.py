@@ -1,4 +1,4 @@
-"""The `tests:` of a rules file → cases. Every error at its place. Knows nothing of how cases run."""
+"""The `tests:` of a rules file → cases. Knows nothing of how cases are run."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +24,7 @@ NOON = datetime(2026, 1, 1, 12, 0)
 
 
 def zones(sources: Any) -> dict[str, ZoneInfo]:
-    """Return the time zone of each source, read from the section `sources` as it stands in the file.
+    """Return the time zone of each source, read from the section `sources` of the file.
 
     No environment variable need be set, so tests run without.
     """
@@ -222,7 +222,7 @@ class _CaseParser:
         return sorted(measurements)
 
     def _table(self, key: str, text: str) -> TableName | None:
-        """Return the table that a name means; None, which is reported, if the rule reads no such."""
+        """Return the table of a name; None, which is reported, if the rule does not read it."""
         path = (*self._path, key, text)
         source = self._invariant.subject.source
         try:

@@ -1,4 +1,4 @@
-"""The part of a rule that a database can be asked about, also of a rule that has errors."""
+"""The part of a rule that a database can be asked about, also of a rule with errors."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class RuleDraft:
 
     @property
     def invariant(self) -> Invariant | None:
-        """The invariant, with the defaults of all that a database need not know; None without a check."""
+        """The invariant, without what a database need not know; None without a check."""
         if self.check is None:
             return None
         return Invariant(

@@ -56,9 +56,9 @@ def load(
 ) -> RuleSet:
     """Read a rules file or a folder of them.
 
-    Parameters: `environment` is where `${NAME}` is looked up (os.environ); with `need_secrets=False`
-    a variable that is not set is only a warning, for editors and CI that have no secrets; with
-    `need_rules=False` a file without any rule is valid.
+    Parameters: `environment` is where `${NAME}` is looked up (os.environ); with
+    `need_secrets=False` a variable that is not set is only a warning, for editors and CI that have
+    no secrets; with `need_rules=False` a file without any rule is valid.
     Raises RuleError with every problem of the files.
     """
     return read(

@@ -187,7 +187,7 @@ class RuleParser:
         options: _Options,
         age_columns: tuple[str, ...],
     ) -> RuleDraft | None:
-        """Return what a database can be asked about; None when it is not known about which table."""
+        """Return what a database can be asked about; None without a source or a table."""
         check = options.check
         subject = self._subject(spec, check)
         if subject is None:

@@ -1,40 +1,78 @@
-"""What a rule says, and what `defaults` and `alerts` say for it: when it is due, and who hears of it. Pure."""
+"""A valid spec and its draft → a Rule, with what `defaults` and `alerts` say. Pure."""
 
 from sanityd.alerts.settings import Settings
-from sanityd.checks.invariant import Invariant
+from sanityd.checks.base import Check
+from sanityd.checks.invariant import Confirm, Invariant, Ladder
+from sanityd.checks.redaction import Redaction
 from sanityd.model.schedule import parse_schedule
+from sanityd.rules.draft import RuleDraft
 from sanityd.rules.rule import Rule
 from sanityd.rules.spec import Defaults, RuleSpec
 
 
-def build_rule(
-    invariant: Invariant, spec: RuleSpec, defaults: Defaults, alerts: Settings, location: str
-) -> Rule:
-    """The rule of an invariant.
+class RuleBuilder:
+    """Builds the rules of one file, which share the sections `defaults` and `alerts`."""
 
-    Parameters: `location` is where it is written, as people open it.
-    """
-    notify = spec.notify if spec.notify is not None else defaults.notify
-    owner = spec.owner if spec.owner is not None else defaults.owner or ""
-    tags = spec.tags if spec.tags is not None else defaults.tags or []
-    own = alerts.owners.get(owner, [])
-    hear = [
-        *(own if notify is None else notify),
-        *(name for tag in tags for name in alerts.tags.get(tag, [])),
-    ]
-    return Rule(
-        id=invariant.id,
-        invariant=invariant,
-        schedule=spec.schedule or defaults.schedule or parse_schedule("every 5m"),
-        notify=tuple(dict.fromkeys(hear)),
-        on_error=tuple(own or dict.fromkeys(hear)),
-        owner=owner,
-        tags=tuple(tags),
-        depends_on=tuple(spec.depends_on or ()),
-        noise=spec.noise,
-        why=spec.why,
-        fix=spec.fix,
-        enabled=spec.enabled,
-        location=location,
-        meaning=invariant.meaning,
-    )
+    def __init__(self, defaults: Defaults, alerts: Settings) -> None:
+        self._defaults = defaults
+        self._alerts = alerts
+
+    def build(
+        self,
+        draft: RuleDraft,
+        check: Check,
+        spec: RuleSpec,
+        redaction: Redaction | None,
+        location: str,
+    ) -> Rule:
+        """Return the rule.
+
+        Parameters: `check` is the draft's; `location` is where the rule stands, as people open it.
+        """
+        invariant = Invariant(
+            id=draft.id,
+            kind=draft.kind,
+            check=check,
+            subject=draft.subject,
+            ladder=spec.severity or self._defaults.severity or Ladder(),
+            cap=self._alerts.limits.tracked_rows,
+            confirm=spec.confirm or Confirm(),
+            scan=draft.scan,
+            redaction=redaction,
+        )
+        owner = spec.owner
+        if owner is None:
+            owner = self._defaults.owner or ""
+        tags = spec.tags
+        if tags is None:
+            tags = self._defaults.tags or []
+        channels = self._channels(spec, owner, tags)
+        owner_channels = self._alerts.owners.get(owner, [])
+        return Rule(
+            id=draft.id,
+            invariant=invariant,
+            schedule=spec.schedule or self._defaults.schedule or parse_schedule("every 5m"),
+            notify=channels,
+            on_error=tuple(owner_channels) or channels,
+            owner=owner,
+            tags=tuple(tags),
+            depends_on=tuple(spec.depends_on or ()),
+            noise=spec.noise,
+            why=spec.why,
+            fix=spec.fix,
+            enabled=spec.enabled,
+            location=location,
+            meaning=invariant.meaning,
+        )
+
+    def _channels(self, spec: RuleSpec, owner: str, tags: list[str]) -> tuple[str, ...]:
+        """Return the channels that are notified: the rule's, else its owner's; and its tags'."""
+        channels = spec.notify
+        if channels is None:
+            channels = self._defaults.notify
+        if channels is None:
+            channels = self._alerts.owners.get(owner, [])
+        channels = list(channels)
+        for tag in tags:
+            channels += self._alerts.tags.get(tag, [])
+        return tuple(dict.fromkeys(channels))

@@ -1,4 +1,4 @@
-"""The `tests:` of a rules file → cases. Every mistake at its place. Knows nothing of how a case is played."""
+"""The `tests:` of a rules file → cases. Knows nothing of how cases are run."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -8,134 +8,164 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from sanityd.checks.invariant import TableName
+from sanityd.checks.base import AggregateCheck
+from sanityd.checks.invariant import Invariant, TableName
 from sanityd.errors import Problem
 from sanityd.model import Past
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.option_types import Zone
 from sanityd.rules import time_values, validation_errors
 from sanityd.rules.cases import Case, CaseSpec
-from sanityd.rules.rule import Rule
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 
-#: The present of a case that doesn't say: no test depends on the day on which it is run.
+#: The present of a case that has no `now`: no test depends on the day on which it is run.
 NOON = datetime(2026, 1, 1, 12, 0)
 
 
 def zones(sources: Any) -> dict[str, ZoneInfo]:
-    """The zone of each source, read off the file itself: no environment variable need be set for a test."""
-    reader: TypeAdapter[ZoneInfo] = TypeAdapter(Zone, config={"arbitrary_types_allowed": True})
-    found: dict[str, ZoneInfo] = {}
-    for name, raw in sources.items() if isinstance(sources, dict) else ():
+    """Return the time zone of each source, read from the section `sources` of the file.
+
+    No environment variable need be set, so tests run without.
+    """
+    adapter: TypeAdapter[ZoneInfo] = TypeAdapter(Zone, config={"arbitrary_types_allowed": True})
+    zone_by_source: dict[str, ZoneInfo] = {}
+    if not isinstance(sources, dict):
+        return zone_by_source
+    for name, raw in sources.items():
+        zone = raw.get("zone", "UTC") if isinstance(raw, dict) else "UTC"
         try:
-            found[str(name)] = reader.validate_python(
-                raw.get("zone", "UTC") if isinstance(raw, dict) else "UTC"
-            )
+            zone_by_source[str(name)] = adapter.validate_python(zone)
         except ValidationError:
-            found[str(name)] = ZoneInfo("UTC")
-    return found
+            zone_by_source[str(name)] = ZoneInfo("UTC")
+    return zone_by_source
 
 
 class CaseReader:
     """Reads a `tests:` section. `problems` fills on the way.
 
-    Parameters: `document` holds the section; `rules` are those that could be read, `known` the ids of all that the file
-    has; `sources` are the names of its sources with their zones.
+    Parameters: `document` holds the section; `invariants` are those of the rules that could be
+    read, by id; `rule_ids` are the ids of all rules of the file; `sources` are the names of its
+    sources with their zones.
     """
 
     def __init__(
         self,
         document: Document,
-        rules: Mapping[str, Rule],
-        known: Collection[str],
+        invariants: Mapping[str, Invariant],
+        rule_ids: Collection[str],
         sources: Mapping[str, ZoneInfo],
     ) -> None:
         self.document = document
-        self.rules = rules
-        self.known = known
+        self.invariants = invariants
+        self.rule_ids = rule_ids
         self.sources = sources
         self.problems: list[Problem] = []
 
     def read(self) -> dict[str, tuple[Case, ...]]:
-        """The cases of each rule, in the order of the file."""
+        """Return the cases of each rule, in the order of the file."""
         section = self.document.data.get("tests")
         if section is None:
             return {}
         if not isinstance(section, dict):
-            self._say(
-                ("tests",),
-                "`tests` must be a mapping",
-                "write the id of a rule and below it its examples",
-            )
+            advice = "write the id of a rule and below it its examples"
+            self._report(("tests",), "`tests` must be a mapping", advice)
             return {}
-        return {str(name): tuple(self._of_rule(str(name), raw)) for name, raw in section.items()}
+        return {str(name): tuple(self._cases(str(name), raw)) for name, raw in section.items()}
 
-    def _of_rule(self, name: str, raw: Any) -> Iterator[Case]:
-        place: KeyPath = ("tests", name)
-        if name not in self.known:
-            advice = did_you_mean(name, self.known) or "name a rule of the rules file"
-            self._say(place, f"there is no rule `{name}`", advice, key=True)
-        elif name not in self.rules and (
-            many := [one for one in self.rules if one.startswith(f"{name}[")]
-        ):
-            message = f"`for_each` makes rule `{name}` {len(many)} rules"
-            self._say(place, message, f"name one of them, as in `{many[0]}`", key=True)
-        examples = (
-            [((*place, number), one) for number, one in enumerate(raw)]
-            if isinstance(raw, list)
-            else [(place, raw)]
-        )
+    def _cases(self, name: str, raw: Any) -> Iterator[Case]:
+        """Yield the cases of one rule."""
+        path: KeyPath = ("tests", name)
+        self._check_rule(path, name)
+        examples: list[tuple[KeyPath, Any]] = [(path, raw)]
+        if isinstance(raw, list):
+            examples = [((*path, index), example) for index, example in enumerate(raw)]
         if not examples:
-            self._say(place, f"rule `{name}` has no example", "write one, or take this out")
-        for number, (at, one) in enumerate(examples, 1):
-            rule, before = self.rules.get(name), len(self.problems)
-            spec = self._spec(at, name, one)
-            if rule is not None and isinstance(one, dict):
-                label = str(one.get("name") or (number if len(examples) > 1 else ""))
-                case = self._case(at, rule, one, spec, label)
-                if case is not None and len(self.problems) == before:
-                    yield case
+            message = f"rule `{name}` has no example"
+            self._report(path, message, "write one, or take this out")
+        for number, (example_path, example) in enumerate(examples, 1):
+            spec = self._spec(example_path, name, example)
+            invariant = self.invariants.get(name)
+            if invariant is None or not isinstance(example, dict):
+                continue
+            title = str(example.get("name") or "")
+            if not title and len(examples) > 1:
+                title = str(number)
+            parser = _CaseParser(self.document, self.sources, invariant, example_path, example)
+            case = parser.case(spec, title)
+            self.problems += parser.problems
+            if case is not None and not parser.problems:
+                yield case
 
-    def _spec(self, place: KeyPath, name: str, raw: Any) -> CaseSpec | None:
+    def _check_rule(self, path: KeyPath, name: str) -> None:
+        """Report an id of no rule, or of several."""
+        if name not in self.rule_ids:
+            advice = did_you_mean(name, self.rule_ids) or "name a rule of the rules file"
+            self._report(path, f"there is no rule `{name}`", advice, key=True)
+            return
+        if name in self.invariants:
+            return
+        expanded = [rule for rule in self.invariants if rule.startswith(f"{name}[")]
+        if expanded:
+            message = f"`for_each` makes rule `{name}` {len(expanded)} rules"
+            self._report(path, message, f"name one of them, as in `{expanded[0]}`", key=True)
+
+    def _spec(self, path: KeyPath, name: str, raw: Any) -> CaseSpec | None:
         if not isinstance(raw, dict):
-            self._say(
-                place, "an example must be a mapping", "write `given:` and `violates:` below it"
-            )
+            advice = "write `given:` and `violates:` below it"
+            self._report(path, "an example must be a mapping", advice)
             return None
         try:
             return CaseSpec.model_validate(raw)
         except ValidationError as error:
             self.problems += validation_errors.problems(
-                self.document, place, error, CaseSpec, f"the test of `{name}`"
+                self.document, path, error, CaseSpec, f"the test of `{name}`"
             )
             return None
 
-    def _case(
-        self, place: KeyPath, rule: Rule, raw: Mapping[str, Any], spec: CaseSpec | None, name: str
-    ) -> Case | None:
-        # Read off the file itself, so that a mistake in another key hides neither a wrong table nor a wrong time.
-        now = self._now((*place, "now"), rule, raw.get("now"))
-        tables = {
-            text: self._table((*place, "given"), text, rule) for text in _keys(raw.get("given"))
-        }
-        for text in _keys(raw.get("types")):
-            self._table((*place, "types"), text, rule)
-        meant = list(tables.values())
-        for number, (text, table) in enumerate(tables.items()):
-            if table is not None and table in meant[:number]:
-                message = f"`{text}` stands here for the second time, by another name"
-                self._say((*place, "given", text), message, "keep one of them", key=True)
-        past = self._past((*place, "past"), rule, spec.past if spec else None, now)
+    def _report(self, path: KeyPath, message: str, advice: str, *, key: bool = False) -> None:
+        self.problems.append(self.document.problem(path, message, advice, key=key))
+
+
+class _CaseParser:
+    """Parses one example of one rule. `problems` fills on the way.
+
+    Tables and times are read from `raw`, the example as it stands in the file, so that an error in
+    another key does not hide those in them.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        sources: Mapping[str, ZoneInfo],
+        invariant: Invariant,
+        path: KeyPath,
+        raw: Mapping[str, Any],
+    ) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+        self._sources = sources
+        self._invariant = invariant
+        self._path = path
+        self._raw = raw
+
+    def case(self, spec: CaseSpec | None, name: str) -> Case | None:
+        """Return the case; None without a valid spec."""
+        now = self._now()
+        tables = {text: self._table("given", text) for text in _keys(self._raw.get("given"))}
+        for text in _keys(self._raw.get("types")):
+            self._table("types", text)
+        self._check_doubles(tables)
+        past = self._past(spec.past if spec is not None else None, now)
         if spec is None:
             return None
-        mark = self.document.mark(place, key=True)
+        mark = self._document.mark(self._path, key=True)
         names = {table: text for text, table in tables.items() if table is not None}
-        own = rule.source
+        own_source = self._invariant.subject.source
         return Case(
-            rule=rule.id,
+            rule=self._invariant.id,
             name=name,
-            place=place,
+            place=self._path,
             location=f"{mark.path.name}:{mark.line}",
             file=str(mark.path),
             line=mark.line,
@@ -144,97 +174,120 @@ class CaseReader:
             named=names,
             violates=spec.violates,
             types={
-                TableName.parse(text, self.sources, own): columns
+                TableName.parse(text, self._sources, own_source): columns
                 for text, columns in spec.types.items()
             },
             past=past,
             measured=None if spec.measured is None else float(spec.measured),
         )
 
-    def _now(self, place: KeyPath, rule: Rule, text: Any) -> datetime:
-        present = NOON.replace(tzinfo=self.sources.get(rule.source, UTC))
+    def _now(self) -> datetime:
+        """Return the present of the example, in the zone of the rule's source."""
+        text = self._raw.get("now")
+        default = NOON.replace(tzinfo=self._sources.get(self._invariant.subject.source, UTC))
         if not isinstance(text, str):
-            return present
+            return default
         try:
-            if not time_values.is_stamp(text):
-                raise ValueError(text)
-            return time_values.moment(text, present)
+            if time_values.is_stamp(text):
+                return time_values.moment(text, default)
         except ValueError:
-            self._say(place, f"`{text}` is no time", "write it in full, as in `2026-01-01 12:00`")
-            return present
+            pass
+        advice = "write it in full, as in `2026-01-01 12:00`"
+        self._report((*self._path, "now"), f"`{text}` is no time", advice)
+        return default
 
-    def _past(self, place: KeyPath, rule: Rule, raw: Any, now: datetime) -> Past:
+    def _past(self, raw: Any, now: datetime) -> Past:
+        """Return the earlier measurements, each with its time."""
+        path = (*self._path, "past")
         if raw is None:
             return ()
-        if not rule.learns:
-            self._say(
-                place, f"`past` has no meaning for `{rule.invariant.kind}`", "take it out", key=True
-            )
+        check = self._invariant.check
+        if not isinstance(check, AggregateCheck) or not check.learns:
+            message = f"`past` has no meaning for `{self._invariant.kind}`"
+            self._report(path, message, "take it out", key=True)
             return ()
         if isinstance(raw, list):
+            # One a day, until yesterday.
             return [
-                (now - timedelta(days=len(raw) - at), float(value)) for at, value in enumerate(raw)
+                (now - timedelta(days=len(raw) - index), float(value))
+                for index, value in enumerate(raw)
             ]
-        found = []
+        measurements = []
         for text, value in raw.items():
             try:
-                found.append((time_values.moment(text, now), float(value)))
+                measurements.append((time_values.moment(text, now), float(value)))
             except ValueError:
-                self._say((*place, text), f"`{text}` is no time", time_values.ADVICE, key=True)
-        return sorted(found)
+                advice = time_values.ADVICE
+                self._report((*path, text), f"`{text}` is no time", advice, key=True)
+        return sorted(measurements)
 
-    def _table(self, place: KeyPath, text: str, rule: Rule) -> TableName | None:
-        """The table that is meant, if the rule looks at it."""
-        ours = tables_of(rule)
+    def _table(self, key: str, text: str) -> TableName | None:
+        """Return the table of a name; None, which is reported, if the rule does not read it."""
+        path = (*self._path, key, text)
+        source = self._invariant.subject.source
         try:
-            table = TableName.parse(text, self.sources, rule.source)
+            table = TableName.parse(text, self._sources, source)
         except ValueError as error:
-            self._say(
-                (*place, text),
-                str(error),
-                f"write `source.table`, as in `{rule.source}.people`",
-                key=True,
-            )
+            advice = f"write `source.table`, as in `{source}.people`"
+            self._report(path, str(error), advice, key=True)
             return None
-        if table in ours or is_mentioned(rule, table):
+        rule_tables = tables_of(self._invariant)
+        if table in rule_tables or is_mentioned(self._invariant, table):
             return table
-        near = did_you_mean(text, map(str, ours))
-        advice = near or (
-            f"it looks at {', '.join(f'`{one}`' for one in ours)}"
-            if ours
-            else "its SQL names none such"
-        )
-        self._say((*place, text), f"rule `{rule.id}` does not look at `{text}`", advice, key=True)
+        advice = did_you_mean(text, map(str, rule_tables))
+        if not advice and rule_tables:
+            advice = f"it looks at {', '.join(f'`{name}`' for name in rule_tables)}"
+        message = f"rule `{self._invariant.id}` does not look at `{text}`"
+        self._report(path, message, advice or "its SQL names none such", key=True)
         return None
 
-    def _say(self, place: KeyPath, message: str, advice: str, *, key: bool = False) -> None:
-        self.problems.append(self.document.problem(place, message, advice, key=key))
+    def _check_doubles(self, tables: Mapping[str, TableName | None]) -> None:
+        """Report tables that are given twice, by two names."""
+        earlier: set[TableName] = set()
+        for text, table in tables.items():
+            if table is None:
+                continue
+            if table in earlier:
+                message = f"`{text}` stands here for the second time, by another name"
+                path = (*self._path, "given", text)
+                self._report(path, message, "keep one of them", key=True)
+            earlier.add(table)
+
+    def _report(self, path: KeyPath, message: str, advice: str, *, key: bool = False) -> None:
+        self.problems.append(self._document.problem(path, message, advice, key=key))
 
 
 def _keys(value: Any) -> list[str]:
-    return [str(key) for key in value] if isinstance(value, dict) else []
+    if not isinstance(value, dict):
+        return []
+    return [str(key) for key in value]
 
 
-def tables_of(rule: Rule) -> list[TableName]:
-    """The tables that the rule names outside of SQL, its own first."""
-    subject, check = rule.invariant.subject, rule.invariant.check
-    own = [subject.table] if subject.table else []
-    others = [TableName.parse(text, subject.sources, subject.source) for text in check.tables()]
-    return list(dict.fromkeys([*own, *others]))
+def tables_of(invariant: Invariant) -> list[TableName]:
+    """Return the tables that a rule names outside of SQL, its own first."""
+    subject = invariant.subject
+    tables = []
+    if subject.table is not None:
+        tables.append(subject.table)
+    for text in invariant.check.tables():
+        tables.append(TableName.parse(text, subject.sources, subject.source))
+    return list(dict.fromkeys(tables))
 
 
-def sql_of(rule: Rule) -> list[str]:
-    """All SQL of the user's in the rule."""
-    subject, check = rule.invariant.subject, rule.invariant.check
-    there = check.query_there()
-    texts = [subject.where, *check.sql(), check.query_sql(), there.query if there else None]
+def sql_of(invariant: Invariant) -> list[str]:
+    """Return all SQL of the user's in a rule."""
+    check = invariant.check
+    texts = [invariant.subject.where, *check.sql(), check.query_sql()]
+    other_table = check.query_there()
+    if other_table is not None:
+        texts.append(other_table.query)
     return [text for text in texts if text]
 
 
-def is_mentioned(rule: Rule, table: TableName) -> bool:
-    """Whether the rule's SQL, or code that nobody can look into, may look at a table."""
-    sql = sql_of(rule)
-    if not sql and not tables_of(rule):
+def is_mentioned(invariant: Invariant, table: TableName) -> bool:
+    """Whether the rule's SQL, or code that nobody can look into, may read a table."""
+    sql = sql_of(invariant)
+    if not sql and not tables_of(invariant):
         return True
     word = re.compile(rf"(?<!\w){re.escape(table.name)}(?!\w)", re.IGNORECASE)
     return any(word.search(text) for text in sql)

@@ -1,4 +1,4 @@
-"""A rule test: rows that a rule is given, and what it must find in them. As it is written, and as it is read."""
+"""A rule test: rows that a rule is given, and what it must find in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,28 +32,38 @@ def _expected(value: Any) -> Any:
             "`violates` must be a list",
             "write the keys that the rule must find, as in `[2, 7]`; `[]` for none",
         )
-    for key in value if isinstance(value, list) else ():
-        parts = key.values() if isinstance(key, dict) else key if isinstance(key, list) else [key]
-        if any(isinstance(part, dict | list) for part in parts):
-            raise fault(
-                "a key is no deeper than that",
-                "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`",
-            )
+    if isinstance(value, list):
+        for key in value:
+            _check_key(key)
     return value
+
+
+def _check_key(key: Any) -> None:
+    """Raise for a key with a list or mapping in one of its columns."""
+    parts = [key]
+    if isinstance(key, dict):
+        parts = list(key.values())
+    elif isinstance(key, list):
+        parts = key
+    if any(isinstance(part, dict | list) for part in parts):
+        raise fault(
+            "a key is no deeper than that",
+            "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`",
+        )
 
 
 def _past(value: Any) -> Any:
-    values = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    values = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list) and all(map(_is_number, values)):
+        return value
+    raise fault(
+        "`past` holds numbers",
+        "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`",
     )
-    if values is None or any(
-        isinstance(one, bool) or not isinstance(one, int | float) for one in values
-    ):
-        raise fault(
-            "`past` holds numbers",
-            "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`",
-        )
-    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _ANY_SCALAR = {"type": ["string", "number", "boolean", "null"]}
@@ -86,7 +96,7 @@ Type = Literal[
 
 
 class CaseSpec(Spec):
-    """One example of a rule: rows that it is given, and what it must find in them."""
+    """One test of a rule, as it is written in the file."""
 
     name: str | None = Field(
         None,
@@ -100,7 +110,8 @@ class CaseSpec(Spec):
         examples=["2026-01-01 12:00"],
     )
     given: dict[str, list[dict[str, Cell]]] = Field(
-        description="The rows of each table. Times are `11:00` (of the day of `now`), `10m ago`, or in full.",
+        description="The rows of each table. "
+        "Times are `11:00` (of the day of `now`), `10m ago`, or in full.",
         examples=[{"app.people": [{"id": 1, "created_at": "11:00"}]}],
     )
     types: dict[str, dict[str, Type]] = Field(
@@ -110,12 +121,14 @@ class CaseSpec(Spec):
     )
     past: Earlier | None = Field(
         None,
-        description="What was measured before, for `steady`: a list, one a day until yesterday, or time → value.",
+        description="What was measured before, for `steady`: "
+        "a list, one a day until yesterday, or time → value.",
         examples=[[100, 102], {"7d ago": 100}],
     )
     violates: Expected = Field(
-        description="The keys that it must find: `[2]`; of several columns `[[1, a]]` or `[{id: 1, kind: a}]`; "
-        "`[]` for none. For rules about a table as a whole: `true`, `false`, or the words of what is wrong.",
+        description="The keys that it must find: `[2]`; of several columns `[[1, a]]` or "
+        "`[{id: 1, kind: a}]`; `[]` for none. "
+        "For rules about a table as a whole: `true`, `false`, or the words of what is wrong.",
         examples=[[2], [], True],
     )
     measured: int | float | None = Field(
@@ -125,21 +138,21 @@ class CaseSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One example of a rule, read and checked as far as no database is needed."""
+    """One test of a rule, read and checked as far as no database is needed."""
 
     rule: str
-    #: Tells it from the other examples of the rule; empty when there is one.
+    #: Its name, or its number among the tests of the rule; empty when there is only one.
     name: str
-    #: Where it stands in the document.
+    #: Its path in the document.
     place: KeyPath
-    #: Where it stands for people, as `rules.yaml:41`; and the parts of that.
+    #: Its place for people, as `rules.yaml:41`; and the parts of that.
     location: str
     file: str
     line: int
     #: The present, in the zone of the rule's source.
     now: datetime
     given: Mapping[TableName, Sequence[Row]]
-    #: What each table is called in the document.
+    #: The name of each table in the document.
     named: Mapping[TableName, str]
     violates: bool | Sequence[Any]
     types: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
@@ -153,5 +166,5 @@ class Case:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is to be found."""
+        """Whether the rule must find nothing."""
         return not self.violates

@@ -1,4 +1,4 @@
-"""Problems of a rules file as people read them: place, line, caret, advice; like a good compiler's."""
+"""Problems of a rules file as text, JSON or GitHub annotations."""
 
 import json
 import os
@@ -20,23 +20,23 @@ _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
 def format_problems(problems: Iterable[Problem], *, colour: bool = False) -> str:
-    """All problems with their lines, and how many there are."""
-    found = list(problems)
-    errors = sum(problem.level == "error" for problem in found)
-    files = len({problem.path for problem in found})
-    parts = [_one(problem, colour) for problem in found[:MOST]]
-    if len(found) > MOST:
-        parts.append(f"… and {len(found) - MOST:,} more, which are not shown.")
+    """Return all problems with their lines and carets, and how many there are."""
+    listed = list(problems)
+    errors = sum(problem.level == "error" for problem in listed)
+    files = len({problem.path for problem in listed})
+    parts = [_formatted(problem, colour) for problem in listed[:MOST]]
+    if len(listed) > MOST:
+        parts.append(f"… and {len(listed) - MOST:,} more, which are not shown.")
     counts = [_count(errors, "error")] if errors else []
-    if errors < len(found):
-        counts.append(_count(len(found) - errors, "warning"))
+    if errors < len(listed):
+        counts.append(_count(len(listed) - errors, "warning"))
     ending = " Nothing was run." if errors else ""
     parts.append(f"\n{' and '.join(counts)} in {_count(files, 'file')}.{ending}")
     return "\n".join(parts)
 
 
 def as_json(problems: Sequence[Problem]) -> str:
-    """For programs: one object, with a list of all problems and how many there are."""
+    """Return one JSON object, with a list of all problems and how many there are."""
     listed = [
         {
             "path": str(problem.path) if problem.path is not None else None,
@@ -56,13 +56,16 @@ def as_json(problems: Sequence[Problem]) -> str:
 
 
 def as_github(problems: Iterable[Problem]) -> str:
-    """As commands of GitHub Actions, which shows them beside the lines of a pull request."""
-    return "\n".join(
-        f"::{problem.level} file={_property(str(problem.path or 'rules'))},line={max(1, problem.line)},"
-        f"col={max(1, problem.column)},endColumn={max(1, problem.column) + problem.length},title=sanityd::"
-        + _data(f"{problem.message}\n{problem.advice}".strip())
-        for problem in problems
-    )
+    """Return commands of GitHub Actions, which shows them beside the lines of a pull request."""
+    return "\n".join(_github_command(problem) for problem in problems)
+
+
+def _github_command(problem: Problem) -> str:
+    file = _property(str(problem.path or "rules"))
+    line, column = max(1, problem.line), max(1, problem.column)
+    position = f"line={line},col={column},endColumn={column + problem.length}"
+    text = _data(f"{problem.message}\n{problem.advice}".strip())
+    return f"::{problem.level} file={file},{position},title=sanityd::{text}"
 
 
 def _data(text: str) -> str:
@@ -75,7 +78,7 @@ def _property(text: str) -> str:
 
 
 def in_colour(stream: IO[str]) -> bool:
-    """Whether colours are wanted: in a terminal that has them, unless NO_COLOR says no; FORCE_COLOR says yes."""
+    """Whether to print colours: in a terminal that has them, unless NO_COLOR or FORCE_COLOR is set."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (
@@ -84,39 +87,41 @@ def in_colour(stream: IO[str]) -> bool:
 
 
 def as_advice(hint: str) -> str:
-    """A hint that stands on its own elsewhere, as it stands behind a caret: `did you mean `email`?`."""
+    """Return the hint of an error in the form of an advice: no capital, no full stop."""
     lower = hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
     return lower.removesuffix(".")
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """As they stand in the files."""
+    """Return the problems in the order of the files."""
     return tuple(
         sorted(problems, key=lambda problem: (str(problem.path), problem.line, problem.column))
     )
 
 
-def _one(problem: Problem, colour: bool) -> str:
+def _formatted(problem: Problem, colour: bool) -> str:
     red = (_YELLOW if problem.level == "warning" else _RED) if colour else ""
     bold, plain = (_BOLD, _PLAIN) if colour else ("", "")
-    place = _place(problem.path, problem.line, problem.column)
-    head = f"{bold}{place}: {red}{problem.level}:{plain} {_shown(problem.message)}"
+    location = _location(problem.path, problem.line, problem.column)
+    head = f"{bold}{location}: {red}{problem.level}:{plain} {_shown(problem.message)}"
     if not problem.source_line.strip():
         return f"{head}\n        {_shown(problem.advice)}" if problem.advice else head
     before, at, after = _around(problem)
     pad = " " * _columns(before)
     caret = f"{red}{'^' * max(1, _columns(at))}{plain}"
-    return f"{head}\n{problem.line:>5} | {before}{at}{after}\n      | {pad}{caret} {_shown(problem.advice)}".rstrip()
+    source = f"{problem.line:>5} | {before}{at}{after}"
+    return f"{head}\n{source}\n      | {pad}{caret} {_shown(problem.advice)}".rstrip()
 
 
-def _place(path: Path | None, line: int, column: int) -> str:
+def _location(path: Path | None, line: int, column: int) -> str:
     name = str(path) if path is not None else "rules"
     return f"{name}:{line}:{column}" if line else name
 
 
-#: A password in a URL, or after a word that announces one. Stars keep the line as long as it was, for the caret.
+#: A password in a URL, or after a word that announces one.
 _SECRET = re.compile(
-    r"(?<=://)[^\s\"'/@]*:[^\s\"']*(?=@)|(?i:(?<=password=)|(?<=passwd=)|(?<=token=)|(?<=secret=))[^\s&\"']+"
+    r"(?<=://)[^\s\"'/@]*:[^\s\"']*(?=@)|"
+    r"(?i:(?<=password=)|(?<=passwd=)|(?<=token=)|(?<=secret=))[^\s&\"']+"
 )
 
 
@@ -124,12 +129,15 @@ _SECRET = re.compile(
 _NAMES = re.compile(r"(?:\$\{\w+\})*:?(?:\$\{\w+\})+")
 
 
-def _masked(found: re.Match[str]) -> str:
-    return found[0] if _NAMES.fullmatch(found[0]) else "*" * len(found[0])
+def _masked(secret: re.Match[str]) -> str:
+    """Return stars for a secret, as many as it has characters, so that the caret fits."""
+    if _NAMES.fullmatch(secret[0]):
+        return secret[0]
+    return "*" * len(secret[0])
 
 
 def _around(problem: Problem) -> tuple[str, str, str]:
-    """The line in three parts, cut to a bearable width, with nothing in it that moves the cursor."""
+    """Return the line in three parts: before, at and after the place; cut, and safe to print."""
     skipped = max(0, problem.column - 1 - _NEAR)
     start, end = problem.column - 1 - skipped, problem.column - 1 - skipped + problem.length
     line = _SECRET.sub(_masked, problem.source_line[skipped : skipped + 2 * _NEAR])
@@ -141,7 +149,7 @@ def _around(problem: Problem) -> tuple[str, str, str]:
 
 
 def _shown(text: str) -> str:
-    """The text on one line, control and direction characters made visible; a tab is one blank, so that carets fit."""
+    """Return the text with control characters made visible; a tab is a blank, so that carets fit."""
     text = text.replace("\t", " ")
     return "".join(char if _is_plain(char) else f"\\u{ord(char):04x}" for char in text)
 
@@ -151,15 +159,13 @@ def _is_plain(char: str) -> bool:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal the text takes: East Asian wide characters take two, marks none."""
-    return sum(
-        0
-        if unicodedata.combining(char)
-        else 2
-        if unicodedata.east_asian_width(char) in ("W", "F")
-        else 1
-        for char in text
-    )
+    """Return how many columns of a terminal the text takes."""
+    columns = 0
+    for char in text:
+        if unicodedata.combining(char):
+            continue
+        columns += 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+    return columns
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,43 +1,50 @@
-"""Whether the rules file on the disk is still the one that was read. Knows nothing of what is in it."""
+"""Whether the rules file on the disk is still the one that was read."""
 
 from pathlib import Path
 
-State = tuple[tuple[str, int, int, int], ...]
+#: Name, inode, size and modification time of a file.
+FileMark = tuple[str, int, int, int]
 
 
 class Watch:
-    """Looks at a file, or at the YAML files of a folder, from time to time."""
+    """Compares a file, or the YAML files of a folder, with what they were when they were read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read = self._seen = self._state()
+        self._reported = self._last = self._marks()
 
     def changed(self) -> bool:
-        """Whether it is another one than was last told, and the same as at the last look, so that nobody writes it."""
-        now = self._state()
-        rests, self._seen = now == self._seen, now
-        if not rests or now == self._read:
+        """Whether the files differ from those last reported, and nobody is writing them.
+
+        Nobody is, when they are the same as at the last call.
+        """
+        marks = self._marks()
+        is_stable = marks == self._last
+        self._last = marks
+        if not is_stable or marks == self._reported:
             return False
-        self._read = now
+        self._reported = marks
         return True
 
-    def _state(self) -> State:
+    def _marks(self) -> tuple[FileMark, ...]:
         try:
             files = sorted(self._path.iterdir()) if self._path.is_dir() else [self._path]
         except OSError:
             return ()
-        return tuple(
-            found
-            for file in files
-            if file == self._path or file.suffix in (".yaml", ".yml")
-            if (found := _mark(file)) is not None
-        )
+        marks = []
+        for file in files:
+            if file != self._path and file.suffix not in (".yaml", ".yml"):
+                continue
+            mark = _mark(file)
+            if mark is not None:
+                marks.append(mark)
+        return tuple(marks)
 
 
-def _mark(file: Path) -> tuple[str, int, int, int] | None:
-    """A ConfigMap of Kubernetes is swapped by a link, so it is what the link leads to that counts."""
+def _mark(file: Path) -> FileMark | None:
+    """Return the mark of a file, of a link that of its target: Kubernetes swaps a ConfigMap so."""
     try:
-        found = file.stat()
+        stat = file.stat()
     except OSError:
         return None
-    return (file.name, found.st_ino, found.st_size, found.st_mtime_ns)
+    return (file.name, stat.st_ino, stat.st_size, stat.st_mtime_ns)

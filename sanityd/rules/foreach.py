@@ -1,29 +1,30 @@
-"""`for_each: {schema: [a, b]}`: one rule as many, `{schema}` in its texts replaced by each value. Pure."""
+"""`for_each: {schema: [a, b]}`: one rule as many, `{schema}` in its texts replaced. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def expand(raw: Any) -> Iterator[tuple[str, Any]]:
-    """What each rule adds to the id (`[a]`, or nothing), and its data.
+    """Yield for each rule what is added to its id (`[a]`, or nothing), and its data.
 
-    What isn't a mapping of one name to a list is given back as it is, for the model to refuse.
+    An invalid `for_each` is returned as it is, for the model to refuse.
     """
-    each = raw.get("for_each") if isinstance(raw, dict) else None
-    if (
-        not isinstance(each, dict)
-        or len(each) != 1
-        or not all(
-            isinstance(values, list) and values and all(map(_is_word, values))
-            for values in each.values()
-        )
-    ):
+    for_each = raw.get("for_each") if isinstance(raw, dict) else None
+    if not isinstance(for_each, dict) or not _is_valid(for_each):
         yield "", raw
         return
-    [(name, values)] = each.items()
+    [(name, values)] = for_each.items()
     rest = {key: value for key, value in raw.items() if key != "for_each"}
     for value in dict.fromkeys(map(str, values)):
         yield f"[{value}]", _replaced(rest, "{" + str(name) + "}", value)
+
+
+def _is_valid(for_each: dict[Any, Any]) -> bool:
+    """Whether it is a mapping of one name to a list of words."""
+    if len(for_each) != 1:
+        return False
+    [values] = for_each.values()
+    return isinstance(values, list) and len(values) > 0 and all(map(_is_word, values))
 
 
 def _is_word(value: Any) -> bool:

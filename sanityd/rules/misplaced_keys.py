@@ -1,4 +1,4 @@
-"""Where a key of the language belongs that stands in the wrong place, and what words of other tools mean. Pure."""
+"""Keys of the language in the wrong place, and the words of other tools for keys. Pure."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -14,7 +14,7 @@ from sanityd.rules.yaml.rules_document import Document
 
 SECTIONS = ("sources", "channels", "alerts", "defaults", "rules", "tests", "state", "allow", "name")
 
-#: Words that people bring from other tools, with ours, the likelier first.
+#: Words of other tools, with the keys that mean the same, the likelier first.
 _SYNONYMS = {
     "table": ("in",),
     "to": ("in", "email"),
@@ -66,116 +66,114 @@ _SYNONYMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class KeyHome:
     """Where a key belongs: `what` it is, as in `is a key of a rule`, and what to do."""
 
     what: str
     advice: str
 
 
-def meant(name: str, known: Collection[str]) -> str:
-    """What a word of another tool is called here; nothing when it isn't known."""
-    ours = next((word for word in _SYNONYMS.get(name.lower(), ()) if word in known), None)
-    return f"did you mean `{ours}`?" if ours else ""
+def synonym_advice(name: str, known_keys: Collection[str]) -> str:
+    """Return the advice for a word of another tool: the key that means it here; empty for none."""
+    for key in _SYNONYMS.get(name.lower(), ()):
+        if key in known_keys:
+            return f"did you mean `{key}`?"
+    return ""
 
 
-def home(place: KeyPath, known: Collection[str]) -> Home | None:
-    """Where the key at a place belongs, if it is one of the language and stands in the wrong place.
+def home(key_path: KeyPath, known_keys: Collection[str]) -> KeyHome | None:
+    """Return where a key belongs, if it is one of the language and stands in the wrong place.
 
-    Parameters: `known` are the keys that may stand there.
+    Parameters: `known_keys` are the keys that may stand at that place.
     """
-    name = str(place[-1])
-    if name in known or meant(name, known):
+    name = str(key_path[-1])
+    if name in known_keys or synonym_advice(name, known_keys):
         return None
-    return next((found for keys, found in _homes(place) if name in keys), None)
+    for keys, key_home in _homes(key_path):
+        if name in keys:
+            return key_home
+    return None
 
 
 def checks() -> frozenset[str]:
-    """The check kinds."""
-    return _names("checks", tuple(sys.path))
+    """Return all check kinds."""
+    return _plugin_names("checks", tuple(sys.path))
 
 
 def rule_keys() -> frozenset[str]:
-    """The keys of a rule, its checks included."""
+    """Return the keys of a rule, its checks included."""
     return checks() | RuleSpec.model_fields.keys()
 
 
 @lru_cache(maxsize=8)
-def _names(room: str, path: tuple[str, ...]) -> frozenset[str]:
-    """Asked once: a file may have very many keys that are wrong."""
+def _plugin_names(room: str, path: tuple[str, ...]) -> frozenset[str]:
+    """Return the plugins of a room. Cached, as a file may have very many keys that are wrong."""
     del path
     return frozenset(plugins.names(room))
 
 
-def _homes(place: KeyPath) -> Iterator[tuple[Collection[str], Home]]:
-    inside = place[0] if len(place) > 1 else ""
+def _homes(key_path: KeyPath) -> Iterator[tuple[Collection[str], KeyHome]]:
+    """Yield sets of keys, each with where these belong, for a key that stands at a path."""
+    section = key_path[0] if len(key_path) > 1 else ""
     kinds = checks()
-    if inside == "rules":
+    if section == "rules" and len(key_path) > 3:
         # Inside of a check, two steps to the left is its own rule.
-        if len(place) > 3:
-            yield (
-                RuleSpec.model_fields,
-                Home("is a key of the rule", f"let it begin in the column of `{place[2]}`"),
-            )
-            yield kinds, Home("is a check of its own", "make it a rule of its own")
-    elif not inside:
-        yield (
-            Defaults.model_fields,
-            Home("is a key of rules", "put it into a rule, or below `defaults:` for all rules"),
-        )
-    yield SECTIONS, Home("is a section of the file", "let it begin in the first column")
-    if inside != "rules":
-        yield (
-            RuleSpec.model_fields,
-            Home("is a key of a rule", "put it into a rule, below `rules:`"),
-        )
-        yield kinds, Home("is a check of a rule", "put it into a rule, below `rules:`")
-    yield SourceSpec.model_fields, Home("is a key of a source", "put it into one, below `sources:`")
-    yield Settings.model_fields, Home("is a key of `alerts`", "put it below `alerts:`")
-    if inside != "channels":
-        yield (
-            _names("channels", tuple(sys.path)),
-            Home("is a kind of channel", "put it into a channel, below `channels:`"),
-        )
+        advice = f"let it begin in the column of `{key_path[2]}`"
+        yield RuleSpec.model_fields, KeyHome("is a key of the rule", advice)
+        yield kinds, KeyHome("is a check of its own", "make it a rule of its own")
+    if not section:
+        advice = "put it into a rule, or below `defaults:` for all rules"
+        yield Defaults.model_fields, KeyHome("is a key of rules", advice)
+    yield SECTIONS, KeyHome("is a section of the file", "let it begin in the first column")
+    if section != "rules":
+        advice = "put it into a rule, below `rules:`"
+        yield RuleSpec.model_fields, KeyHome("is a key of a rule", advice)
+        yield kinds, KeyHome("is a check of a rule", advice)
+    advice = "put it into one, below `sources:`"
+    yield SourceSpec.model_fields, KeyHome("is a key of a source", advice)
+    yield Settings.model_fields, KeyHome("is a key of `alerts`", "put it below `alerts:`")
+    if section != "channels":
+        channel_kinds = _plugin_names("channels", tuple(sys.path))
+        advice = "put it into a channel, below `channels:`"
+        yield channel_kinds, KeyHome("is a kind of channel", advice)
 
 
 def misindented(document: Document, name: str) -> Problem | None:
-    """The problem of a rule's key that stands in the column of the rules; None for what is a rule."""
+    """Return the problem of a rule's key in the column of the rules; None for a rule."""
     if _is_rule(document, name):
         return None
-    place = ("rules", name)
-    above = _rule_above(document, name)
     kind = "a check" if name in checks() else "a key"
     message = f"`{name}` is {kind} of a rule, and stands where a rule is expected"
-    advice = (
-        f"indent it below `{above}:`"
-        if above
-        else "write the id of a rule above it, and indent it below that"
-    )
-    return document.problem(place, message, advice, key=True)
+    rule_above = _rule_above(document, name)
+    advice = "write the id of a rule above it, and indent it below that"
+    if rule_above:
+        advice = f"indent it below `{rule_above}:`"
+    return document.problem(("rules", name), message, advice, key=True)
 
 
 def loses_keys(document: Document, name: str) -> bool:
     """Whether keys that stand in the column of the rules belong to that rule."""
-    return any(
-        _rule_above(document, other) == name
-        for other in document.data["rules"]
-        if misindented(document, str(other)) is not None
-    )
+    for other in document.data["rules"]:
+        is_key = misindented(document, str(other)) is not None
+        if is_key and _rule_above(document, other) == name:
+            return True
+    return False
 
 
 def _rule_above(document: Document, name: str) -> str:
-    """The rule that stands before a key which is in the column of the rules."""
-    above = ""
+    """Return the rule that stands before a key in the column of the rules; empty for none."""
+    rule_above = ""
     for other in document.data["rules"]:
         if other == name:
             break
         if _is_rule(document, other):
-            above = other
-    return above
+            rule_above = other
+    return rule_above
 
 
 def _is_rule(document: Document, name: str) -> bool:
-    """A key of rules that has none of them below it is no rule, in spite of its place."""
+    """Whether an entry of `rules` is a rule: a key of rules without such keys below it is none."""
     raw = document.data["rules"][name]
-    return name not in rule_keys() or (isinstance(raw, dict) and not rule_keys().isdisjoint(raw))
+    if name not in rule_keys():
+        return True
+    return isinstance(raw, dict) and not rule_keys().isdisjoint(raw)

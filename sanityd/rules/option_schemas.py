@@ -1,6 +1,7 @@
-"""How options of a rule are written, as JSON Schemas: for editors, which know patterns and not our readers.
+"""How options of a rule are written, as JSON Schemas for editors.
 
-Each is never stricter than the reader of the same name in `spec.py`, so that an editor never marks what is right.
+Each is never stricter than the reader of the same name in `spec.py`, so that an editor never marks
+what is right.
 """
 
 from typing import Annotated, Any
@@ -19,14 +20,15 @@ def _in_any_case(word: str) -> str:
 
 _ANY_CASE = "^(" + "|".join(map(_in_any_case, _WORDS)) + ")$"
 _STEP: dict[str, Any] = {
-    "description": "From so many violations on, as in `50`, or from such a share of the rows in scope, as in `5%`.",
+    "description": "From so many violations on, as in `50`, "
+    "or from such a share of the rows in scope, as in `5%`.",
     "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}],
     "examples": [1, 50, "5%"],
 }
 _SEVERITIES: dict[str, Any] = {
     "anyOf": [
         {"enum": _WORDS},
-        # As people shout it.
+        # In capitals, too.
         {"type": "string", "pattern": _ANY_CASE, "doNotSuggest": True},
         {
             "type": "object",

@@ -1,4 +1,4 @@
-"""Where a rules file comes from: the commit that made it what it is, and its author, if git knows; else its owner."""
+"""Where a rules file comes from: its last commit and the author, if git knows; else its owner."""
 
 import os
 import pwd
@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: How long git may take, in seconds.
-PATIENCE = 5
+GIT_TIMEOUT = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """`commit` is empty for a file that git doesn't know, or that was changed since."""
+    """The author of a rules file.
+
+    `commit` is empty for a file that git doesn't know, or that was changed since.
+    """
 
     author: str
     commit: str = ""
 
 
 def provenance(path: Path) -> Provenance:
-    """Who made a rules file (or folder) what it is. Raises nothing."""
+    """Return the author of the last change to a rules file or folder. Raises nothing."""
     if _git(path, "status", "--porcelain") == "":
         commit, _, author = _git(path, "log", "-1", "--format=%h %an").partition(" ")
         if commit and author:
@@ -28,24 +31,24 @@ def provenance(path: Path) -> Provenance:
 
 
 def _git(path: Path, *words: str) -> str:
-    """What git says of the file; `?` when it says nothing useful."""
+    """Return the output of a git command about the file; `?` when git fails."""
     folder, name = (path, ".") if path.is_dir() else (path.parent, path.name)
     # A file monitor named by a repository's own settings would be run.
     command = ["git", "-c", "core.fsmonitor=false", *words, "--", name]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=GIT_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return "?"
-    return done.stdout.strip() if done.returncode == 0 else "?"
+    return process.stdout.strip() if process.returncode == 0 else "?"
 
 
 def _owner(path: Path) -> str:

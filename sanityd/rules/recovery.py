@@ -1,88 +1,109 @@
-"""What a rule with mistakes in it was meant to be, so that the database can be asked about the rest of it at once.
+"""Error recovery, as in a compiler: which parts of a rule with errors are still valid.
 
-Nothing of it is ever run: a file with a mistake is refused.
+`lint --connect` asks the database about these parts, so that all errors are reported in one round.
+A misspelt key is read as the key that its error message suggests. Nothing that is recovered is ever
+run: a file with an error is refused.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import ColumnElement
+from pydantic_core import ErrorDetails
 
-from sanityd.checks.base import AggregateCheck, Judgement, Scope
-from sanityd.checks.invariant import Age
-from sanityd.model import Past
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.rules import misplaced_keys, validation_errors
+from sanityd.rules.validation_errors import UNKNOWN_KEY
 
-_AGES = ("within", "window")
-_SOME_AGE = timedelta(hours=1)
-
-
-class Unknown(AggregateCheck):
-    """Stands in for a check that can't be read: it asks nothing of the table, so that the rest of the rule is asked."""
-
-    kind: ClassVar[str] = ""
-
-    def measures(self, scope: Scope) -> Mapping[str, ColumnElement[Any]]:
-        """Nothing."""
-        return {}
-
-    def judge(
-        self, measured: Mapping[str, Any], checked: int, now: Any, past: Past = ()
-    ) -> Judgement:
-        """Nothing is wrong."""
-        return Judgement(None)
-
-    def says(self, count: int) -> str:
-        """It is never told."""
-        return "is not known"
+_AGE_OPTIONS = ("within", "window")
 
 
-def word(name: str, known: Collection[str]) -> str | None:
-    """The known key that another was meant to be, as its problem says, too; None for none."""
-    found = re.search(r"`(.+)`", misplaced_keys.meant(name, known) or did_you_mean(name, known))
-    return found[1] if found else None
+def suggested_key(name: str, known_keys: Collection[str]) -> str | None:
+    """Return the known key that the error message of an unknown key suggests; None for none."""
+    suggestion = misplaced_keys.synonym_advice(name, known_keys) or did_you_mean(name, known_keys)
+    quoted_word = re.search(r"`(.+)`", suggestion)
+    return quoted_word[1] if quoted_word else None
 
 
-def kind(raw: Mapping[str, Any], checks: Collection[str]) -> tuple[str, str] | None:
-    """The key of a rule that was meant to be its check, and that check: `uniqe`, `unique`. None unless it is one."""
-    known = [*misplaced_keys.rule_keys()]
-    meant = {key: word(str(key), known) for key in raw if key not in known}
-    found = [(str(key), one) for key, one in meant.items() if one is not None and one in checks]
-    return found[0] if len(found) == 1 else None
+def misspelt_check(raw: Mapping[str, Any], kinds: Collection[str]) -> tuple[str, str] | None:
+    """Return the key of a rule that is a misspelt check, and that check: `uniqe`, `unique`.
+
+    Returns None unless there is exactly one such key.
+    """
+    known_keys = list(misplaced_keys.rule_keys())
+    candidates = []
+    for key in raw:
+        if key in known_keys:
+            continue
+        suggestion = suggested_key(str(key), known_keys)
+        if suggestion is not None and suggestion in kinds:
+            candidates.append((str(key), suggestion))
+    return candidates[0] if len(candidates) == 1 else None
 
 
-def ages(raw: Mapping[str, Any], wrong: Collection[Any]) -> dict[str, Age]:
-    """What is wrong of `within` and `window`, with the column that it names, and any length of time."""
-    found = {}
-    for key in _AGES:
-        if key in wrong and isinstance(raw[key], str):
-            # `ten of created_at`; or `10m created_at`, which lacks a word.
-            column = raw[key].partition(" of ")[2].strip() or "".join(raw[key].split()[1:][-1:])
-            if column:
-                found[key] = Age(_SOME_AGE, column)
-    return found
+def age_columns(raw: Mapping[str, Any], invalid_keys: Collection[Any]) -> tuple[str, ...]:
+    """Return the columns that an invalid `within` or `window` names."""
+    columns = []
+    for key in _AGE_OPTIONS:
+        text = raw.get(key)
+        if key not in invalid_keys or not isinstance(text, str):
+            continue
+        column = text.partition(" of ")[2].strip()
+        words = text.split()
+        if not column and len(words) > 1:
+            # `10m created_at`, without the `of`.
+            column = words[-1]
+        if column:
+            columns.append(column)
+    return tuple(columns)
 
 
-def options(raw: Any, error: ValidationError, model: type[BaseModel]) -> Iterator[Any]:
-    """A check's options without what is wrong with them: misspelt ones in their right names, the likeliest first."""
-    details = [one for one in error.errors(include_url=False) if one["loc"]]
-    rest = validation_errors.without_unknown(raw, error)
-    if isinstance(raw, dict) and isinstance(rest, dict):
-        known = validation_errors.keys_of(model)
-        strange = [
-            str(one["loc"][0])
-            for one in details
-            if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
-        ]
-        meant = {
-            right: raw[key] for key in strange if (right := word(key, known)) and right not in raw
-        }
-        wrong = {
-            one["loc"][0] for one in details if one["type"] not in ("extra_forbidden", "missing")
-        }
-        yield {key: value for key, value in {**rest, **meant}.items() if key not in wrong}
-    yield rest
+def known_options(raw: Any, error: ValidationError) -> Any:
+    """Return the options of a check without those that are unknown to its model."""
+    options = raw
+    for details in error.errors(include_url=False):
+        if details["type"] == UNKNOWN_KEY:
+            options = _without(options, details["loc"])
+    return options
+
+
+def corrected_options(raw: Any, error: ValidationError, model: type[BaseModel]) -> Any:
+    """Return the options of a check without invalid ones, and with misspelt ones spelt right."""
+    options = known_options(raw, error)
+    if not isinstance(raw, dict) or not isinstance(options, dict):
+        return options
+    details = [item for item in error.errors(include_url=False) if item["loc"]]
+    corrected = {**options, **_respelt(raw, details, validation_errors.keys_of(model))}
+    for item in details:
+        if item["type"] not in (UNKNOWN_KEY, "missing"):
+            corrected.pop(item["loc"][0], None)
+    return corrected
+
+
+def _respelt(
+    raw: Mapping[str, Any], details: list[ErrorDetails], known_keys: list[str]
+) -> dict[str, Any]:
+    """Return the values of unknown keys under the keys that are suggested for them."""
+    respelt = {}
+    for item in details:
+        if item["type"] != UNKNOWN_KEY or len(item["loc"]) > 1:
+            continue
+        misspelt = str(item["loc"][0])
+        suggestion = suggested_key(misspelt, known_keys)
+        if suggestion is not None and suggestion not in raw:
+            respelt[suggestion] = raw[misspelt]
+    return respelt
+
+
+def _without(options: Any, location: tuple[str | int, ...]) -> Any:
+    """Return a copy of the options without the key at a location."""
+    key, rest = location[0], location[1:]
+    if not isinstance(options, dict) or key not in options:
+        return options
+    copy = dict(options)
+    if rest:
+        copy[key] = _without(options[key], rest)
+    else:
+        del copy[key]
+    return copy

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 from sanityd.alerts.base import Channel
@@ -17,7 +16,7 @@ from sanityd.sources.base import SourceSettings
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One promise about the data, with when it is checked and who hears of it."""
+    """One invariant of the data, with when it is checked and who is notified."""
 
     id: str
     invariant: Invariant
@@ -28,20 +27,20 @@ class Rule:
     why: str = ""
     fix: str = ""
     enabled: bool = True
-    #: Channels that hear when it can't be evaluated: its owner's, if the owner has any.
+    #: Channels that are notified when it can't be evaluated: its owner's, if the owner has any.
     on_error: tuple[str, ...] = ()
     #: Rules and sources whose incident explains this one.
     depends_on: tuple[str, ...] = ()
-    #: Its own word on the policy of noise: `on`, `suggest` or `off`.
+    #: Its own setting of the noise policy: `on`, `suggest` or `off`.
     noise: NoiseMode | None = None
-    #: Where it stands, as `rules.yaml:21`.
+    #: Its place in the file: `rules.yaml:21`.
     location: str = ""
-    #: Hash of what it means: it changes when the rule asks for something else, not when a word of `why` does.
+    #: A hash of what it asks for; `why`, `fix`, times and recipients are not in it.
     meaning: str = ""
 
     @property
     def source(self) -> str:
-        """The name of the source it looks at."""
+        """The name of its source."""
         return self.invariant.subject.source
 
     @property
@@ -56,7 +55,7 @@ class Rule:
 
     @property
     def written(self) -> str:
-        """The id as it stands in the file, where `for_each` makes several rules of one: `no-orphans[orders]`."""
+        """The key in the file, of which `for_each` may make several rules: `no-orphans[orders]`."""
         return self.id.partition("[")[0]
 
     @property
@@ -71,15 +70,15 @@ class Rule:
         return table.name if table else self.source
 
     def sentence(self, run: Run) -> str:
-        """What the run saw, in words: `3 of 1,000 people have no row in app.mails`."""
+        """Return the result of a run in words: `3 of 1,000 people have no row in app.mails`."""
         return self.invariant.check.sentence(self._about, run.violations, run.rows, run.checked)
 
     def amount(self, run: Run) -> str:
-        """How much is wrong, as short as it can be told: `3 of 1,000 people`."""
+        """Return how much is wrong, in few words: `3 of 1,000 people`."""
         return self.invariant.check.amount(self._about, run.violations, run.rows, run.checked)
 
     def facts(self, revision: str, key: tuple[str, ...] = ()) -> RuleFacts:
-        """What a mail may say about it."""
+        """Return what a message may say about it."""
         return RuleFacts(
             id=self.id,
             kind=self.invariant.kind,
@@ -99,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All that one rules file says."""
+    """The content of one rules file."""
 
     path: Path
     revision: str
@@ -108,18 +107,18 @@ class RuleSet:
     rules: Mapping[str, Rule]
     #: URL of the store, None for the default beside the rules file.
     state: str | None = None
-    #: What the file calls itself, for those that move from folder to folder.
+    #: The `name` in the file, for files that are moved from folder to folder.
     named: str | None = None
     alerts: Settings = field(default_factory=Settings)
-    #: The examples of each rule, by its id.
+    #: The tests of each rule, by its id.
     cases: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
-    #: Not wrong, but worth a look.
+    #: Problems that are no errors.
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())
 
     @property
     def name(self) -> str:
-        """Which file this is, for the store: as it says itself, else its path, wherever a command is run from."""
+        """The identity of the file in the store: its `name`, else its absolute path."""
         return self.named or str(self.path.resolve())
 
     @property
@@ -128,29 +127,27 @@ class RuleSet:
         return self.path if self.path.is_dir() else self.path.parent
 
     def enabled(self) -> tuple[Rule, ...]:
-        """The rules that are switched on, in the order of the file."""
+        """Return the enabled rules, in the order of the file."""
         return tuple(rule for rule in self.rules.values() if rule.enabled)
 
     def recipients(self, channels: Iterable[str]) -> list[tuple[str, str]]:
-        """Every (channel, recipient) of these channels, each once."""
-        known = (name for name in dict.fromkeys(channels) if name in self.channels)
-        return [
-            (name, recipient) for name in known for recipient in self.channels[name].recipients()
-        ]
+        """Return every (channel, recipient) of these channels, each once."""
+        pairs = []
+        for name in dict.fromkeys(channels):
+            if name in self.channels:
+                pairs += [(name, recipient) for recipient in self.channels[name].recipients()]
+        return pairs
 
     def counted(self, rule: str, violations: int) -> str:
-        """So many violations of a rule, in the word of its kind; of one that has left the file as well."""
+        """Return a number of violations with their noun; also for a removed rule."""
         if rule in self.rules:
             return self.rules[rule].invariant.check.counted(violations)
-        return f"{violations:,} violation{'s' * (violations != 1)}"
+        noun = "violation" if violations == 1 else "violations"
+        return f"{violations:,} {noun}"
 
     def by_source(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-        """The rules of each source, in the order of the file."""
+        """Return the rules of each source, in the order of the file."""
         groups: dict[str, list[Rule]] = {}
         for rule in rules:
             groups.setdefault(rule.source, []).append(rule)
         return groups
-
-
-#: How a source is reached when the file doesn't say.
-DEFAULT_TIMEOUT = timedelta(seconds=60)

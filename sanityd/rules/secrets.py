@@ -1,14 +1,17 @@
-"""`${NAME}` and `${NAME:-default}` in the values of sources and channels, from the environment. Never prints one."""
+"""`${NAME}` and `${NAME:-default}` in values of sources and channels, from the environment.
+
+No value of a variable is ever printed.
+"""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}|\$\{")
 
 
 class UnsetError(Exception):
-    """The value needs variables that aren't set. Carries their names."""
+    """Raised for a value that needs variables which aren't set. Has their `names`."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(", ".join(names))
@@ -16,7 +19,7 @@ class UnsetError(Exception):
 
 
 class MalformedError(Exception):
-    """The value has a `${` that is not closed or names nothing. Carries where it is in the value."""
+    """Raised for a `${` that is not closed or names nothing. Has its `offset` in the value."""
 
     def __init__(self, offset: int) -> None:
         super().__init__(offset)
@@ -24,13 +27,13 @@ class MalformedError(Exception):
 
 
 def fill(text: str, environment: Mapping[str, str]) -> str:
-    """The text with its references replaced. Raises UnsetError, or MalformedError."""
+    """Return the text with its references replaced. Raises UnsetError, or MalformedError."""
     unset: list[str] = []
 
-    def value(found: re.Match[str]) -> str:
-        name, has_default, default = found.groups()
+    def value(reference: re.Match[str]) -> str:
+        name, has_default, default = reference.groups()
         if name is None:
-            raise MalformedError(found.start())
+            raise MalformedError(reference.start())
         if environment.get(name):
             return environment[name]
         if not has_default:
@@ -44,26 +47,27 @@ def fill(text: str, environment: Mapping[str, str]) -> str:
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """A place in a text, 1-based."""
+    """Return the line and column of an offset in a text, 1-based."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def texts(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:
-    """All texts in a piece of plain data, each with its path."""
+    """Return all texts in a piece of plain data, each with its path."""
     if isinstance(value, str):
         return [(path, value)]
-    items = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    return [found for key, item in items for found in texts(item, (*path, key))]
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    inner_texts = []
+    for key, item in items:
+        inner_texts += texts(item, (*path, key))
+    return inner_texts
 
 
 def replaced(value: Any, path: tuple[str | int, ...], text: str) -> Any:
-    """A copy of the data with the text at the path replaced."""
+    """Return a copy of the data with the text at the path replaced."""
     if not path:
         return text
     head, *rest = path

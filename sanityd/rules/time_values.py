@@ -1,4 +1,4 @@
-"""Times as examples write them, beside a present of their own: `2026-01-01 11:00`, `11:00`, `10m ago`, `in 5m`."""
+"""Times as rule tests write them: `2026-01-01 11:00`, `11:00`, `10m ago`, `in 5m`."""
 
 import re
 from datetime import UTC, date, datetime, time
@@ -11,7 +11,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?( ?(Z|[+-]
 _CLOCK = re.compile(r"[0-2]?\d:\d\d(:\d\d)?")
 _AGO = re.compile(r"(\S+) ago|in (\S+)")
 
-#: What to write instead of something that is no time.
+#: The advice for a text that is no time.
 ADVICE = "write `11:00` (of the day of `now`), `10m ago`, `in 5m` or `2026-01-01 11:00`"
 
 
@@ -30,11 +30,15 @@ def is_date(value: Any) -> bool:
 
 def has_zone(value: Any) -> bool:
     """Whether it is a date with a time and a zone."""
-    return is_stamp(value) and _stamp(value).tzinfo is not None  # type: ignore[union-attr]  # as is_stamp says
+    try:
+        stamp = _stamp(value)
+    except ValueError:
+        return False
+    return stamp is not None and stamp.tzinfo is not None
 
 
 def is_distance(value: Any) -> bool:
-    """Whether it looks like a time told by its distance from the present, or the present itself."""
+    """Whether it looks like `now`, or a time relative to it."""
     return isinstance(value, str) and (value == "now" or _AGO.fullmatch(value) is not None)
 
 
@@ -44,36 +48,43 @@ def is_clock(value: Any) -> bool:
 
 
 def moment(text: Any, now: datetime) -> datetime:
-    """The time that a text means, in the zone of `now` where it names none. Raises ValueError when it means none."""
+    """Return the time that a text means, in the zone of `now` where it names none.
+
+    Raises ValueError when it is no time.
+    """
     if not isinstance(text, str):
         raise ValueError(text)
     if _CLOCK.fullmatch(text):
         hour, _, rest = text.partition(":")
-        return datetime.combine(
-            now.date(), time.fromisoformat(f"{int(hour):02}:{rest}"), now.tzinfo
-        )
+        time_of_day = time.fromisoformat(f"{int(hour):02}:{rest}")
+        return datetime.combine(now.date(), time_of_day, now.tzinfo)
     if text == "now":
         return now
-    if found := _AGO.fullmatch(text):
-        # Not by the zone's own clock, which may have been set in between.
-        there = now.astimezone(UTC)
-        there = there - duration(found[1]) if found[1] else there + duration(found[2])
-        return there.astimezone(now.tzinfo)
-    read = _stamp(text)
-    if read is None:
+    distance = _AGO.fullmatch(text)
+    if distance is not None:
+        # In UTC: the clock of the zone may have been set in between.
+        utc = now.astimezone(UTC)
+        if distance[1]:
+            utc -= duration(distance[1])
+        else:
+            utc += duration(distance[2])
+        return utc.astimezone(now.tzinfo)
+    stamp = _stamp(text)
+    if stamp is None:
         raise ValueError(text)
-    return read if read.tzinfo else read.replace(tzinfo=now.tzinfo)
+    return stamp if stamp.tzinfo else stamp.replace(tzinfo=now.tzinfo)
 
 
 def _stamp(text: Any) -> datetime | None:
-    """A date, with or without a time, as it is written; None for anything else. Raises ValueError for none there is."""
+    """Return a date, with or without a time, as it is written; None for anything else.
+
+    Raises ValueError for a date that does not exist.
+    """
     if not isinstance(text, str):
         return None
     if _DATE.fullmatch(text):
         return datetime.combine(date.fromisoformat(text), time())
+    if not _STAMP.fullmatch(text):
+        return None
     # Python takes no blank before the zone.
-    return (
-        datetime.fromisoformat(re.sub(r"(?<=\d) (?=[Z+-])", "", text))
-        if _STAMP.fullmatch(text)
-        else None
-    )
+    return datetime.fromisoformat(re.sub(r"(?<=\d) (?=[Z+-])", "", text))

@@ -83,10 +83,11 @@ def attempt(seed: int, number: int, folder: Path) -> Outcome:
 
 def _told(path: Path) -> list[Problem]:
     try:
-        _, problems = examine(rules_document.parse(path), path, ENVIRONMENT, need_secrets=False)
+        document = rules_document.parse(path)
+        examination = examine(document, path, ENVIRONMENT, need_secrets=False)
     except RuleError as error:
         return list(error.problems)
-    return list(problems)
+    return list(examination.problems)
 
 
 def _wrong(found: list[Problem], text: bytes) -> str:

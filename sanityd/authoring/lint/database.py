@@ -9,11 +9,13 @@ from sqlalchemy import select
 from sanityd.authoring.lint import mentions
 from sanityd.authoring.lint.sql_errors import Refused, Wrong, quoted
 from sanityd.checks import planner
+from sanityd.checks.base import AggregateCheck, Check, PairCheck, QueryCheck, RowCheck
+from sanityd.checks.invariant import Invariant
 from sanityd.checks.planner import Elsewhere, PlannedCheck
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, Problem
 from sanityd.rules.diagnostics import as_advice
-from sanityd.rules.rule import Rule
+from sanityd.rules.draft import RuleDraft
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources.base import AnySelect, Snapshot
@@ -43,15 +45,15 @@ class RuleDatabaseCheck:
     """
 
     def __init__(
-        self, document: Document, rule: Rule, snapshot: Snapshot, elsewhere: Elsewhere | None
+        self, document: Document, draft: RuleDraft, snapshot: Snapshot, elsewhere: Elsewhere | None
     ) -> None:
         self._document = document
-        self._rule = rule
-        self._invariant = rule.invariant
+        self._draft = draft
+        self._invariant = draft.invariant
         self._snapshot = snapshot
         self._elsewhere = elsewhere
         # A rule that `for_each` made stands where it was written once.
-        self._place: KeyPath = ("rules", rule.written)
+        self._place: KeyPath = ("rules", draft.name)
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong, all of it."""
@@ -73,37 +75,46 @@ class RuleDatabaseCheck:
 
     def _ask(self, faults: list[CheckError]) -> None:
         """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
-        if self._elsewhere is None and self._invariant.elsewhere is not None:
+        invariant = self._invariant
+        if invariant is None:
             self._own_half(faults)
             return
-        query = self._invariant.check.query_sql()
-        if query is not None and not self._invariant.subject.key:
+        if self._elsewhere is None and invariant.elsewhere is not None:
+            self._own_half(faults)
+            return
+        query = invariant.check.query_sql()
+        if query is not None and not invariant.subject.key:
             # That it needs a key is told already; what it selects can't be narrowed to one.
             self._snapshot.query(query)
             return
-        look = planner.plan_check(self._invariant, self._snapshot, self._elsewhere, faults)
+        look = planner.look(invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
+        for name in self._draft.columns:
+            look.scope.column(name)
         statements = list(_statements(look))
         if not faults:
             for snapshot, statement in statements:
                 snapshot.rows(statement.limit(0))
 
     def _own_half(self, faults: list[CheckError]) -> None:
-        check = self._invariant.check
-        scope = Scope(
-            self._snapshot, self._invariant.subject, query=check.query_sql(), faults=faults
-        )
-        compared = check.compared_columns()
-        mine = compared[0].columns if compared else ()
-        for name in (*mine, *self._invariant.subject.key, *self._invariant.subject.show):
+        """Ask about the rule's own table, without what its check says of another one."""
+        draft, check = self._draft, self._draft.check
+        query = check.query_sql() if check is not None else None
+        scope = Scope(self._snapshot, draft.subject, query=query, faults=faults)
+        for name in (*_own_columns(check), *draft.subject.key, *draft.columns):
             scope.column(name)
+        if check is not None:
+            for name in draft.subject.show:
+                scope.column(name)
+        elif draft.scan.column is not None:
+            planner.tells_new(scope, draft.scan.column)
         statement = select(1).select_from(scope.table).where(scope.rows)
         if not faults:
             self._snapshot.rows(statement.limit(0))
 
     def _named(self, fault: CheckError) -> Iterator[Problem]:
         """A problem at each place that names what is wrong; at the check itself where none does."""
-        say, kind, advice = self._document.problem, self._invariant.kind, as_advice(fault.hint)
+        say, kind, advice = self._document.problem, self._draft.kind, as_advice(fault.hint)
         word = fault.word
         if word is None and (found := quoted(fault.message, repr(self._document.at(self._place)))):
             word = found[0]
@@ -153,42 +164,51 @@ class RuleDatabaseCheck:
 
     def _written(self) -> Iterator[_RuleText]:
         """All SQL of the rule, each with how to ask about it alone."""
-        check, subject, inside = (
-            self._invariant.check,
-            self._invariant.subject,
-            (*self._place, self._invariant.kind),
-        )
+        invariant = self._invariant
         own: list[CheckError] = []
+        if invariant is None:
+            yield from self._written_where(Scope(self._snapshot, self._draft.subject, faults=own))
+            return
+        check, subject = invariant.check, invariant.subject
+        inside = (*self._place, invariant.kind)
         if (query := check.query_sql()) is not None:
             yield self._query(inside, query, self._snapshot)
             scope = None
         else:
             scope = Scope(self._snapshot, subject, faults=own) if subject.table else None
-        if scope is not None and subject.where is not None:
-            yield self._condition((*self._place, "where"), subject.where, scope)
-        there = self._elsewhere_snapshot()
+        if scope is not None:
+            yield from self._written_where(scope)
+        there = self._elsewhere_snapshot(invariant)
         if (pair := check.query_there()) is not None and there is not None:
             yield self._query(inside, str(pair.query), there)
-        other = self._other(own, there)
+        other = self._other(invariant, own, there)
         about = scope if other is None else other
         for sql in check.sql() if about is not None else ():
             assert about is not None
             yield self._condition(inside, sql, about)
 
-    def _other(self, faults: list[CheckError], there: Snapshot | None) -> Scope | None:
-        """The table that the check's own conditions are about, where it is another one."""
-        check = self._invariant.check
-        tables = list(check.tables())
-        if not tables or not check.compared_columns() or there is None:
-            return None
-        return Scope(self._snapshot, self._invariant.subject, faults=faults).other(
-            tables[0], None, there
-        )
+    def _written_where(self, scope: Scope) -> Iterator[_RuleText]:
+        where = self._draft.subject.where
+        if where is not None:
+            yield self._condition((*self._place, "where"), where, scope)
 
-    def _elsewhere_snapshot(self) -> Snapshot | None:
-        if self._invariant.elsewhere is None:
+    def _other(
+        self, invariant: Invariant, faults: list[CheckError], there: Snapshot | None
+    ) -> Scope | None:
+        """The table that the check's own conditions are about, where it is another one."""
+        check = invariant.check
+        tables = list(check.tables())
+        conditions = isinstance(check, PairCheck) or (
+            isinstance(check, RowCheck) and check.claims()
+        )
+        if not tables or not conditions or there is None:
+            return None
+        return Scope(self._snapshot, invariant.subject, faults=faults).other(tables[0], None, there)
+
+    def _elsewhere_snapshot(self, invariant: Invariant) -> Snapshot | None:
+        if invariant.elsewhere is None:
             return self._snapshot
-        return None if self._elsewhere is None else self._elsewhere(self._invariant.elsewhere)
+        return None if self._elsewhere is None else self._elsewhere(invariant.elsewhere)
 
     def _condition(self, place: KeyPath, sql: str, scope: Scope) -> _RuleText:
         def ask(sql: str) -> object:
@@ -229,6 +249,16 @@ def _functions(written: _RuleText, names: Sequence[Wrong]) -> Iterator[Wrong]:
             yield Wrong(word.start(), word.end() - word.start(), answer.message, hint)
 
 
+def _own_columns(check: Check | None) -> tuple[str, ...]:
+    """The columns of the rule's own table by which it is compared with another one."""
+    if isinstance(check, RowCheck):
+        return tuple(check.claims()[0].on) if check.claims() else ()
+    if isinstance(check, PairCheck):
+        agreement = check.agreement()
+        return (*agreement.on, *agreement.compare)
+    return ()
+
+
 def _name_columns(look: PlannedCheck) -> None:
     """Ask for the columns that the rule names besides its check."""
     scope, invariant = look.scope, look.invariant
@@ -242,5 +272,22 @@ def _name_columns(look: PlannedCheck) -> None:
 
 def _statements(look: PlannedCheck) -> Iterator[tuple[Snapshot, AnySelect]]:
     """What will be asked, such that the database reads it and no row."""
-    for scope, statement in look.form.statements(look):
-        yield scope.snapshot, statement
+    scope, check = look.scope, look.invariant.check
+    own = scope.snapshot
+    if look.other is not None:
+        # Each source reads its own half.
+        yield look.other.snapshot, select(1).select_from(look.other.table).where(look.other.rows)
+        yield own, select(1).select_from(scope.table).where(scope.rows)
+        return
+    match check:
+        case RowCheck():
+            yield own, select(1).select_from(scope.table).where(look.violating)
+        case QueryCheck():
+            yield own, check.violations(scope)
+        case AggregateCheck():
+            yield (
+                own,
+                select(1, *check.measures(scope).values())
+                .select_from(scope.table)
+                .where(scope.rows),
+            )

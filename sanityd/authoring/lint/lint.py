@@ -1,6 +1,6 @@
 """Everything that can be said of a rules file: its own mistakes, and what the databases say, each at its place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,9 @@ from sanityd.checks.base import plural
 from sanityd.checks.invariant import TableName
 from sanityd.errors import CheckError, Problem, RuleError, SourceError
 from sanityd.rules.diagnostics import as_advice, in_order
+from sanityd.rules.draft import RuleDraft
 from sanityd.rules.load import examine
-from sanityd.rules.rule import Rule, RuleSet
+from sanityd.rules.rule import RuleSet
 from sanityd.rules.yaml import rules_document
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources import privileges
@@ -39,13 +40,18 @@ def lint(path: Path, *, connect: bool = False) -> Findings:
     """Look at a rules file, and with `connect` also ask the databases about all of it that can be read."""
     try:
         document = rules_document.parse(path)
-        rules, problems = examine(document, path, need_secrets=connect)
+        examination = examine(document, path, need_secrets=connect)
     except RuleError as error:
         return Findings(error.problems)
-    found = [*problems, *check_templates(rules.folder / "alerts"), *suite.problems(rules, document)]
+    rules = examination.rules
+    found = [
+        *examination.problems,
+        *check_templates(rules.folder / "alerts"),
+        *suite.problems(rules, document),
+    ]
     found += _unheard(rules, document)
     if connect:
-        found += connected(rules, document)
+        found += connected(rules, document, examination.drafts)
     return Findings(in_order(dict.fromkeys(found)), rules)
 
 
@@ -73,8 +79,15 @@ def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
         yield document.problem(("channels",), message, advice, key=True, level="warning")
 
 
-def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
-    """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule."""
+def connected(
+    rules: RuleSet, document: Document, drafts: Iterable[RuleDraft] | None = None
+) -> Iterator[Problem]:
+    """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule.
+
+    Parameters: `drafts` are what is asked about; by default all rules.
+    """
+    if drafts is None:
+        drafts = [RuleDraft.of(rule) for rule in rules.rules.values()]
     silent: set[str] = set()
     filtered: set[TableName] = set()
     with SnapshotPool(rules.sources) as views:
@@ -84,9 +97,10 @@ def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
             except SourceError as error:
                 silent.add(name)
                 yield _of_source(document, name, error)
-        for rule in rules.rules.values():
-            if rule.source not in silent and rule.source in rules.sources:
-                other = rule.invariant.elsewhere
+        for draft in drafts:
+            if draft.source not in silent and draft.source in rules.sources:
+                invariant = draft.invariant
+                other = invariant.elsewhere if invariant is not None else None
                 elsewhere = (
                     None
                     if other in silent or other not in {None, *rules.sources}
@@ -94,12 +108,12 @@ def connected(rules: RuleSet, document: Document) -> Iterator[Problem]:
                 )
                 try:
                     yield from RuleDatabaseCheck(
-                        document, rule, views.snapshot(rule.source), elsewhere
+                        document, draft, views.snapshot(draft.source), elsewhere
                     ).problems()
-                    yield from _of_filtered(document, rule, views.snapshot(rule.source), filtered)
+                    yield from _of_filtered(document, draft, views.snapshot(draft.source), filtered)
                 except SourceError as error:
-                    silent.add(error.source or rule.source)
-                    yield _of_source(document, error.source or rule.source, error)
+                    silent.add(error.source or draft.source)
+                    yield _of_source(document, error.source or draft.source, error)
     # Not while the snapshots are held: a source may allow a single connection.
     for name in rules.sources.keys() - silent:
         yield from _of_rights(document, rules, name)
@@ -113,18 +127,16 @@ def _of_source(document: Document, name: str, error: SourceError) -> Problem:
 
 
 def _of_filtered(
-    document: Document, rule: Rule, snapshot: Snapshot, told: set[TableName]
+    document: Document, draft: RuleDraft, snapshot: Snapshot, told: set[TableName]
 ) -> Iterator[Problem]:
     """Tables of its own source of which rows may be hidden from this login, once each: nobody looks at those."""
-    subject, place = rule.invariant.subject, ("rules", rule.written)
+    subject, place = draft.subject, ("rules", draft.name)
     named = [(subject.table, (*place, "table"))] if subject.table else []
     others = [
         TableName.parse(text, subject.sources, subject.source)
-        for text in rule.invariant.check.tables()
+        for text in (draft.check.tables() if draft.check is not None else ())
     ]
-    named += [
-        (table, (*place, rule.invariant.kind)) for table in others if table.source == rule.source
-    ]
+    named += [(table, (*place, draft.kind)) for table in others if table.source == draft.source]
     for table, at in named:
         # That it isn't there is told already.
         with suppress(CheckError):

@@ -90,7 +90,8 @@ def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suit
     if file is None:
         return _suite(rules, named, written, rules.cases, connect=connect)
     document = rules_document.parse(file)
-    reader = CaseReader(document, rules.rules, rules.rules, named)
+    invariants = {rule.id: rule.invariant for rule in rules.rules.values()}
+    reader = CaseReader(document, invariants, rules.rules, named)
     strangers = [
         unknown_key(document, (name,), ["tests"], "a file of tests")
         for name in document.data

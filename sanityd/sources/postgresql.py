@@ -228,7 +228,7 @@ class PostgresqlSource(EngineSource):
     @contextmanager
     def beside(self, shared: str) -> Iterator[Connection | None]:
         """Another connection in the exported snapshot."""
-        if not self._turns.acquire(blocking=False):
+        if not self.free_connections.acquire(blocking=False):
             yield None
             return
         try:
@@ -242,7 +242,7 @@ class PostgresqlSource(EngineSource):
                     with suppress(SQLAlchemyError):
                         another.close()
         finally:
-            self._turns.release()
+            self.free_connections.release()
 
     def _join(self, shared: str) -> Connection | None:
         """A pooler or the server's limit of connections may be against it."""

@@ -141,7 +141,7 @@ def raw(source: Source, sql: str) -> object:
     """Run a statement as a rule's would be, as if there were no gate."""
     with source.snapshot() as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
-        with snapshot._in_our_words():
+        with snapshot._translate_errors():
             return snapshot._connection.execute(text(raw_sql.token(sql))).all()
 
 

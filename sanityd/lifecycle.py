@@ -62,13 +62,8 @@ def transitions(
             counted_only -= 1
             change, since = Change.FOLLOWED, incident.opened_at
         changes.append(Transition(mark, change, violation.key, violation=violation, since=since))
-    for mark, before in tracked.items():
-        if not before.open or mark in violations:
-            continue
-        resolution = _resolution(mark, run)
-        if resolution is not None:
-            changes.append(_resolved(mark, before, resolution))
-    return tuple(changes)
+    missing = {mark: before for mark, before in tracked.items() if mark not in violations}
+    return (*changes, *_resolved_by_run(missing, run))
 
 
 def _change(before: Tracked | None, at: datetime) -> Change:
@@ -82,6 +77,16 @@ def _change(before: Tracked | None, at: datetime) -> Change:
     if before.resolved_at is not None and at - before.resolved_at <= REGRESSION:
         return Change.REGRESSED
     return Change.NEW
+
+
+def _resolved_by_run(missing: Mapping[str, Tracked], run: Run) -> list[Transition]:
+    """Return the transitions of open rows that the run did not find, as far as it can tell."""
+    changes = []
+    for mark, before in missing.items():
+        resolution = _resolution(mark, run)
+        if before.open and resolution is not None:
+            changes.append(_resolved(mark, before, resolution))
+    return changes
 
 
 def _resolution(mark: str, run: Run) -> Resolution | None:

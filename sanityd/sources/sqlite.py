@@ -4,7 +4,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar
@@ -159,21 +159,14 @@ class SqliteSource(EngineSource):
         for row in rows:
             nullable = not row.notnull and row.name not in rowid
             columns[row.name] = ColumnInfo(row.name, row.type, _family(row.type), nullable)
-        unique = []
-        unique_keys = []
-        for origin, index in indexes:
-            if any(column not in columns for column in index.columns):
-                continue
-            unique.append(index)
-            if origin != "pk" and not any(columns[column].nullable for column in index.columns):
-                unique_keys.append(index.columns)
+        not_null = frozenset(column for column, info in columns.items() if not info.nullable)
+        unique, unique_keys = _split_indexes(indexes, columns.keys(), not_null)
         if rowid:
             unique.append(UniqueIndex("PRIMARY KEY", tuple(rowid)))
         # Views and virtual tables guarantee nothing. CHECK and foreign keys don't either, as a
         # pragma can switch them off.
         enforced = Enforced()
         if table.is_real:
-            not_null = frozenset(column for column, info in columns.items() if not info.nullable)
             enforced = Enforced(tuple(unique), not_null)
         leading = connection.execute(_LEADING, {"name": table.name}).scalars()
         return TableInfo(
@@ -441,6 +434,24 @@ def _unique_indexes(connection: Connection, name: str) -> Iterator[tuple[str, Un
         # A part without a name is an expression.
         columns = connection.execute(parts, {"name": index}).scalars().all()
         yield origin, UniqueIndex(index, tuple(columns))
+
+
+def _split_indexes(
+    indexes: Sequence[tuple[str, UniqueIndex]], columns: Set[str], not_null: Set[str]
+) -> tuple[list[UniqueIndex], list[tuple[str, ...]]]:
+    """Return the indexes over whole columns, and the keys among them that can't contain NULL.
+
+    The primary key is not among these keys.
+    """
+    unique = []
+    keys = []
+    for origin, index in indexes:
+        if not columns >= set(index.columns):
+            continue
+        unique.append(index)
+        if origin != "pk" and not_null >= set(index.columns):
+            keys.append(index.columns)
+    return unique, keys
 
 
 def _is_rowid(rows: Sequence[Any], indexes: Sequence[tuple[str, UniqueIndex]]) -> bool:

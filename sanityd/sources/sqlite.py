@@ -5,13 +5,12 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence, Set
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, ColumnElement, Connection, String, cast, collate, event, func, text
+from sqlalchemy import URL, Connection, event, text
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
@@ -19,7 +18,8 @@ from sanityd.sources.base import Dialect, SourceSettings, words
 from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
 from sanityd.sources.missing_table import described
 from sanityd.sources.snapshot import EngineSource
-from sanityd.sources.values import bound, epoch_microseconds, read_instant
+from sanityd.sources.sqlite_dialect import SqliteDialect
+from sanityd.sources.sqlite_functions import add_functions
 
 #: The longest text or blob, in bytes, so that `zeroblob(1e9)` can't use up the memory.
 _LONGEST = 128 * 1024 * 1024
@@ -34,53 +34,6 @@ _SAFE = re.compile(
     r"|integer overflow|parser stack overflow|circular reference"
 )
 _MISSING = re.compile(r"no such [^:]+: (.*)", re.DOTALL)
-
-
-class SqliteDialect(Dialect):
-    """Dialect of SQLite, with functions that `_add_functions` adds to each connection."""
-
-    name: ClassVar[str] = "sqlite"
-    writes_times: ClassVar[bool] = True
-
-    def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Compare byte by byte, also in a column that ignores case."""
-        return collate(element, "BINARY")
-
-    def sorts(self, info: ColumnInfo) -> bool:
-        """Include columns without a type, such as the result of a sum: values have their own."""
-        return super().sorts(info) or info.family is Family.OTHER
-
-    def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Cast, as a column of text may contain numbers."""
-        return collate(cast(element, String), "BINARY")
-
-    def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Use a function of Python, as SQLite's lower() knows ASCII only."""
-        return func.sanityd_lower(element)
-
-    def length(self, element: ColumnElement[Any]) -> ColumnElement[int]:
-        """Return the number of characters."""
-        return func.length(element)
-
-    def matches(
-        self, element: ColumnElement[Any], pattern: str, *, part: bool
-    ) -> ColumnElement[bool]:
-        """Match by Python's regular expressions. Raises CheckError for an invalid pattern."""
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise CheckError(
-                f"the regular expression can't be read: {error.msg}", word=pattern
-            ) from None
-        return func.sanityd_matches(bound(pattern), element, bound(int(part))) == bound(1)
-
-    def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Return microseconds since 1970, for every form that a time has in SQLite."""
-        return func.sanityd_instant(element)
-
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
-        """Return microseconds since 1970."""
-        return bound(epoch_microseconds(at))
 
 
 class SqliteSource(EngineSource):
@@ -117,7 +70,7 @@ class SqliteSource(EngineSource):
         connection.text_factory = _decoded
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        _add_functions(connection, self.settings.zone)
+        add_functions(connection, self.settings.zone)
         return connection
 
     def begin(self, connection: Connection) -> datetime:
@@ -331,83 +284,6 @@ def _authorize(
     if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
-
-
-def _add_functions(connection: sqlite3.Connection, zone: tzinfo) -> None:
-    """Add the functions that the dialect uses."""
-
-    def matches(pattern: str, value: str | None, part: int) -> bool | None:
-        if value is None:
-            return None
-        # As in PostgreSQL, a dot matches a line break, too.
-        find = re.search if part else re.fullmatch
-        return find(pattern, value, re.DOTALL) is not None
-
-    def lower(value: str | None) -> str | None:
-        return None if value is None else str(value).lower()
-
-    def instant(value: object) -> int | None:
-        return read_instant(value, zone)
-
-    for aggregate, function in _VARIANCES.items():
-        connection.create_aggregate(aggregate, 1, function)
-    connection.create_function("sanityd_matches", 3, matches, deterministic=True)
-    connection.create_function("sanityd_lower", 1, lower, deterministic=True)
-    connection.create_function("sanityd_instant", 1, instant, deterministic=True)
-
-
-class _Variance:
-    """Variance of a population, in one pass by Welford's method (Technometrics 4, 1962, p. 419)."""
-
-    #: How much the divisor is less than the number of values.
-    reduction = 0
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-
-    def step(self, value: object) -> None:
-        """Add one value; values that are no numbers are ignored."""
-        if isinstance(value, int | float):
-            self.count += 1
-            difference = value - self.mean
-            self.mean += difference / self.count
-            self.squares += difference * (value - self.mean)
-
-    def finalize(self) -> float | None:
-        """Return the result; NULL if there are too few values, as in other databases."""
-        if self.count <= self.reduction:
-            return None
-        return self.squares / (self.count - self.reduction)
-
-
-class _SampleVariance(_Variance):
-    """Variance of a sample."""
-
-    reduction = 1
-
-
-class _Deviation(_Variance):
-    """Standard deviation of a population."""
-
-    def finalize(self) -> float | None:
-        """Return the square root of the variance."""
-        variance = super().finalize()
-        return None if variance is None else math.sqrt(variance)
-
-
-class _SampleDeviation(_Deviation):
-    """Standard deviation of a sample."""
-
-    reduction = 1
-
-
-# Any, as the stubs allow integers only as results.
-_VARIANCES: dict[str, Any] = {
-    "var_pop": _Variance,
-    "var_samp": _SampleVariance,
-    "stddev_pop": _Deviation,
-    "stddev_samp": _SampleDeviation,
-}
 
 
 def _decoded(data: bytes) -> str | bytes:

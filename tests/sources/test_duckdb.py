@@ -18,9 +18,9 @@ from sanityd.errors import CheckError, SourceError
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Source
 from sanityd.sources.catalog import ColumnInfo, Family
-from sanityd.sources.duckdb import DuckdbDialect
+from sanityd.sources.duckdb_dialect import DuckdbDialect
+from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.open import dialect_of
-from sanityd.sources.snapshot import EngineSnapshot
 
 Open = Callable[..., Source]
 SLOW = "SELECT count(*) AS n FROM range(100000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"

@@ -18,8 +18,8 @@ from sanityd.rules.load import load
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Family
+from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.open import open_source
-from sanityd.sources.snapshot import EngineSnapshot
 
 Rows = list[tuple[Any, ...]]
 

@@ -1,3 +1,3 @@
-"""sanityd: say in YAML what must always be true of your data; be mailed when it stops being true."""
+"""sanityd checks rules about the data in your databases, and notifies you when one is violated."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`sanityd` and `python -m sanityd`."""
+"""Entry point of `sanityd` and `python -m sanityd`."""
 
 from sanityd.cli import main
 

@@ -1,4 +1,4 @@
-"""The only reader of the wall clock. Everything else is handed the time as an aware UTC datetime."""
+"""The only module that reads the clock. All others receive the time as an aware UTC datetime."""
 
 import threading
 import time
@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def stopwatch() -> float:
-    """Seconds on a clock that never jumps; only differences mean something."""
+    """Return seconds of a clock that never jumps. Only differences have a meaning."""
     return time.monotonic()
 
 
 def pause(seconds: float, until: threading.Event | None = None) -> None:
-    """Wait, but no longer than until something happens."""
-    (until or threading.Event()).wait(seconds)
+    """Wait for some seconds, or until the event is set."""
+    event = until or threading.Event()
+    event.wait(seconds)

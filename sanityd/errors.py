@@ -1,14 +1,15 @@
-"""Every exception of sanityd, one branch for each person who must act.
+"""The exceptions of sanityd, one branch for each person or part that has to act.
 
     SanitydError(message, hint)
-    ├── RuleError       the author of the rules: file, line, column; all problems at once
-    ├── CheckError      the operator: this rule could not be evaluated, which says nothing about the data
-    ├── SourceError     the operator: this database does not answer, so its rules are skipped
-    ├── StoreError      the operator: sanityd's own memory can't be read or written
-    ├── WebError        the operator: the web server can't be started
-    └── DeliveryError   the dispatcher: wait and try again, or give up aloud
+    ├── RuleError       author of the rules: file, line and column of all problems at once
+    ├── CheckError      operator: a rule can't be evaluated, which says nothing about the data
+    ├── SourceError     operator: a watched database does not answer, so its rules are skipped
+    ├── StoreError      operator: sanityd's own database (`state:`) can't be read or written
+    ├── WebError        operator: the web server can't be started
+    └── DeliveryError   dispatcher: retry later, or give up and report it
 
-No message carries a row's value, a password or a connection URL; drivers' own texts are never passed on unread.
+No message contains a value of a row, a password or a connection URL. Messages of drivers are only
+passed on where they are known to contain none.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from pathlib import Path
 
 
 class SanitydError(Exception):
-    """Something went wrong that a person can act upon.
+    """Base of all errors that a person can act on.
 
-    Parameters: `message` says what and why; `hint` says what to do, and defaults to the class's own.
+    Parameters: `message` says what is wrong and why; `hint` says what to do, and defaults to the
+    hint of the class.
     """
 
     hint = "Run the command again with `--log debug`, and report it if this is not clear."
@@ -32,13 +34,13 @@ class SanitydError(Exception):
 
     @property
     def has_advice(self) -> bool:
-        """Whether it says itself what to do, and not only what its class says of all alike."""
+        """Whether it has a hint of its own, not only the one of its class."""
         return self.hint != type(self).hint
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a rules file, at a place that people can open in an editor (1-based)."""
+    """One problem in a rules file, with its position (line and column start at 1)."""
 
     message: str
     advice: str = ""
@@ -52,7 +54,7 @@ class Problem:
 
 
 class RuleError(SanitydError):
-    """The rules file is wrong. Carries all of its problems, in the order of the file."""
+    """Error of a rules file. `problems` are all of its problems, in the order of the file."""
 
     hint = "Correct the rules file; `sanityd lint` shows every problem with its place."
 
@@ -62,10 +64,10 @@ class RuleError(SanitydError):
 
 
 class CheckError(SanitydError):
-    """A rule could not be evaluated: its run is `errored`, and nothing is opened or resolved by it.
+    """Error of a rule that can't be evaluated: its run is `errored`, and opens or resolves nothing.
 
-    Parameters: `word` is the name in the rule that is to blame, where one is; `lint --connect` points at it. `there`
-    says that it is a name of the other table that the rule looks into.
+    Parameters: `word` is the wrong name in the rule, if any; `lint --connect` points at it.
+    `there` is True when that name belongs to the other table that the rule reads.
     """
 
     hint = "Run `sanityd try RULE` to see its SQL and what the database answers."
@@ -79,12 +81,15 @@ class CheckError(SanitydError):
 
 
 class SourceError(SanitydError):
-    """A watched database could not be reached or was lost: its rules are skipped, and nothing is resolved.
+    """Error of a watched database that can't be reached or was lost: its rules are skipped.
 
     Parameters: `source` is its name in the rules file.
     """
 
-    hint = "Check that the database answers and that its URL and rights are right: `sanityd lint --connect`."
+    hint = (
+        "Check that the database answers and that its URL and rights are right:"
+        " `sanityd lint --connect`."
+    )
 
     def __init__(self, message: str, hint: str | None = None, *, source: str = "") -> None:
         super().__init__(message, hint)
@@ -92,7 +97,7 @@ class SourceError(SanitydError):
 
 
 class StoreError(SanitydError):
-    """sanityd's own memory can't be read or written: nothing was recorded, nothing was mailed."""
+    """Error of sanityd's own database: nothing was recorded, nobody was notified."""
 
     hint = (
         "Check the path or URL of `state:` (or SANITYD_STATE), its rights and the free disk space."
@@ -100,7 +105,7 @@ class StoreError(SanitydError):
 
 
 class WebError(SanitydError):
-    """The web server can't be started."""
+    """Error of a web server that can't be started."""
 
     hint = (
         "Give `--web` an address of this machine and a port that is free, as in `127.0.0.1:8080`."
@@ -108,14 +113,17 @@ class WebError(SanitydError):
 
 
 class DeliveryError(SanitydError):
-    """A message was not delivered, or it is not known whether it was.
+    """Error of a message that was not, or perhaps not, delivered.
 
-    Parameters: `retryable` is False when the receiver refused for good; `uncertain` is True when the whole message
-    was handed over and the answer was lost; `stage` is the step that failed (`connect`, `tls`, `login`, `from`,
-    `recipient`, `data`, `answer`); `code` is the receiver's reply code, if it gave one.
+    Parameters: `retryable` is False when the receiver refused for good; `uncertain` is True when
+    the whole message was sent but the answer was lost; `stage` is the step that failed (`connect`,
+    `tls`, `login`, `from`, `recipient`, `data`, `answer`); `code` is the receiver's reply code.
     """
 
-    hint = "Check the channel's `server`, its rights and its recipients; `sanityd status` lists what is undelivered."
+    hint = (
+        "Check the channel's `server`, its rights and its recipients;"
+        " `sanityd status` lists what is undelivered."
+    )
 
     def __init__(
         self,

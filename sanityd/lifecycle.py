@@ -1,7 +1,10 @@
-"""What we knew + what a run saw → what changed, row by row and for the incident. Pure: no clock, no I/O.
+"""Lifecycle: computes from stored state and a run what changed, per row and for the incident.
 
-The promise everything rests on: no fault ever resolves anything. Only a `complete` run resolves by absence; a
-`truncated` one resolves the rows that were looked at again by key; an `errored` or `skipped` one changes nothing.
+Pure functions: no clock, no I/O.
+
+One guarantee is kept everywhere: a failure never resolves anything. Only a `complete` run resolves
+rows because they are missing; a `truncated` run resolves only rows that were read again by key; an
+`errored` or `skipped` run changes nothing.
 """
 
 import hashlib
@@ -24,46 +27,43 @@ from sanityd.model import (
     fingerprint,
 )
 
-#: A row that is bad again so soon is the same trouble, come back.
+#: A row that violates again within this time is a regression, not a new violation.
 REGRESSION = timedelta(days=7)
-#: So many rows that break a rule at once, or such a share of the table, have one cause and are not so many cases.
+#: An incident is systemic when more than SYSTEMIC_ROWS rows break at once, or more than
+#: SYSTEMIC_SHARE of the table, but at least SYSTEMIC_FLOOR rows.
 SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
 
 
 def transitions(
-    known: Mapping[str, Tracked], run: Run, incident: Incident | None = None
+    tracked: Mapping[str, Tracked], run: Run, incident: Incident | None = None
 ) -> tuple[Transition, ...]:
-    """What the run changed about each row.
+    """Return what the run changed about each row.
 
-    Parameters: `known` are the rule's violations by fingerprint, open ones and those resolved of late; `incident` is
-    the open one. Where it counts more rows than are known, as many that are seen now may have been there all the time.
+    Parameters: `tracked` are the rule's violations by fingerprint, open and recently resolved ones;
+    `incident` is the open one. Where it counts more open violations than are tracked, as many of
+    the untracked rows of this run may have violated all the time; they are `FOLLOWED`, not `NEW`.
     """
     if not run.answered:
         return ()
-    seen = {fingerprint(run.rule, run.source, found.key): found for found in run.tracked}
-    counted_only = (
-        0
-        if incident is None
-        else incident.violations - sum(before.open for before in known.values())
-    )
+    violations = {
+        fingerprint(run.rule, run.source, violation.key): violation for violation in run.tracked
+    }
+    counted_only = 0
+    if incident is not None:
+        open_rows = sum(before.open for before in tracked.values())
+        counted_only = incident.violations - open_rows
     changes = []
-    for mark, found in seen.items():
-        before = known.get(mark)
+    for mark, violation in violations.items():
+        before = tracked.get(mark)
         change, since = _change(before, run.at), run.at
         if before is not None and before.open:
             since = before.first_seen
         elif change is Change.NEW and incident is not None and counted_only > 0:
             counted_only -= 1
             change, since = Change.FOLLOWED, incident.opened_at
-        changes.append(Transition(mark, change, found.key, violation=found, since=since))
-    for mark, before in known.items():
-        if before.open and mark not in seen and (fate := _fate(mark, run)) is not None:
-            changes.append(
-                Transition(
-                    mark, Change.RESOLVED, before.key, resolution=fate, since=before.first_seen
-                )
-            )
-    return tuple(changes)
+        changes.append(Transition(mark, change, violation.key, violation=violation, since=since))
+    missing = {mark: before for mark, before in tracked.items() if mark not in violations}
+    return (*changes, *_resolved_by_run(missing, run))
 
 
 def _change(before: Tracked | None, at: datetime) -> Change:
@@ -71,34 +71,53 @@ def _change(before: Tracked | None, at: datetime) -> Change:
         return Change.NEW
     if before.open:
         return Change.ONGOING
-    # Nobody saw how it went on when the rule left the file.
-    unseen = before.resolution in (Resolution.RULE_REMOVED, Resolution.RULE_CHANGED)
-    recent = not unseen and before.resolved_at is not None and at - before.resolved_at <= REGRESSION
-    return Change.REGRESSED if recent else Change.NEW
+    # Nobody checked the row while its rule was not in the file.
+    if before.resolution in (Resolution.RULE_REMOVED, Resolution.RULE_CHANGED):
+        return Change.NEW
+    if before.resolved_at is not None and at - before.resolved_at <= REGRESSION:
+        return Change.REGRESSED
+    return Change.NEW
 
 
-def _fate(mark: str, run: Run) -> Resolution | None:
-    """What became of an open row that the run did not find; None when the run can't tell that it is gone."""
+def _resolved_by_run(missing: Mapping[str, Tracked], run: Run) -> list[Transition]:
+    """Return the transitions of open rows that the run did not find, as far as it can tell."""
+    changes = []
+    for mark, before in missing.items():
+        resolution = _resolution(mark, run)
+        if before.open and resolution is not None:
+            changes.append(_resolved(mark, before, resolution))
+    return changes
+
+
+def _resolution(mark: str, run: Run) -> Resolution | None:
+    """Return why an open row that was not found is resolved; None when the run can't tell."""
     if run.outcome is Outcome.COMPLETE:
         return run.resolutions.get(mark, Resolution.NOT_RETURNED)
     return run.resolutions.get(mark)
 
 
+def _resolved(mark: str, before: Tracked, resolution: Resolution) -> Transition:
+    return Transition(
+        mark, Change.RESOLVED, before.key, resolution=resolution, since=before.first_seen
+    )
+
+
 def incident_after(
     before: Incident | None, run: Run, changes: Iterable[Transition], *, meaning: str = ""
 ) -> Incident | None:
-    """The rule's incident after the run: opened, kept, or resolved; None when there is none.
+    """Return the rule's incident after the run: opened, updated or resolved; None without one.
 
-    Parameters: `before` is the open incident; `meaning` is the hash of what the rule means now.
+    Parameters: `before` is the open incident; `meaning` is the hash of the rule's present meaning.
     """
     if not run.answered:
         return before
-    changed = list(changes)
-    known = 0 if before is None else before.violations
+    violations_before = 0
     if before is None:
         if run.severity is None:
             return None
-        before = _begun(Cause.VIOLATED, run, run.severity, meaning)
+        before = _opened(Cause.VIOLATED, run, run.severity, meaning)
+    else:
+        violations_before = before.violations
     severity = before.declared if run.severity is None else run.severity
     return replace(
         before,
@@ -106,58 +125,78 @@ def incident_after(
         declared=severity,
         violations=run.violations,
         checked=run.checked,
-        systemic=before.systemic or _is_systemic(run, run.violations - known),
+        systemic=before.systemic or _is_systemic(run, run.violations - violations_before),
         resolved_at=run.at if run.severity is None else None,
-        resolutions=_counted(before.resolutions, changed),
+        resolutions=_add_resolutions(before.resolutions, changes),
     )
 
 
-def _is_systemic(run: Run, more: int) -> bool:
-    share = more > SYSTEMIC_SHARE * run.checked if run.checked else False
-    return more > SYSTEMIC_ROWS or (share and more >= SYSTEMIC_FLOOR)
+def _is_systemic(run: Run, increase: int) -> bool:
+    """Return whether so many more rows violate at once that they must have one common fault."""
+    if increase > SYSTEMIC_ROWS:
+        return True
+    if not run.checked or increase < SYSTEMIC_FLOOR:
+        return False
+    return increase > SYSTEMIC_SHARE * run.checked
 
 
 def fault_after(before: Incident | None, run: Run, declared: Severity) -> Incident | None:
-    """The incident of a rule that can't be evaluated: opened or kept by an errored run, resolved by an answer.
+    """Return the incident of a rule that can't be evaluated.
 
-    Parameters: `declared` is the rule's own severity; that it can't be checked is never worse than an error.
+    An errored run opens or keeps it, a run with an answer resolves it.
+
+    Parameters: `declared` is the severity of the rule; the incident is never worse than an error.
     """
     if run.outcome is Outcome.ERRORED:
-        begun = before or _begun(Cause.ERRORED, run, min(declared, Severity.ERROR))
-        return replace(begun, error=run.error or "", hint=run.hint or "")
-    return replace(before, resolved_at=run.at) if before is not None and run.answered else before
+        incident = before or _opened(Cause.ERRORED, run, min(declared, Severity.ERROR))
+        return replace(incident, error=run.error or "", hint=run.hint or "")
+    if before is not None and run.answered:
+        return replace(before, resolved_at=run.at)
+    return before
 
 
 def outage_after(
     before: Incident | None, source: str, skipped: Run | None, at: datetime
 ) -> Incident | None:
-    """The incident of a source after a batch: opened or kept when it did not answer, resolved when it did.
+    """Return the incident of a source after a batch of its rules.
 
-    Parameters: `skipped` is a run that it did not answer; None when it answered all of them.
+    It is opened or kept when the source did not answer, and resolved when it did.
+
+    Parameters: `skipped` is a run that the source did not answer; None when it answered all.
     """
     if skipped is None:
-        return replace(before, resolved_at=at) if before is not None else None
-    # It belongs to no rule, whichever was the first to be skipped.
-    begun = before or _begun(
-        Cause.SOURCE_DOWN, replace(skipped, rule=about_source(source)), Severity.ERROR
-    )
-    return replace(begun, source=source, error=skipped.error or "", hint=skipped.hint or "")
+        return _resolved_incident(before, at)
+    # The incident belongs to the source, not to the rule that happened to be skipped first.
+    run = replace(skipped, rule=about_source(source))
+    incident = before or _opened(Cause.SOURCE_DOWN, run, Severity.ERROR)
+    return replace(incident, source=source, error=skipped.error or "", hint=skipped.hint or "")
 
 
 def rules_wrong_after(
     before: Incident | None, about: str, error: str, hint: str, at: datetime
 ) -> Incident | None:
-    """The incident of a rules file after it was read: opened or kept with an error, resolved without one."""
+    """Return the incident of a rules file after it was read.
+
+    It is opened or kept when there is an error, and resolved when there is none.
+
+    Parameters: `about` is the rule id of the incident (`about_file`).
+    """
     if not error:
-        return replace(before, resolved_at=at) if before is not None else None
-    look = Run(rule=about, kind="", source="", at=at, outcome=Outcome.ERRORED)
-    begun = before or _begun(Cause.RULES_WRONG, look, Severity.ERROR)
-    return replace(begun, error=error, hint=hint)
+        return _resolved_incident(before, at)
+    run = Run(rule=about, kind="", source="", at=at, outcome=Outcome.ERRORED)
+    incident = before or _opened(Cause.RULES_WRONG, run, Severity.ERROR)
+    return replace(incident, error=error, hint=hint)
 
 
-def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Incident:
-    # The same look gives the same incident, so that recording it twice can't open two.
-    identity = f"{run.rule} {run.at.isoformat()}" + ("" if cause is Cause.VIOLATED else f" {cause}")
+def _resolved_incident(before: Incident | None, at: datetime) -> Incident | None:
+    return None if before is None else replace(before, resolved_at=at)
+
+
+def _opened(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Incident:
+    # The id follows from the run, so that recording the same run twice can't open two incidents.
+    identity = f"{run.rule} {run.at.isoformat()}"
+    if cause is not Cause.VIOLATED:
+        identity += f" {cause}"
     return Incident(
         id=hashlib.sha256(identity.encode()).hexdigest()[:10],
         cause=cause,
@@ -172,25 +211,32 @@ def _begun(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> Inc
 
 
 def close(
-    known: Mapping[str, Tracked], incident: Incident | None, at: datetime, fate: Resolution
+    tracked: Mapping[str, Tracked],
+    incident: Incident | None,
+    at: datetime,
+    resolution: Resolution,
 ) -> tuple[tuple[Transition, ...], Incident | None]:
-    """Close what is open because its rule has left the file or means something else now. Never called fixed."""
+    """Resolve all open rows and the incident of a rule that was removed or changed its meaning.
+
+    Returns the transitions and the resolved incident, None when there was none.
+
+    Parameters: `tracked` are the rule's violations by fingerprint; `resolution` is never `FIXED`.
+    """
     changes = tuple(
-        Transition(mark, Change.RESOLVED, before.key, resolution=fate, since=before.first_seen)
-        for mark, before in known.items()
-        if before.open
+        _resolved(mark, before, resolution) for mark, before in tracked.items() if before.open
     )
     if incident is None:
         return changes, None
-    return changes, replace(
-        incident, resolved_at=at, resolutions=_counted(incident.resolutions, changes)
-    )
+    resolutions = _add_resolutions(incident.resolutions, changes)
+    return changes, replace(incident, resolved_at=at, resolutions=resolutions)
 
 
-def _counted(
-    fates: Mapping[Resolution, int], changes: Iterable[Transition]
+def _add_resolutions(
+    resolutions: Mapping[Resolution, int], changes: Iterable[Transition]
 ) -> Mapping[Resolution, int]:
-    return dict(
-        Counter(fates)
-        + Counter(change.resolution for change in changes if change.resolution is not None)
-    )
+    """Return the counts of resolutions, with those of the changes added."""
+    counts = Counter(resolutions)
+    for change in changes:
+        if change.resolution is not None:
+            counts[change.resolution] += 1
+    return dict(counts)

@@ -1,7 +1,8 @@
-"""pytest's plugin: rule tests as pytest's own, and a fixture `sanityd` that asserts rules against a test database.
+"""Plugin of pytest: runs the examples of rules files as tests, and provides the fixture `sanityd`.
 
-pytest imports it in every run of everybody who has sanityd installed, so it imports nothing until it is asked for: by
-`--sanityd`, by the setting `sanityd_rules`, or by a test that takes the fixture.
+The fixture asserts rules against a test database. pytest imports this module in every run where
+sanityd is installed, so it imports the rest of sanityd only when it is used: by `--sanityd`, by the
+setting `sanityd_rules`, or by a test that takes the fixture.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    # By that name, so that tests can say what their fixture is: `from sanityd.pytest_plugin import Sanityd`.
+    # Tests import the type of the fixture from here: `from sanityd.pytest_plugin import Sanityd`.
     from sanityd.authoring.ruletests.assertions import Sanityd
     from sanityd.authoring.ruletests.fixtures import Example
     from sanityd.authoring.ruletests.runner import CaseResult, CaseRunner
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class SanitydWarning(UserWarning):
-    """Something that the examples of a rule don't show."""
+    """Warning about something that the examples of a rule don't show."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--sanityd`, and the setting `sanityd_rules`."""
+    """Add the option `--sanityd` and the setting `sanityd_rules`."""
     group = parser.getgroup("sanityd")
     group.addoption(
         "--sanityd",
         action="store_true",
-        help="Play the examples (`tests:`) of the rules file, too.",
+        help="Run the examples (`tests:`) of the rules file, too.",
     )
     parser.addini(
         "sanityd_rules",
@@ -40,88 +41,91 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take part only when asked for."""
+    """Collect rules files, if the option or the setting asks for it."""
     paths: list[Path] = config.getini("sanityd_rules")
     if not paths and config.getoption("sanityd"):
         paths = [config.rootpath / "rules.yaml"]
     if not paths:
         return
-    config.pluginmanager.register(_Collecting(paths), "sanityd-collecting")
-    # A run of some tests by name is about these.
+    config.pluginmanager.register(_Collection(paths), "sanityd-collecting")
+    # A run that names its tests does not run the rules files, unless the option is given.
     if config.getoption("sanityd") or config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args += [str(_anchor(path)) for path in paths]
+        config.args += [str(_rules_file(path)) for path in paths]
 
 
 @pytest.fixture
 def sanityd(pytestconfig: pytest.Config) -> "Sanityd":
-    """Asserts rules: `sanityd.check("rules.yaml", app="sqlite:///test.db").assert_holds()`."""
+    """Fixture to assert rules: `sanityd.check("rules.yaml", app="sqlite:///…").assert_holds()`."""
     from sanityd.authoring.ruletests.assertions import Sanityd
 
     return Sanityd(pytestconfig.rootpath)
 
 
-class _Collecting:
-    """Collects the examples of rules files, and keeps the scratch databases for all of them."""
+class _Collection:
+    """Collection of the examples of all rules files, with the scratch databases that they share."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self.paths = {_anchor(path).resolve(): path for path in paths}
-        self._workshop: CaseRunner | None = None
+        self.paths = {_rules_file(path).resolve(): path for path in paths}
+        self._runner: CaseRunner | None = None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> "RulesFile | None":
-        """The rules files, and no others."""
+        """Collect the rules files that were asked for, and no other files."""
         path = self.paths.get(file_path.resolve())
-        return (
-            None
-            if path is None
-            else RulesFile.from_parent(parent, path=file_path, asked=path, collecting=self)
-        )
+        if path is None:
+            return None
+        return RulesFile.from_parent(parent, path=file_path, asked=path, collection=self)
 
     def pytest_unconfigure(self) -> None:
         """Remove the scratch databases."""
-        if self._workshop is not None:
-            self._workshop.__exit__(None, None, None)
+        if self._runner is not None:
+            self._runner.__exit__(None, None, None)
 
-    def workshop(self, suite: "Suite") -> "CaseRunner":
-        """Where examples are played."""
+    def runner(self, suite: "Suite") -> "CaseRunner":
+        """Return the runner of examples; it is made when it is first needed."""
         from sanityd.authoring.ruletests.runner import CaseRunner
 
-        if self._workshop is None:
-            self._workshop = CaseRunner(
+        if self._runner is None:
+            self._runner = CaseRunner(
                 os.environ.get("SANITYD_SCRATCH"), watched=suite.rules.sources
             )
-        return self._workshop
+        return self._runner
 
     def suite(self, path: Path) -> "Suite":
-        """The examples of a rules file; those of a file of tests are about the first rules file that is set."""
+        """Return the examples of a file.
+
+        A file that has examples only is about the first rules file of the setting.
+        """
         from sanityd.authoring.ruletests.suite import has_rules, read
 
         if has_rules(path):
             return read(path)
-        others = (other for other in self.paths.values() if has_rules(other))
-        return read(next(others, path.with_name("rules.yaml")), path)
+        for other in self.paths.values():
+            if has_rules(other):
+                return read(other, path)
+        return read(path.with_name("rules.yaml"), path)
 
 
 class RulesFile(pytest.File):
-    """A rules file with examples."""
+    """Rules file with examples, as pytest collects it."""
 
-    def __init__(self, *, asked: Path, collecting: _Collecting, **rest: Any) -> None:
+    def __init__(self, *, asked: Path, collection: _Collection, **rest: Any) -> None:
         super().__init__(**rest)
         self.asked = asked
-        self.collecting = collecting
+        self.collection = collection
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Each example; and for each rule, what these don't show."""
-        suite = self.collecting.suite(self.asked)
+        """Yield a test per example, and per rule a test of what its examples don't show."""
+        suite = self.collection.suite(self.asked)
         for rule, examples in suite.examples.items():
             for example in examples:
                 name = f"{rule}[{example.case.name}]" if example.case.name else rule
                 yield RuleTest.from_parent(self, name=name, suite=suite, examples=(example,))
-            yield Doubts.from_parent(
+            yield CoverageTest.from_parent(
                 self, name=f"{rule}::what-the-examples-show", suite=suite, examples=examples
             )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any) -> Any:
-        """Every mistake, at its place."""
+        """Show all problems of the rules file, each with its position."""
         from sanityd.errors import RuleError
         from sanityd.rules.diagnostics import format_problems
 
@@ -131,11 +135,11 @@ class RulesFile(pytest.File):
 
 
 class _Failed(Exception):
-    """An example in which the rule did not find what it had to. Its text says so."""
+    """Failure of an example: the rule did not find what the example expects."""
 
 
 class RuleTest(pytest.Item):
-    """One example of a rule."""
+    """Test of one example of a rule."""
 
     parent: RulesFile
 
@@ -145,20 +149,20 @@ class RuleTest(pytest.Item):
         self.examples = examples
 
     def play(self, example: "Example") -> "CaseResult":
-        """What the rule finds."""
-        return self.parent.collecting.workshop(self.suite).play(example)
+        """Run the rule on the rows of the example, and return what it finds."""
+        return self.parent.collection.runner(self.suite).play(example)
 
     def runtest(self) -> None:
-        """Play it."""
+        """Run the example; fails when the rule does not find what is expected."""
         from sanityd.cli.test_reports import difference, expectation
 
-        verdict = self.play(self.examples[0])
-        if not verdict.passed:
-            told = "\n".join(f"  {line}" for line in difference(verdict))
-            raise _Failed(f"{verdict.case.title}: {expectation(verdict)}\n{told}")
+        result = self.play(self.examples[0])
+        if not result.passed:
+            lines = "\n".join(f"  {line}" for line in difference(result))
+            raise _Failed(f"{result.case.title}: {expectation(result)}\n{lines}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *rest: Any) -> Any:
-        """The difference, without a traceback that would be sanityd's own."""
+        """Show the difference, without a traceback through sanityd's code."""
         from sanityd.errors import SanitydError
 
         if isinstance(excinfo.value, _Failed):
@@ -170,31 +174,36 @@ class RuleTest(pytest.Item):
         return super().repr_failure(excinfo, *rest)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where it stands in the rules file."""
+        """Return file, line and title of the example."""
         case = self.examples[0].case
         return Path(case.file), case.line - 1, case.title
 
 
-class Doubts(RuleTest):
-    """What the examples of one rule don't show, as warnings: `-W error::sanityd.pytest_plugin.SanitydWarning` fails."""
+class CoverageTest(RuleTest):
+    """Test of what the examples of one rule don't show. It only warns.
+
+    `-W error::sanityd.pytest_plugin.SanitydWarning` turns the warnings into failures.
+    """
 
     def runtest(self) -> None:
-        """Play them all again, with rows taken away and clauses left out."""
+        """Run the examples again, with rows removed and clauses of the rule left out."""
         from sanityd.authoring.ruletests.coverage_gaps import Played, coverage_gaps
 
         played = [Played(example, self.play(example)) for example in self.examples]
-        if all(one.verdict.passed for one in played):
-            rule = self.suite.rules.rules[self.examples[0].case.rule]
-            for doubt in coverage_gaps(rule, played, self.parent.collecting.workshop(self.suite)):
-                self.warn(
-                    SanitydWarning(
-                        f"{doubt.rule}: {doubt.message}; {doubt.advice} ({doubt.case.location})"
-                    )
-                )
+        if not all(example.verdict.passed for example in played):
+            return
+        rule = self.suite.rules.rules[self.examples[0].case.rule]
+        for gap in coverage_gaps(rule, played, self.parent.collection.runner(self.suite)):
+            self.warn(
+                SanitydWarning(f"{gap.rule}: {gap.message}; {gap.advice} ({gap.case.location})")
+            )
 
 
-def _anchor(path: Path) -> Path:
-    """The file that pytest is to meet: of a folder the first."""
+def _rules_file(path: Path) -> Path:
+    """Return the file for pytest to collect: of a folder, the first YAML file."""
     if not path.is_dir():
         return path
-    return next((file for file in sorted(path.iterdir()) if file.suffix in (".yaml", ".yml")), path)
+    for file in sorted(path.iterdir()):
+        if file.suffix in (".yaml", ".yml"):
+            return file
+    return path

@@ -1,8 +1,10 @@
-"""When things happen: one APScheduler job per batch, one each for the outbox, the house and the watchman; signals.
+"""Scheduler: runs batches of rules, the outbox, housekeeping and health reports at their times.
 
-Knows nothing of checks or mail: it is handed what to call. APScheduler is a clock here, not a store; its jobs are made
-anew from the rules at every start and reload. The main thread watches: a scheduler that is silent, a batch that does
-not end, a clock that jumps, a file that changes.
+Also handles signals. The scheduler knows nothing of checks or mail; it calls `ScheduledJobs`.
+
+APScheduler is used as a clock, not as a store: its jobs are made again from the rules at each start
+and reload. The main thread supervises: it notices a scheduler that hangs, a batch that does not
+end, a clock that jumps, and a rules file that changed.
 """
 
 import hashlib
@@ -26,65 +28,69 @@ from sanityd import clock
 from sanityd.model.schedule import Schedule
 
 log = logging.getLogger(__name__)
-# What it says of jobs we say ourselves, in words of ours and without what an exception quotes.
+# `_on_job_event` logs what matters of it, without the text of exceptions.
 logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
-#: How often the outbox is looked into, the house is kept, and the watchman looks round.
+#: How often the outbox is delivered, housekeeping runs, and health is reported.
 DELIVER_EVERY = timedelta(seconds=5)
 KEEP_EVERY = timedelta(seconds=10)
 REPORT_EVERY = timedelta(minutes=1)
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-#: How long running checks get to end after SIGTERM.
+#: How long running checks may take to end after SIGTERM.
 GRACE = timedelta(seconds=20)
 GRACE_WHEN_BROKEN = timedelta(seconds=3)
-#: For how many seconds the scheduler may be silent, and a batch go on after it was stopped, before all is given up.
+#: For how many seconds housekeeping may not run, or a cancelled batch may go on, before the
+#: process gives up.
 SILENCE = 60
-#: By how much the wall clock may run away from the other within a second.
+#: How far the wall clock may move against the monotonic clock within a second.
 JUMP = timedelta(seconds=2)
-#: Every so many seconds the rules file is looked at.
-LOOK_AT_FILE = 2
+#: How often, in seconds, the rules file is checked for changes.
+CHECK_FILE_EVERY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rules of one source that are due together.
-
-    Parameters: `patience` is how long a look at them may take; `name` is made of source and schedule, unless these are
-    only some of the rules; `slot` is the one to be looked at, when it isn't the newest.
-    """
+    """Rules of one source that are due together."""
 
     source: str
     schedule: Schedule
+    #: The ids of the rules.
     rules: tuple[str, ...]
+    #: How long evaluating them may take.
     patience: timedelta = timedelta(hours=1)
+    #: Made of source and schedule, unless the batch holds only some of their rules.
     name: str = ""
+    #: The slot to evaluate, when it isn't the newest one.
     slot: datetime | None = None
 
     def __post_init__(self) -> None:
-        """The same name for the same source and schedule, over restarts."""
+        """Set the name, so that it is the same for the same source and schedule after restarts."""
         object.__setattr__(self, "name", self.name or f"{self.source} {self.schedule}")
 
     @property
     def offset(self) -> int:
-        """Seconds by which this batch runs after the full mark, so that not all batches begin at once; stable."""
-        spread = (
-            int(min(self.schedule.interval.total_seconds() / 10, 30))
-            if self.schedule.spreads
-            else 0
-        )
-        return int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % spread if spread else 0
+        """Seconds after the slot at which the batch starts, so that not all batches start at once.
+
+        It is the same at each start.
+        """
+        if not self.schedule.spreads:
+            return 0
+        spread = int(min(self.schedule.interval.total_seconds() / 10, 30))
+        if spread == 0:
+            return 0
+        return int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % spread
 
     def slot_at(self, at: datetime) -> datetime | None:
-        """The slot that a look at this moment is for; None when there is none yet."""
+        """Return the slot that an evaluation at this time is for; None before the first one."""
         return self.slot or self.schedule.slot_before(at - timedelta(seconds=self.offset))
 
     def overdue(self, last: datetime | None, at: datetime) -> bool:
-        """Whether a slot has passed since the last run."""
+        """Return whether a slot has passed since the last run."""
         slot = self.slot_at(at)
         return slot is not None and (last is None or last < slot)
 
     def some(self, rules: Sequence[str]) -> "Batch":
-        """Those of its rules, as a batch of its own."""
+        """Return a batch of only these rules, with a name of its own."""
         mark = hashlib.sha256(" ".join(sorted(rules)).encode()).hexdigest()[:8]
         return Batch(
             self.source, self.schedule, tuple(rules), self.patience, f"{self.name} + {mark}"
@@ -92,180 +98,197 @@ class Batch:
 
 
 class Slots(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type hints
-    """APScheduler's view of our own schedules, which know about daylight saving time."""
+    """Trigger of APScheduler for sanityd's schedules, which handle daylight saving time."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """The next slot; slots that passed meanwhile are run once, together (`coalesce`)."""
+        """Return the next slot. Missed slots are run once, together (`coalesce`)."""
         return self.batch.schedule.next_after(previous or now, self.batch.offset)
 
 
 class ScheduledJobs(ABC):
-    """What the scheduler calls. Nothing of it raises."""
+    """The jobs that the scheduler calls. They must not raise."""
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> None:
-        """Look at a batch, unless another process does."""
+        """Evaluate a batch, unless another process does."""
 
     @abstractmethod
     def cut(self, batch: str, why: str) -> None:
-        """Stop looking at a batch, if that is looked at."""
+        """Cancel the evaluation of the batch of that name, if it is running."""
 
     @abstractmethod
     def deliver(self) -> None:
-        """Send what is due."""
+        """Deliver the messages that are due."""
 
     @abstractmethod
     def keep(self, late: Mapping[str, int]) -> Sequence[Batch]:
-        """Say that we are alive, and find what is to be looked at soon.
+        """Do the housekeeping, and return the batches to evaluate soon.
 
-        Parameters: `late` tells how many slots of a batch have passed while it was looked at.
+        Parameters: `late` counts, per batch, the slots that passed while it was still running.
         """
 
     @abstractmethod
     def report(self) -> None:
-        """Tell the watchman."""
+        """Report the health of the process."""
 
     @abstractmethod
     def overdue(self, batches: Sequence[Batch], at: datetime) -> Sequence[Batch]:
-        """What should have been looked at by now, whether or not anything was running then."""
+        """Return the batches that should have been evaluated by now, also while nothing ran."""
 
     @abstractmethod
     def changed(self) -> bool:
-        """Whether the rules file isn't what it was, and has come to rest."""
+        """Return whether the rules file was changed and is no longer being written."""
 
     @abstractmethod
     def reload(self) -> Sequence[Batch]:
-        """The batches of the file as it is now, or the old ones if it is wrong."""
+        """Load the rules file, and return its batches; the present ones when it has errors."""
 
 
 def hold_signals() -> None:
-    """Keep the signals until `Timetable.run` fetches them; before any thread starts, and before a SIGHUP could kill."""
+    """Block the signals that `Timetable.run` handles.
+
+    Must be called before any thread starts, and before a SIGHUP could end the process.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class Timetable:
-    """Runs batches at their times, in threads, until stopped.
+    """Runs batches at their times, in threads, until it is stopped.
 
-    Parameters: `silence` is for how many seconds its own threads may say nothing.
+    Parameters: `silence` is for how many seconds housekeeping may not run before it gives up.
     """
 
     def __init__(self, work: ScheduledJobs, *, silence: int = SILENCE) -> None:
         self.work = work
-        #: Whether a check went on for longer than the patience at the end; its thread may never end by itself.
+        #: Whether a check was still running at the end; its thread may never end by itself.
         self.abandoned = False
-        #: Why it can't go on, so that a new process must; empty while it can.
+        #: Why this process can't go on and must be replaced by a new one; empty while it can.
         self.broken = ""
         self._stop = threading.Event()
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._silence = silence
         self._batches: Sequence[Batch] = ()
-        #: Seconds as the main thread counts them, so that a process that was stopped itself blames nobody; when the
-        #: scheduler's own threads were last heard of, and since when each batch is looked at.
+        # Seconds are counted by the main thread, so that a process that was itself suspended does
+        # not take the pause for a fault of its threads.
         self._seconds = 0
-        self._heard = 0
-        self._looking: dict[str, tuple[int, Batch]] = {}
+        #: The second at which housekeeping last ran.
+        self._last_housekeeping = 0
+        #: Batches that are running, by name, with the second at which they started.
+        self._running: dict[str, tuple[int, Batch]] = {}
+        #: Slots that passed while their batch was running, by batch.
         self._late: Counter[str] = Counter()
-        self._apart = _apart()
+        self._clock_difference = _clock_difference()
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={
                 "checks": ThreadPoolExecutor(4),
                 "delivery": ThreadPoolExecutor(1),
-                "house": ThreadPoolExecutor(1),
-                "watchman": ThreadPoolExecutor(1),
+                "housekeeping": ThreadPoolExecutor(1),
+                "health": ThreadPoolExecutor(1),
             },
-            # A busy pool must delay a job, never drop it: APScheduler's own default is one second of patience.
+            # A busy pool must delay a job, never drop it. By default APScheduler drops a job that
+            # starts more than one second late.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
         self._scheduler.add_listener(
-            self._tell, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
+            self._on_job_event, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
         )
 
     @property
     def stopping(self) -> bool:
-        """Whether it has been told to stop."""
+        """Whether it was asked to stop."""
         return self._stop.is_set()
 
     def run(self, batches: Sequence[Batch]) -> None:
-        """Work until SIGTERM or SIGINT, or until it is broken. The process should end soon after."""
-        self._renew(batches)
+        """Run until SIGTERM or SIGINT, or until it is broken. The process should end soon after."""
+        self._replace_batches(batches)
         hold_signals()
-        threading.Thread(target=self._fetch_signals, name="sanityd-signals", daemon=True).start()
+        threading.Thread(target=self._receive_signals, name="sanityd-signals", daemon=True).start()
         self._scheduler.start()
         try:
-            self._wait()
+            self._supervise()
         finally:
-            self._end()
+            self._shut_down()
 
     def stop(self) -> None:
         """Ask it to end, within a second."""
         self._stop.set()
 
-    def _wait(self) -> None:
+    def _supervise(self) -> None:
+        """Handle signals as they come, and check everything once a second, until stopped."""
         while not self._stop.is_set():
             try:
                 received = self._signals.get(timeout=1)
             except queue.Empty:
-                self._watch()
-                if self._seconds % LOOK_AT_FILE == 0 and self.work.changed():
-                    self._renew(self.work.reload())
+                self._check_every_second()
                 continue
             if received == signal.SIGHUP:
-                self._renew(self.work.reload())
+                self._replace_batches(self.work.reload())
             else:
                 self.stop()
 
-    def _fetch_signals(self) -> None:
-        """In a thread that does nothing else, so that no handler can interrupt a lock. Not by `sigtimedwait`, which
-        makes up a signal when the process is stopped and goes on."""
+    def _receive_signals(self) -> None:
+        """Receive signals in a thread that does nothing else, so that no handler runs in a lock.
+
+        `sigtimedwait` can't be used: it reports a signal when the process is stopped and continued.
+        """
         while True:
             self._signals.put(signal.sigwait(SIGNALS))
 
-    def _watch(self) -> None:
-        """Once a second: who is silent, what does not end, and whether the clock jumped."""
+    def _check_every_second(self) -> None:
         self._seconds += 1
-        if self._seconds - self._heard > self._silence:
-            self._break(f"the scheduler has been silent for {self._silence} s")
-        for since, batch in list(self._looking.values()):
-            patience = int(batch.patience.total_seconds())
-            if self._seconds - since > patience + self._silence:
-                self._break(f"batch {batch.name} does not end")
-            elif self._seconds - since > patience:
-                self.work.cut(batch.name, f"looking at its batch took more than {patience:,} s")
-        apart = _apart()
-        if abs(apart - self._apart) > JUMP:
-            log.warning(
-                "the clock jumped by %+.0f s: everything is planned anew",
-                (apart - self._apart).total_seconds(),
-            )
-            self._renew(self._batches)
-        self._apart = apart
+        if self._seconds - self._last_housekeeping > self._silence:
+            self._give_up(f"the scheduler has been silent for {self._silence} s")
+        for since, batch in list(self._running.values()):
+            self._check_duration(batch, self._seconds - since)
+        self._check_clock()
+        if self._seconds % CHECK_FILE_EVERY == 0 and self.work.changed():
+            self._replace_batches(self.work.reload())
 
-    def _break(self, why: str) -> None:
-        log.critical("%s: this process ends, and a new one must begin", why)
+    def _check_duration(self, batch: Batch, seconds: int) -> None:
+        """Cancel a batch that takes too long; give up when it goes on after that."""
+        limit = int(batch.patience.total_seconds())
+        if seconds > limit + self._silence:
+            self._give_up(f"batch {batch.name} does not end")
+        elif seconds > limit:
+            self.work.cut(batch.name, f"evaluating its batch took more than {limit:,} s")
+
+    def _check_clock(self) -> None:
+        """Plan everything again when the wall clock jumped."""
+        difference = _clock_difference()
+        jump = difference - self._clock_difference
+        if abs(jump) > JUMP:
+            log.warning(
+                "the clock jumped by %+.0f s; all jobs are scheduled again", jump.total_seconds()
+            )
+            self._replace_batches(self._batches)
+        self._clock_difference = difference
+
+    def _give_up(self, why: str) -> None:
+        log.critical("%s: this process exits and must be started again", why)
         self.broken = why
         self.stop()
 
-    def _renew(self, batches: Sequence[Batch]) -> None:
-        self._plan(batches)
-        self._soon(self.work.overdue(batches, clock.now()))
+    def _replace_batches(self, batches: Sequence[Batch]) -> None:
+        self._schedule(batches)
+        self._run_soon(self.work.overdue(batches, clock.now()))
 
-    def _plan(self, batches: Sequence[Batch]) -> None:
-        """Make the jobs those of the batches, each at its next time from now; and our own jobs, too."""
+    def _schedule(self, batches: Sequence[Batch]) -> None:
+        """Schedule a job for each batch, starting from now, and the jobs of sanityd itself."""
         self._batches = batches
-        wanted = {
+        due_batches = {
             f"at {batch.name}": batch
             for batch in batches
             if batch.schedule.next_after(clock.now()) is not None
         }
         for job in self._scheduler.get_jobs():
-            if job.id.startswith("at ") and job.id not in wanted:
+            if job.id.startswith("at ") and job.id not in due_batches:
                 job.remove()
-        for name, batch in wanted.items():
+        for name, batch in due_batches.items():
             self._scheduler.add_job(
                 self._evaluate,
                 Slots(batch),
@@ -274,22 +297,21 @@ class Timetable:
                 replace_existing=True,
                 executor="checks",
             )
-        for work, every, executor in (
+        for function, every, executor in (
             (self.work.deliver, DELIVER_EVERY, "delivery"),
-            (self._keep, KEEP_EVERY, "house"),
-            (self.work.report, REPORT_EVERY, "watchman"),
+            (self._housekeeping, KEEP_EVERY, "housekeeping"),
+            (self.work.report, REPORT_EVERY, "health"),
         ):
-            seconds = every.total_seconds()
             self._scheduler.add_job(
-                work,
+                function,
                 "interval",
-                seconds=seconds,
+                seconds=every.total_seconds(),
                 executor=executor,
                 id=executor,
                 replace_existing=True,
             )
 
-    def _soon(self, batches: Sequence[Batch]) -> None:
+    def _run_soon(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             self._scheduler.add_job(
                 self._evaluate,
@@ -300,46 +322,44 @@ class Timetable:
             )
 
     def _evaluate(self, batch: Batch) -> None:
-        self._looking[batch.name] = (self._seconds, batch)
+        self._running[batch.name] = (self._seconds, batch)
         try:
             self.work.evaluate(batch)
         finally:
-            self._looking.pop(batch.name, None)
+            self._running.pop(batch.name, None)
 
-    def _keep(self) -> None:
+    def _housekeeping(self) -> None:
         late, self._late = self._late, Counter()
-        self._soon(self.work.keep(late))
-        self._heard = self._seconds
+        self._run_soon(self.work.keep(late))
+        self._last_housekeeping = self._seconds
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
+        """Cancel running checks, and wait for them until the grace period is over."""
         grace = GRACE_WHEN_BROKEN if self.broken else GRACE
         log.info("stopping: running checks have %d s to end", grace.total_seconds())
         self._scheduler.pause()
-        ended = threading.Thread(target=self._scheduler.shutdown, daemon=True)
-        ended.start()
+        shutdown = threading.Thread(target=self._scheduler.shutdown, daemon=True)
+        shutdown.start()
         for _ in range(int(grace.total_seconds())):
-            # Again and again: a statement may begin at the very moment at which the one before was cut off.
-            for name in list(self._looking):
+            # Repeated, because a statement may start just after the one before was cancelled.
+            for name in list(self._running):
                 self.work.cut(name, "sanityd is being stopped")
-            ended.join(1)
-            if not ended.is_alive():
+            shutdown.join(1)
+            if not shutdown.is_alive():
                 return
         self.abandoned = True
-        log.warning(
-            "a check did not end in time; what it saw is not recorded, and will be looked at again"
-        )
+        log.warning("a check did not end in time; it is not recorded and will be evaluated again")
 
-    def _tell(self, event: JobEvent) -> None:
-        """APScheduler says what went wrong only to listeners; without this a failing job would be silent."""
+    def _on_job_event(self, event: JobEvent) -> None:
+        """Log failed and late jobs, which APScheduler reports only to listeners."""
         if event.code == EVENT_JOB_ERROR:
             log.error("job %s failed: %s", event.job_id, type(event.exception).__name__)
         elif event.job_id.startswith("at "):
-            self._late[event.job_id.removeprefix("at ")] += 1
-            log.warning(
-                "batch %s is late: its last run is not over yet", event.job_id.removeprefix("at ")
-            )
+            name = event.job_id.removeprefix("at ")
+            self._late[name] += 1
+            log.warning("batch %s is late: its last run is not over yet", name)
 
 
-def _apart() -> timedelta:
-    """How far the wall clock is from the one that never jumps."""
+def _clock_difference() -> timedelta:
+    """Return how far the wall clock is ahead of the monotonic clock."""
     return clock.now() - datetime.fromtimestamp(clock.stopwatch(), UTC)

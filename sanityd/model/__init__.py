@@ -1,6 +1,7 @@
-"""The nouns of sanityd: frozen, without behaviour of their own beyond what follows from their fields.
+"""The nouns of sanityd: runs, incidents, messages, schedules. Read this to learn the words.
 
-Imports nothing of ours. Rooms hand these to each other; `pipeline.py` is where they meet.
+All of them are frozen dataclasses or enums, without behaviour beyond what follows from their
+fields. This package imports nothing else of sanityd; every other one may import it.
 """
 
 from sanityd.model.incidents import (

@@ -4,8 +4,14 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
-    """`did you mean …?` for a word that is nearly one of the known ones; nothing when none is near."""
-    plain = {name.lower().replace("_", "-"): name for name in known}
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1, cutoff=likeness)
-    return f"did you mean `{plain[near[0]]}`?" if near else ""
+def did_you_mean(word: str, names: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return `did you mean …?` with the name most like `word`; an empty text when none is near.
+
+    Parameters: `likeness` (0 to 1) is how similar a name must be.
+    """
+    by_plain_name = {name.lower().replace("_", "-"): name for name in names}
+    plain_word = word.lower().replace("_", "-")
+    near = difflib.get_close_matches(plain_word, by_plain_name, n=1, cutoff=likeness)
+    if not near:
+        return ""
+    return f"did you mean `{by_plain_name[near[0]]}`?"

@@ -1,49 +1,56 @@
-"""Lengths of time as people write and read them: `10m`, `36h`, `1 h 10 min`."""
+"""Durations as people write and read them: `10m`, `36h`, `1 h 10 min`."""
 
 import re
 from datetime import timedelta
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-#: A regular expression of them, for patterns of more than a length of time.
+#: Regular expression of a duration, to be used inside larger patterns.
 DURATION = "(?:[0-9]{1,10}[smhdw])+"
 _DURATION = re.compile(DURATION)
-#: What to write instead of anything else.
+_NUMBER_AND_UNIT = re.compile(r"([0-9]+)([smhdw])")
+#: Advice for a text that is not a duration.
 LENGTHS = "write a number and a unit, as in `10m`, `36h`, `7d`"
-#: As people say it: `7 days`, `1 hour 30 min`.
+#: A number and a unit as people say them: `7 days`, `1 hour 30 min`.
 _SPOKEN = re.compile(
     r"\s*([0-9]{1,10})\s*(s|m|h|d|w)(?:ec|in|r|ay|econd|inute|our|eek)?s?(?:\s+and\s+|\s*,\s*|\s*)",
     re.IGNORECASE,
 )
 _LONGEST = timedelta(days=3660)
+#: Units for display, largest first, in seconds.
+_DISPLAY_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def duration(text: str) -> timedelta:
     """Read `30s`, `10m`, `36h`, `7d`, `2w` or a sum such as `1h30m`.
 
-    Raises ValueError, with what to write instead, for anything else, for nothing, and for more than ten years.
+    Raises ValueError, with what to write instead, for any other text, for zero, and for more than
+    ten years.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError(_meant(text) or LENGTHS)
-    seconds = sum(
-        int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text)
-    )
+        raise ValueError(_correction(text) or LENGTHS)
+    seconds = 0
+    for number, unit in _NUMBER_AND_UNIT.findall(text):
+        seconds += int(number) * _UNITS[unit]
     if not 0 < seconds <= _LONGEST.total_seconds():
         raise ValueError("write something between one second and ten years")
     return timedelta(seconds=seconds)
 
 
-def _meant(text: str) -> str:
-    """`7 days` as it is to be written; nothing when it isn't clear what is meant."""
+def _correction(text: str) -> str:
+    """Return how `7 days` must be written (`7d`); an empty text when the meaning is not clear."""
     if len(text) > 50 or not re.fullmatch(rf"(?:{_SPOKEN.pattern})+", text, re.IGNORECASE):
         return ""
-    return f"write `{''.join(number + unit.lower() for number, unit in _SPOKEN.findall(text))}`"
+    corrected = ""
+    for number, unit in _SPOKEN.findall(text):
+        corrected += number + unit.lower()
+    return f"write `{corrected}`"
 
 
 def format_duration(length: timedelta) -> str:
-    """In words, with the two largest units: `3 d 4 h`, `1 h 10 min`, `12 s`."""
+    """Format a duration with its two largest units: `3 d 4 h`, `1 h 10 min`, `12 s`."""
     rest = max(0, round(length.total_seconds()))
     words = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+    for unit, size in _DISPLAY_UNITS:
         count, rest = divmod(rest, size)
         if count:
             words.append(f"{count} {unit}")

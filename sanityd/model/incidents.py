@@ -1,4 +1,4 @@
-"""What is wrong for how long, what people decided about it, and why they are told or not. Frozen."""
+"""Incidents, what people decided about them, and the reasons to notify or not to notify."""
 
 import enum
 from collections.abc import Mapping
@@ -9,83 +9,97 @@ from sanityd.model.runs import Resolution, Severity
 
 
 class Cause(enum.StrEnum):
-    """What an incident is about."""
+    """Cause of an incident."""
 
-    #: A rule's data breaks it.
+    #: Rows violate a rule.
     VIOLATED = "violated"
-    #: A rule can't be evaluated; says nothing about the data.
+    #: A rule can't be evaluated; this says nothing about the data.
     ERRORED = "errored"
-    #: A source does not answer; such an incident belongs to no rule.
+    #: A source does not answer. The incident belongs to no rule.
     SOURCE_DOWN = "source_down"
-    #: The rules file is wrong, so that older rules than it says are looked at; it belongs to no rule.
+    #: The rules file has errors, so older rules are still in use. The incident belongs to no rule.
     RULES_WRONG = "rules_wrong"
 
 
 class Reason(enum.StrEnum):
-    """Why the team is told, or why it is not. Every decision has one."""
+    """Reason why recipients are notified, or why they are not. Every decision has one."""
 
+    # Reasons to notify.
+
+    #: A new incident.
     OPENED = "opened"
+    #: The incident has a higher severity, or many more violations.
     ESCALATED = "escalated"
-    #: Other rows than those that the recipient was told of.
+    #: Other rows than those of the last notification.
     UPDATED = "updated"
+    #: Still open some time after the last notification.
     REMINDER = "reminder"
+    #: The incident is over.
     RESOLVED = "resolved"
+    #: A source does not answer.
     SOURCE_DOWN = "source_down"
+    #: A rule can't be evaluated.
     ERRORED = "errored"
-    #: A rule that nobody acts on will become a warning.
+    #: A rule whose incidents nobody handles will soon be downgraded to a warning.
     DOWNGRADE_NOTICE = "downgrade_notice"
+    #: The rule was downgraded by one step.
     DOWNGRADED = "downgraded"
+    #: The rule has its declared severity again.
     RESTORED = "restored"
-    #: A rule that comes and goes is quiet from now on, and is calm again.
+    #: A rule opens and resolves too often, so its notifications stop.
     FLAPPING_STARTED = "flapping_started"
+    #: The rule is stable again, so its notifications start again.
     FLAPPING_ENDED = "flapping_ended"
-    #: Many things in one mail: after an outage of the mail server, or beyond the number of mails an hour.
+    #: Many entries in one message: after an outage of the mail server, or over the hourly limit.
     SUMMARY = "summary"
+    #: The regular digest.
     DIGEST = "digest"
 
-    #: Nothing changed that the team was not told already.
+    # Reasons not to notify.
+
+    #: Nothing changed since the last notification.
     UNCHANGED = "unchanged"
     #: Warnings and infos are listed, not mailed.
     BELOW_THRESHOLD = "below_threshold"
-    #: It was over before anybody was told, so nobody needs to hear that it is over.
+    #: The incident was over before anybody was notified.
     NEVER_NOTIFIED = "never_notified"
-    #: It was not verified of late, so there is nothing new to say about the data.
+    #: The rule could not be evaluated lately, so there is nothing new about the data.
     NOT_VERIFIED = "not_verified"
     #: A message about it waits in the outbox.
     WAITING = "waiting"
+    #: A person acknowledged the incident.
     ACKNOWLEDGED = "acknowledged"
+    #: A person snoozed the incident.
     SNOOZED = "snoozed"
+    #: A person accepted the rows.
     ACCEPTED = "accepted"
-    #: A human called it closed, and it has not grown since.
+    #: A person closed the incident, and it has not grown since.
     CLOSED = "closed"
+    #: A silence matches.
     SILENCED = "silenced"
-    #: Another incident explains it: of a source, or of what the rule depends on.
+    #: Another incident explains it: of its source, or of a rule that this one depends on.
     INHIBITED = "inhibited"
+    #: The channel has quiet hours.
     QUIET_HOURS = "quiet_hours"
-    #: The recipient got enough mails this hour; the rest comes as one.
+    #: The recipient reached the hourly limit; the rest comes as one summary.
     RATE_LIMITED = "rate_limited"
-    #: The rule comes and goes; nothing is worse than it was when that was told.
+    #: The rule is flapping, and nothing is worse than in the notification that it is.
     FLAPPING = "flapping"
-    #: Open for weeks, and reminded of: in the digest only, until it grows.
+    #: Open for weeks, with reminders sent: only the digest lists it, until it grows.
     LONG_RUNNING = "long_running"
 
     @property
     def mails(self) -> bool:
-        """Whether this reason tells the team."""
-        return self in _TOLD
+        """Whether a message is sent for this reason."""
+        return self in _NOTIFYING
 
     @property
     def interrupts(self) -> bool:
-        """Whether a mail for this reason asks for attention; that something is over or is due by the clock does not."""
-        return self.mails and self not in (
-            Reason.RESOLVED,
-            Reason.RESTORED,
-            Reason.DOWNGRADED,
-            Reason.DIGEST,
-        )
+        """Whether a message for this reason asks for attention at once."""
+        return self.mails and self not in _CALM
 
 
-_TOLD = frozenset(
+_NOTIFYING = frozenset(
     {
         Reason.OPENED,
         Reason.ESCALATED,
@@ -103,10 +117,12 @@ _TOLD = frozenset(
         Reason.DIGEST,
     }
 )
+#: Good news, and messages that are due by the clock.
+_CALM = frozenset({Reason.RESOLVED, Reason.RESTORED, Reason.DOWNGRADED, Reason.DIGEST})
 
 
 class TriageAction(enum.StrEnum):
-    """What a human decided about an incident or a row. It ends, and breaks when things get worse."""
+    """Decision of a person about an incident or a row. It ends by time, or when it gets worse."""
 
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
@@ -116,98 +132,105 @@ class TriageAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A stretch of time in which a rule was violated or could not be evaluated, or a source was down.
+    """A period in which a rule was violated or could not be evaluated, or a source was down.
 
-    At most one of each cause is open per rule (or source). `violations` is the exact number at the last run that could
-    tell. `fates` counts what became of its rows.
+    A rule (or source) has at most one open incident of each cause.
     """
 
     id: str
-    #: `source:NAME` for an incident of a source.
+    #: The id of the rule; `source:NAME` for the incident of a source, `file:NAME` of a rules file.
     rule: str
     source: str
     opened_at: datetime
-    #: As it counts today: `declared`, less the steps that the rule was downgraded by.
+    #: The severity in force: `declared`, minus the steps by which the rule is downgraded.
     severity: Severity
+    #: The exact number of violations at the last run that had an answer.
     violations: int
+    #: How many rows that run checked; None when that isn't known.
     checked: int | None = None
+    #: None while it is open.
     resolved_at: datetime | None = None
+    #: How many of its rows were resolved, by resolution.
     resolutions: Mapping[Resolution, int] = field(default_factory=dict)
-    #: Hash of what the rule meant when the incident opened.
+    #: Hash of the rule's meaning when the incident opened.
     meaning: str = ""
     cause: Cause = Cause.VIOLATED
-    #: The highest step of the rule's ladder that is reached.
+    #: The severity by the rules file: the highest step of the rule's ladder that is reached.
     declared: Severity = Severity.ERROR
-    #: One fault that broke very many rows at once, rather than many cases.
+    #: Whether very many rows broke at once, which points to one common fault.
     systemic: bool = False
-    #: Why it can't be evaluated, or why the source does not answer.
+    #: Why the rule can't be evaluated or the source does not answer, and what to do about it.
     error: str = ""
     hint: str = ""
 
     @property
     def open(self) -> bool:
-        """Whether it still goes on."""
+        """Whether the incident is not resolved."""
         return self.resolved_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class LastNotification:
-    """What one recipient was last told of an incident, by a message that was delivered (or may have been)."""
+    """The last message about an incident that was (or may have been) delivered to one recipient."""
 
     reason: Reason
     violations: int
     severity: Severity
-    #: How many messages of the incident reached this recipient: tells apart two times at which the rest was the same.
+    #: How many messages about the incident this recipient got. It makes each one distinct, even
+    #: when reason and numbers are the same.
     sequence: int = 0
     at: datetime | None = None
-    #: How many reminders were among them since it was last told as news.
+    #: How many reminders were sent since the last message that was no reminder.
     reminders: int = 0
-    #: The Message-ID of the first of them, which begins the thread.
+    #: The Message-ID of the first message, which starts the mail thread.
     root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """What a human decided about an incident (or, with a fingerprint, about one of its rows), and until when."""
+    """A decision of a person about an incident or, with a fingerprint, about one of its rows."""
 
     id: int
     action: TriageAction
     rule: str
+    #: The id of the incident.
     incident: str
     author: str
+    #: Why, in the author's words.
     reason: str
     at: datetime
     until: datetime
-    #: The number and the severity at that time: twice as many, or a higher one, break it.
+    #: The violations and the severity at that time: twice as many, or a higher one, end it.
     violations: int
     severity: Severity
+    #: The row that it is about; None for the whole incident.
     fingerprint: str | None = None
-    #: How a human closed it: `fixed`, `false_positive`, `wont_fix`, `duplicate`.
+    #: How a person closed it: `fixed`, `false_positive`, `wont_fix`, `duplicate`.
     resolution: str = ""
     ended_at: datetime | None = None
-    #: `expired`, `broken`, `withdrawn`, `resolved`; empty while it holds.
+    #: Why it ended: `expired`, `broken`, `withdrawn`, `resolved`; empty while it is in force.
     ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseState:
-    """What the policy of noise decided about a rule before, and on what grounds."""
+    """What the noise policy decided about a rule so far, and on which grounds."""
 
-    #: By how many steps its severity is lowered.
+    #: By how many steps the severity is downgraded.
     steps: int = 0
-    #: When it was last lowered.
+    #: When it was last downgraded.
     since: datetime | None = None
-    #: When the notice went out that it will be, and when that takes effect.
+    #: When a downgrade was announced, and when it takes effect.
     noticed_at: datetime | None = None
     due: datetime | None = None
-    #: How many violations there were when it was lowered; far more bring it back.
+    #: The violations at the downgrade; many more restore the severity.
     baseline: int = 0
-    #: Until when a human's undo forbids the next step.
+    #: Until when the undo of a person prevents the next downgrade.
     locked_until: datetime | None = None
     flapping_since: datetime | None = None
-    #: The most violations there were while it came and went.
+    #: The highest number of violations while it was flapping.
     peak: int = 0
-    #: When it was last restored: what was mailed before counts no longer.
+    #: When the severity was last restored; messages before that no longer count as ignored.
     restored_at: datetime | None = None
     #: The decision in one sentence with its numbers.
     sentence: str = ""
@@ -215,28 +238,32 @@ class NoiseState:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Nobody hears of what it matches, for a while. What is still wrong when it ends is told then.
+    """A period without notifications for all rules that match.
 
-    `rule` is a name with `*` for any letters; `tag` and `source` narrow it further. Empty ones match everything.
+    Incidents that are still open at its end are notified then. A rule matches when all of `rule`,
+    `tag` and `source` match; an empty one matches everything.
     """
 
     id: int
     author: str
+    #: Why, in the author's words.
     reason: str
     at: datetime
     starts: datetime
     until: datetime
+    #: A rule id, in which `*` stands for any characters.
     rule: str = ""
     tag: str = ""
     source: str = ""
+    #: When it was ended early; None otherwise.
     ended_at: datetime | None = None
 
 
 def about_file(name: str) -> str:
-    """The same for a rules file."""
+    """Return the rule id of incidents that are about a rules file. No rule can have such an id."""
     return f"file:{name}"
 
 
 def about_source(name: str) -> str:
-    """What stands in place of a rule's id where something is said of a source; no rule can be called so."""
+    """Return the rule id of incidents that are about a source. No rule can have such an id."""
     return f"source:{name}"

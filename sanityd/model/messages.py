@@ -1,4 +1,4 @@
-"""What people are told, and in which envelope. Frozen."""
+"""Messages: what a recipient is told about incidents, before and after rendering."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sanityd.model.runs import Change, Outcome, Tracked
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """What a mail may say about a rule: words from the rules file only."""
+    """The parts of a rule that a message may show. All of them are words from the rules file."""
 
     id: str
     kind: str
@@ -21,8 +21,9 @@ class RuleFacts:
     fix: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    #: The names of the channels that are notified.
     notify: tuple[str, ...] = ()
-    #: Where it stands, as `rules.yaml:21`.
+    #: File and line of the rule, as in `rules.yaml:21`.
     location: str = ""
     #: Short hash of the rules file.
     revision: str = ""
@@ -32,7 +33,7 @@ class RuleFacts:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One earlier run, as the bar picture of a mail shows it."""
+    """One earlier run, as the bar chart of a mail shows it."""
 
     at: datetime
     outcome: Outcome
@@ -41,57 +42,54 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a message says about one incident, or about one rule's noise.
-
-    `sentence` says what is wrong (`3 of 1,000 people have no row in mails`). `rows` are the open violations that are
-    tracked, oldest first; `changes` counts the last run's transitions. `told` is what this recipient knew before.
-    """
+    """One entry of a message: about one incident, or about the noise of one rule."""
 
     reason: Reason
     rule: RuleFacts
-    #: None when the news is about the rule itself, as when it is downgraded.
+    #: None when the entry is about the rule itself, as when it is downgraded.
     incident: Incident | None = None
+    #: What is wrong: `3 of 1,000 people have no row in mails`.
     sentence: str = ""
-    #: When it was last looked at with an answer, and whether all rows were read.
+    #: When the rule was last evaluated with an answer, and whether all rows were read.
     looked_at: datetime | None = None
     complete: bool = True
-    #: Since when it can't be verified; None when the last run had an answer.
+    #: Since when the rule can't be verified; None when the last run had an answer.
     stale_since: datetime | None = None
+    #: The open violations that are tracked one by one, oldest first.
     rows: tuple[Tracked, ...] = ()
+    #: How many rows the last run changed, by kind of change.
     changes: Mapping[Change, int] = field(default_factory=dict)
+    #: What this recipient was told before; None for the first message about it.
     last_notification: LastNotification | None = None
     #: The last runs, oldest first.
     history: tuple[PastRun, ...] = ()
-    #: A decision about noise in one sentence with its numbers, as in `declared error, now warning since 2 Nov: …`.
+    #: What the noise policy decided, as in `declared error, now warning since 2 Nov: …`.
     noise: str = ""
-    #: What a human had decided, when this news breaks or ends that.
+    #: The decision of a person that this entry ends.
     triage: Triage | None = None
-    #: When a downgrade that is announced takes place.
+    #: When an announced downgrade takes effect.
     due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """All that a message to one recipient says; rendering adds nothing but form.
+    """The whole content of one message to one recipient, before rendering.
 
-    Several incidents that are told for the same reason at the same time share a message.
+    Several incidents with the same reason at the same time share one message.
     """
 
     reason: Reason
     at: datetime
     news: tuple[News, ...]
-    #: The name of the channel, so that a mail can say why it came.
+    #: The name of the channel, so that a mail can say why it was sent.
     channel: str = ""
-    #: The identity of the message: the same news for the same recipient has the same one.
+    #: Idempotency key: the same news for the same recipient has the same key.
     key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One rendered message for one recipient, frozen before the first attempt to deliver it.
-
-    `data` says the same in plain JSON, for programs; `key` is the same at each attempt, and differs for other news.
-    """
+    """One rendered message for one recipient. It doesn't change between attempts to deliver it."""
 
     message_id: str
     channel: str
@@ -100,19 +98,20 @@ class Message:
     text: str
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: The same content as plain JSON, for programs.
     data: Mapping[str, object] = field(default_factory=dict)
+    #: Idempotency key: the same at each attempt, another one for other news.
     key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message of the outbox that is ours to deliver until its lease ends.
-
-    `fence` grows with every claim: who comes back with an old one has lost the lease. `attempts` counts this one too.
-    """
+    """A message of the outbox that this process delivers until its lease ends."""
 
     id: str
+    #: Fencing token. It grows with each claim; an old one shows that the lease was lost.
     fence: int
     message: Message
     reason: Reason
+    #: How often delivery was tried, with the present attempt.
     attempts: int

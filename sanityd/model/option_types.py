@@ -1,6 +1,6 @@
-"""What the options of rules, channels and policies are made of: names, lengths of time, and how a wrong one is told.
+"""Types of options that rules, channels and policies share: lists of names, durations, time zones.
 
-Knows nothing of what the options are for.
+Also the way in which a validator reports a wrong option (`fault`).
 """
 
 import difflib
@@ -16,29 +16,32 @@ from sanityd.model.durations import DURATION, LENGTHS, duration
 
 
 def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
-    """A mistake in an option: what is wrong, what to write instead, and the word of it that is to blame.
+    """Make the error of a wrong option. It must never quote a secret.
 
-    Never quotes a secret.
+    Parameters: `message` says what is wrong, `advice` what to write instead; `word` is the part of
+    the option that is wrong.
     """
     return PydanticCustomError(
         "sanityd", "{message}", {"message": message, "advice": advice, "word": word}
     )
 
 
-def faults(found: Sequence[PydanticCustomError]) -> PydanticCustomError:
-    """Several mistakes in one option, told together."""
-    return PydanticCustomError("sanityd", "{message}", {"several": [one.context for one in found]})
+def faults(errors: Sequence[PydanticCustomError]) -> PydanticCustomError:
+    """Combine several errors in one option into one, so that all are reported together."""
+    contexts = [error.context for error in errors]
+    return PydanticCustomError("sanityd", "{message}", {"several": contexts})
 
 
 def zone_advice(name: str) -> str:
-    """What to write instead of a time zone that there isn't."""
-    if near := difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.7):
+    """Return what to write instead of the name of a time zone that does not exist."""
+    near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.7)
+    if near:
         return f"did you mean `{near[0]}`?"
     return "write a name such as `Europe/Berlin`, or `UTC`"
 
 
 def listed(value: Any) -> Any:
-    """One name or several, as people write them."""
+    """Return a single text as a list of one; any other value unchanged."""
     return [value] if isinstance(value, str) else value
 
 
@@ -64,7 +67,7 @@ def _zone(value: Any) -> Any:
         raise fault(f"`{value}` is not a time zone", zone_advice(str(value))) from None
 
 
-#: What people write; for the JSON Schema, which is never stricter than the validator beside it.
+# The texts as the JSON Schema describes them; the schema is never stricter than the validators.
 _DurationText = Annotated[
     str,
     Field(
@@ -75,6 +78,9 @@ _DurationText = Annotated[
 ]
 _ZoneText = Annotated[str, Field(examples=["Europe/Berlin", "America/New_York", "UTC"])]
 
+#: One name, or a list of names.
 Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+#: A duration such as `10m`.
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=_DurationText)]
+#: An IANA time zone such as `Europe/Berlin`.
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone, json_schema_input_type=_ZoneText)]

@@ -1,4 +1,4 @@
-"""What a look at the data saw: severities, outcomes, rows and their keys. Frozen."""
+"""Runs: the result of evaluating a rule once, with its violations, their keys and severities."""
 
 import enum
 import hashlib
@@ -10,150 +10,165 @@ from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
+#: A value of a row as a database driver returns it.
 Value = None | bool | int | float | str | bytes | Decimal | datetime | date | time | UUID
+#: The values that identify a row, by the names of its key columns.
 Key = Mapping[str, Value]
-#: What a rule measured in earlier runs that had an answer, oldest first.
+#: Time and measured value of earlier runs of a rule that had an answer, oldest first.
 Past = Sequence[tuple[datetime, float]]
 
 
 class Severity(enum.IntEnum):
-    """How much a violation matters; a higher one is worse."""
+    """Severity of a violation; a higher number is worse."""
 
-    #: Worth keeping; never mailed.
+    #: Recorded; never mailed.
     INFO = 1
-    #: Listed in `status`; never mailed at once.
+    #: Listed in `status` and the digest; never mailed at once.
     WARNING = 2
     #: Mailed at once; `check` exits 1.
     ERROR = 3
-    #: Mailed at once, first.
+    #: Mailed at once, before errors.
     CRITICAL = 4
 
     @property
     def label(self) -> str:
-        """The word of the rules file: `error`."""
+        """The word that the rules file uses: `error`."""
         return self.name.lower()
 
 
 class Outcome(enum.StrEnum):
-    """How a run went, which decides what it may change."""
+    """Outcome of a run. It decides what the run may change."""
 
-    #: All violating rows were read: the only outcome that may resolve by absence.
+    #: All violating rows were read: the only outcome that resolves rows because they are missing.
     COMPLETE = "complete"
-    #: The row cap was hit: exact count, but only rows looked at again by key may resolve.
+    #: More rows violate than the cap: the count is exact, but only rows that were read again by
+    #: their key may resolve.
     TRUNCATED = "truncated"
-    #: The rule could not be evaluated: says nothing about the data.
+    #: The rule could not be evaluated; this says nothing about the data.
     ERRORED = "errored"
-    #: Not looked at, as the source was down.
+    #: Not evaluated, because the source was down.
     SKIPPED = "skipped"
 
 
 class Resolution(enum.StrEnum):
-    """What became of a row that was a violation and is none any more."""
+    """Reason why a row is no longer a violation."""
 
-    #: The row is there, in scope and good.
+    #: The row exists, the rule is about it, and it is correct.
     FIXED = "fixed"
     #: The row was deleted.
     ROW_GONE = "row_gone"
-    #: The row is there, but the rule is no longer about it.
+    #: The row exists, but the rule is no longer about it (`where`, `window`).
     LEFT_SCOPE = "left_scope"
-    #: The query of the rule no longer returns it; what became of the row can't be known.
+    #: The query of the rule no longer returns it; why is not known.
     NOT_RETURNED = "not_returned"
-    #: The rule left the file.
+    #: The rule was removed from the rules file.
     RULE_REMOVED = "rule_removed"
-    #: The rule means something else now.
+    #: The rule was changed so that it means something else.
     RULE_CHANGED = "rule_changed"
 
 
 class Change(enum.StrEnum):
-    """What a run changed about one row."""
+    """Change of one row by a run."""
 
+    #: A violation for the first time.
     NEW = "new"
+    #: Violated before and still does.
     ONGOING = "ongoing"
-    #: Followed from now on; it was among those beyond the cap, which are counted only.
+    #: Tracked from now on; before, it was beyond the cap and only counted.
     FOLLOWED = "followed from now on"
-    #: Seen again within seven days of being resolved.
+    #: A violation again within seven days after it was resolved.
     REGRESSED = "regressed"
+    #: No longer a violation.
     RESOLVED = "resolved"
 
 
-def _nothing() -> Mapping[str, Value]:
+def _no_values() -> Mapping[str, Value]:
     return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One row (or key, or group) that breaks a rule.
-
-    `shown` holds the columns that the rule allows to leave the database; `detail` says in words, never in values,
-    what is wrong with the row (`email is null`); `rows` is how many rows stand behind it.
-    """
+    """One row (or key, or group of rows) that violates a rule."""
 
     key: Key
-    shown: Mapping[str, Value] = field(default_factory=_nothing)
+    #: The other columns that the rule allows to show outside of the database (`show`).
+    shown: Mapping[str, Value] = field(default_factory=_no_values)
+    #: What is wrong with the row, in words and without values: `email is null`.
     detail: str = ""
+    #: How many rows it stands for; more than one for a group.
     rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one evaluation of one rule saw.
+    """Result of one evaluation of one rule."""
 
-    `violations` and `rows` are exact, also beyond the cap; `tracked` holds at most the cap. `fates` maps the
-    fingerprints of formerly open rows that were looked at again to what became of them. `severity` is the step of
-    the ladder that was reached, None when the rule holds. `at` is the moment of the look, by our clock.
-    """
-
+    #: The rule's id, its kind and its source.
     rule: str
     kind: str
     source: str
+    #: When the rule was evaluated, by this machine's clock.
     at: datetime
     outcome: Outcome
+    #: The exact number of violations, also when there are more than the cap.
     violations: int = 0
+    #: The exact number of rows that the violations stand for.
     rows: int = 0
+    #: How many rows were checked; None when that isn't known.
     checked: int | None = None
+    #: The number that the rule measured; None for rules that measure nothing.
     measured: float | None = None
+    #: The violations that are tracked one by one, at most the cap.
     tracked: tuple[Violation, ...] = ()
+    #: Rows that were open and were read again by key: fingerprint → why they are resolved.
     resolutions: Mapping[str, Resolution] = field(default_factory=dict)
+    #: The step of the rule's severity ladder that is reached; None when the rule holds.
     severity: Severity | None = None
-    #: How many rows were found that do not count before a later run confirms them.
+    #: How many rows look wrong but count only when a later run confirms them.
     suspects: int = 0
+    #: The names of the key columns, in order.
     key: tuple[str, ...] = ()
+    #: How long the evaluation took.
     seconds: float = 0.0
+    #: How many SELECTs it took.
     statements: int = 0
+    #: Why it is errored or skipped, and what to do about it.
     error: str | None = None
     hint: str | None = None
+    #: The constraint of the database that guarantees the rule, if no row had to be read.
     proved_by: str | None = None
-    #: Whether it looked only at new rows, and at those that violated before.
+    #: Whether only new rows, and rows that violated before, were read.
     incremental: bool = False
-    #: Of a rule that looks at new rows: up to where there are any. See `watermark`.
+    #: The highest value of the column by which new rows are known. See `watermark`.
     newest: Value = None
-    #: A word for all that it depends on; the same word means the same answer.
+    #: Version of all data that the rule depends on; the same version gives the same result.
     state: str | None = None
-    #: Of a skipped run: the source that did not answer, which may not be its own.
+    #: For a skipped run: the source that did not answer, which may be another than `source`.
     down: str = ""
 
     @property
     def answered(self) -> bool:
-        """Whether it says something about the data."""
+        """Whether the run says something about the data (not errored, not skipped)."""
         return self.outcome in (Outcome.COMPLETE, Outcome.TRUNCATED)
 
     @property
     def verdict(self) -> str:
-        """The word of `check --format json`: passed, failed, errored or skipped."""
+        """The word that `check --format json` prints: passed, failed, errored or skipped."""
         if self.outcome in (Outcome.ERRORED, Outcome.SKIPPED):
             return self.outcome.value
         return "passed" if self.severity is None else "failed"
 
     @property
     def truncated(self) -> bool:
-        """Whether more rows violate than are tracked one by one."""
+        """Whether more rows violate than the cap, so that only some are tracked one by one."""
         return self.outcome is Outcome.TRUNCATED
 
 
 @dataclass(frozen=True, slots=True)
 class UnchangedState:
-    """What a run saw that found nothing wrong, and the state of all that it depends on."""
+    """A run without violations that need not be repeated while `state` stays the same."""
 
+    #: Version of all data that the rule depends on (`Run.state`).
     state: str
     at: datetime
     checked: int | None
@@ -161,55 +176,62 @@ class UnchangedState:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """One violation as the store remembers it: since when, and whether it is still open."""
+    """One violation as the store records it, open or resolved."""
 
     fingerprint: str
     key: Key
+    #: Whether it was still a violation at the last run that could tell.
     open: bool
     first_seen: datetime
     last_seen: datetime
     resolved_at: datetime | None = None
-    shown: Mapping[str, Value] = field(default_factory=_nothing)
+    shown: Mapping[str, Value] = field(default_factory=_no_values)
     detail: str = ""
     resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One row's change of state in one run. `violation` is None for rows that are resolved."""
+    """Change of state of one row in one run."""
 
     fingerprint: str
     change: Change
     key: Key
+    #: The violation as the run found it; None when the row is resolved.
     violation: Violation | None = None
+    #: Why it is resolved; None when it is open.
     resolution: Resolution | None = None
-    #: When this stretch of violation began; for resolved rows too.
+    #: When the violation began; set for resolved rows, too.
     since: datetime | None = None
 
 
-def beyond_key(one: Violation | Tracked) -> str:
-    """The words on what is wrong with a row. A check of a whole table has no rows: its key is these words, which
-    needn't be said twice."""
-    return "" if one.detail in one.key.values() else one.detail
+def beyond_key(violation: Violation | Tracked) -> str:
+    """Return the detail of a violation, unless its key already shows the same words.
+
+    A check of a whole table has no rows: there the words are the key, and need no repetition.
+    """
+    if violation.detail in violation.key.values():
+        return ""
+    return violation.detail
 
 
 def fingerprint(rule: str, source: str, key: Key) -> str:
-    """The identity of a violation: the same row of the same rule has the same one for ever.
+    """Return the identity of a violation, which never changes for the same row of the same rule.
 
-    sha256 over rule, source and the typed canonical key; the rule's text is not in it, so that editing a
-    description reopens nothing.
+    It is a sha256 of rule id, source and the typed key. The rule's text is not part of it, so that
+    editing a description opens nothing again.
     """
     canonical = json.dumps([rule, source, encode_values(key)], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 def encode_values(values: Mapping[str, Value]) -> dict[str, object]:
-    """Values as JSON can hold them, with their types, so that `decode_values` gives back what went in."""
+    """Return values as JSON can hold them, with their types, for `decode_values` to read."""
     return {name: _encode(value) for name, value in values.items()}
 
 
 def decode_values(values: Mapping[str, object]) -> dict[str, Value]:
-    """The inverse of `encode_values`. Raises ValueError for a type it doesn't know."""
+    """Return the values that `encode_values` wrote. Raises ValueError for an unknown type."""
     return {name: _decode(value) for name, value in values.items()}
 
 
@@ -234,8 +256,13 @@ def _encode(value: Value) -> object:
 
 
 def _plain_digits(value: Decimal) -> str:
-    """The same text for the same number, however many digits it has; `normalize()` would round to 28."""
-    text = format(value, "f") if value.is_finite() else str(value)
+    """Return the same text for the same number, with any number of digits.
+
+    `Decimal.normalize()` would round to 28 digits.
+    """
+    if not value.is_finite():
+        return str(value)
+    text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

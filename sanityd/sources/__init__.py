@@ -1,1 +1,1 @@
-"""The watched databases: opened read-only, read in one snapshot, never trusted. Knows nothing of rules."""
+"""Sources: the watched databases, read-only. `base` is the interface; each database is one file."""

@@ -1,7 +1,7 @@
-"""The contract of a watched database: a `Source` gives read-only `Snapshot`s, and says how its SQL differs.
+"""Interface of a watched database: `Source` opens read-only `Snapshot`s, `Dialect` builds its SQL.
 
-A database is one file beside this one: a subclass of `Source` with `Dialect` differences as methods. `open_source`
-finds it by the URL's scheme.
+Each database is one file in this folder with a subclass of `Source` and one of `Dialect`.
+`open_source` finds it by the scheme of the URL.
 """
 
 import re
@@ -20,52 +20,58 @@ from sqlalchemy.types import NullType
 from sanityd.errors import CheckError
 from sanityd.sources.catalog import ColumnInfo, CostEstimate, Family, TableInfo
 
-#: A SELECT, and a row of its result, of any columns.
+#: A SELECT with any columns, and a row of its result.
 AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
-#: A bucket of whole numbers, and the bits of those in it.
+#: The bucket of a whole number (number // 64), and the bits of the numbers in a bucket.
 Bitmap = tuple[ColumnElement[Any], ColumnElement[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """How one source is reached. `url` is a secret: it is never printed (and not part of the repr)."""
+    """Settings of one source. `url` is a secret: it is never printed and not part of the repr."""
 
     name: str
     url: str = field(repr=False)
     statement_timeout: timedelta = timedelta(seconds=60)
     lock_timeout: timedelta = timedelta(seconds=5)
+    #: How many connections may be open at the same time.
     connections: int = 2
-    #: The zone in which columns without one are meant.
+    #: The time zone of columns that store times without one.
     zone: ZoneInfo = ZoneInfo("UTC")
-    #: Patterns of files that are the tables, where the source is no database, and what they are relative to.
+    #: Patterns of files that are the tables, if the source is no database.
     files: tuple[str, ...] = ()
+    #: The folder that the patterns are relative to.
     folder: Path = Path()
-    #: Of a rule test: the time at which its clock stands, also for SQL that reads it. None: it goes.
+    #: The time at which the clock is frozen, also for SQL that reads it; None: it is not frozen.
     stands_at: datetime | None = None
 
 
-#: Families whose values have a smallest one on every database.
+#: Families with an order of their own, so that min() works on every database.
 _SORTED = frozenset(
     {Family.INTEGER, Family.NUMBER, Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ}
 )
 
 
 class Dialect(ABC):
-    """How the SQL of one database differs, for the few things that checks need beyond plain SQL.
+    """SQL expressions that differ between databases, for the few things that checks need.
 
-    Every method takes a column of a table, untyped, with what the catalog knows about it, and returns an expression.
+    Most methods take a column as an untyped expression with what the catalog says about it
+    (`info`), and return an expression.
     """
 
-    #: sqlglot's name of the dialect, for the gate.
+    #: sqlglot's name of the dialect.
     name: ClassVar[str]
-    #: Whether `instant` reads times in columns of text, as the database has no other.
+    #: Whether times are stored as text, since the database has no type for them.
     writes_times: ClassVar[bool] = False
 
     @abstractmethod
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """The value such that `=`, IN and GROUP BY tell apart all that differs in any character (case, accents,
-        trailing blanks), whatever the column's collation says. Selecting it gives the value back."""
+        """Return the value for exact comparison by `=`, IN and GROUP BY.
+
+        Values that differ in any character (case, accents, trailing blanks) are different,
+        whatever the column's collation says. Selecting the expression returns the value itself.
+        """
 
     def same(
         self,
@@ -74,140 +80,165 @@ class Dialect(ABC):
         right: ColumnElement[Any],
         right_info: ColumnInfo,
     ) -> ColumnElement[bool]:
-        """Whether two values of the same kind are exactly the same."""
+        """Return a condition: two values of the same family are exactly equal."""
         return self.exact(left, left_info) == self.exact(right, right_info)
 
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """The value as text (an enum's word, a UUID's usual form, a number's digits), compared exactly."""
+        """Return the value as text for exact comparison: an enum's word, a number's digits."""
 
     def sorts(self, info: ColumnInfo) -> bool:
-        """Whether the smallest value of a column is told by min(), and not by that of its texts."""
+        """Return whether min() works on the column itself, not only on its values as text."""
         return info.family in _SORTED
 
     def number(self, value: float, info: ColumnInfo) -> ColumnElement[Any]:
-        """A number of a rule, to be compared with that column."""
+        """Return a number of a rule, to be compared with the column."""
         return literal(value, NullType())
 
     def digest(
         self, elements: Sequence[ColumnElement[Any]], infos: Sequence[ColumnInfo]
     ) -> ColumnElement[Any] | None:
-        """A number of 64 bits that is the same for the same (exact) values, for columns without NULLs: to be sorted in
-        their place, where that is quicker. None where it isn't."""
+        """Return a 64-bit hash of the (exact) values, for columns without NULLs.
+
+        It is sorted in place of the values, where that is faster; None where it isn't.
+        """
         return None
 
     def whole(self, statement: AnySelect) -> AnySelect:
-        """The statement such that a limit on it doesn't change how it is done."""
+        """Return the statement in a form whose query plan does not change with a LIMIT on it."""
         return statement
 
     def sample(self, table: TableInfo, share: float) -> FromClause | None:
-        """About that share (0 to 1) of a table's rows, from all over it, without reading the others; the same ones each
-        time it is asked. None where the database has no such thing."""
+        """Return about that share (0 to 1) of a table's rows, without reading the others.
+
+        The rows come from the whole table, and are the same each time. None where the database
+        can't do that.
+        """
         del table, share
         return None
 
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> "Bitmap | None":
-        """Whole numbers, 64 to a row: what to group by, `number // 64`, in the order of numbers; and per group the bits
-        of those that occur, 1 << number % 64. None where the database can't, or has other things in such columns."""
+        """Return expressions that pack 64 whole numbers into one row.
+
+        The first is the bucket to group by (`number // 64`, ordered as the numbers); the second the
+        bits of the numbers in a group (`1 << number % 64`). None where the database can't do that,
+        or has other values in such columns.
+        """
         return None
 
     @abstractmethod
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
-        """An exact text in lower case."""
+        """Return an exact text in lower case."""
 
     @abstractmethod
     def length(self, element: ColumnElement[Any]) -> ColumnElement[int]:
-        """The number of characters (not bytes) of a text."""
+        """Return the number of characters (not bytes) of a text."""
 
     @abstractmethod
     def matches(
         self, element: ColumnElement[Any], pattern: str, *, part: bool
     ) -> ColumnElement[bool]:
-        """Whether an exact text matches the regular expression as a whole, or anywhere where `part`. Case counts."""
+        """Return a condition: an exact text matches the regular expression, with regard to case.
+
+        Parameters: `part` lets the expression match any part of the text, not only the whole.
+        """
 
     @abstractmethod
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """A point in time that can be compared with `moment` of the same column."""
+        """Return the column as a point in time, to be compared with `moment` of the same column."""
 
     @abstractmethod
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
-        """The aware time `at` as a bound value that compares with `instant` of that column."""
+        """Return the aware time `at` as a bound value, to be compared with `instant`."""
 
 
 class Snapshot(ABC):
-    """One consistent, read-only view of one source; every statement sees the same instant."""
+    """Consistent, read-only view of one source: all statements see the data of the same instant."""
 
     source: "Source"
     #: The database's clock when the snapshot was taken, aware, UTC.
     now: datetime
-    #: The SELECTs that have looked at data so far; questions to the catalog are not among them.
+    #: The SELECTs that have read data so far, without queries of the catalog.
     looked: list[AnySelect]
 
     @property
     @abstractmethod
     def statements(self) -> int:
-        """How many SELECTs the present thread has looked at data with so far."""
+        """How many SELECTs the current thread has run so far to read data."""
 
     @abstractmethod
     def table(self, name: str, schema: str | None = None) -> TableInfo:
-        """What the catalog says. Raises CheckError (with "did you mean" as the hint) when there is no such table."""
+        """Return what the catalog says about a table.
+
+        Raises CheckError, with "did you mean" as its hint, when the table does not exist.
+        """
 
     @abstractmethod
     def places(self) -> Sequence[tuple[str | None, str]]:
-        """All tables, without views, as (schema, name); the schema of the default one is None."""
+        """Return all tables, without views, as (schema, name); the default schema is None."""
 
     @abstractmethod
     def quoted(self, name: str) -> str:
-        """The name of a column as it stands in the database's SQL."""
+        """Return the name of a column, quoted as the database's SQL needs it."""
 
     @abstractmethod
     def sql(self, statement: Executable, *, values: bool = True) -> str:
-        """A statement as people read it, with the user's SQL and its values in place. It is for reading, never run.
+        """Return a statement as text for people to read. It is never run.
 
-        Without `values` there are question marks in their places: some may be what was read before.
+        Parameters: without `values`, each value is shown as `?`, as it may come from the data.
         """
 
     @abstractmethod
     def state(self) -> str | None:
-        """A word that two snapshots have in common only if each plain table (`TableInfo.is_plain`) shows the same in
-        both; None where that can't be told for sure."""
+        """Return a version of the data of all plain tables (`TableInfo.is_plain`).
+
+        Two snapshots have the same version only if each plain table has the same rows in both.
+        None where the database can't guarantee that.
+        """
 
     @abstractmethod
     def share(self) -> bool:
-        """Make ready for threads that look `beside` this one, if the database allows for it."""
+        """Export the snapshot, so that other threads can open it with `beside`.
+
+        Returns False when the database can't do that.
+        """
 
     @abstractmethod
     def beside(self) -> AbstractContextManager[bool]:
-        """A second connection for the present thread, in which it sees the same instant as the first; False where there
-        is none to be had. Only of a shared snapshot."""
+        """Open another connection for the current thread, with the data of the same instant.
+
+        The context is False when there is none. The snapshot must have been exported (`share`).
+        """
 
     @abstractmethod
     def forecast(self, statement: AnySelect) -> CostEstimate | None:
-        """What the database expects of a SELECT; None where it doesn't tell. Raises as `rows` does."""
+        """Return the database's cost estimate of a SELECT; None without one. Raises like `rows`."""
 
     @abstractmethod
     def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:
-        """Run one SELECT. Raises CheckError when it fails or takes too long (the snapshot stays usable), SourceError
+        """Run one SELECT and return its rows.
+
+        Raises CheckError when it fails or takes too long (the snapshot stays usable), SourceError
         when the connection is lost.
 
-        Parameters: `by_sorting` asks the database to group by sorting, if it can be asked.
+        Parameters: `by_sorting` lets the database group by sorting, where it can be told to.
         """
 
     @abstractmethod
     def stream(self, statement: AnySelect) -> Iterator[AnyRow]:
-        """Run one SELECT and give its rows one after the other, in bounded memory. Raises as `rows` does."""
+        """Run one SELECT and yield its rows, in bounded memory. Raises like `rows`."""
 
     @abstractmethod
     def stop(self, reason: CheckError) -> None:
-        """Cut off the statements that run, from another thread; all that is asked from then on fails with `reason`."""
+        """Cancel running statements, from another thread. Later ones fail with `reason`."""
 
     @abstractmethod
     def query(self, sql: str) -> Subquery:
-        """A user's SELECT, gated, as a subquery that `rows` can select from."""
+        """Return a user's SELECT as a subquery. Raises CheckError when the SQL gate refuses it."""
 
     @abstractmethod
     def predicate(self, sql: str) -> ColumnElement[bool]:
-        """A user's SQL condition, gated, as an expression."""
+        """Return a user's SQL condition. Raises CheckError when the SQL gate refuses it."""
 
 
 class Source(ABC):
@@ -219,20 +250,23 @@ class Source(ABC):
     @abstractmethod
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """A new snapshot; always rolled back at the end. Raises SourceError when the database doesn't answer."""
+        """Open a new snapshot; it is always rolled back at the end.
+
+        Raises SourceError when the database doesn't answer.
+        """
 
     @abstractmethod
     def can_write(self) -> bool:
-        """Whether the login could write if it weren't for our guards (`lint --connect` warns)."""
+        """Return whether the login has the right to write (`lint --connect` warns about that)."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back all connections."""
-
-
-__all__ = ["AnyRow", "AnySelect", "Dialect", "Snapshot", "Source", "SourceSettings"]
+        """Close all connections."""
 
 
 def words(name: str) -> str:
-    """The name of an error class as words: `InvalidTextRepresentation` is `invalid text representation`."""
+    """Return the name of an error class as words: `LockNotAvailable` → `lock not available`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
+
+
+__all__ = ["AnyRow", "AnySelect", "Dialect", "Snapshot", "Source", "SourceSettings"]

@@ -1,4 +1,4 @@
-"""What a database says about one of its tables: columns, their families, and the keys that identify a row."""
+"""Catalog: tables with their columns, keys and constraints, as a database describes them."""
 
 import enum
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from sqlalchemy import TableClause, column, table
 
 
 class Family(enum.StrEnum):
-    """What kind of values a column holds, as far as checks care."""
+    """Family of a column's type, as far as checks need to know it."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -18,109 +18,118 @@ class Family(enum.StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     DATE = "date"
-    #: A date and time without a zone; read in the source's `zone`.
+    #: A date and time without a time zone; it is read in the zone of the source.
     TIMESTAMP = "timestamp"
-    #: An instant.
+    #: A point in time.
     TIMESTAMPTZ = "timestamptz"
     UUID = "uuid"
     BYTES = "bytes"
-    #: One of a closed list of words.
+    #: A value of a fixed list of words.
     ENUM = "enum"
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """One column. `type` is the database's own word for it; `collation` is set where the database names one."""
+    """Column of a table."""
 
     name: str
+    #: The type in the words of the database.
     type: str
     family: Family
     nullable: bool = True
+    #: Set where the database reports one.
     collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UniqueIndex:
-    """Whole columns whose values, together, the database lets occur once."""
+    """Unique index over whole columns."""
 
     name: str
     columns: tuple[str, ...]
-    #: Whether it lets a NULL, too, occur only once.
+    #: Whether NULL, too, may occur only once.
     nulls_equal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Columns whose values, where none is NULL, exist in another table. `table` is that one's `TableInfo.id`."""
+    """Foreign key."""
 
     name: str
+    #: Column of this table → column of the other table.
     columns: Mapping[str, str]
+    #: The other table's `TableInfo.id`.
     table: int
 
 
 @dataclass(frozen=True, slots=True)
 class Enforced:
-    """What the database itself sees to in every row of a table, those from before included.
+    """Constraints that the database enforces for every row of a table.
 
-    Only what can't be got round by ordinary means is listed here: a constraint that was never validated, is switched
-    off, or is about some of the rows only, is no proof of anything.
+    Constraints that may have exceptions are left out: those that were never validated, are
+    switched off, or are about some of the rows only.
     """
 
     unique: tuple[UniqueIndex, ...] = ()
     #: Columns that can't be NULL.
     not_null: frozenset[str] = frozenset()
     foreign_keys: tuple[ForeignKey, ...] = ()
-    #: Conditions that no row makes false, by the constraint's name, in the database's own SQL.
+    #: CHECK constraints: name → condition in the database's SQL, which no row makes false.
     checks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """What the database expects of a statement, without running it."""
+    """Estimate of the database for a statement, made without running it."""
 
-    #: How many rows it will return, about.
+    #: The approximate number of rows that it returns.
     rows: int
-    #: What it costs, in the database's own unit (PostgreSQL: 1 is reading a page in order).
+    #: The cost in the unit of the database (PostgreSQL: 1 is a sequential read of a page).
     cost: float
-    #: Whether its constraints alone rule out that it returns any.
+    #: Whether the constraints alone exclude that it returns any row.
     impossible: bool = False
 
 
 @dataclass(frozen=True)
 class TableInfo:
-    """One table or view, as it is in the present snapshot."""
+    """Table or view, as it is in the current snapshot."""
 
     name: str
     schema: str | None
     columns: Mapping[str, ColumnInfo]
     primary_key: tuple[str, ...] = ()
-    #: Unique indexes over columns that can't be NULL, in the database's order.
+    #: The columns of unique indexes that can't contain NULL, in the database's order.
     unique_keys: tuple[tuple[str, ...], ...] = ()
     enforced: Enforced = Enforced()
-    #: The database's own number of the table, where it has one.
+    #: The database's number of the table (its oid), where it has one; otherwise 0.
     id: int = 0
-    #: Whether what it shows depends on nothing but rows of its own: no view, no other server's, no policy in between.
+    #: Whether its content depends on its own rows only: no view, no foreign table, no policy.
     is_plain: bool = False
     #: Whether the database may hide rows of it from this login (row-level security).
     is_filtered: bool = False
-    #: About how many rows it has, where the database keeps that in mind.
+    #: The approximate number of rows, where the database knows it.
     estimate: int | None = None
-    #: Columns by which an index finds rows; None where the database needs none to compare two tables quickly.
+    #: The first columns of its indexes; None where the database joins quickly without an index.
     leading: frozenset[str] | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:
-        """All that identify a row, the primary key first."""
-        return (*((self.primary_key,) if self.primary_key else ()), *self.unique_keys)
+        """All keys that identify a row, the primary key first."""
+        if not self.primary_key:
+            return self.unique_keys
+        return (self.primary_key, *self.unique_keys)
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that identify a row: the primary key, else the first non-null unique index, else nothing."""
+        """The columns that identify a row: the first of `keys`; empty when there are none."""
         return self.keys[0] if self.keys else ()
 
     @cached_property
     def clause(self) -> TableClause:
-        """The table for SQL expressions, the same for all who ask, so that conditions of several can be put into one
-        statement. Columns are untyped, so that values come as the driver gives them."""
+        """The table for SQL expressions.
+
+        It is always the same object, so that conditions of several rules fit into one statement.
+        Columns are untyped, so that values come as the driver returns them.
+        """
         return table(self.name, *(column(name) for name in self.columns), schema=self.schema)

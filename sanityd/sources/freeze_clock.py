@@ -1,20 +1,21 @@
-"""SQL in which the clock stands: what reads it gets a time put in its place. For rule tests, with their own present.
+"""Freeze the clock in SQL: whatever reads the clock is replaced by a fixed time, for rule tests.
 
-Works on the words of SQL that has passed the gate, so that strings, comments and quoted names stay what they are. What
-reads the clock in a way that can't be replaced for sure is refused.
+Works on the tokens of SQL that has passed the gate, so that strings, comments and quoted names are
+not changed. SQL that reads the clock in a way that can't be replaced reliably is refused.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from sanityd.sources.sql_gate import GateRefusal
 
 if TYPE_CHECKING:
     from sqlglot import Token
 
-#: Words that read the clock, by dialect, and what they give. Most may be called, with a number of digits or nothing.
-_READS = {
+#: Words that read the clock, by dialect, with the type of their value. Most may be called, with a
+#: number of digits or nothing.
+_CLOCK_WORDS = {
     "sqlite": {"current_timestamp": "instant", "current_date": "date", "current_time": "time"},
     "postgres": {
         **dict.fromkeys(
@@ -47,8 +48,8 @@ _READS = {
         ),
     },
 }
-#: Those that are functions only: without brackets they are the name of a column.
-_CALLED = frozenset(
+#: The words that are functions only: without brackets they are the name of a column.
+_FUNCTIONS_ONLY = frozenset(
     {
         "now",
         "transaction_timestamp",
@@ -58,11 +59,13 @@ _CALLED = frozenset(
         "curdate",
         "curtime",
         "today",
+        "get_current_timestamp",
+        "get_current_time",
+        "unix_timestamp",
     }
-    | {"get_current_timestamp", "get_current_time", "unix_timestamp"}
 )
-#: How each dialect writes a time (UTC, as the sessions are).
-_FORMS = {
+#: How each dialect writes a time (in UTC, the zone of all sessions).
+_LITERALS = {
     "sqlite": {
         "instant": "'{t:%Y-%m-%d %H:%M:%S}'",
         "date": "'{t:%Y-%m-%d}'",
@@ -77,158 +80,205 @@ _FORMS = {
         "epoch": "({seconds})",
     },
 }
-#: SQLite's functions of time; `now` among their arguments, or none at all, is the clock.
-_OF_SQLITE = frozenset(
+#: Time functions of SQLite. They read the clock if an argument is `now`, or without arguments.
+_SQLITE_FUNCTIONS = frozenset(
     {"date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"}
 )
-#: Words that PostgreSQL reads as times of its clock, where a text becomes a time.
-_INPUTS = frozenset({"now", "today", "tomorrow", "yesterday"})
-_AGE = ("age", "timeofday")
+#: Texts that PostgreSQL converts to the time of its clock, where a text becomes a time.
+_POSTGRES_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
+#: Functions that read the clock if they have less than two arguments.
+_AGE_FUNCTIONS = ("age", "timeofday")
 
 
 def still(sql: str, dialect: str, at: datetime | None) -> str:
-    """The SQL with the time `at` wherever it reads the clock; as it is where there is no such time.
+    """Return the SQL with the time `at` wherever it reads the clock; unchanged if `at` is None.
 
     Raises GateRefusal for what can't be replaced.
     """
     if at is None:
         return sql
-    from sqlglot import tokenize
-
     pieces, end = [], 0
-    for start, after, text in _edits(sql, tokenize(sql, read=dialect), dialect, at.astimezone(UTC)):
-        pieces += [sql[end:start], text]
-        end = after
+    for edit in _ClockReplacer(sql, dialect, at.astimezone(UTC)).edits():
+        pieces += [sql[end : edit.start], edit.text]
+        end = edit.end
     return "".join([*pieces, sql[end:]])
 
 
-def _edits(
-    sql: str, tokens: Sequence["Token"], dialect: str, at: datetime
-) -> Iterator[tuple[int, int, str]]:
-    """Which parts of the SQL become what, in order."""
-    from sqlglot import TokenType
+class _Edit(NamedTuple):
+    """Replacement of `sql[start:end]` by a text."""
 
-    words = _READS.get(dialect, {})
-    forms = _FORMS.get(dialect, _FORMS[""])
-    calls: list[str] = []
-    for place, token in enumerate(tokens):
+    start: int
+    end: int
+    text: str
+
+
+class _ClockReplacer:
+    """Finds the parts of one SQL text that read the clock, and what to put in their place."""
+
+    def __init__(self, sql: str, dialect: str, at: datetime) -> None:
+        from sqlglot import tokenize
+
+        self.sql = sql
+        self.dialect = dialect
+        self.at = at
+        self.tokens: Sequence[Token] = tokenize(sql, read=dialect)
+        self.clock_words = _CLOCK_WORDS.get(dialect, {})
+        self.literals = _LITERALS.get(dialect, _LITERALS[""])
+        #: The time as a text for SQLite's functions.
+        self.sqlite_time = f"'{at:%Y-%m-%d %H:%M:%S}'"
+
+    def edits(self) -> Iterator[_Edit]:
+        """Yield the edits in the order of the text. Raises GateRefusal."""
+        from sqlglot import TokenType
+
+        #: The functions whose brackets are open, innermost last.
+        calls: list[str] = []
+        for index, token in enumerate(self.tokens):
+            if token.token_type is TokenType.L_PAREN:
+                calls.append(self.tokens[index - 1].text.lower() if index else "")
+            elif token.token_type is TokenType.R_PAREN:
+                if calls:
+                    calls.pop()
+            elif token.token_type is TokenType.STRING:
+                yield from self._edit_text(index, calls)
+            elif not self._is_quoted(token) and not self._is_column(index):
+                yield from self._edit_word(index)
+
+    def _edit_text(self, index: int, calls: Sequence[str]) -> Iterator[_Edit]:
+        """Yield the edit of a quoted text that means the present."""
+        token = self.tokens[index]
+        if self.dialect == "sqlite" and calls and calls[-1] in _SQLITE_FUNCTIONS:
+            yield from self._edit_sqlite_argument(token)
+        elif self.dialect == "postgres" and self._is_postgres_time(index):
+            self._refuse(
+                token,
+                f"`'{token.text.lower()}'` may mean the database's clock",
+                "Write `now()` or `current_date`.",
+            )
+
+    def _is_postgres_time(self, index: int) -> bool:
+        """Return whether PostgreSQL may convert a quoted text to the time of its clock."""
+        if self.tokens[index].text.strip().lower() not in _POSTGRES_TEXTS:
+            return False
+        return not _is_cast_to_text(self.tokens[index + 1 : index + 3])
+
+    def _edit_sqlite_argument(self, token: "Token") -> Iterator[_Edit]:
         word = token.text.lower()
-        called = place + 1 < len(tokens) and tokens[place + 1].token_type is TokenType.L_PAREN
-        if token.token_type is TokenType.L_PAREN:
-            calls.append(tokens[place - 1].text.lower() if place else "")
-        elif token.token_type is TokenType.R_PAREN and calls:
-            calls.pop()
-        elif token.token_type is TokenType.STRING:
-            if dialect == "sqlite" and calls and calls[-1] in _OF_SQLITE:
-                yield from _in_sqlite(sql, token, at)
-            elif (
-                dialect == "postgres"
-                and word.strip() in _INPUTS
-                and not _is_text(tokens[place + 1 : place + 3])
-            ):
-                _refuse(
-                    sql,
-                    token,
-                    f"`'{word}'` may mean the database's clock",
-                    "Write `now()` or `current_date`.",
-                )
-        elif sql[token.start] in '"`[' or _is_column(tokens, place):
-            continue
-        elif (
-            called
-            and dialect in ("postgres", "duckdb")
-            and word in _AGE
-            and not _has_two(tokens[place + 1 :])
-        ):
-            _refuse(sql, token, f"`{word}` reads the clock", "Write `age(now(), …)`.")
-        elif called and dialect == "sqlite" and word in _OF_SQLITE:
-            yield from _without_time(sql, tokens[place + 1 :], word, at)
-        elif word in words and (called or word not in _CALLED):
-            close = _close(tokens[place + 1 :]) if called else None
-            # With arguments it is not about the present.
-            if words[word] != "epoch" or (
-                close and sql[tokens[place + 1].end + 1 : close.start].strip() == ""
-            ):
-                start = (
-                    tokens[place - 2].start
-                    if place > 1 and tokens[place - 1].text == "."
-                    else token.start
-                )
-                yield (
-                    start,
-                    (close or token).end + 1,
-                    forms[words[word]].format(t=at, seconds=int(at.timestamp())),
-                )
+        if word in ("subsec", "subsecond"):
+            self._refuse(
+                token, f"`{token.text}` can't be told apart from the clock", "Leave it out."
+            )
+        if word == "now":
+            yield _Edit(token.start, token.end + 1, self.sqlite_time)
+
+    def _edit_word(self, index: int) -> Iterator[_Edit]:
+        """Yield the edit of a word or a function that reads the clock."""
+        token = self.tokens[index]
+        word = token.text.lower()
+        is_called = self._is_called(index)
+        if is_called and self._is_age(index):
+            self._refuse(token, f"`{word}` reads the clock", "Write `age(now(), …)`.")
+        elif is_called and self.dialect == "sqlite" and word in _SQLITE_FUNCTIONS:
+            yield from self._edit_sqlite_call(index)
+        elif word in self.clock_words and (is_called or word not in _FUNCTIONS_ONLY):
+            yield from self._edit_clock_word(index, is_called=is_called)
+
+    def _edit_sqlite_call(self, index: int) -> Iterator[_Edit]:
+        """Yield the edit of `date()` and `strftime('%s')`, which mean the present."""
+        rest = self.tokens[index + 1 :]
+        close = _closing_bracket(rest)
+        if close is None:
+            return
+        arguments = self.sql[rest[0].end + 1 : close.start].strip()
+        if arguments == "":
+            yield _Edit(close.start, close.start, self.sqlite_time)
+        elif self.tokens[index].text.lower() == "strftime" and not _has_two_arguments(rest):
+            yield _Edit(close.start, close.start, f", {self.sqlite_time}")
+
+    def _edit_clock_word(self, index: int, *, is_called: bool) -> Iterator[_Edit]:
+        token = self.tokens[index]
+        kind = self.clock_words[token.text.lower()]
+        close = _closing_bracket(self.tokens[index + 1 :]) if is_called else None
+        if kind == "epoch":
+            # `unix_timestamp` with an argument is not about the present.
+            bracket = self.tokens[index + 1]
+            if close is None or self.sql[bracket.end + 1 : close.start].strip() != "":
+                return
+        start = token.start
+        if index > 1 and self.tokens[index - 1].text == ".":
+            # The schema of the function: `pg_catalog.now()`.
+            start = self.tokens[index - 2].start
+        text = self.literals[kind].format(t=self.at, seconds=int(self.at.timestamp()))
+        yield _Edit(start, (close or token).end + 1, text)
+
+    def _is_quoted(self, token: "Token") -> bool:
+        return self.sql[token.start] in '"`['
+
+    def _is_called(self, index: int) -> bool:
+        from sqlglot import TokenType
+
+        following = self.tokens[index + 1 : index + 2]
+        return bool(following) and following[0].token_type is TokenType.L_PAREN
+
+    def _is_age(self, index: int) -> bool:
+        """Return whether a function is one of `_AGE_FUNCTIONS`, with less than two arguments."""
+        if self.dialect not in ("postgres", "duckdb"):
+            return False
+        if self.tokens[index].text.lower() not in _AGE_FUNCTIONS:
+            return False
+        return not _has_two_arguments(self.tokens[index + 1 :])
+
+    def _is_column(self, index: int) -> bool:
+        """Return whether a word follows a dot, so that it is the name of a column.
+
+        The functions of PostgreSQL, too, may follow a dot: that of their schema.
+        """
+        from sqlglot import TokenType
+
+        if index == 0 or self.tokens[index - 1].token_type is not TokenType.DOT:
+            return False
+        return self.tokens[index - 2].text.lower() != "pg_catalog"
+
+    def _refuse(self, token: "Token", message: str, advice: str) -> NoReturn:
+        before = self.sql[: token.start]
+        line, column = before.count("\n") + 1, token.start - before.rfind("\n")
+        message = f"{message}, which stands still in a test"
+        raise GateRefusal(message, advice, line, column, token.end - token.start + 1)
 
 
-def _in_sqlite(sql: str, token: "Token", at: datetime) -> Iterator[tuple[int, int, str]]:
-    word = token.text.lower()
-    if word in ("subsec", "subsecond"):
-        _refuse(sql, token, f"`{token.text}` can't be told apart from the clock", "Leave it out.")
-    if word == "now":
-        yield token.start, token.end + 1, f"'{at:%Y-%m-%d %H:%M:%S}'"
-
-
-def _without_time(
-    sql: str, rest: Sequence["Token"], word: str, at: datetime
-) -> Iterator[tuple[int, int, str]]:
-    """`date()` and `strftime('%s')` mean the present."""
-    close = _close(rest)
-    if close is None:
-        return
-    inner = sql[rest[0].end + 1 : close.start].strip()
-    time = f"'{at:%Y-%m-%d %H:%M:%S}'"
-    if inner == "":
-        yield close.start, close.start, time
-    elif word == "strftime" and not _has_two(rest):
-        yield close.start, close.start, f", {time}"
-
-
-def _is_column(tokens: Sequence["Token"], place: int) -> bool:
-    """Whether a dot before it makes it a column's name; PostgreSQL's own functions may have their schema's."""
-    from sqlglot import TokenType
-
-    return (
-        place > 0
-        and tokens[place - 1].token_type is TokenType.DOT
-        and tokens[place - 2].text.lower() != "pg_catalog"
-    )
-
-
-def _is_text(following: Sequence["Token"]) -> bool:
-    """Whether a cast says that a string is nothing but text."""
+def _is_cast_to_text(following: Sequence["Token"]) -> bool:
+    """Return whether the tokens after a quoted text are `::text` or `::varchar`."""
     words = [token.text.lower() for token in following]
-    return words[:1] == ["::"] and words[1:] in (["text"], ["varchar"])
+    return words in (["::", "text"], ["::", "varchar"])
 
 
-def _close(rest: Sequence["Token"]) -> "Token | None":
-    """The bracket that closes the first token, which opens one."""
+def _closing_bracket(tokens: Sequence["Token"]) -> "Token | None":
+    """Return the bracket that closes the first token, which opens one; None without one."""
     from sqlglot import TokenType
 
     depth = 0
-    for token in rest:
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+    for token in tokens:
+        if token.token_type is TokenType.L_PAREN:
+            depth += 1
+        elif token.token_type is TokenType.R_PAREN:
+            depth -= 1
         if depth == 0:
             return token
     return None
 
 
-def _has_two(rest: Sequence["Token"]) -> bool:
-    """Whether a call has more than one argument."""
+def _has_two_arguments(tokens: Sequence["Token"]) -> bool:
+    """Return whether a call has more than one argument; the first token opens its brackets."""
     from sqlglot import TokenType
 
     depth = 0
-    for token in rest:
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+    for token in tokens:
+        if token.token_type is TokenType.L_PAREN:
+            depth += 1
+        elif token.token_type is TokenType.R_PAREN:
+            depth -= 1
         if depth == 0:
             return False
         if depth == 1 and token.token_type is TokenType.COMMA:
             return True
     return False
-
-
-def _refuse(sql: str, token: "Token", message: str, advice: str) -> NoReturn:
-    before = sql[: token.start]
-    line, column = before.count("\n") + 1, token.start - before.rfind("\n")
-    message = f"{message}, which stands still in a test"
-    raise GateRefusal(message, advice, line, column, token.end - token.start + 1)

@@ -1,4 +1,4 @@
-"""MariaDB and MySQL through PyMySQL: a consistent snapshot, read-only, in a session whose SQL mode is ours."""
+"""MariaDB and MySQL through PyMySQL: a consistent, read-only snapshot with a fixed SQL mode."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, Uni
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
-#: Double quotes are text, backslashes escape, `||` is OR: what the gate and SQLAlchemy take for granted.
+#: Double quotes are text, backslashes escape, `||` is OR, as the SQL gate and SQLAlchemy expect.
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 #: Error codes whose text quotes names and SQL, never values.
@@ -34,6 +34,8 @@ _SAFE = frozenset({
     1271, 1273, 1286, 1290, 1305, 1318, 1356, 1370, 1382, 1425, 1463, 1582, 1583, 1584, 1630, 1792,
     3685, 3692, 4078,
 })  # fmt: skip
+#: The highest limit of the steps of a recursive query.
+_MOST_STEPS = 4294967295
 _BAD_PATTERN = 1139
 _TIMED_OUT = frozenset((1317, 1969, 3024))
 _LOCKED = frozenset((1205, 1213))
@@ -43,16 +45,16 @@ _LOST = frozenset(
 
 
 class MysqlDialect(Dialect):
-    """Collations of MariaDB and MySQL ignore case, accents and trailing blanks unless told not to."""
+    """Dialect of MariaDB and MySQL, whose collations ignore case, accents and trailing blanks."""
 
     name: ClassVar[str] = "mysql"
 
     def __init__(self) -> None:
-        #: The one collation that tells everything apart, which the two products name differently.
+        #: The binary collation, which the two products name differently.
         self.collation = "utf8mb4_nopad_bin"
 
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Only texts have collations."""
+        """Return texts with the binary collation; other values as they are."""
         return self.text(element, info) if info.family in (Family.TEXT, Family.ENUM) else element
 
     def same(
@@ -62,30 +64,33 @@ class MysqlDialect(Dialect):
         right: ColumnElement[Any],
         right_info: ColumnInfo,
     ) -> ColumnElement[bool]:
-        """A collation on one side holds for both. Said on both sides, MariaDB 10.11 forgets it inside of EXISTS."""
+        """Compare with a collation on one side, which applies to both.
+
+        With one on both sides, MariaDB 10.11 ignores it inside of EXISTS.
+        """
         return self.exact(left, left_info) == right
 
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """As utf8mb4, since a column may be of any character set."""
+        """Convert to utf8mb4, since a column may have any character set."""
         return collate(func.convert(element.op("USING")(literal_column("utf8mb4"))), self.collation)
 
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
-        """LOWER keeps the exact collation."""
+        """Convert by LOWER, which keeps the exact collation."""
         return func.lower(element)
 
     def length(self, element: ColumnElement[Any]) -> ColumnElement[int]:
-        """LENGTH would count bytes."""
+        """Count by CHAR_LENGTH, as LENGTH counts bytes."""
         return func.char_length(element)
 
     def matches(
         self, element: ColumnElement[Any], pattern: str, *, part: bool
     ) -> ColumnElement[bool]:
-        """PCRE (ICU in MySQL); `(?s)` lets a dot stand for a line break, as in PostgreSQL."""
+        """Match by PCRE (MySQL: ICU); with `(?s)` a dot matches a line break, as in PostgreSQL."""
         whole = f"(?s){pattern}" if part else rf"(?s)\A(?:{pattern})\z"
         return element.op("REGEXP", is_comparison=True)(bound(whole))
 
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
-        """Shifts know no sign: numbers with one are moved up by 2^63 first, and their buckets down by 2^57."""
+        """Shift as unsigned: add 2^63 to signed numbers first, subtract 2^57 from their buckets."""
         bits = func.bit_or(literal_column("1").op("<<")(element.op("&")(literal_column("63"))))
         if "unsigned" in info.type:
             return element.op(">>")(literal_column("6")), bits
@@ -93,15 +98,13 @@ class MysqlDialect(Dialect):
         return cast(moved, BIGINT) - literal_column(str(1 << 57)), bits
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """The column itself, so that its index is of use."""
-        return (
-            seconds_since_1970(element)
-            if info.family in (Family.INTEGER, Family.NUMBER)
-            else element
-        )
+        """Return the column itself, so that its index can be used; of numbers, seconds."""
+        if info.family in (Family.INTEGER, Family.NUMBER):
+            return seconds_since_1970(element)
+        return element
 
     def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
-        """TIMESTAMP is shown in the session's zone, which is UTC; DATETIME is what somebody's wall clock showed."""
+        """Return UTC, the session's zone, for TIMESTAMP; the source's wall clock for DATETIME."""
         match info.family:
             case Family.INTEGER | Family.NUMBER:
                 return bound(epoch_seconds(at))
@@ -112,7 +115,7 @@ class MysqlDialect(Dialect):
 
 
 class MysqlSource(EngineSource):
-    """One MariaDB or MySQL database. Tables that aren't transactional (MyISAM) are not part of the snapshot."""
+    """MariaDB or MySQL database. Non-transactional tables (MyISAM) are not part of the snapshot."""
 
     schemes: ClassVar[frozenset[str]] = frozenset({"mysql", "mariadb"})
     drivername: ClassVar[str] = "mysql+pymysql"
@@ -122,41 +125,33 @@ class MysqlSource(EngineSource):
     dialect: MysqlDialect
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
-        """What a URL could undo is said last. The mode comes first of all, as SQLAlchemy asks for it at once."""
-        patience = (
-            self.settings.statement_timeout.total_seconds()
-            + self.settings.lock_timeout.total_seconds()
-        )
+        """Override options of the URL; set the SQL mode first, as SQLAlchemy reads it at once."""
+        longest = self.settings.statement_timeout + self.settings.lock_timeout
         arguments = {
             "charset": "utf8mb4",
             "client_flag": 0,
             "local_infile": False,
             "connect_timeout": CONNECT_TIMEOUT,
-            # The server cuts off before that; this is for servers that have vanished.
-            "read_timeout": round(patience) + 30,
+            # The server cancels before that; this is for servers that no longer answer.
+            "read_timeout": round(longest.total_seconds()) + 30,
             "init_command": f"SET SESSION sql_mode = '{_MODE}', time_zone = '+00:00'",
         }
         return {"connect_args": arguments}
 
     def begin(self, connection: Connection) -> datetime:
-        """A consistent snapshot exists in REPEATABLE READ only."""
+        """Begin a consistent snapshot, which requires REPEATABLE READ."""
         limit = self.settings.statement_timeout.total_seconds()
         wait = max(1, round(self.settings.lock_timeout.total_seconds()))
-        is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
-        self.dialect.collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
-        timeout = (
-            f"max_statement_time = {limit:g}"
-            if is_mariadb
-            else f"max_execution_time = {max(1, round(limit * 1000))}"
-        )
-        # A hierarchy may be deeper than MariaDB's thousand steps, after which it would stop without a word.
-        depth = (
-            "max_recursive_iterations = 4294967295"
-            if is_mariadb
-            else "cte_max_recursion_depth = 4294967295"
-        )
+        # Recursion must not stop silently at MariaDB's default of a thousand steps.
+        if getattr(connection.dialect, "is_mariadb", False):
+            self.dialect.collation = "utf8mb4_nopad_bin"
+            limits = f"max_statement_time = {limit:g}, max_recursive_iterations = {_MOST_STEPS}"
+        else:
+            self.dialect.collation = "utf8mb4_0900_bin"
+            milliseconds = max(1, round(limit * 1000))
+            limits = f"max_execution_time = {milliseconds}, cte_max_recursion_depth = {_MOST_STEPS}"
         for statement in (
-            f"SET SESSION {timeout}, {depth}, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}",
+            f"SET SESSION {limits}, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait}",
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "SET SESSION TRANSACTION READ ONLY",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
@@ -166,87 +161,76 @@ class MysqlSource(EngineSource):
         return at.replace(tzinfo=UTC)
 
     def interrupt(self, driver: Any) -> None:
-        """By asking the server, on a connection of its own; everybody may stop their own statements."""
+        """Cancel by KILL QUERY on another connection; each login may do that with its own."""
         with self.engine.connect() as another:
             another.exec_driver_sql(f"KILL QUERY {int(driver.thread_id())}")
 
     def recover(self, connection: Connection) -> None:
-        """A failed SELECT leaves the transaction as it was; only a deadlock ends it, which reading can't cause."""
+        """Do nothing: a failed SELECT leaves the transaction as it was."""
 
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
-        """From information_schema, in two queries; letter case counts where the server's does."""
+        """Return a table from information_schema; case matters where it does for the server."""
         values = {"name": name, "schema": schema}
         rows = connection.execute(text(_COLUMNS), values).all()
         if not rows:
             return None
-        columns = {
-            column: ColumnInfo(
+        columns = {}
+        for column, type_, data_type, nullable, collation in rows:
+            columns[column] = ColumnInfo(
                 column, type_, _family(type_, data_type), nullable == "YES", collation
             )
-            for column, type_, data_type, nullable, collation in rows
-        }
-        keys: dict[str, list[str | None]] = {}
-        for index, column, part in connection.execute(text(_KEYS), values):
-            # Only whole columns identify a row by their value; an expression has no column.
-            keys.setdefault(index, []).append(None if part else column)
-        unique = {
-            index: [name for name in names if name]
-            for index, names in keys.items()
-            if None not in names
-        }
-        primary = tuple(unique.get("PRIMARY", ()))
-        sure = tuple(
-            tuple(key)
-            for index, key in unique.items()
-            if index != "PRIMARY" and not any(columns[part].nullable for part in key)
+        unique = _whole_keys(connection, values)
+        unique_keys = []
+        for index, key in unique.items():
+            if index != "PRIMARY" and not any(columns[column].nullable for column in key):
+                unique_keys.append(key)
+        table = connection.execute(text(_ENGINE), values).one_or_none()
+        engine, estimate = ("", None) if table is None else table
+        enforced = Enforced()
+        # Tables of other engines (CONNECT, Spider) may have rows of somebody else.
+        if engine.lower() in _OWN_ROWS:
+            indexes = [UniqueIndex(f"{name}.{index}", key) for index, key in unique.items()]
+            enforced = Enforced(tuple(indexes), frozenset(_never_null(columns)))
+        return TableInfo(
+            name,
+            schema,
+            columns,
+            unique.get("PRIMARY", ()),
+            tuple(unique_keys),
+            enforced,
+            estimate=estimate,
         )
-        # No row of a table of these engines gets past them, while others (CONNECT, Spider) have rows of somebody else.
-        engine, estimate = connection.execute(text(_ENGINE), values).one_or_none() or ("", None)
-        whole = [UniqueIndex(f"{name}.{index}", tuple(key)) for index, key in unique.items()]
-        own_rows = engine.lower() in _OWN_ROWS
-        enforced = (
-            Enforced(tuple(whole), frozenset(_never_null(columns))) if own_rows else Enforced()
-        )
-        return TableInfo(name, schema, columns, primary, sure, enforced, estimate=estimate)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
-        """The tables and views of one database."""
+        """Return the tables and views of one database."""
         return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
     def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
-        """The tables of the one database that the URL names; others on the server are somebody else's."""
+        """Return the tables of the database that the URL names, and of no other one."""
         return [(None, name) for name in connection.execute(text(_TABLES)).scalars()]
 
     def writable(self, connection: Connection) -> bool:
-        """By SHOW GRANTS, which tells the rights of the active role, too."""
-        return any(
-            _grants_writing(line) for line in connection.exec_driver_sql("SHOW GRANTS").scalars()
-        )
+        """Return whether SHOW GRANTS, which includes the active role, lists a right to write."""
+        lines = connection.exec_driver_sql("SHOW GRANTS").scalars()
+        return any(_grants_writing(line) for line in lines)
 
     def unreachable(self, error: BaseException) -> str:
-        """By code; the text of code 2003 is the system's."""
+        """Return the reason by error code; for code 2003, by the text of the system."""
         code = _code(error)
-        said = str(error).lower()
         if code in _UNREACHABLE:
             return _UNREACHABLE[code]
-        if "refused" in said:
-            return "it refuses the connection; is it running?"
-        if "timed out" in said:
-            return "it doesn't answer in time"
-        if "name or service not known" in said or "resolution" in said or "getaddrinfo" in said:
-            return "its host name is unknown"
-        if "no such file" in said:
-            return "there is no socket; is it running?"
+        message = str(error).lower()
+        for part, reason in _UNREACHABLE_TEXTS.items():
+            if part in message:
+                return reason
         if isinstance(error, TypeError | ValueError):
             return "the URL has an option that PyMySQL doesn't know"
-        return (
-            f"the server says error {code}"
-            if code
-            else f"the driver failed ({type(error).__name__})"
-        )
+        if code:
+            return f"the server says error {code}"
+        return f"the driver failed ({type(error).__name__})"
 
     def explain(self, error: BaseException) -> SanitydError:
-        """By code; the server's text only where it quotes names and SQL alone."""
+        """Return the error by its code, with the server's text only where that quotes no values."""
         code = _code(error)
         if code in _TIMED_OUT:
             return self.too_slow()
@@ -262,11 +246,32 @@ class MysqlSource(EngineSource):
 
 
 def _never_null(columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
-    """Of a column of dates that can't be NULL, IS NULL is true where it holds `0000-00-00`."""
+    """Yield the columns of which IS NULL is never true.
+
+    It is true for `0000-00-00` in a column of dates that can't be NULL.
+    """
     dates = (Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ)
-    return (
-        name for name, info in columns.items() if not info.nullable and info.family not in dates
-    )
+    for name, info in columns.items():
+        if not info.nullable and info.family not in dates:
+            yield name
+
+
+def _whole_keys(
+    connection: Connection, values: Mapping[str, str | None]
+) -> dict[str, tuple[str, ...]]:
+    """Return the unique indexes over whole columns: name → columns.
+
+    Indexes over a prefix of a column, or over an expression, don't identify a row by its values.
+    """
+    keys: dict[str, list[str | None]] = {}
+    for index, column, prefix in connection.execute(text(_KEYS), values):
+        keys.setdefault(index, []).append(None if prefix else column)
+    whole = {}
+    for index, parts in keys.items():
+        names = tuple(part for part in parts if part)
+        if len(names) == len(parts):
+            whole[index] = names
+    return whole
 
 
 def _code(error: BaseException) -> int:
@@ -274,8 +279,12 @@ def _code(error: BaseException) -> int:
 
 
 def _grants_writing(line: str) -> bool:
-    """`GRANT SELECT, INSERT (a, b) ON …` names its rights before ON; a line without is about a role."""
-    if not (rights := re.match(r"GRANT (.+?) ON ", line)):
+    """Return whether a line such as `GRANT SELECT, INSERT (a, b) ON …` has a right to write.
+
+    A line without ON is about a role.
+    """
+    rights = re.match(r"GRANT (.+?) ON ", line)
+    if not rights:
         return False
     words = {part.strip().upper() for part in re.sub(r"\([^)]*\)", "", rights[1]).split(",")}
     return bool(words & _WRITING)
@@ -326,6 +335,16 @@ _UNREACHABLE = {
     2026: "no encrypted connection could be agreed on",
 }
 
+#: A part of the system's text → the reason.
+_UNREACHABLE_TEXTS = {
+    "refused": "it refuses the connection; is it running?",
+    "timed out": "it doesn't answer in time",
+    "name or service not known": "its host name is unknown",
+    "resolution": "its host name is unknown",
+    "getaddrinfo": "its host name is unknown",
+    "no such file": "there is no socket; is it running?",
+}
+
 _WHERE = """table_schema = COALESCE(:schema, DATABASE())
     AND (BINARY table_name = :name OR @@lower_case_table_names > 0 AND table_name = :name)"""
 
@@ -334,16 +353,24 @@ SELECT column_name, column_type, data_type, is_nullable, collation_name
 FROM information_schema.columns WHERE {_WHERE} ORDER BY ordinal_position
 """
 
-_ENGINE = f"SELECT engine, table_rows FROM information_schema.tables WHERE {_WHERE} AND table_type = 'BASE TABLE'"
+_ENGINE = f"""
+SELECT engine, table_rows FROM information_schema.tables
+WHERE {_WHERE} AND table_type = 'BASE TABLE'
+"""
+#: Engines that store the rows of their tables themselves.
 _OWN_ROWS = frozenset(("innodb", "myisam", "aria"))
 
 _KEYS = f"""
-SELECT index_name, column_name, sub_part
-FROM information_schema.statistics WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
+SELECT index_name, column_name, sub_part FROM information_schema.statistics
+WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
 """
 
-_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+_TABLES = """
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'
+"""
 
 _NAMES = """
-SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE()) ORDER BY table_name
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = COALESCE(:schema, DATABASE()) ORDER BY table_name
 """

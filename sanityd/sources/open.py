@@ -1,4 +1,4 @@
-"""From a URL to its source: finds the file beside this one whose class knows the scheme."""
+"""Opens the source of a URL, by the file in this folder whose class has its scheme."""
 
 import importlib
 import pkgutil
@@ -15,28 +15,29 @@ from sanityd.sources.snapshot import EngineSource
 
 
 def open_source(settings: SourceSettings) -> Source:
-    """The source that the settings describe; nothing is connected yet.
+    """Return the source of the settings, without connecting to it.
 
-    Raises SourceError when the URL is none, its scheme is unknown or its driver isn't installed.
+    Raises SourceError when the URL is invalid, its scheme unknown, or its driver not installed.
     """
     url = _parsed(settings.url)
     if url is None:
         raise SourceError(
             f"the URL of `{settings.name}` can't be read",
-            "Write `postgresql://user:password@host/database`; signs like @ : / in a password must be percent-encoded.",
+            "Write `postgresql://user:password@host/database`;"
+            " signs like @ : / in a password must be percent-encoded.",
         )
     database = _databases().get(url.get_backend_name())
     if database is None:
-        known = ", ".join(sorted(_databases()))
+        schemes = ", ".join(sorted(_databases()))
         raise SourceError(
             f"the URL of `{settings.name}` is of an unknown kind",
-            f"It may begin with one of: {known}.",
+            f"It may begin with one of: {schemes}.",
         )
     return database(settings, url)
 
 
 def dialect_of(url: str) -> str | None:
-    """The SQL dialect that a URL means (sqlglot's name), or None. Connects to nothing."""
+    """Return sqlglot's name of the SQL dialect of a URL; None if unknown. Does not connect."""
     parsed = _parsed(url)
     database = _databases().get(parsed.get_backend_name()) if parsed else None
     return database.dialect_class.name if database else None
@@ -45,7 +46,7 @@ def dialect_of(url: str) -> str | None:
 def _parsed(url: str) -> URL | None:
     try:
         return make_url(url)
-    # A ValueError is a port that is no number. Both texts would show the URL.
+    # ValueError: the port is no number. The texts of both errors contain the URL.
     except (ArgumentError, ValueError):
         return None
 
@@ -58,10 +59,7 @@ def _databases() -> dict[str, type[EngineSource]]:
 def _classes() -> Iterator[type[EngineSource]]:
     for module in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
         for item in vars(importlib.import_module(module.name)).values():
-            # The base class has no schemes of its own.
-            if (
-                isinstance(item, type)
-                and issubclass(item, EngineSource)
-                and "schemes" in vars(item)
-            ):
+            # The base class itself has no schemes.
+            is_source = isinstance(item, type) and issubclass(item, EngineSource)
+            if is_source and "schemes" in vars(item):
                 yield item

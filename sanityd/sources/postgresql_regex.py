@@ -1,15 +1,16 @@
-"""Regular expressions that PostgreSQL is slow at, said in a way that it is quick at.
+"""Rewrites regular expressions that are slow in PostgreSQL.
 
-Its engine makes a state of each step of a counted repetition, for each text anew: `[0-9a-f]{32}` takes three times as
-long as `[0-9a-f]*`. Where only one part of a pattern can be of any length, the length of the text tells how long that
-part is, so that counting is not needed. Henry Spencer's engine is described in PostgreSQL's `src/backend/regex/README`.
+Its engine makes a state for each step of a counted repetition, and again for each text:
+`[0-9a-f]{32}` takes three times as long as `[0-9a-f]*`. If only one part of a pattern has a
+variable length, the length of the text determines the length of that part, so that the length can
+be compared instead. See `src/backend/regex/README` of PostgreSQL.
 """
 
 import re
 from typing import NamedTuple
 
-#: One character: a plain one, an escaped sign or class, or a simple bracket expression. Whatever else a pattern may
-#: hold (groups, alternatives, anchors, other repetitions) makes it one that is left alone.
+#: One character: a plain or escaped one, a class, or a simple bracket expression. Patterns with
+#: anything else (groups, alternatives, anchors, other repetitions) are not rewritten.
 _PLAIN = """A-Za-z0-9 _@<>=~:;,#%&'"!/-"""
 _ONE = rf"[{_PLAIN}]|\.|\\[dswDSW.+*?()\[\]{{}}|^$/@-]|\[\^?[.+*?(){{}}|${_PLAIN}]+\]"
 _COUNTED = re.compile(
@@ -19,7 +20,7 @@ _SINGLE = re.compile(_ONE)
 
 
 class Measured(NamedTuple):
-    """A pattern without counting, and the characters that a text has at least and at most."""
+    """Pattern without a count, with the smallest and largest length of a text."""
 
     pattern: str
     low: int
@@ -27,11 +28,11 @@ class Measured(NamedTuple):
 
 
 def measured(pattern: str) -> Measured | None:
-    """The same as a whole match of `pattern`, by its length; None where that can't be said so, or needn't be."""
-    found = _COUNTED.fullmatch(pattern)
-    if found is None:
+    """Return the rewritten pattern for a match of a whole text; None if it isn't rewritten."""
+    match = _COUNTED.fullmatch(pattern)
+    if match is None:
         return None
-    before, part, low, high, after = found.groups()
+    before, part, low, high, after = match.groups()
     fewest, most = int(low), int(high or low)
     if most < fewest or most < WORTHWHILE:
         return None
@@ -39,5 +40,5 @@ def measured(pattern: str) -> Measured | None:
     return Measured(f"{before}{part}*{after}", fixed + fewest, fixed + most)
 
 
-#: From how many steps on measuring is quicker than counting.
+#: The number of steps from which comparing the length is faster than counting.
 WORTHWHILE = 4

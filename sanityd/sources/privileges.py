@@ -1,6 +1,6 @@
-"""Which sources could be written to with the login they were given. sanityd never writes; a login that can't is safer.
+"""Finds sources to which their login could write. sanityd never writes; SELECT is all it needs.
 
-Asking takes a connection of its own per source: for people who start something that runs for long, not for each pass.
+This opens a connection per source, so it is done at the start of long-running commands only.
 """
 
 from collections.abc import Mapping
@@ -9,20 +9,23 @@ from sanityd.errors import SanitydError
 from sanityd.sources.base import SourceSettings
 from sanityd.sources.open import open_source
 
-#: What to do about it, also where there are no logins.
-ADVICE = "it never does, but give it a login that can only SELECT; of a file, a user that can only read it"
+#: Advice for a login that could write; for a file, it is the user of the process.
+ADVICE = (
+    "it never does, but give it a login that can only SELECT;"
+    " of a file, a user that can only read it"
+)
 
-#: What to do where row-level security hides rows from the login.
+#: Advice for row-level security that hides rows from the login.
 SEE_ALL = "give the login a policy that shows it all rows, or BYPASSRLS"
 
 
 def writable(settings: Mapping[str, SourceSettings]) -> list[str]:
-    """The names of the sources whose login can write. One that doesn't answer is left out: nothing is known of it."""
-    return [name for name, one in settings.items() if _is_writable(one)]
+    """Return the names of the sources whose login can write, without those that don't answer."""
+    return [name for name, source in settings.items() if _is_writable(source)]
 
 
 def warning(name: str) -> str:
-    """What is wrong with the rights on a source, in words."""
+    """Return the warning about a source that could be written to."""
     return f"sanityd could write to source `{name}`"
 
 

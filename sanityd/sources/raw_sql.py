@@ -1,6 +1,6 @@
-"""Carries a user's SQL through SQLAlchemy unread: a token stands for it until the statement goes to the driver.
+"""Passes users' SQL through SQLAlchemy: a token replaces it until the statement goes to the driver.
 
-SQLAlchemy and drivers read `:x`, `%s`, `%(x)s` and `?` inside any text, quoted or not; a token has none of these.
+SQLAlchemy and drivers interpret `:x`, `%s`, `%(x)s` and `?` in any text; a token has none of these.
 """
 
 import re
@@ -23,33 +23,39 @@ _TOKEN = re.compile(r"sanityd_sql_((?:[0-9a-f]{2})*)_end")
 
 
 def condition(sql: str) -> ColumnElement[bool]:
-    """The SQL as a condition, without a type: of a boolean SQLAlchemy would make `… = 1` where SQL has none."""
+    """Return the SQL as a condition without a type.
+
+    SQLAlchemy renders a boolean as `… = 1` for databases without booleans.
+    """
     # A line break before the bracket, as the SQL may end in a comment.
     return literal_column(f"(\n{token(sql)}\n)")
 
 
 def subquery(sql: str, names: list[str]) -> Subquery:
-    """The SELECT as a subquery with columns of these names."""
+    """Return the SELECT as a subquery with columns of these names."""
     return text(f"\n{token(sql)}\n").columns(*(column(name) for name in names)).subquery("q")
 
 
 def head(sql: str) -> str:
-    """A statement that tells the columns of a SELECT and reads no row."""
+    """Return a statement with the columns of a SELECT that reads no row."""
     return f"SELECT * FROM (\n{token(sql)}\n) AS q LIMIT 0"
 
 
 def restore(statement: str, *, doubles_percent: bool = False) -> str:
-    """The statement with the user's SQL in place of its tokens."""
+    """Return the statement with the user's SQL in place of its tokens."""
 
-    def plain_sql(found: re.Match[str]) -> str:
-        plain = bytes.fromhex(found[1]).decode()
+    def plain_sql(match: re.Match[str]) -> str:
+        plain = bytes.fromhex(match[1]).decode()
         return plain.replace("%", "%%") if doubles_percent else plain
 
     return _TOKEN.sub(plain_sql, statement)
 
 
 def deliver(engine: Engine, *, doubles_percent: bool) -> None:
-    """Let the engine put the user's SQL in place at the last moment. `doubles_percent`: its driver halves them."""
+    """Let the engine restore the user's SQL just before a statement goes to the driver.
+
+    Parameters: `doubles_percent` is True if the driver turns `%%` into `%`.
+    """
 
     def put_back(
         _connection: Connection,
@@ -65,12 +71,12 @@ def deliver(engine: Engine, *, doubles_percent: bool) -> None:
 
 
 def token(sql: str) -> str:
-    """The word that stands for the SQL in a statement that SQLAlchemy compiles."""
+    """Return the token for a SQL text."""
     return f"sanityd_sql_{sql.encode().hex()}_end"
 
 
 def readable(statement: Executable, dialect: Dialect, *, values: bool = True) -> str:
-    """The statement as people read it, with the user's SQL and its values, or `?`, in place. It is never run."""
+    """Return the statement for people to read, with its values or with `?`. It is never run."""
     compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
     params = compiled.params
 

@@ -1,4 +1,4 @@
-"""Snapshots of several sources: each is opened when it is first asked for, and all are given back together."""
+"""Pool of snapshots, one per source, which are opened when needed and closed together."""
 
 import threading
 from collections.abc import Mapping
@@ -12,53 +12,55 @@ from sanityd.sources.open import open_source
 
 
 class CancelToken:
-    """What stops a look from another thread: the statement that runs is cut off, and no other begins."""
+    """Token to cancel an evaluation from another thread: no statement runs on or starts."""
 
     def __init__(self) -> None:
-        #: Why it was pulled; None while it wasn't.
+        #: Why it was cancelled; None while it wasn't.
         self.reason: CheckError | None = None
-        self._pulled = threading.Event()
+        self._is_cancelled = threading.Event()
         self._lock = threading.Lock()
         self._snapshots: set[Snapshot] = set()
 
     def pull(self, reason: CheckError) -> None:
-        """Stop everything that is looked at. What is asked from now on fails with `reason`."""
+        """Cancel all running statements. Later ones fail with `reason`."""
         with self._lock:
             self.reason = reason
             open_now = list(self._snapshots)
-        self._pulled.set()
+        self._is_cancelled.set()
         for snapshot in open_now:
             snapshot.stop(reason)
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not any longer once it is pulled."""
-        clock.pause(seconds, self._pulled)
+        """Wait, but only until it is cancelled."""
+        clock.pause(seconds, self._is_cancelled)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Let it stop this snapshot, too. Raises the reason when it was pulled already."""
+        """Add a snapshot to cancel. Raises the reason when the token is already cancelled."""
         with self._lock:
             if self.reason is not None:
                 raise self.reason
             self._snapshots.add(snapshot)
 
     def remove(self, snapshot: Snapshot) -> None:
-        """The snapshot is given back."""
+        """Remove a snapshot before it is closed."""
         with self._lock:
             self._snapshots.discard(snapshot)
 
 
 class SnapshotPool:
-    """One snapshot per source. Whoever looks asks first for what is claimed and then for its evidence, so that the
-    evidence is never older than the claim.
+    """One snapshot per source.
 
-    Parameters: `settings` are the sources by name; `brake` stops them from another thread.
+    A check that compares two sources must ask first for the one that refers, then for the one that
+    is referred to, so that the second is never older than the first.
+
+    Parameters: `settings` are the sources by name; `brake` cancels their statements.
     """
 
     def __init__(
         self, settings: Mapping[str, SourceSettings], brake: CancelToken | None = None
     ) -> None:
         self._settings = settings
-        self._brake = brake or CancelToken()
+        self._cancel_token = brake or CancelToken()
         self._open: dict[str, Snapshot] = {}
         self._stack = ExitStack()
 
@@ -69,15 +71,15 @@ class SnapshotPool:
         self._stack.close()
 
     def snapshot(self, name: str) -> Snapshot:
-        """The snapshot of a source. Raises SourceError when the database doesn't answer."""
+        """Return the snapshot of a source. Raises SourceError when it doesn't answer."""
         if name not in self._open:
             try:
                 source = open_source(self._settings[name])
                 self._stack.callback(source.close)
                 snapshot = self._stack.enter_context(source.snapshot())
-                self._brake.add(snapshot)
-                # Before the connection is given back, so that nothing else on it is ever cut off.
-                self._stack.callback(self._brake.remove, snapshot)
+                self._cancel_token.add(snapshot)
+                # Called before the connection is closed, so that nothing else on it is cancelled.
+                self._stack.callback(self._cancel_token.remove, snapshot)
                 self._open[name] = snapshot
             except SourceError as error:
                 error.source = name
@@ -85,5 +87,5 @@ class SnapshotPool:
         return self._open[name]
 
     def all(self) -> list[Snapshot]:
-        """Those that were opened, in order."""
+        """Return the open snapshots, in the order in which they were opened."""
         return list(self._open.values())

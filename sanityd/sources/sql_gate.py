@@ -1,6 +1,6 @@
-"""The gate in front of users' SQL: one SELECT, or one condition, that only reads. Knows nothing of rules or databases.
+"""SQL gate: accepts users' SQL only if it is one SELECT, or one condition, that only reads.
 
-It is the first guard, not the only one: every session is read-only besides. sqlglot is imported when SQL is there.
+It is the first of two guards: each session is read-only, too. sqlglot is imported when it is used.
 """
 
 import re
@@ -10,43 +10,48 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlglot import Token, exp
 
-#: Functions that do something, or read what is no table: by the start of their names.
+#: Functions that write, wait, or read something else than tables, by the start of their names.
 _ACTING = re.compile(
     r"""
-    pg_(sleep|advisory|try_advisory|terminate|cancel|reload|rotate|read|ls_|stat_file|stat_reset|stat_statements_reset
-        |logical|create|drop|copy|replication|promote|switch|start_|stop_|backup|background|notify|export|log_
-        |current_logfile|current_xact_id$|wal_replay|import|prewarm|file|restore|set_|clear_|sync|nextoid
-        |extension_config_dump|truncate|buffercache_evict)
+    pg_(sleep|advisory|try_advisory|terminate|cancel|reload|rotate|read|ls_|stat_file|stat_reset
+        |stat_statements_reset|logical|create|drop|copy|replication|promote|switch|start_|stop_
+        |backup|background|notify|export|log_|current_logfile|current_xact_id$|wal_replay|import
+        |prewarm|file|restore|set_|clear_|sync|nextoid|extension_config_dump|truncate
+        |buffercache_evict)
     | txid_current$ | heap_force | bt_index | run_command_on
-    | dblink | lo_ | loread | lowrite | nextval | setval | set_config | cursor_to_xml | query_to_xml | table_to_xml
-    | schema_to_xml | database_to_xml | xpath_table | connectby | crosstab | ts_stat | ts_rewrite | brin_ | gin_clean
-    | get_raw_page
-    | sleep$ | benchmark$ | get_lock$ | release_lock | release_all_locks | is_(free|used)_lock$ | load_file$
-    | master_(gtid|pos)_wait | source_pos_wait | wait_(for|until) | sys_(exec|eval|get|set) | last_insert_id$
-    | load_extension$ | readfile$ | writefile$ | edit$ | fts3_tokenizer$ | fsdir$ | lsmode$ | zipfile$ | sqlar_
+    | dblink | lo_ | loread | lowrite | nextval | setval | set_config | cursor_to_xml
+    | query_to_xml | table_to_xml | schema_to_xml | database_to_xml | xpath_table | connectby
+    | crosstab | ts_stat | ts_rewrite | brin_ | gin_clean | get_raw_page
+    | sleep$ | benchmark$ | get_lock$ | release_lock | release_all_locks | is_(free|used)_lock$
+    | load_file$ | master_(gtid|pos)_wait | source_pos_wait | wait_(for|until)
+    | sys_(exec|eval|get|set) | last_insert_id$
+    | load_extension$ | readfile$ | writefile$ | edit$ | fts3_tokenizer$ | fsdir$ | lsmode$
+    | zipfile$ | sqlar_
     | reflect$ | java_method$ | xp_ | sanityd_
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 
-#: More of these in one database, by names that are harmless in others.
+#: More of them in one database, with names that are harmless in others.
 _ACTING_IN = {
     "duckdb": re.compile(
         r"""
-        read_(csv|parquet|json|ndjson|text|blob|duckdb) | parquet_ | sniff_csv$ | glob$ | getenv$ | query(_table)?$
-        | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute) | from_substrait
-        | json_execute_serialized_sql$ | python_map_function$ | (force_)?checkpoint$ | (copy|import)_database$
-        | (enable|disable)_(logging|profil|verif|optimizer|object_cache|checkpoint) | truncate_duckdb_logs$
-        | add_parquet_key$ | write_log$ | duckdb_(secrets|logs|variables) | which_secret$ | sleep_ms$ | setseed$
-        | currval$
+        read_(csv|parquet|json|ndjson|text|blob|duckdb) | parquet_ | sniff_csv$ | glob$ | getenv$
+        | query(_table)?$ | from_substrait
+        | (arrow|pandas|seq|sqlite|postgres|mysql|iceberg|delta)_(scan|query|attach|execute)
+        | json_execute_serialized_sql$ | python_map_function$ | (force_)?checkpoint$
+        | (copy|import)_database$ | truncate_duckdb_logs$ | add_parquet_key$ | write_log$
+        | (enable|disable)_(logging|profil|verif|optimizer|object_cache|checkpoint)
+        | duckdb_(secrets|logs|variables) | which_secret$ | sleep_ms$ | setseed$ | currval$
         """,
         re.VERBOSE | re.IGNORECASE,
     )
 }
 
-#: What may stand between two words: blanks, and comments that all databases read alike (no hints, none in another).
+#: A block comment that all databases read in the same way: no hint, no comment inside of it.
 _BLOCK = r"/\*(?!M?[!+])(?:(?!\*/|/\*).)*+\*/"
-#: Some end a line at a carriage return, others don't. Nothing is given back, or long blanks would take forever.
+#: What may be between two tokens: blanks and comments. Some databases end a line at a carriage
+#: return, others don't. The quantifiers are possessive, as backtracking would take too long.
 _GAPS = {
     "mysql": re.compile(
         rf"(?:\s++|--(?:[ \t][^\r\n]*+|(?=[\r\n])|$)|\#[^\r\n]*+|{_BLOCK})*+", re.DOTALL
@@ -54,19 +59,20 @@ _GAPS = {
     "": re.compile(rf"(?:\s++|--[^\r\n]*+|{_BLOCK})*+", re.DOTALL),
 }
 
-#: More characters than people write, and fewer than take seconds to read.
+#: The most characters of a SQL text; more take seconds to read.
 _LONGEST = 100_000
-#: sqlglot reads `decimal(decimal(1))` in two ways at each bracket, so that its time doubles with each.
+#: The deepest nesting of types: sqlglot tries `decimal(decimal(1))` in two ways at each bracket, so
+#: its time doubles with each.
 _DEEPEST = 6
 
 _WRITES = "Rules only look: write a SELECT that returns the rows that are wrong."
 
 
 class GateRefusal(Exception):
-    """SQL that may not run.
+    """Error of SQL that may not run.
 
-    `line` and `column` (1-based) and `length` say where inside the SQL text; `message` says what is wrong with it,
-    `advice` what to write instead.
+    `message` says what is wrong, `advice` what to write instead; `line` and `column` (1-based) and
+    `length` are the position in the SQL text.
     """
 
     def __init__(
@@ -81,7 +87,7 @@ class GateRefusal(Exception):
 
 
 def gate_query(sql: str, dialect: str) -> str:
-    """Let one SELECT pass, and return it without a semicolon at its end; else raise GateRefusal.
+    """Return one SELECT without its last semicolon. Raises GateRefusal for anything else.
 
     Parameters: `dialect` is sqlglot's name of the database's SQL.
     """
@@ -103,7 +109,7 @@ def gate_query(sql: str, dialect: str) -> str:
 
 
 def gate_predicate(sql: str, dialect: str) -> str:
-    """Let one condition pass, and return it without a semicolon at its end; else raise GateRefusal.
+    """Return one condition without its last semicolon. Raises GateRefusal for anything else.
 
     Parameters: `dialect` is sqlglot's name of the database's SQL.
     """
@@ -111,14 +117,17 @@ def gate_predicate(sql: str, dialect: str) -> str:
 
     plain, tokens = _read(sql, dialect)
     if tokens[0].token_type in (TokenType.SELECT, TokenType.WITH):
-        advice = "Write what stands after WHERE, such as `amount >= 0`; a whole SELECT belongs into a `query` rule."
+        advice = (
+            "Write what stands after WHERE, such as `amount >= 0`;"
+            " a whole SELECT belongs into a `query` rule."
+        )
         raise _refusal(sql, tokens[0], "this is a statement, where a condition is expected", advice)
     _only_reads(sql, _parse(plain, dialect, exp.Condition))
     return plain
 
 
 def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
-    """The SQL without its last semicolons, and its words, after a look at each of them."""
+    """Return the SQL without its last semicolons, and its tokens, after checking each of them."""
     from sqlglot import TokenType, tokenize
     from sqlglot.errors import SqlglotError
 
@@ -127,10 +136,10 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
             f"the SQL has more than {_LONGEST:,} characters",
             "Move long lists into a table, or a view.",
         )
-    if half := re.search("[\ud800-\udfff]", sql):
-        raise GateRefusal(
-            "there is half of a letter", "Save the file as UTF-8.", *_place(sql, half.start())
-        )
+    surrogate = re.search("[\ud800-\udfff]", sql)
+    if surrogate:
+        line, column = _position(sql, surrogate.start())
+        raise GateRefusal("there is half of a letter", "Save the file as UTF-8.", line, column)
     try:
         tokens = tokenize(sql, read=dialect)
     except SqlglotError:
@@ -142,60 +151,70 @@ def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:
         end = tokens.pop().start
     if not tokens:
         raise GateRefusal("there is no SQL here", "Write a SELECT or a condition.")
-    _look_between(sql[:end], tokens, dialect)
-    _look_at(sql, tokens, dialect)
-    _look_into_brackets(sql, tokens)
+    _check_gaps(sql[:end], tokens, dialect)
+    _check_tokens(sql, tokens, dialect)
+    _check_nesting(sql, tokens)
     return sql[:end], tokens
 
 
-def _look_between(sql: str, tokens: list["Token"], dialect: str) -> None:
+def _check_gaps(sql: str, tokens: list["Token"], dialect: str) -> None:
+    """Refuse comments that not all databases read in the same way."""
     gap = _GAPS.get(dialect, _GAPS[""])
-    ends = [0, *(token.end + 1 for token in tokens)]
-    for start, end in zip(ends, [*(token.start for token in tokens), len(sql)], strict=True):
+    starts = [0, *(token.end + 1 for token in tokens)]
+    ends = [*(token.start for token in tokens), len(sql)]
+    for start, end in zip(starts, ends, strict=True):
         if not gap.fullmatch(sql, start, end):
-            line, column = _place(sql, start + len(sql[start:end]) - len(sql[start:end].lstrip()))
+            text = sql[start:end]
+            line, column = _position(sql, start + len(text) - len(text.lstrip()))
             advice = "Remove it: comments that databases read differently can hide statements."
             raise GateRefusal("this comment is not allowed", advice, line, column, 2)
 
 
-def _look_at(sql: str, tokens: list["Token"], dialect: str) -> None:
+def _check_tokens(sql: str, tokens: list["Token"], dialect: str) -> None:
+    """Refuse tokens that do more than reading."""
     from sqlglot import TokenType
 
-    acting = [_ACTING, *([_ACTING_IN[dialect]] if dialect in _ACTING_IN else [])]
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        kind = token.token_type
-        if kind is TokenType.SEMICOLON:
+        if token.token_type is TokenType.SEMICOLON:
             raise _refusal(
                 sql,
                 following or token,
                 "there is more than one statement",
                 "Write one SELECT per rule.",
             )
-        if kind is TokenType.INTO:
-            raise _refusal(sql, token, "`INTO` writes", _WRITES)
-        if kind is TokenType.COLON_EQ:
-            raise _refusal(
-                sql, token, "`:=` sets a variable", "Use a WITH or a window function instead."
-            )
-        if kind is TokenType.HINT:
-            raise _refusal(sql, token, "optimizer hints are not allowed", "Remove the hint.")
-        if _ends_unicode_name(sql, token):
-            advice = "Write the name itself, without escapes."
-            raise _refusal(
-                sql, token, "a name by the numbers of its letters is not allowed", advice
-            )
-        called = following is not None and following.token_type is TokenType.L_PAREN
-        if (
-            called
-            and kind is not TokenType.STRING
-            and any(names.match(token.text) for names in acting)
-        ):
-            raise _refusal(
-                sql, token, f"the function `{token.text}` does more than reading tables", _WRITES
-            )
+        _check_word(sql, token)
+        is_called = following is not None and following.token_type is TokenType.L_PAREN
+        if is_called and token.token_type is not TokenType.STRING:
+            _check_function(sql, token, dialect)
 
 
-def _look_into_brackets(sql: str, tokens: list["Token"]) -> None:
+def _check_word(sql: str, token: "Token") -> None:
+    from sqlglot import TokenType
+
+    kind = token.token_type
+    if kind is TokenType.INTO:
+        raise _refusal(sql, token, "`INTO` writes", _WRITES)
+    if kind is TokenType.COLON_EQ:
+        advice = "Use a WITH or a window function instead."
+        raise _refusal(sql, token, "`:=` sets a variable", advice)
+    if kind is TokenType.HINT:
+        raise _refusal(sql, token, "optimizer hints are not allowed", "Remove the hint.")
+    if _ends_unicode_name(sql, token):
+        advice = "Write the name itself, without escapes."
+        raise _refusal(sql, token, "a name by the numbers of its letters is not allowed", advice)
+
+
+def _check_function(sql: str, token: "Token", dialect: str) -> None:
+    forbidden = [_ACTING]
+    if dialect in _ACTING_IN:
+        forbidden.append(_ACTING_IN[dialect])
+    if any(names.match(token.text) for names in forbidden):
+        message = f"the function `{token.text}` does more than reading tables"
+        raise _refusal(sql, token, message, _WRITES)
+
+
+def _check_nesting(sql: str, tokens: list["Token"]) -> None:
+    """Refuse types that are nested too deeply."""
     from sqlglot import Parser, TokenType
 
     opened: list[bool] = []
@@ -214,14 +233,18 @@ def _look_into_brackets(sql: str, tokens: list["Token"]) -> None:
 
 
 def _ends_unicode_name(sql: str, token: "Token") -> bool:
-    r"""PostgreSQL reads `U&"\0070g"` as the name `pg`; sqlglot takes it for an operation of two columns."""
+    r"""Return whether a token is the end of a name such as `U&"\0070g"`.
+
+    PostgreSQL reads it as `pg`, sqlglot as an operation of two columns.
+    """
     before = sql[max(0, token.start - 3) : token.start]
     return sql[token.start] == '"' and re.search(r"(?<![\w$])[Uu]&$", before) is not None
 
 
 def check_against(dialect: str) -> str:
-    """What to do about SQL that can't be understood. The dialect is empty where the database isn't known."""
-    return f"Check it against the database's dialect{f' ({dialect})' if dialect else ''}."
+    """Return advice for SQL that can't be parsed. `dialect` is empty if it isn't known."""
+    name = f" ({dialect})" if dialect else ""
+    return f"Check it against the database's dialect{name}."
 
 
 def _parse(sql: str, dialect: str, into: "type[exp.Condition] | None") -> "exp.Expr":
@@ -269,23 +292,23 @@ def _only_reads(sql: str, tree: "exp.Expr") -> None:
                 "variables and placeholders have no value here",
                 "Write the value itself.",
             )
-        # A SELECT is among the DDL's relatives, as it may follow CREATE.
+        # In sqlglot a SELECT is a DDL expression, too, as it may follow CREATE.
         if isinstance(node, acts) and not isinstance(node, exp.Query):
             raise _at(sql, node, f"`{node.key.upper()}` does more than reading", _WRITES)
 
 
 def _at(sql: str, node: "exp.Expr", message: str, advice: str) -> GateRefusal:
-    """A refusal at the first word of the node whose place is known."""
+    """Return a refusal at the first word of the node whose position is known."""
     starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
-    line, column = _place(sql, min(starts)) if starts else (1, 1)
+    line, column = _position(sql, min(starts)) if starts else (1, 1)
     return GateRefusal(message, advice, line, column)
 
 
 def _refusal(sql: str, token: "Token", message: str, advice: str) -> GateRefusal:
-    line, column = _place(sql, token.start)
+    line, column = _position(sql, token.start)
     return GateRefusal(message, advice, line, column, token.end - token.start + 1)
 
 
-def _place(sql: str, offset: int) -> tuple[int, int]:
+def _position(sql: str, offset: int) -> tuple[int, int]:
     before = sql[:offset]
     return before.count("\n") + 1, offset - before.rfind("\n")

@@ -192,7 +192,7 @@ def test_a_hung_check_leaves_the_others_alone_and_ends_the_process_when_nothing_
     told = begin(
         Hung, batch(name="hangs", patience=timedelta(seconds=2)), batch(name="other"), silence=3
     )
-    told.said("cut", "hangs every 1s", "looking at its batch took more than 2 s")
+    told.said("cut", "hangs every 1s", "evaluating its batch took more than 2 s")
     told.said("looked", "other every 1s", times=4)
     told.said("ended", "batch hangs every 1s does not end")
     assert told.stop() == 70

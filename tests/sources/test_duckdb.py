@@ -18,9 +18,9 @@ from sanityd.errors import CheckError, SourceError
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Source
 from sanityd.sources.catalog import ColumnInfo, Family
-from sanityd.sources.duckdb import DuckdbDialect
+from sanityd.sources.duckdb_dialect import DuckdbDialect
+from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.open import dialect_of
-from sanityd.sources.snapshot import EngineSnapshot
 
 Open = Callable[..., Source]
 SLOW = "SELECT count(*) AS n FROM range(100000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
@@ -141,7 +141,7 @@ def raw(source: Source, sql: str) -> object:
     """Run a statement as a rule's would be, as if there were no gate."""
     with source.snapshot() as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
-        with snapshot._in_our_words():
+        with snapshot._translate_errors():
             return snapshot._connection.execute(text(raw_sql.token(sql))).all()
 
 

@@ -18,8 +18,8 @@ from sanityd.rules.load import load
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import Family
+from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.open import open_source
-from sanityd.sources.snapshot import EngineSnapshot
 
 Rows = list[tuple[Any, ...]]
 
@@ -242,7 +242,7 @@ def test_only_the_files_are_reached_and_none_is_written(tmp_path: Path, attack: 
     (tmp_path / "beside.csv").write_text("id\n2\n")
     with opened(tmp_path, "t.csv") as snapshot:
         assert isinstance(snapshot, EngineSnapshot)
-        with pytest.raises(CheckError), snapshot._in_our_words():
+        with pytest.raises(CheckError), snapshot._translate_errors():
             snapshot._connection.execute(text(raw_sql.token(attack.format(tmp_path)))).all()
         assert ask(snapshot, "SELECT * FROM t") == [(1,)]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["beside.csv", "t.csv"]

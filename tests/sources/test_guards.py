@@ -16,7 +16,7 @@ import yaml
 from sqlalchemy import func, select, table
 
 from sanityd.errors import CheckError
-from sanityd.sources import snapshot as snapshots
+from sanityd.sources import engine_snapshot
 from sanityd.sources.base import Snapshot, Source, SourceSettings
 from sanityd.sources.open import open_source
 from sanityd.sources.sql_gate import GateRefusal, gate_predicate, gate_query
@@ -128,7 +128,7 @@ def stages(request: pytest.FixtureRequest) -> Iterator[Stages]:
 def no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first guard is removed, so that the second is seen to hold alone."""
     for name in ("gate_query", "gate_predicate"):
-        monkeypatch.setattr(snapshots, name, lambda sql, _dialect: sql)
+        monkeypatch.setattr(engine_snapshot, name, lambda sql, _dialect: sql)
 
 
 def opened(stage: Stage) -> Source:

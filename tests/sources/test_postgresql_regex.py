@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import ColumnClause, column, select, table
 
 from sanityd.sources.catalog import ColumnInfo, Family
-from sanityd.sources.postgresql import PostgresqlDialect
+from sanityd.sources.postgresql_dialect import PostgresqlDialect
 from sanityd.sources.postgresql_regex import measured
 from tests.support.services import owner
 

@@ -14,7 +14,7 @@ from sanityd.errors import CheckError, SourceError
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Snapshot, Source
 from sanityd.sources.catalog import Family
-from sanityd.sources.snapshot import EngineSnapshot
+from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.values import bound
 
 Do = Callable[..., None]

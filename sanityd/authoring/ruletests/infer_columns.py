@@ -19,7 +19,7 @@ from sanityd.errors import CheckError
 from sanityd.sources import raw_sql
 from sanityd.sources.base import AnyRow, AnySelect, Snapshot, Source, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, CostEstimate, Family, TableInfo
-from sanityd.sources.sqlite import SqliteDialect
+from sanityd.sources.sqlite_dialect import SqliteDialect
 
 #: More columns than any rule names.
 _MOST = 500

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from sanityd import clock, pipeline, telemetry
 from sanityd.daemon import health, heartbeat, rule_changes
+from sanityd.daemon.batches import batch_of, batches_of, due_part
 from sanityd.errors import CheckError, Problem, RuleError, StoreError
 from sanityd.model import Change, Run
 from sanityd.pipeline import Result
@@ -35,9 +36,6 @@ log = logging.getLogger(__name__)
 NOTIFY_EVERY = timedelta(minutes=1)
 #: A slot that no process has claimed by then was missed.
 CLAIMED_WITHIN = timedelta(seconds=30)
-#: The time limit of a batch besides its statements, and the longest of all.
-_BASE = timedelta(minutes=5)
-_LONGEST = timedelta(hours=12)
 #: The most rule ids in one log line.
 _MOST_NAMES = 10
 
@@ -82,14 +80,7 @@ class Daemon(ScheduledJobs):
 
     def batches(self) -> list[Batch]:
         """Return the enabled rules in batches: those of one source that share a schedule."""
-        groups: dict[tuple[str, str], list[Rule]] = {}
-        for rule in self.rules.enabled():
-            groups.setdefault((rule.source, str(rule.schedule)), []).append(rule)
-        batches = []
-        for (source, _), rules in groups.items():
-            ids = tuple(rule.id for rule in rules)
-            batches.append(Batch(source, rules[0].schedule, ids, self._time_limit(rules)))
-        return batches
+        return batches_of(self.rules)
 
     def overdue(self, batches: Sequence[Batch], at: datetime) -> list[Batch]:
         """Return the batches whose slot passed without a run, or the rules of them that are due.
@@ -103,12 +94,10 @@ class Daemon(ScheduledJobs):
                 last_runs = runs.newest_at(connection, ids, at)
                 newest_slots = slots.newest(connection, self.rules.name)
             for batch in batches:
-                newest = newest_slots.get(self._key(batch))
                 due = [rule for rule in batch.rules if batch.overdue(last_runs.get(rule), at)]
-                if not due or (newest is not None and newest.running):
-                    continue
-                is_whole = len(due) == len(batch.rules) and _is_unclaimed(batch, newest, at)
-                overdue.append(batch if is_whole else batch.some(due))
+                to_run = due_part(batch, due, newest_slots.get(self._key(batch)), at)
+                if to_run is not None:
+                    overdue.append(to_run)
         return overdue
 
     def evaluate(self, batch: Batch) -> None:
@@ -331,10 +320,7 @@ class Daemon(ScheduledJobs):
             with self.store.write() as connection:
                 slots.forget(connection, key)
             return []
-        first = rules[0]
-        rule_ids = tuple(rule.id for rule in rules)
-        time_limit = self._time_limit(rules)
-        return [Batch(first.source, first.schedule, rule_ids, time_limit, name, slot)]
+        return [batch_of(self.rules, rules, name=name, slot=slot)]
 
     def _missed(self, newest_slots: Mapping[str, Slot], at: datetime) -> Iterator[Batch]:
         """Yield the batches whose slot has passed and was claimed by no process."""
@@ -346,13 +332,6 @@ class Daemon(ScheduledJobs):
             if newest is None or newest.at < slot:
                 log.warning("batch %s was missed; it runs now", batch.name)
                 yield batch
-
-    def _time_limit(self, rules: Sequence[Rule]) -> timedelta:
-        """Return how long a batch may take: each rule two statements, and its confirmation."""
-        settings = self.rules.sources[rules[0].source]
-        longest_wait = max(rule.invariant.confirm.after for rule in rules)
-        per_rule = settings.statement_timeout * 2 + longest_wait
-        return min(_BASE + per_rule * len(rules), _LONGEST)
 
     @property
     def _prefix(self) -> str:
@@ -377,14 +356,6 @@ class Daemon(ScheduledJobs):
 def _is_due(last: datetime | None, at: datetime) -> bool:
     """Return whether a minute has passed, or the clock was set back by as much."""
     return last is None or abs(at - last) >= NOTIFY_EVERY
-
-
-def _is_unclaimed(batch: Batch, newest: Slot | None, at: datetime) -> bool:
-    """Return whether no process has claimed the slot of the batch that is due at that time."""
-    if newest is None:
-        return True
-    slot = batch.slot_at(at)
-    return slot is not None and newest.at < slot
 
 
 def _log_result(result: Result) -> None:

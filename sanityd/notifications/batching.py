@@ -53,12 +53,8 @@ def batch(
     Parameters: `backlogged` are the recipients whose waiting messages were taken back, to be
     replaced by a single one.
     """
-    by_recipient: dict[Recipient, list[Decision]] = {}
-    for decision in decisions:
-        if decision.reason.mails:
-            by_recipient.setdefault(decision.recipient, []).append(decision)
     batches: list[Batched] = []
-    for recipient, mailed in by_recipient.items():
+    for recipient, mailed in _mailed_by_recipient(decisions).items():
         if recipient in backlogged and len(mailed) > 1:
             batches.append(Notification(recipient, tuple(mailed)))
             continue
@@ -70,6 +66,14 @@ def batch(
         batches += _within_limit(recipient, critical, context, critical_sent)
         batches += _within_limit(recipient, other, context, len(sent) - critical_sent)
     return batches
+
+
+def _mailed_by_recipient(decisions: Iterable[Decision]) -> dict[Recipient, list[Decision]]:
+    by_recipient: dict[Recipient, list[Decision]] = {}
+    for decision in decisions:
+        if decision.reason.mails:
+            by_recipient.setdefault(decision.recipient, []).append(decision)
+    return by_recipient
 
 
 def _within_limit(

@@ -137,6 +137,13 @@ def _while_open(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
         return Reason.UNCHANGED
     if not facts.verified:
         return Reason.NOT_VERIFIED
+    return _still_violated(facts, last, settings, at)
+
+
+def _still_violated(
+    facts: PolicyInput, last: LastNotification, settings: Settings, at: datetime
+) -> Reason:
+    incident = facts.incident
     if facts.lapsed is not None:
         return Reason.ESCALATED if facts.lapsed.ended == "broken" else Reason.REMINDER
     if at - incident.opened_at > OLD_AFTER and last.reminders >= OLD_REMINDERS:

@@ -16,16 +16,21 @@ def recipients(rules: RuleSet, incident: Incident) -> list[Recipient]:
     if incident.cause is Cause.RULES_WRONG:
         return rules.recipients(name for rule in rules.enabled() for name in rule.on_error)
     if incident.cause is Cause.SOURCE_DOWN:
-        severe = [
-            rule for rule in reading(rules, incident.source) if rule.severity >= Severity.ERROR
-        ]
-        return rules.recipients(name for rule in severe for name in rule.notify)
+        return rules.recipients(_outage_channels(rules, incident.source))
     rule = rules.rules.get(incident.rule)
     if rule is None:
         return []
     if incident.cause is Cause.ERRORED:
         return rules.recipients(rule.on_error)
     return rules.recipients(rule.notify)
+
+
+def _outage_channels(rules: RuleSet, source: str) -> list[str]:
+    channels: list[str] = []
+    for rule in reading(rules, source):
+        if rule.severity >= Severity.ERROR:
+            channels += rule.notify
+    return channels
 
 
 def reading(rules: RuleSet, source: str) -> list[Rule]:

@@ -245,14 +245,20 @@ def _check_matchers(rules: RuleSet, requested: Silence) -> None:
     """Raise ActError when the rule, the tag or the source of a silence does not exist."""
     source, tag, rule = requested.source, requested.tag, requested.rule
     if source and source not in rules.sources:
-        raise ActError(
-            f"there is no source `{source}`", did_you_mean(source, rules.sources) or None
-        )
-    tags = {name for declared in rules.rules.values() for name in declared.tags}
-    if tag and tag not in tags:
-        raise ActError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
-    if rule and not rule.startswith("source:") and "*" not in rule:
+        hint = did_you_mean(source, rules.sources)
+        raise ActError(f"there is no source `{source}`", hint or None)
+    if tag:
+        _check_tag(rules, tag)
+    is_rule = rule and "*" not in rule and not rule.startswith("source:")
+    if is_rule:
         _check_name(rules, rule)
+
+
+def _check_tag(rules: RuleSet, tag: str) -> None:
+    """Raise ActError when no rule has the tag."""
+    tags = {name for rule in rules.rules.values() for name in rule.tags}
+    if tag not in tags:
+        raise ActError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
 
 
 def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from sanityd import clock
 from sanityd.alerts import dispatcher
 from sanityd.alerts.dispatcher import DispatchSummary
-from sanityd.model import Cause, Incident, Resolution, Run
+from sanityd.model import Cause, Incident, NoiseState, Resolution, Run
 from sanityd.notifications import digest
 from sanityd.notifications.notify import NotificationResult, notify
 from sanityd.pipeline.evaluation import evaluate, read_prior_state
@@ -170,14 +170,13 @@ def _with_notifications(
     for result in results:
         about = [item for item in notified if item.incident.rule == result.rule.id]
         incident = _counted_incident(result, about)
-        noise = noise_states.get(result.rule.id)
-        is_downgraded = noise is not None and noise.steps > 0
+        noise = noise_states.get(result.rule.id, NoiseState())
         completed.append(
             replace(
                 result,
                 incident=incident,
                 triage=triage_by_incident.get(incident.id) if incident else None,
-                downgraded=noise.sentence if noise is not None and is_downgraded else "",
+                downgraded=noise.sentence if noise.steps else "",
                 reasons=tuple(item.reason for item in about) or result.reasons,
                 queued=result.queued + sum(item.messages for item in about),
             )

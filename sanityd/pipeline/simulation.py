@@ -201,10 +201,17 @@ def _replay_runs(
             simulation.record(batch, batch[-1].at)
         for rule in replayed.runs:
             replayed.noise_events[rule] = simulation.noise_events(rule)
-        for mail in simulation.sent:
-            if mail.reason.interrupts:
-                replayed.mails.update(set(mail.rules))
+        replayed.mails = _count_mails(simulation.sent)
     return replayed
+
+
+def _count_mails(sent: Iterable[SimulatedMail]) -> Counter[str]:
+    """Return the number of mails that ask for attention, by rule."""
+    mails: Counter[str] = Counter()
+    for mail in sent:
+        if mail.reason.interrupts:
+            mails.update(set(mail.rules))
+    return mails
 
 
 def _is_same_batch(batch: Sequence[Run], run: Run) -> bool:
@@ -256,13 +263,7 @@ class Simulation:
 
     def record(self, batch: Iterable[Run], at: datetime) -> list[SimulatedMail]:
         """Record runs that ended at the same time. Returns what is mailed then."""
-        changed: list[Run] = []
-        for run in batch:
-            if self._may_change_something(run):
-                changed.append(run)
-            else:
-                self._unchanged.append(run)
-            self._last_runs[run.rule] = run
+        changed = self._changed(batch)
         is_time = self._next_tick is None or at >= self._next_tick
         if not changed and not is_time:
             return []
@@ -302,6 +303,17 @@ class Simulation:
             for row in rows
             if row["action"] == "judged"
         ]
+
+    def _changed(self, batch: Iterable[Run]) -> list[Run]:
+        """Return the runs that may change something; the others are written with the next ones."""
+        changed: list[Run] = []
+        for run in batch:
+            if self._may_change_something(run):
+                changed.append(run)
+            else:
+                self._unchanged.append(run)
+            self._last_runs[run.rule] = run
+        return changed
 
     def _may_change_something(self, run: Run) -> bool:
         """Return whether a run differs from the one before; most do not."""

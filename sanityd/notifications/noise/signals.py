@@ -7,7 +7,7 @@ from sanityd.alerts.compose.times import day
 from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.model import NoiseState, Severity
 from sanityd.notifications.noise.flapping import about_this_meaning
-from sanityd.notifications.noise.types import PastRunResult, Record
+from sanityd.notifications.noise.types import Episode, PastRunResult, Record
 from sanityd.notifications.noise.wilson import wilson_upper
 
 _DAY = timedelta(days=1)
@@ -48,11 +48,7 @@ def count(record: Record, state: NoiseState, settings: Settings, at: datetime) -
     """
     begin = max(at - settings.noise.window, record.since)
     sent = [mail for mail in record.sent if _counts(mail.at, begin, state)]
-    closed = [
-        episode
-        for episode in record.episodes
-        if episode.closed and _counts(episode.began, begin, state)
-    ]
+    closed = [episode for episode in _closed(record) if _counts(episode.began, begin, state)]
     acted = {episode.incident for episode in record.episodes if episode.acted}
     return Counts(
         mails=len(sent),
@@ -62,6 +58,10 @@ def count(record: Record, state: NoiseState, settings: Settings, at: datetime) -
         closed=len(closed),
         false_positives=sum(episode.false_positive for episode in closed),
     )
+
+
+def _closed(record: Record) -> list[Episode]:
+    return [episode for episode in record.episodes if episode.closed]
 
 
 def _counts(when: datetime, begin: datetime, state: NoiseState) -> bool:

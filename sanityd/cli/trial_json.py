@@ -64,8 +64,8 @@ def _consequences(trial: Trial) -> dict[str, Any]:
         and {"stance": decided.action.value, "author": decided.author, "reason": decided.reason},
         "told": [
             {
-                "channel": one.who[0],
-                "recipient": one.who[1],
+                "channel": one.recipient[0],
+                "recipient": one.recipient[1],
                 "reason": one.reason.value,
                 "mails": one.reason.mails,
             }

@@ -243,7 +243,7 @@ def _told(rule: Rule, ahead: "Forecast", at: "datetime") -> Iterator[Fact]:
         return
     listeners: dict[Reason, list[str]] = {}
     for one in ahead.decisions:
-        channel, recipient = one.who
+        channel, recipient = one.recipient
         who = recipient if channel == recipient else f"{recipient} ({channel})"
         listeners.setdefault(one.reason, []).append(visible(who))
     for reason, whom in listeners.items():

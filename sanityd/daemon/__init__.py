@@ -1,1 +1,1 @@
-"""The process that runs in the background: the rules in force, their changes, its health and its heartbeat."""
+"""The background process: the rules in force, their changes, its health and its heartbeat."""

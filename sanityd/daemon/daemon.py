@@ -1,22 +1,24 @@
-"""The rules as they are now, and what is done with them when the scheduler says so. Knows the time of nothing."""
+"""The background process: the rules in force, and the jobs that the scheduler calls.
+
+The scheduler knows when each job is due; this module does not.
+"""
 
 import logging
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from sanityd import clock, pipeline, telemetry
 from sanityd.daemon import health, heartbeat, rule_changes
+from sanityd.daemon.batches import batch_of, batches_of, due_part
 from sanityd.errors import CheckError, Problem, RuleError, StoreError
-from sanityd.model import Change
-from sanityd.pipeline import Order, Result
+from sanityd.model import Change, Run
+from sanityd.pipeline import Result
 from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.file_watch import Watch
 from sanityd.rules.load import load
@@ -30,19 +32,19 @@ from sanityd.store.slots import Slot, SlotClaim
 
 log = logging.getLogger(__name__)
 
-#: How often reminders and what was held back are looked for, and what the scheduler should have run.
-TELL_EVERY = timedelta(minutes=1)
-#: A slot that nobody has claimed by then was missed.
+#: How often reminders and missed slots are looked for.
+NOTIFY_EVERY = timedelta(minutes=1)
+#: A slot that no process has claimed by then was missed.
 CLAIMED_WITHIN = timedelta(seconds=30)
-#: What a batch may take besides its statements.
-_BASE = timedelta(minutes=5)
-_LONGEST = timedelta(hours=12)
+#: The most rule ids in one log line.
+_MOST_NAMES = 10
 
 
 class Daemon(ScheduledJobs):
-    """One process among those that serve a rules file.
+    """One of the processes that serve a rules file.
 
-    Parameters: `alone` says that no other can be: what others have left undone, they have left for ever.
+    Parameters: `alone` says that no other process can be running: what others have claimed is
+    given up at once.
     """
 
     def __init__(self, rules: RuleSet, store: Store, *, alone: bool = False) -> None:
@@ -50,97 +52,83 @@ class Daemon(ScheduledJobs):
         self.store = store
         self.timetable = Timetable(self)
         self.runner = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
-        #: Whether it sees to what only one process must.
+        #: Whether this process does what only one may do.
         self.leads = False
         self._watch = Watch(rules.path)
-        self._brakes: dict[str, CancelToken] = {}
-        self._told_at: datetime | None = None
+        self._cancel_tokens: dict[str, CancelToken] = {}
+        self._notified_at: datetime | None = None
         self._reconciled_at: datetime | None = None
-        self._begun = clock.now()
+        self._started_at = clock.now()
         if alone:
-            with store.write() as memory:
-                slots.give_up_all_but(memory, self.runner, rules.name, self._begun)
+            with store.write() as connection:
+                slots.give_up_all_but(connection, self.runner, rules.name, self._started_at)
 
     def run(self) -> None:
-        """Work until told to stop, or broken; then let others go on."""
-        self._adopt(self.rules, self._begun)
+        """Work until stopped, or broken; then give up all claims, so that others go on."""
+        self._adopt(self.rules, self._started_at)
         try:
             self.timetable.run(self.batches())
         finally:
-            with (
-                self._kept("what it had claimed could not be given up"),
-                self.store.write() as memory,
-            ):
+            with self._logging_errors("giving up claims failed"), self.store.write() as connection:
                 at = clock.now()
-                slots.give_up(memory, self.runner, at)
-                leases.give_up(memory, self.runner, at)
+                slots.give_up(connection, self.runner, at)
+                leases.give_up(connection, self.runner, at)
 
     def rules_now(self) -> RuleSet:
-        """The rules in force."""
+        """Return the rules in force."""
         return self.rules
 
     def batches(self) -> list[Batch]:
-        """Rules of one source that share a schedule."""
-        groups: dict[tuple[str, str], list[Rule]] = {}
-        for rule in self.rules.enabled():
-            groups.setdefault((rule.source, str(rule.schedule)), []).append(rule)
-        return [
-            Batch(
-                source, rules[0].schedule, tuple(rule.id for rule in rules), self._patience(rules)
-            )
-            for (source, _), rules in groups.items()
-        ]
+        """Return the enabled rules in batches: those of one source that share a schedule."""
+        return batches_of(self.rules)
 
     def overdue(self, batches: Sequence[Batch], at: datetime) -> list[Batch]:
-        """What should have been looked at by now, as our own runs tell; nothing that somebody is looking at."""
-        found = []
-        with self._kept("what is overdue could not be found"), self.store.read() as memory:
-            last = runs.newest_at(memory, [rule for batch in batches for rule in batch.rules], at)
-            known = slots.newest(memory, self.rules.name)
+        """Return the batches whose slot passed without a run, or the rules of them that are due.
+
+        Batches that a process is running now are left out.
+        """
+        overdue: list[Batch] = []
+        with self._logging_errors("finding overdue batches failed"):
+            with self.store.read() as connection:
+                ids = [rule for batch in batches for rule in batch.rules]
+                last_runs = runs.newest_at(connection, ids, at)
+                newest_slots = slots.newest(connection, self.rules.name)
             for batch in batches:
-                due = [rule for rule in batch.rules if batch.overdue(last.get(rule), at)]
-                newest = known.get(self._key(batch))
-                if not due or (newest is not None and newest.running):
-                    continue
-                slot = batch.slot_at(at)
-                is_whole = len(due) == len(batch.rules) and (
-                    newest is None or (slot and newest.at < slot)
-                )
-                found.append(batch if is_whole else batch.some(due))
-        return found
+                due = [rule for rule in batch.rules if batch.overdue(last_runs.get(rule), at)]
+                to_run = due_part(batch, due, newest_slots.get(self._key(batch)), at)
+                if to_run is not None:
+                    overdue.append(to_run)
+        return overdue
 
     def evaluate(self, batch: Batch) -> None:
-        """One batch, unless somebody else does; what broke it is said, and the next slot comes all the same."""
-        with self._kept(f"batch {batch.name} could not be recorded"):
+        """Run one batch unless another process does. Logs an error; the next slot comes anyway."""
+        with self._logging_errors(f"recording batch {batch.name} failed"):
             rules, at = self.rules, clock.now()
             due = [rules.rules[name] for name in batch.rules if name in rules.rules]
             slot = batch.slot_at(at)
             if slot is None or self.timetable.stopping:
                 return
             ids = [rule.id for rule in due]
-            with self.store.write() as memory:
-                ours = slots.claim(
-                    memory, rules.name, self._key(batch), slot, ids, runner=self.runner, at=at
+            with self.store.write() as connection:
+                claim = slots.claim(
+                    connection, rules.name, self._key(batch), slot, ids, runner=self.runner, at=at
                 )
-            if ours is not None:
-                self._look(rules, due, batch, ours)
+            if claim is not None:
+                self._run_claimed(rules, due, batch, claim)
 
     def cut(self, batch: str, why: str) -> None:
-        """Stop the statement that is running for a batch; no other begins."""
-        if (brake := self._brakes.get(batch)) is not None:
-            brake.pull(
-                CheckError(
-                    why, "Narrow its rules by `where` or `window`, or look at them less often."
-                )
-            )
+        """Cancel the running statement of a batch; no other begins."""
+        cancel = self._cancel_tokens.get(batch)
+        if cancel is not None:
+            advice = "Narrow its rules by `where` or `window`, or check them less often."
+            cancel.pull(CheckError(why, advice))
 
     def deliver(self) -> None:
-        """Say what time alone makes worth saying, once a minute, and send what is due."""
-        with self._kept("the outbox could not be seen to"):
+        """Notify of what is due by time alone, once a minute, and send what is in the outbox."""
+        with self._logging_errors("delivery failed"):
             at = clock.now()
-            # Never by the difference alone: a clock that was set back must not keep it quiet.
-            if self.leads and (self._told_at is None or abs(at - self._told_at) >= TELL_EVERY):
-                self._told_at = at
+            if self.leads and _is_due(self._notified_at, at):
+                self._notified_at = at
                 pipeline.tell(self.rules, self.store, at)
             summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.timetable.stopping)
             if summary.sent or summary.dead or summary.retried or summary.uncertain:
@@ -153,194 +141,225 @@ class Daemon(ScheduledJobs):
                 )
 
     def keep(self, late: Mapping[str, int]) -> list[Batch]:
-        """Renew what is ours, take what the dead have left, and find what the scheduler has missed."""
-        found: list[Batch] = []
-        with self._kept("the house could not be kept"):
-            at, file = clock.now(), self.rules.name
-            with self.store.write() as memory:
-                slots.renew(
-                    memory, self.runner, [self._prefix + name for name in list(self._brakes)], at
-                )
-                for name, times in late.items():
-                    slots.count_late(memory, self._prefix + name, times)
-                self.leads = leases.take(memory, file, self.runner, at)
-                left = slots.abandoned(memory, file, at)
-                known = slots.newest(memory, file)
-            found += [one for batch, slot, ids in left for one in self._left(batch, slot, ids)]
-            if self._reconciled_at is None or abs(at - self._reconciled_at) >= TELL_EVERY:
-                self._reconciled_at = at
-                found += self._missed(known, at)
-        return found
+        """Renew claims and the lease, and return the batches that other processes left or missed.
 
-    def _warn_of_rights(self) -> None:
-        """A login that can write is one guard less; asked in a thread, as a source may take its time to answer."""
-        for name in privileges.writable(self.rules.sources):
-            log.warning("%s; %s", privileges.warning(name), privileges.ADVICE)
+        Parameters: `late` is how many slots of each batch passed while it was running.
+        """
+        to_run: list[Batch] = []
+        with self._logging_errors("renewing leases failed"):
+            at, file = clock.now(), self.rules.name
+            running = [self._prefix + name for name in list(self._cancel_tokens)]
+            with self.store.write() as connection:
+                slots.renew(connection, self.runner, running, at)
+                for name, times in late.items():
+                    slots.count_late(connection, self._prefix + name, times)
+                self.leads = leases.take(connection, file, self.runner, at)
+                abandoned = slots.abandoned(connection, file, at)
+                newest_slots = slots.newest(connection, file)
+            for key, slot, ids in abandoned:
+                to_run += self._abandoned(key, slot, ids)
+            if _is_due(self._reconciled_at, at):
+                self._reconciled_at = at
+                to_run += self._missed(newest_slots, at)
+        return to_run
 
     def report(self) -> None:
-        """Send the heartbeat, or say that there is none to send."""
-        with self._kept("the watchman could not be told"):
+        """Send the heartbeat, or log why there is none; delete what is older than is kept."""
+        with self._logging_errors("heartbeat or retention failed"):
             if not self.leads:
                 return
             at = clock.now()
-            with self.store.read() as memory:
-                complaints = health.health_signs(memory, self.rules, at).complaints(at)
+            with self.store.read() as connection:
+                complaints = health.health_signs(connection, self.rules, at).complaints(at)
             for complaint in complaints:
                 log.warning("no heartbeat: %s", complaint)
             heartbeat.beat(complaints)
-            if (tidied := retention.tidy(self.store, at)) is not None:
+            deleted = retention.tidy(self.store, at)
+            if deleted is not None:
                 log.info(
-                    "tidied: %d runs, %d violations, %d messages",
-                    tidied.runs,
-                    tidied.violations,
-                    tidied.messages,
+                    "retention: %d runs, %d violations, %d messages deleted",
+                    deleted.runs,
+                    deleted.violations,
+                    deleted.messages,
                 )
 
     def changed(self) -> bool:
-        """Whether the rules file was saved since it was read."""
+        """Return whether the rules file was saved since it was read."""
         return self._watch.changed()
 
     def reload(self) -> list[Batch]:
-        """Read the rules again; a broken file keeps the old ones running, and its owners are told."""
+        """Read the rules file again, and return the batches of the rules in force.
+
+        A file with errors leaves the rules read before in force, and its owners are notified.
+        """
         at = clock.now()
         try:
             rules = load(self.rules.path)
         except RuleError as error:
             log.error(
-                "the rules file is wrong; the old rules keep running\n%s",
+                "the rules file has errors; the rules read before stay in force\n%s",
                 format_problems(error.problems),
             )
-            self._say_wrong(error.problems, at)
-        except Exception as error:
+            self._report_wrong_file(error.problems, at)
+        except Exception as error:  # noqa: BLE001  # the daemon goes on
             telemetry.capture(error)
             log.error(
-                "the rules could not be read again (%s); the old rules keep running",
+                "the rules file can't be read (%s); the rules read before stay in force",
                 type(error).__name__,
             )
-            self._say_wrong([Problem(f"it can't be read ({type(error).__name__})")], at)
+            self._report_wrong_file([Problem(f"it can't be read ({type(error).__name__})")], at)
         else:
             if rules.name != self.rules.name or rules.state != self.rules.state:
-                wrong = Problem(
+                problem = Problem(
                     "`name` and `state` can't change while sanityd runs", "Start sanityd anew."
                 )
-                log.error("%s; the old rules keep running. %s", wrong.message, wrong.advice)
-                self._say_wrong([wrong], at)
+                log.error(
+                    "%s; the rules read before stay in force. %s", problem.message, problem.advice
+                )
+                self._report_wrong_file([problem], at)
             else:
                 self._adopt(rules, at)
         return self.batches()
 
     def _adopt(self, rules: RuleSet, at: datetime) -> None:
-        """These are the rules from now on; batches that are looked at end with those of before."""
+        """Put rules into force; batches that are running end with the rules they began with."""
         self.rules = rules
-        with self._kept("the change of the rules could not be recorded"):
-            gone = pipeline.forget_removed(rules, self.store, at)
+        with self._logging_errors("recording the change of the rules failed"):
+            removed = pipeline.forget_removed(rules, self.store, at)
             counts = rule_changes.adopt(rules, self.store, at)
-            said = (
-                ", ".join(f"{count:,} × {action}" for action, count in counts.items())
-                or "no rule changed"
+            changes = ", ".join(f"{count:,} × {action}" for action, count in counts.items())
+            log.info(
+                "%d rules of revision %s: %s",
+                len(rules.enabled()),
+                rules.revision,
+                changes or "no rule changed",
             )
-            log.info("%d rules of revision %s: %s", len(rules.enabled()), rules.revision, said)
+            # In a thread, as a source may take long to answer.
             threading.Thread(
-                target=self._warn_of_rights, name="sanityd-rights", daemon=True
+                target=self._warn_of_privileges, name="sanityd-privileges", daemon=True
             ).start()
-            if gone:
-                log.info("closed, as their rules are gone: %s", ", ".join(list(gone)[:10]))
+            if removed:
+                names = ", ".join(list(removed)[:_MOST_NAMES])
+                log.info("closed, as the rules were removed: %s", names)
 
-    def _say_wrong(self, problems: Sequence[Problem], at: datetime) -> None:
-        with self._kept("that the rules file is wrong could not be recorded"):
+    def _warn_of_privileges(self) -> None:
+        """Log the sources whose login may write; they have one guard less."""
+        for name in privileges.writable(self.rules.sources):
+            log.warning("%s; %s", privileges.warning(name), privileges.ADVICE)
+
+    def _report_wrong_file(self, problems: Sequence[Problem], at: datetime) -> None:
+        with self._logging_errors("recording the errors of the rules file failed"):
             rule_changes.report_wrong_file(self.rules, problems, self.store, at)
-            # The owners hear of it now, not within the minute.
-            self._told_at = None
+            # Its owners are notified in the next pass, not within the minute.
+            self._notified_at = None
 
-    def _look(self, rules: RuleSet, due: Sequence[Rule], batch: Batch, ours: SlotClaim) -> None:
-        brake, recorded = CancelToken(), False
-
-        def ends(memory: Connection) -> bool:
-            nonlocal recorded
-            # What was cut off because we stop would be told as a fault of its rules.
-            recorded = not self.timetable.stopping and slots.finish(memory, ours, clock.now())
-            return recorded
-
-        def counts(rule: Rule) -> bool:
-            now = self.rules.rules.get(rule.id)
-            return now is not None and now.enabled and now.meaning == rule.meaning
-
-        self._brakes[batch.name] = brake
+    def _run_claimed(
+        self, rules: RuleSet, due: Sequence[Rule], batch: Batch, claim: SlotClaim
+    ) -> None:
+        """Evaluate and record a batch whose slot this process has claimed, and log the results."""
+        cancel = CancelToken()
+        self._cancel_tokens[batch.name] = cancel
+        at = clock.now()
         try:
-            order = Order(rules.alerts.group_wait, brake, ends, counts)
-            results = pipeline.run_batch(rules, due, self.store, clock.now(), order=order)
+            batch_runs = pipeline.evaluate_batch(rules, due, self.store, at, cancel=cancel)
+            results = self._record(rules, due, batch_runs, claim, at)
         finally:
-            self._brakes.pop(batch.name, None)
-        if not recorded:
-            log.warning(
-                "batch %s: what was seen is not recorded, and is looked at again", batch.name
-            )
-        for result in results:
-            _log(result)
-
-    def _left(self, key: str, slot: datetime, ids: Sequence[str]) -> Iterator[Batch]:
-        """A batch whose runner died, at the slot that it was at; nothing while it is ours after all."""
-        name = key.removeprefix(self._prefix)
-        rules = [self.rules.rules[rule] for rule in ids if rule in self.rules.rules]
-        if name in self._brakes:
+            self._cancel_tokens.pop(batch.name, None)
+        if results is None:
+            log.warning("batch %s: the runs are not recorded; it runs again", batch.name)
             return
-        if rules:
-            log.warning("batch %s was left undone; it is looked at now", name)
-        whole = {batch.name: batch for batch in self.batches()}.get(name)
-        if whole is not None:
-            yield replace(whole, slot=slot)
-        elif rules:
-            first = rules[0]
-            yield Batch(
-                first.source,
-                first.schedule,
-                tuple(rule.id for rule in rules),
-                self._patience(rules),
-                name,
-                slot,
-            )
-        else:
-            with self.store.write() as memory:
-                slots.forget(memory, key)
+        for result in results:
+            _log_result(result)
 
-    def _missed(self, known: Mapping[str, Slot], at: datetime) -> Iterator[Batch]:
-        """Batches whose slot has passed, and nobody came."""
+    def _record(
+        self,
+        rules: RuleSet,
+        due: Sequence[Rule],
+        batch_runs: Sequence[Run],
+        claim: SlotClaim,
+        at: datetime,
+    ) -> list[Result] | None:
+        """Finish the claim and record the runs, in one transaction.
+
+        Returns None, with nothing recorded, when the claim was lost. Also while the process stops,
+        as statements that it cancelled would be recorded as errors of their rules.
+        """
+        with self.store.write() as connection:
+            if self.timetable.stopping or not slots.finish(connection, claim, clock.now()):
+                return None
+            return pipeline.record_batch(
+                connection,
+                rules,
+                due,
+                batch_runs,
+                at,
+                group_wait=rules.alerts.group_wait,
+                outdated={rule.id for rule in due if not self._is_in_force(rule)},
+            )
+
+    def _is_in_force(self, rule: Rule) -> bool:
+        """Return whether a rule is enabled, and means the same, in the rules in force now."""
+        current = self.rules.rules.get(rule.id)
+        return current is not None and current.enabled and current.meaning == rule.meaning
+
+    def _abandoned(self, key: str, slot: datetime, ids: Sequence[str]) -> Iterable[Batch]:
+        """Return a batch whose process died, for the slot that it had claimed.
+
+        Nothing when this process is running it after all, or when its rules were removed.
+        """
+        name = key.removeprefix(self._prefix)
+        if name in self._cancel_tokens:
+            return []
+        rules = [self.rules.rules[rule] for rule in ids if rule in self.rules.rules]
+        if rules:
+            log.warning("batch %s was abandoned; it runs now", name)
+        for batch in self.batches():
+            if batch.name == name:
+                return [replace(batch, slot=slot)]
+        if not rules:
+            with self.store.write() as connection:
+                slots.forget(connection, key)
+            return []
+        return [batch_of(self.rules, rules, name=name, slot=slot)]
+
+    def _missed(self, newest_slots: Mapping[str, Slot], at: datetime) -> Iterator[Batch]:
+        """Yield the batches whose slot has passed and was claimed by no process."""
         for batch in self.batches():
             slot = batch.slot_at(at - CLAIMED_WITHIN)
-            newest = known.get(self._key(batch))
-            if slot is None or slot < self._begun or (newest is not None and newest.running):
+            newest = newest_slots.get(self._key(batch))
+            if slot is None or slot < self._started_at or (newest is not None and newest.running):
                 continue
             if newest is None or newest.at < slot:
-                log.warning("batch %s was missed; it is looked at now", batch.name)
+                log.warning("batch %s was missed; it runs now", batch.name)
                 yield batch
-
-    def _patience(self, rules: Sequence[Rule]) -> timedelta:
-        """As long as all its statements may take one after the other, with one to spare for each rule."""
-        settings = self.rules.sources[rules[0].source]
-        each = settings.statement_timeout * 2 + max(rule.invariant.confirm.after for rule in rules)
-        return min(_BASE + each * len(rules), _LONGEST)
 
     @property
     def _prefix(self) -> str:
         return f"{self.rules.name}: "
 
     def _key(self, batch: Batch) -> str:
+        """Return the name of a batch in the store, where batches of several files are."""
         return self._prefix + batch.name
 
     @contextmanager
-    def _kept(self, what: str) -> Iterator[None]:
-        """The edge of a job: the daemon outlives whatever breaks one, and says so."""
+    def _logging_errors(self, message: str) -> Iterator[None]:
+        """Log an error instead of raising it: the daemon outlives whatever breaks one job."""
         try:
             yield
         except StoreError as error:
-            log.error("%s: %s. %s", what, error.message, error.hint)
-        except Exception as error:
+            log.error("%s: %s. %s", message, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001  # the daemon goes on
             telemetry.capture(error)
-            log.error("%s (%s)", what, type(error).__name__)
+            log.error("%s (%s)", message, type(error).__name__)
 
 
-def _log(result: Result) -> None:
-    """One line for each rule that changed something, or could not be looked at."""
+def _is_due(last: datetime | None, at: datetime) -> bool:
+    """Return whether a minute has passed, or the clock was set back by as much."""
+    return last is None or abs(at - last) >= NOTIFY_EVERY
+
+
+def _log_result(result: Result) -> None:
+    """Log one line about a rule that changed something, or that could not be checked."""
     run = result.run
     if run.error is not None:
         log.warning("%s: not checked: %s", run.rule, run.error)

@@ -1,9 +1,10 @@
-"""Who watches the watchman: what makes sanityd itself not to be trusted just now. Tells nobody; the clock is given.
+"""The health of sanityd itself: what makes its answers unreliable just now. Reads the store only.
 
-A heartbeat is sent, `/healthz` is fine and `sanityd status` is calm only while there is no complaint.
+A heartbeat is sent, `/healthz` is ok and `sanityd status` has no warning only while there is no
+complaint.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -15,11 +16,11 @@ from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import incidents, leases, outbox, runs
 from sanityd.store.leases import Lease
 
-#: How long ago the scheduler may have compared what is due with what was done.
+#: How long ago the scheduler may have renewed its lease.
 RECONCILED = timedelta(minutes=2)
-#: After how many missed intervals a rule is overdue.
+#: A rule is overdue after so many missed intervals.
 INTERVALS = 3
-#: What is due more often than that counts as due once in so long.
+#: A shorter interval counts as this one.
 SHORTEST = timedelta(minutes=1)
 #: How long a message may wait.
 WAITED = timedelta(minutes=15)
@@ -27,78 +28,84 @@ WAITED = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class HealthSigns:
-    """What is known of sanityd itself.
+    """What the store knows of sanityd itself."""
 
-    `daemon` is None where there never was one; `overdue` names the rules that were not looked at for three intervals;
-    `waiting` since when the oldest message waits; `wrong_file` says what is wrong with the rules file.
-    """
-
+    #: The lease of the leading daemon; None where there never was one.
     daemon: Lease | None = None
+    #: The rules that were not checked for three intervals.
     overdue: tuple[str, ...] = ()
+    #: Since when the oldest message waits.
     waiting: datetime | None = None
+    #: The number of messages that were given up.
     given_up: int = 0
-    down: tuple[str, ...] = field(default=())
+    #: The sources that do not answer.
+    down: tuple[str, ...] = ()
+    #: The error of the rules file; empty without one.
     wrong_file: str = ""
 
     def silence(self, at: datetime) -> str:
-        """Why the scheduler itself is not trusted; nothing if it is."""
+        """Return a complaint when the scheduler has been silent for too long; else nothing."""
         if self.daemon is None:
             return ""
-        # A clock that was set back makes it look as if it had been alive in the future.
+        # After a clock was set back, the lease seems to have been renewed in the future.
         ago = abs(at - self.daemon.at)
-        return (
-            f"the scheduler was last alive {format_duration(ago)} ago" if ago > RECONCILED else ""
-        )
+        if ago > RECONCILED:
+            return f"the scheduler was last alive {format_duration(ago)} ago"
+        return ""
 
     def complaints(self, at: datetime) -> tuple[str, ...]:
-        """Everything because of which no heartbeat may be sent."""
-        found = [self.silence(at)]
+        """Return the reasons why no heartbeat may be sent; none while all is well."""
+        complaints = []
+        silence = self.silence(at)
+        if silence:
+            complaints.append(silence)
         if self.overdue:
             more = f" and {len(self.overdue) - 1:,} more" if len(self.overdue) > 1 else ""
-            found.append(
-                f"rule `{self.overdue[0]}`{more} was not looked at for {INTERVALS} intervals"
+            complaints.append(
+                f"rule `{self.overdue[0]}`{more} was not checked for {INTERVALS} intervals"
             )
         if self.waiting is not None and at - self.waiting > WAITED:
-            found.append(f"a message has waited for {format_duration(at - self.waiting)}")
-        return tuple(one for one in found if one)
+            complaints.append(f"a message has waited for {format_duration(at - self.waiting)}")
+        return tuple(complaints)
 
 
-def health_signs(memory: Connection, rules: RuleSet, at: datetime) -> HealthSigns:
-    """What the store knows of sanityd itself."""
-    last = runs.newest_at(memory, [rule.id for rule in rules.enabled()], at)
-    daemon = leases.held(memory, rules.name)
+def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> HealthSigns:
+    """Read what the store knows of sanityd itself."""
+    enabled = rules.enabled()
+    last_runs = runs.newest_at(connection, [rule.id for rule in enabled], at)
+    daemon = leases.held(connection, rules.name)
     since = daemon.since if daemon is not None else at
-    box = outbox.summary(memory)
-    blind = [
-        one
-        for one in incidents.list_open(memory)
-        if one.cause in (Cause.SOURCE_DOWN, Cause.RULES_WRONG)
-    ]
+    overdue = [rule.id for rule in enabled if _is_overdue(rule, last_runs.get(rule.id), since, at)]
+    down = []
+    wrong_file = ""
+    for incident in incidents.list_open(connection):
+        if incident.cause is Cause.SOURCE_DOWN:
+            down.append(incident.source)
+        elif incident.cause is Cause.RULES_WRONG and not wrong_file:
+            wrong_file = incident.error
+    summary = outbox.summary(connection)
     return HealthSigns(
         daemon=daemon,
-        overdue=tuple(
-            rule.id for rule in rules.enabled() if _is_overdue(rule, last.get(rule.id), since, at)
-        ),
-        waiting=box.oldest,
-        given_up=box.dead,
-        down=tuple(one.source for one in blind if one.cause is Cause.SOURCE_DOWN),
-        wrong_file=next((one.error for one in blind if one.cause is Cause.RULES_WRONG), ""),
+        overdue=tuple(overdue),
+        waiting=summary.oldest,
+        given_up=summary.dead,
+        down=tuple(down),
+        wrong_file=wrong_file,
     )
 
 
-def _is_overdue(rule: Rule, last: datetime | None, since: datetime, at: datetime) -> bool:
-    """Of a rule that was never looked at, the intervals count from when somebody began to."""
+def _is_overdue(rule: Rule, last_run: datetime | None, since: datetime, at: datetime) -> bool:
+    """Return whether a rule missed its intervals; without a run they count from `since` on."""
     limit = at
     for _ in range(INTERVALS):
         before = _slot_before(rule.schedule, limit)
         if before is None:
             return False
         limit = before
-    return (last or since) < limit
+    return (last_run or since) < limit
 
 
 def _slot_before(schedule: Schedule, at: datetime) -> datetime | None:
     if schedule.every is not None:
         return at - max(schedule.every, SHORTEST)
-    found = schedule.slot_before(at - timedelta(seconds=1))
-    return None if found is None else found
+    return schedule.slot_before(at - timedelta(seconds=1))

@@ -1,26 +1,25 @@
-"""Everything that decisions at one moment are made of: the store, read once, as the policy wants to see it."""
+"""Read: all that the decisions of one pass depend on, read from the store once. Writes nothing."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 from sqlalchemy import Connection
 
 from sanityd.model import (
     Cause,
     Incident,
-    PastRun,
+    NoiseState,
     Reason,
     RuleFacts,
     Run,
     Severity,
-    Tracked,
+    Silence,
     Triage,
 )
 from sanityd.notifications import policy
 from sanityd.notifications.noise import effective
-from sanityd.notifications.policy import PolicyInput
+from sanityd.notifications.recipients import Recipient, reading, recipients
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
     incidents,
@@ -35,212 +34,230 @@ from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 from sanityd.store.runs import OVERLAP
 
-#: How many runs the bar picture of a mail shows.
-HISTORY = 14
 
+@dataclass(frozen=True, slots=True)
+class LastRuns:
+    """The last run of a rule, and the last one that had an answer; None where there is none."""
 
-class Background:
-    """What is known of a rule besides its incident; each thing is asked when it is first needed."""
-
-    def __init__(self, memory: Connection, rule: str, at: datetime) -> None:
-        self._memory = memory
-        self._rule = rule
-        self._at = at
-
-    @cached_property
-    def answer(self) -> Run | None:
-        """The last run that had an answer."""
-        return runs.last_answered(self._memory, self._rule, self._at)
-
-    @cached_property
-    def last(self) -> Run | None:
-        """The last run."""
-        return runs.last(self._memory, self._rule, self._at)
-
-    @cached_property
-    def rows(self) -> tuple[Tracked, ...]:
-        """The open violations."""
-        return tuple(violations.open_rows(self._memory, self._rule))
-
-    @cached_property
-    def history(self) -> tuple[PastRun, ...]:
-        """The last runs, oldest first."""
-        return runs.history(self._memory, self._rule, HISTORY)
+    last: Run | None = None
+    answer: Run | None = None
 
     @property
     def stale_since(self) -> datetime | None:
-        """Since when it can't be verified; None when the last run had an answer."""
+        """Since when the rule can't be verified; None when the last run had an answer."""
         if self.last is None or self.last.answered:
             return None
         return self.answer.at if self.answer else self.last.at
 
 
+@dataclass(frozen=True, slots=True)
 class AlertContext:
-    """The incidents of which there may be something to say, and all that decides whether there is.
+    """The incidents that recipients may have to be notified of, and all that decides whether.
 
-    Parameters: `at` is the moment; decisions of humans that have run out or are broken by then are ended, unless
-    somebody is only `asking`.
+    Made by `load`. Decisions of people that ran out or broke must have been ended before, by
+    `triage.expire_triage`; those that were not are left out of `triage` all the same.
     """
 
-    def __init__(
-        self, memory: Connection, rules: RuleSet, at: datetime, *, asking: bool = False
-    ) -> None:
-        self.memory, self.rules, self.at = memory, rules, at
-        self._asking = asking
-        if not asking:
-            triage.expire(memory, at)
-        self._accepted = triage.accepted(memory)
-        self.noise_states = noise_state.all_of(memory)
-        self.incidents = [self._as_it_counts(incident) for incident in incidents.unsettled(memory)]
-        names = [incident.id for incident in self.incidents]
-        self.delivery_states: Mapping[IncidentRecipient, DeliveryState] = (
-            notification_log.delivery_states(memory, names, at)
-        )
-        self.decided = incidents.decided(memory, names)
-        self._in_force = self._holding()
-        self._lapsed = triage.lapsed(memory, names)
-        self._silences = silences.listed(memory, at)
-        self._backgrounds: dict[str, Background] = {}
+    rules: RuleSet
+    at: datetime
+    #: Open incidents, and resolved ones whose end was not notified yet, as `counted_incidents`
+    #: returns them.
+    incidents: Sequence[Incident]
+    delivery_states: Mapping[IncidentRecipient, DeliveryState]
+    #: The reason of the last decision about each recipient of an incident.
+    last_reasons: Mapping[IncidentRecipient, Reason]
+    #: The decision of a person that is in force, by incident.
+    triage: Mapping[str, Triage]
+    #: The last decision of a person that ran out or was broken, by incident.
+    ended_triage: Mapping[str, Triage]
+    silences: Sequence[Silence]
+    #: By rule.
+    noise_states: Mapping[str, NoiseState]
+    #: By rule, for the rules of all incidents.
+    last_runs: Mapping[str, LastRuns]
+    #: The number of open rows first seen since the recipient was notified, where that was long
+    #: enough ago for an update.
+    new_rows: Mapping[IncidentRecipient, int]
+    #: The severities of the messages of the last hour, by recipient.
+    sent_this_hour: Mapping[Recipient, Sequence[int]]
 
-    def reason(self, incident: Incident, channel: str, recipient: str) -> Reason:
-        """Why this recipient hears of the incident, or doesn't."""
-        return policy.decide(
-            self._situation(incident, channel, recipient), self.rules.alerts, self.at
+    @classmethod
+    def load(cls, connection: Connection, rules: RuleSet, at: datetime) -> "AlertContext":
+        """Read the store as it is; `at` is the time of the decisions."""
+        counted = counted_incidents(connection, rules)
+        ids = [incident.id for incident in counted]
+        delivery_states = notification_log.delivery_states(connection, ids, at)
+        return cls(
+            rules=rules,
+            at=at,
+            incidents=counted,
+            delivery_states=delivery_states,
+            last_reasons=incidents.decided(connection, ids),
+            triage=triage_in_force(connection, counted, at),
+            ended_triage=triage.lapsed(connection, ids),
+            silences=silences.listed(connection, at),
+            noise_states=noise_state.all_of(connection),
+            last_runs=_last_runs(connection, counted, at),
+            new_rows=_new_rows(connection, rules, counted, delivery_states, at),
+            sent_this_hour=notification_log.mailed_since(
+                connection, at - policy.RATE_LIMIT_WINDOW, at
+            ),
         )
 
-    def background(self, incident: Incident) -> Background:
-        """What else is known of its rule."""
-        if incident.rule not in self._backgrounds:
-            self._backgrounds[incident.rule] = Background(self.memory, incident.rule, self.at)
-        return self._backgrounds[incident.rule]
+    def delivery_state(self, incident: Incident, recipient: Recipient) -> DeliveryState:
+        """Return what a recipient was notified of about an incident."""
+        return self.delivery_states.get((incident.id, *recipient), DeliveryState())
 
     def facts(self, incident: Incident) -> RuleFacts:
-        """The words of the rules file about it."""
+        """Return what the rules file says about the rule, the source or the file of an incident."""
+        revision = self.rules.revision
         rule = self.rules.rules.get(incident.rule)
         if rule is not None:
-            answer = self.background(incident).answer
-            return rule.facts(self.rules.revision, answer.key if answer else ())
+            answer = self.last_runs[incident.rule].answer
+            return rule.facts(revision, answer.key if answer else ())
         if incident.cause is Cause.RULES_WRONG:
-            return RuleFacts(
-                incident.rule, "rules", "", "", "Rules file", revision=self.rules.revision
-            )
-        title = (
-            f"Source {incident.source}" if incident.cause is Cause.SOURCE_DOWN else incident.rule
-        )
-        return RuleFacts(
-            incident.rule, "source", incident.source, "", title, revision=self.rules.revision
-        )
+            return RuleFacts(incident.rule, "rules", "", "", "Rules file", revision=revision)
+        title = incident.rule
+        if incident.cause is Cause.SOURCE_DOWN:
+            title = f"Source {incident.source}"
+        return RuleFacts(incident.rule, "source", incident.source, "", title, revision=revision)
 
-    def triage(self, incident: Incident) -> Triage | None:
-        """What a human decided about it, if that holds."""
-        return self._in_force.get(incident.id)
-
-    def lapsed(self, incident: Incident, heard: DeliveryState) -> Triage | None:
-        """What a human had decided, if that ended since the recipient was told."""
-        found = self._lapsed.get(incident.id)
-        if found is None or incident.id in self._in_force or found.ended_at is None:
+    def lapsed_triage(self, incident: Incident, state: DeliveryState) -> Triage | None:
+        """Return the decision of a person that ended since the recipient was last notified."""
+        decision = self.ended_triage.get(incident.id)
+        if decision is None or incident.id in self.triage or decision.ended_at is None:
             return None
-        if found.ended_at > self.at + OVERLAP:
-            # It ran out when the clock was wrong; until then it would be news in every pass.
+        if decision.ended_at > self.at + OVERLAP:
+            # It ran out while the clock was wrong; until then it would be news in every pass.
             return None
-        unheard = (
-            heard.last_notification is None
-            or heard.last_notification.at is None
-            or heard.last_notification.at < found.ended_at
-        )
-        return found if unheard else None
+        last = state.last_notification
+        if last is None or last.at is None or last.at < decision.ended_at:
+            return decision
+        return None
 
-    @cached_property
     def inhibiting(self) -> set[str]:
-        """Rules and sources whose incident explains others; a rule made by `for_each` goes by its first name, too."""
-        bad = [one for one in self.incidents if one.open and one.severity >= Severity.ERROR]
-        names = {one.source if one.cause is Cause.SOURCE_DOWN else one.rule for one in bad}
+        """Return the rules and sources with a severe open incident, which explains others.
+
+        A rule made by `for_each` is in it by its first name, too.
+        """
+        names = set()
+        for incident in self.incidents:
+            if incident.open and incident.severity >= Severity.ERROR:
+                is_outage = incident.cause is Cause.SOURCE_DOWN
+                names.add(incident.source if is_outage else incident.rule)
         return names | {name.partition("[")[0] for name in names}
 
-    def _situation(self, incident: Incident, channel: str, recipient: str) -> PolicyInput:
-        heard = self.delivery_states.get((incident.id, channel, recipient), DeliveryState())
-        told_at = heard.last_notification.at if heard.last_notification else None
-        settings = self.rules.alerts
-        is_ripe = (
-            incident.open and told_at is not None and self.at - told_at >= settings.update_every
-        )
-        rule = self.rules.rules.get(incident.rule)
-        standing = self.noise_states.get(incident.rule)
-        return PolicyInput(
-            incident=incident,
-            last_notification=heard.last_notification,
-            waiting=heard.waiting,
-            replaceable=heard.pending is not None,
-            new_rows=violations.new_since(self.memory, incident.rule, told_at, self.at)
-            if is_ripe and told_at
-            else 0,
-            verified=self.background(incident).stale_since is None,
-            triage=self.triage(incident),
-            lapsed=self.lapsed(incident, heard),
-            silenced=policy.is_silenced(self.facts(incident), self._silences, self.at),
-            inhibited=rule is not None and bool(self.inhibiting.intersection(rule.depends_on)),
-            peak=standing.peak if standing and standing.flapping_since else None,
-            quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, self.at),
-        )
 
-    def _as_it_counts(self, incident: Incident) -> Incident:
-        """The incident without the rows that a human accepted, at the severity that counts today."""
-        if incident.cause is not Cause.VIOLATED or not incident.open:
-            return incident
-        standing = self.noise_states.get(incident.rule)
-        declared = incident.declared
-        rule, accepted = self.rules.rules.get(incident.rule), self._accepted.get(incident.rule, 0)
-        if rule is not None and accepted:
-            left = max(incident.violations - accepted, 0)
-            reached = rule.invariant.ladder.severity(left, left, incident.checked)
-            incident, declared = replace(incident, violations=left), reached or Severity.INFO
-        return replace(incident, severity=effective(declared, standing.steps if standing else 0))
+def counted_incidents(connection: Connection, rules: RuleSet) -> list[Incident]:
+    """Return the open incidents, and the resolved ones whose end was not notified yet.
 
-    def _holding(self) -> dict[str, Triage]:
-        """What humans decided and still holds, by incident; what was broken, or is over, is ended."""
-        by_id = {incident.id: incident for incident in self.incidents}
-        holding = {}
-        for one in triage.in_force(self.memory):
-            incident = by_id.get(one.incident)
-            if incident is None:
-                continue
-            ended = self._end_of(one, incident)
-            if ended is None:
-                holding[one.incident] = one
-            elif not self._asking:
-                triage.end(self.memory, [one.id], ended, self.at)
-        return holding
-
-    def _end_of(self, one: Triage, incident: Incident) -> str | None:
-        """Why a decision does not hold any more; None when it does."""
-        if one.until <= self.at:
-            return "expired"
-        if not incident.open:
-            return "resolved"
-        return "broken" if policy.breaks(one, incident.violations, incident.severity) else None
+    Open violations are without the rows that people accepted, at the severity that counts today.
+    """
+    accepted_rows = triage.accepted(connection)
+    noise_states = noise_state.all_of(connection)
+    counted = []
+    for incident in incidents.unsettled(connection):
+        if incident.open and incident.cause is Cause.VIOLATED:
+            noise = noise_states.get(incident.rule)
+            accepted = accepted_rows.get(incident.rule, 0)
+            rule = rules.rules.get(incident.rule)
+            counted.append(_as_it_counts(incident, rule, accepted, noise.steps if noise else 0))
+        else:
+            counted.append(incident)
+    return counted
 
 
-def sentence(moment: AlertContext, incident: Incident) -> str:
-    """What is wrong, in words and numbers, as far as it is known."""
+def triage_in_force(
+    connection: Connection, counted: Iterable[Incident], at: datetime
+) -> dict[str, Triage]:
+    """Return the decision of a person that is in force about each of these incidents, by id."""
+    by_id = {incident.id: incident for incident in counted}
+    return {
+        decision.incident: decision
+        for decision in triage.in_force(connection)
+        if decision.incident in by_id
+        and end_of_triage(decision, by_id[decision.incident], at) is None
+    }
+
+
+def end_of_triage(decision: Triage, incident: Incident, at: datetime) -> str | None:
+    """Return why a decision of a person is no longer in force; None while it is."""
+    if decision.until <= at:
+        return "expired"
+    if not incident.open:
+        return "resolved"
+    if policy.breaks(decision, incident.violations, incident.severity):
+        return "broken"
+    return None
+
+
+def sentence(rules: RuleSet, incident: Incident, answer: Run | None) -> str:
+    """Return a sentence that says what is wrong, with its numbers, as far as they are known.
+
+    Parameters: `answer` is the last run of the rule that had an answer.
+    """
     match incident.cause:
         case Cause.ERRORED:
             return f"this rule can't be checked: {incident.error}"
         case Cause.RULES_WRONG:
-            return f"the rules file is wrong, so the rules of before are still in force: {incident.error}"
-        case Cause.SOURCE_DOWN:
-            blind = sum(
-                incident.source in (rule.source, rule.invariant.elsewhere)
-                for rule in moment.rules.enabled()
-            )
-            skipped = "1 rule is" if blind == 1 else f"{blind:,} rules are"
             return (
-                f"`{incident.source}` does not answer, so {skipped} not checked: {incident.error}"
+                "the rules file has errors, so the rules read before stay in force: "
+                f"{incident.error}"
             )
-    rule: Rule | None = moment.rules.rules.get(incident.rule)
-    answer = moment.background(incident).answer
+        case Cause.SOURCE_DOWN:
+            skipped = len(reading(rules, incident.source))
+            are = "1 rule is" if skipped == 1 else f"{skipped:,} rules are"
+            return f"`{incident.source}` does not answer, so {are} not checked: {incident.error}"
+    rule = rules.rules.get(incident.rule)
     if rule is None or answer is None:
         return f"{incident.violations:,} violations"
-    hidden = answer.violations - incident.violations if incident.open else 0
-    return rule.sentence(
-        replace(answer, violations=answer.violations - hidden, rows=max(answer.rows - hidden, 0))
+    accepted = answer.violations - incident.violations if incident.open else 0
+    counted = replace(
+        answer,
+        violations=answer.violations - accepted,
+        rows=max(answer.rows - accepted, 0),
     )
+    return rule.sentence(counted)
+
+
+def _as_it_counts(incident: Incident, rule: Rule | None, accepted: int, steps: int) -> Incident:
+    """Return an open incident without its accepted rows, downgraded by so many steps."""
+    declared = incident.declared
+    if rule is not None and accepted:
+        violations_left = max(incident.violations - accepted, 0)
+        reached = rule.invariant.ladder.severity(violations_left, violations_left, incident.checked)
+        declared = reached or Severity.INFO
+        incident = replace(incident, violations=violations_left)
+    return replace(incident, severity=effective(declared, steps))
+
+
+def _last_runs(
+    connection: Connection, counted: Iterable[Incident], at: datetime
+) -> dict[str, LastRuns]:
+    last_runs: dict[str, LastRuns] = {}
+    for incident in counted:
+        rule = incident.rule
+        if rule not in last_runs:
+            last = runs.last(connection, rule, at)
+            last_runs[rule] = LastRuns(last, runs.last_answered(connection, rule, at))
+    return last_runs
+
+
+def _new_rows(
+    connection: Connection,
+    rules: RuleSet,
+    counted: Iterable[Incident],
+    delivery_states: Mapping[IncidentRecipient, DeliveryState],
+    at: datetime,
+) -> dict[IncidentRecipient, int]:
+    new_rows: dict[IncidentRecipient, int] = {}
+    for incident in counted:
+        if not incident.open:
+            continue
+        for recipient in recipients(rules, incident):
+            key = (incident.id, *recipient)
+            last = delivery_states.get(key, DeliveryState()).last_notification
+            if last is None or last.at is None or at - last.at < rules.alerts.update_every:
+                continue
+            new_rows[key] = violations.new_since(connection, incident.rule, last.at, at)
+    return new_rows

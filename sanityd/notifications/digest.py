@@ -1,6 +1,6 @@
-"""The digest of each recipient, filled from the store once a day: what is mild, old or quiet, how the checker is."""
+"""The digest of each recipient, once a day: warnings, old incidents, the health of sanityd."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,260 +8,346 @@ from sqlalchemy import Connection
 
 from sanityd import __version__
 from sanityd.alerts.compose.digest_view import Digest, DigestLine, acknowledge, render_digest
-from sanityd.alerts.compose.times import moment as said
+from sanityd.alerts.compose.times import moment as format_time
 from sanityd.alerts.settings import WEEKDAYS
-from sanityd.model import Alert, Cause, Incident, Reason, Run, Severity, Triage
+from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
 from sanityd.model.durations import format_duration
-from sanityd.notifications.context import AlertContext, sentence
-from sanityd.notifications.notify import EXPIRES, Recipient
+from sanityd.notifications.context import counted_incidents, sentence, triage_in_force
+from sanityd.notifications.notify import EXPIRES
+from sanityd.notifications.recipients import Recipient
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import incidents, notification_log, outbox, runs, silences, triage
+from sanityd.store import (
+    incidents,
+    noise_state,
+    notification_log,
+    outbox,
+    runs,
+    silences,
+    triage,
+)
+from sanityd.store.outbox import Summary
 
 _DAY = timedelta(days=1)
-#: Over how long the share of mails that somebody acted on is told.
+#: The share of mails that somebody acted on is counted over so long.
 _QUALITY = timedelta(days=28)
-#: A rule that was not looked at for so many of its intervals, and a while, is overdue.
+#: A rule is overdue when it was not checked for so many of its intervals, and for so long.
 _LATE, _AT_LEAST = 3, timedelta(hours=1)
-#: What is open again within that time came back.
+#: A rule that is violated again within that time came back.
 _AGAIN = timedelta(days=7)
 
 
-def send(memory: Connection, rules: RuleSet, at: datetime) -> int:
-    """Ask for the digests of today, once their time has come. Returns how many messages that are."""
-    dues = _due(memory, rules, at)
-    if dues is None:
+def send(connection: Connection, rules: RuleSet, at: datetime) -> int:
+    """Put today's digests into the outbox when they are due. Returns the number of messages."""
+    due_and_previous = _due(connection, rules, at)
+    if due_and_previous is None:
         return 0
-    due, begin = dues
-    settings = rules.alerts
-    done = f"digest {due.date()}"
-    decided = incidents.decided(memory, [done])
-    left = {who: names for who, names in _readers(rules).items() if (done, *who) not in decided}
-    if not left:
+    due, previous = due_and_previous
+    name = f"digest {due.date()}"
+    decided = incidents.decided(connection, [name])
+    undecided = {
+        recipient: rule_ids
+        for recipient, rule_ids in _subscriptions(rules).items()
+        if (name, *recipient) not in decided
+    }
+    if not undecided:
         return 0
-    known = _DigestInput(memory, rules, at, begin)
+    facts = DigestFacts.load(connection, rules, at, previous)
     queued = 0
-    for who, names in left.items():
-        digest = known.digest(who, [rules.rules[name] for name in names])
-        incidents.decide(memory, (done, *who), Reason.DIGEST, at)
-        if digest.empty and not _says_all_is_well(rules, due):
-            continue
-        message = render_digest(
-            digest, zone=settings.zone, version=__version__, templates=rules.folder / "alerts"
-        )
-        alert = Alert(Reason.DIGEST, at, (), who[0], message.key)
-        queued += outbox.enqueue(
-            memory, message, alert, at=at, not_before=at, expires_at=at + EXPIRES / 3
-        )
+    for recipient, rule_ids in undecided.items():
+        subscribed = [rules.rules[rule_id] for rule_id in rule_ids]
+        digest = _Composer(facts, subscribed).digest(recipient)
+        incidents.decide(connection, (name, *recipient), Reason.DIGEST, at)
+        if not digest.empty or _sends_empty(rules, due):
+            queued += _enqueue(connection, rules, digest)
     return queued
 
 
-def _due(memory: Connection, rules: RuleSet, at: datetime) -> tuple[datetime, datetime] | None:
-    """When the newest digest was due, and the one before; None on other days, and before anything was looked at.
+def _enqueue(connection: Connection, rules: RuleSet, digest: Digest) -> bool:
+    message = render_digest(
+        digest,
+        zone=rules.alerts.zone,
+        version=__version__,
+        templates=rules.folder / "alerts",
+    )
+    at = digest.at
+    alert = Alert(Reason.DIGEST, at, (), digest.channel, message.key)
+    return outbox.enqueue(
+        connection, message, alert, at=at, not_before=at, expires_at=at + EXPIRES / 3
+    )
 
-    Whoever passes by only once a day, and earlier than its time, gets the one of the day before.
+
+def _due(connection: Connection, rules: RuleSet, at: datetime) -> tuple[datetime, datetime] | None:
+    """Return when the newest digest was due, and the one before.
+
+    None on days without a digest, and before the first run. A pass that comes once a day, earlier
+    than the time of the digest, sends that of the day before.
     """
     settings = rules.alerts.digest
     local = at.astimezone(settings.zone or rules.alerts.zone)
     if settings.at is None or WEEKDAYS[local.weekday()] not in settings.days:
         return None
     today = local.replace(hour=settings.at.hour, minute=settings.at.minute, second=0, microsecond=0)
-    days = (today - _DAY * ago for ago in range(15))
-    dues = [due for due in days if due <= local and WEEKDAYS[due.weekday()] in settings.days]
-    first = runs.first_at(memory)
-    if len(dues) < 2 or first is None or first >= dues[0]:
+    past = []
+    for days_ago in range(15):
+        due = today - _DAY * days_ago
+        if due <= local and WEEKDAYS[due.weekday()] in settings.days:
+            past.append(due)
+    first_run = runs.first_at(connection)
+    if len(past) < 2 or first_run is None or first_run >= past[0]:
         return None
-    return dues[0], dues[1]
+    return past[0], past[1]
 
 
-def _says_all_is_well(rules: RuleSet, due: datetime) -> bool:
+def _sends_empty(rules: RuleSet, due: datetime) -> bool:
+    """Return whether a digest without news is sent on that day."""
     when = rules.alerts.digest.empty
     return when == "always" or (when == "monday" and WEEKDAYS[due.weekday()] == "mon")
 
 
-def _readers(rules: RuleSet) -> dict[Recipient, list[str]]:
-    """Who gets a digest of which rules: each address one, however many channels it has."""
-    readers: dict[str, Recipient] = {}
-    heard: dict[Recipient, dict[str, None]] = {}
+def _subscriptions(rules: RuleSet) -> dict[Recipient, list[str]]:
+    """Return the rules in the digest of each recipient: one per address, whatever its channels."""
+    by_address: dict[str, Recipient] = {}
+    subscriptions: dict[Recipient, list[str]] = {}
     for rule in rules.enabled():
         names = [name for name in (*rule.notify, *rule.on_error) if rules.channels[name].digests]
-        for channel, recipient in rules.recipients(names):
-            who = readers.setdefault(recipient, (channel, recipient))
-            heard.setdefault(who, {})[rule.id] = None
-    return {who: list(names) for who, names in heard.items()}
+        for recipient in rules.recipients(names):
+            _, address = recipient
+            first = by_address.setdefault(address, recipient)
+            rule_ids = subscriptions.setdefault(first, [])
+            if rule.id not in rule_ids:
+                rule_ids.append(rule.id)
+    return subscriptions
 
 
-@dataclass
-class _DigestInput:
-    """What all digests of a day are made of, read once."""
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    """All that the digests of a day are made of, read once."""
 
-    memory: Connection
     rules: RuleSet
     at: datetime
-    #: When the digest before was due.
+    #: When the previous digest was due.
     since: datetime
+    #: What is open, and the same as it counts now, by id.
+    open: Sequence[Incident]
+    counted: Mapping[str, Incident]
+    #: The last run with an answer, of the rules of open incidents.
+    answers: Mapping[str, Run | None]
+    resolved: Sequence[Incident]
+    #: The last run of each rule.
+    last_runs: Mapping[str, Run | None]
+    #: The decision of a person that is in force about each incident; and all that are in force.
+    triage: Mapping[str, Triage]
+    in_force: Sequence[Triage]
+    noise_states: Mapping[str, NoiseState]
+    silences: Sequence[Silence]
+    #: Rule and incident of each mail of the last weeks, and the incidents that somebody acted on.
+    sent: Sequence[tuple[str, str]]
+    acted_on: Set[str]
+    outbox: Summary
 
-    def __post_init__(self) -> None:
-        self.moment = AlertContext(self.memory, self.rules, self.at)
-        self.open = incidents.list_open(self.memory)
-        self.counted = {incident.id: incident for incident in self.moment.incidents}
-        self.over = incidents.resolved_since(self.memory, min(self.since, self.at - _AGAIN))
-        self.last = {
-            rule.id: runs.last(self.memory, rule.id, self.at) for rule in self.rules.enabled()
-        }
-        self.sent = notification_log.sent_since(self.memory, self.at - _QUALITY)
-        self.acted = {
-            one.incident for one in triage.since(self.memory, self.at - _QUALITY - _AGAIN)
-        }
-        self.undelivered = outbox.summary(self.memory)
+    @classmethod
+    def load(
+        cls, connection: Connection, rules: RuleSet, at: datetime, since: datetime
+    ) -> "DigestFacts":
+        """Read the store as it is at that time."""
+        counted = counted_incidents(connection, rules)
+        open_incidents = incidents.list_open(connection)
+        violated_rules = {incident.rule for incident in open_incidents}
+        acted = triage.since(connection, at - _QUALITY - _AGAIN)
+        return cls(
+            rules=rules,
+            at=at,
+            since=since,
+            open=open_incidents,
+            counted={incident.id: incident for incident in counted},
+            answers={rule: runs.last_answered(connection, rule, at) for rule in violated_rules},
+            resolved=incidents.resolved_since(connection, min(since, at - _AGAIN)),
+            last_runs={rule.id: runs.last(connection, rule.id, at) for rule in rules.enabled()},
+            triage=triage_in_force(connection, counted, at),
+            in_force=triage.in_force(connection),
+            noise_states=noise_state.all_of(connection),
+            silences=silences.listed(connection, at),
+            sent=notification_log.sent_since(connection, at - _QUALITY),
+            acted_on={decision.incident for decision in acted},
+            outbox=outbox.summary(connection),
+        )
 
-    def digest(self, who: Recipient, rules: list[Rule]) -> Digest:
-        """What one recipient reads."""
-        ours = {rule.id for rule in rules}
-        about = [
-            self.counted.get(one.id, one)
-            for one in self.open
-            if one.rule in ours and one.cause is Cause.VIOLATED
-        ]
-        fresh = [one for one in about if one.opened_at >= self.since]
-        back = [one for one in fresh if self._came_back(one)]
-        loud = [one for one in about if one not in fresh and one.severity >= Severity.ERROR]
-        undecided = [one for one in loud if self.moment.triage(one) is None]
+
+class _Composer:
+    """Composes the digest about some rules."""
+
+    def __init__(self, facts: DigestFacts, rules: Sequence[Rule]) -> None:
+        self.facts = facts
+        self.rules = rules
+        self.rule_ids = {rule.id for rule in rules}
+
+    def digest(self, recipient: Recipient) -> Digest:
+        """Return the digest for one recipient."""
+        channel, address = recipient
+        new, regressed, undecided, still_open = self._sorted_open()
         return Digest(
-            at=self.at,
-            recipient=who[1],
-            channel=who[0],
-            health=tuple(self._health(rules)),
-            decisions=(*map(self._line, undecided), *self._ending(ours), *self._downgrades(ours)),
-            new=tuple(self._line(one) for one in fresh if one not in back),
-            regressed=tuple(map(self._line, back)),
-            open=tuple(
-                self._line(one) for one in about if one not in fresh and one not in undecided
+            at=self.facts.at,
+            recipient=address,
+            channel=channel,
+            health=tuple(self._health()),
+            decisions=(
+                *map(self._line, undecided),
+                *self._ending_decisions(),
+                *self._coming_downgrades(),
             ),
-            noise=tuple(self._quiet(ours)),
-            resolved=tuple(
-                self._ended(one) for one in self.over if one.rule in ours and self._is_news(one)
-            ),
-            quality=self._quality(ours),
-            holding=sum(self._holds(self.last.get(rule.id)) for rule in rules),
+            new=tuple(map(self._line, new)),
+            regressed=tuple(map(self._line, regressed)),
+            open=tuple(map(self._line, still_open)),
+            noise=(*self._quiet_rules(), *self._silences()),
+            resolved=tuple(self._resolved()),
+            quality=self._quality(),
+            holding=self._holding(),
         )
 
-    def _health(self, rules: list[Rule]) -> Iterator[DigestLine]:
-        ours = {rule.id for rule in rules}
-        sources = {name for rule in rules for name in (rule.source, rule.invariant.elsewhere)}
-        for one in self.open:
-            if one.cause is Cause.SOURCE_DOWN and one.source in sources:
-                yield DigestLine(one.rule, sentence(self.moment, one), None, one.opened_at)
-            if one.cause is Cause.ERRORED and one.rule in ours:
-                yield DigestLine(
-                    one.rule,
-                    sentence(self.moment, one),
-                    None,
-                    one.opened_at,
-                    f"sanityd try {one.rule}",
-                )
-        for rule in rules:
-            last = self.last.get(rule.id)
-            patience = max(_LATE * rule.schedule.interval, _AT_LEAST)
-            if (
-                last is not None
-                and rule.schedule.slot_before(self.at)
-                and self.at - last.at > patience
-            ):
-                ago = format_duration(self.at - last.at)
-                yield DigestLine(
-                    rule.id,
-                    f"was not looked at for {ago}; it is due {rule.schedule}",
-                    None,
-                    last.at,
-                )
-        if self.undelivered.dead or self.undelivered.waiting:
-            dead, waiting = self.undelivered.dead, self.undelivered.waiting
-            words = f"messages: {dead:,} given up, {waiting:,} not delivered yet"
-            yield DigestLine("outbox", words, None, self.undelivered.oldest, "sanityd status")
+    def _sorted_open(
+        self,
+    ) -> tuple[list[Incident], list[Incident], list[Incident], list[Incident]]:
+        """Return what is violated: new, regressed, waiting for a decision, and the rest."""
+        new: list[Incident] = []
+        regressed: list[Incident] = []
+        undecided: list[Incident] = []
+        still_open: list[Incident] = []
+        for listed in self.facts.open:
+            if listed.rule not in self.rule_ids or listed.cause is not Cause.VIOLATED:
+                continue
+            incident = self.facts.counted.get(listed.id, listed)
+            is_new = incident.opened_at >= self.facts.since
+            if is_new and self._came_back(incident):
+                regressed.append(incident)
+            elif is_new:
+                new.append(incident)
+            elif incident.severity >= Severity.ERROR and incident.id not in self.facts.triage:
+                undecided.append(incident)
+            else:
+                still_open.append(incident)
+        return new, regressed, undecided, still_open
 
-    def _line(self, one: Incident) -> DigestLine:
-        decision = self.moment.triage(one)
-        words = sentence(self.moment, one)
-        if decision is not None:
-            words += (
-                f"; {decision.action.value} by {decision.author} until {self._said(decision.until)}"
-            )
-        command = "" if decision is not None else acknowledge(one.rule)
-        return DigestLine(one.rule, words, one.severity, one.opened_at, command)
+    def _health(self) -> Iterator[DigestLine]:
+        """Yield what is wrong with sanityd itself: sources, rules with errors, late rules, mail."""
+        sources = set()
+        for rule in self.rules:
+            sources |= {rule.source, rule.invariant.elsewhere}
+        for incident in self.facts.open:
+            if incident.cause is Cause.SOURCE_DOWN and incident.source in sources:
+                yield self._fault(incident, "")
+            if incident.cause is Cause.ERRORED and incident.rule in self.rule_ids:
+                yield self._fault(incident, f"sanityd try {incident.rule}")
+        yield from self._overdue_rules()
+        summary = self.facts.outbox
+        if summary.dead or summary.waiting:
+            words = f"messages: {summary.dead:,} given up, {summary.waiting:,} not delivered yet"
+            yield DigestLine("outbox", words, None, summary.oldest, "sanityd status")
 
-    def _ended(self, one: Incident) -> DigestLine:
-        lasted = format_duration((one.resolved_at or self.at) - one.opened_at)
-        return DigestLine(one.rule, f"holds again, after {lasted}", one.severity, one.resolved_at)
+    def _overdue_rules(self) -> Iterator[DigestLine]:
+        for rule in self.rules:
+            last = self.facts.last_runs.get(rule.id)
+            if last is not None and self._is_overdue(rule, last):
+                ago = format_duration(self.facts.at - last.at)
+                words = f"was not checked for {ago}; it is due {rule.schedule}"
+                yield DigestLine(rule.id, words, None, last.at)
 
-    def _ending(self, ours: set[str]) -> Iterator[DigestLine]:
-        """Decisions that run out before the next digest."""
-        for one in triage.in_force(self.memory):
-            if one.rule in ours and one.until <= self.at + (self.at - self.since):
-                yield DigestLine(
-                    one.rule,
-                    f"{_decided(one)} ends {self._said(one.until)}",
-                    None,
-                    one.at,
-                    acknowledge(one.rule),
-                )
+    def _is_overdue(self, rule: Rule, last: Run) -> bool:
+        if rule.schedule.slot_before(self.facts.at) is None:
+            return False
+        return self.facts.at - last.at > max(_LATE * rule.schedule.interval, _AT_LEAST)
 
-    def _downgrades(self, ours: set[str]) -> Iterator[DigestLine]:
-        for rule, standing in self.moment.noise_states.items():
-            if rule in ours and standing.due is not None:
-                words = f"will be a warning from {self._said(standing.due)} on, as nobody acts on its mails"
-                yield DigestLine(
-                    rule, words, None, standing.noticed_at, f"sanityd noise undo {rule}"
-                )
+    def _fault(self, incident: Incident, command: str) -> DigestLine:
+        return DigestLine(
+            incident.rule, self._sentence(incident), None, incident.opened_at, command
+        )
 
-    def _quiet(self, ours: set[str]) -> Iterator[DigestLine]:
-        for rule, standing in self.moment.noise_states.items():
-            if rule in ours and standing.flapping_since is not None:
-                yield DigestLine(
-                    rule, "comes and goes, so it is quiet", None, standing.flapping_since
-                )
-            if rule in ours and standing.steps:
-                yield DigestLine(
-                    rule, standing.sentence, None, standing.since, f"sanityd noise undo {rule}"
-                )
-        for one in silences.listed(self.memory, self.at):
-            about = ", ".join(
-                part for part in (one.rule, one.tag and f"tag {one.tag}", one.source) if part
-            )
-            words = f"silenced by {one.author} until {self._said(one.until)}: {one.reason}"
-            yield DigestLine(about, words, None, one.starts, f"sanityd silence --end {one.id}")
+    def _line(self, incident: Incident) -> DigestLine:
+        """Return the line of an open incident, with the decision about it, or how to decide."""
+        words = self._sentence(incident)
+        decision = self.facts.triage.get(incident.id)
+        if decision is None:
+            command = acknowledge(incident.rule)
+        else:
+            until = self._time(decision.until)
+            words += f"; {decision.action.value} by {decision.author} until {until}"
+            command = ""
+        return DigestLine(incident.rule, words, incident.severity, incident.opened_at, command)
 
-    def _quality(self, ours: set[str]) -> str:
-        mails = [incident for rule, incident in self.sent if rule in ours]
-        if not mails:
+    def _sentence(self, incident: Incident) -> str:
+        return sentence(self.facts.rules, incident, self.facts.answers.get(incident.rule))
+
+    def _resolved(self) -> Iterator[DigestLine]:
+        for incident in self.facts.resolved:
+            if incident.rule not in self.rule_ids or incident.cause is not Cause.VIOLATED:
+                continue
+            resolved_at = incident.resolved_at
+            if resolved_at is not None and resolved_at >= self.facts.since:
+                lasted = format_duration(resolved_at - incident.opened_at)
+                words = f"holds again, after {lasted}"
+                yield DigestLine(incident.rule, words, incident.severity, resolved_at)
+
+    def _ending_decisions(self) -> Iterator[DigestLine]:
+        """Yield the decisions of people that run out before the next digest."""
+        next_digest = self.facts.at + (self.facts.at - self.facts.since)
+        for decision in self.facts.in_force:
+            if decision.rule not in self.rule_ids or decision.until > next_digest:
+                continue
+            subject = f"what {decision.author} {decision.action.value}"
+            if decision.fingerprint:
+                subject = "the accepted row"
+            words = f"{subject} ({decision.reason}) ends {self._time(decision.until)}"
+            command = acknowledge(decision.rule)
+            yield DigestLine(decision.rule, words, None, decision.at, command)
+
+    def _coming_downgrades(self) -> Iterator[DigestLine]:
+        for rule, state in self.facts.noise_states.items():
+            if rule in self.rule_ids and state.due is not None:
+                due = self._time(state.due)
+                words = f"will be a warning from {due} on, as nobody acts on its mails"
+                yield DigestLine(rule, words, None, state.noticed_at, f"sanityd noise undo {rule}")
+
+    def _quiet_rules(self) -> Iterator[DigestLine]:
+        for rule, state in self.facts.noise_states.items():
+            if rule not in self.rule_ids:
+                continue
+            if state.flapping_since is not None:
+                words = "comes and goes, so it is quiet"
+                yield DigestLine(rule, words, None, state.flapping_since)
+            if state.steps:
+                command = f"sanityd noise undo {rule}"
+                yield DigestLine(rule, state.sentence, None, state.since, command)
+
+    def _silences(self) -> Iterator[DigestLine]:
+        for silence in self.facts.silences:
+            tag = f"tag {silence.tag}" if silence.tag else ""
+            about = ", ".join(filter(None, (silence.rule, tag, silence.source)))
+            until = self._time(silence.until)
+            words = f"silenced by {silence.author} until {until}: {silence.reason}"
+            command = f"sanityd silence --end {silence.id}"
+            yield DigestLine(about, words, None, silence.starts, command)
+
+    def _quality(self) -> str:
+        """Return how many mails there were, and how many somebody acted on."""
+        mailed = [incident for rule, incident in self.facts.sent if rule in self.rule_ids]
+        if not mailed:
             return ""
-        acted = sum(incident in self.acted for incident in mails)
-        return (
-            f"{_QUALITY.days} d: {len(mails):,} mail{'s' * (len(mails) != 1)}, {acted:,} acted on"
-        )
+        acted = sum(incident in self.facts.acted_on for incident in mailed)
+        mails = "1 mail" if len(mailed) == 1 else f"{len(mailed):,} mails"
+        return f"{_QUALITY.days} d: {mails}, {acted:,} acted on"
 
-    def _came_back(self, one: Incident) -> bool:
-        return any(
-            before.rule == one.rule
-            and before.resolved_at is not None
-            and before.resolved_at > one.opened_at - _AGAIN
-            for before in self.over
-        )
+    def _holding(self) -> int:
+        """Return how many of the rules held at their last run."""
+        last_runs = [self.facts.last_runs.get(rule.id) for rule in self.rules]
+        return sum(last is not None and last.verdict == "passed" for last in last_runs)
 
-    def _is_news(self, one: Incident) -> bool:
-        return (
-            one.cause is Cause.VIOLATED
-            and one.resolved_at is not None
-            and one.resolved_at >= self.since
-        )
+    def _came_back(self, incident: Incident) -> bool:
+        """Return whether an earlier incident of the rule ended within the last days."""
+        for earlier in self.facts.resolved:
+            if earlier.rule != incident.rule or earlier.resolved_at is None:
+                continue
+            if earlier.resolved_at > incident.opened_at - _AGAIN:
+                return True
+        return False
 
-    def _said(self, when: datetime) -> str:
-        return said(when, self.at, self.rules.alerts.zone)
-
-    @staticmethod
-    def _holds(last: Run | None) -> bool:
-        return last is not None and last.verdict == "passed"
-
-
-def _decided(one: Triage) -> str:
-    what = "the accepted row" if one.fingerprint else f"what {one.author} {one.action.value}"
-    return f"{what} ({one.reason})"
+    def _time(self, when: datetime) -> str:
+        return format_time(when, self.facts.at, self.facts.rules.alerts.zone)

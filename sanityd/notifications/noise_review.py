@@ -1,5 +1,6 @@
-"""A rule's own history as the policy of noise wants it, what that policy decides, and who is told of it."""
+"""Apply the noise policy to one rule: read its record, save and notify the decisions."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection
 from sanityd.alerts.compose.times import day
 from sanityd.model import Alert, Cause, Incident, News, NoiseState, Reason, Severity, Triage
 from sanityd.notifications import noise, policy
-from sanityd.notifications.context import AlertContext, Background, sentence
+from sanityd.notifications.context import counted_incidents, sentence
 from sanityd.notifications.noise import (
     Episode,
     NoiseDecision,
@@ -17,39 +18,67 @@ from sanityd.notifications.noise import (
     SentMail,
     effective,
 )
-from sanityd.notifications.notify import enqueue
+from sanityd.notifications.notify import enqueue, rule_details
+from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import audit, incidents, noise_state, notification_log, rules_seen, runs, triage
 
-#: How far back it matters whether a downgraded rule was clean.
+#: How far back the runs of a downgraded rule are read: 14 days without a violation matter.
 _CLEAN = timedelta(days=15)
 
 
 def record_of(
-    memory: Connection, rules: RuleSet, rule: Rule, standing: NoiseState, at: datetime
+    connection: Connection, rules: RuleSet, rule: Rule, state: NoiseState, at: datetime
 ) -> Record:
-    """What the store knows of one rule, as far back as the policy looks."""
+    """Read what the store knows of one rule, as far back as the policy looks."""
     settings = rules.alerts
     since = at - settings.noise.window - settings.noise.grace
-    found = [
-        one for one in incidents.of_rule(memory, rule.id, since) if one.cause is Cause.VIOLATED
+    violated = [
+        incident
+        for incident in incidents.of_rule(connection, rule.id, since)
+        if incident.cause is Cause.VIOLATED
     ]
-    acts = triage.of_rule(memory, rule.id, min((one.opened_at for one in found), default=since))
-    if standing.steps:
-        looks = runs.looks(memory, rule.id, since=at - _CLEAN)
-    else:
-        looks = runs.looks(memory, rule.id, most=settings.flapping.window + 1)
+    first_opened = min((incident.opened_at for incident in violated), default=since)
+    decisions = triage.of_rule(connection, rule.id, first_opened)
+    sent = notification_log.sent_of_rule(connection, rule.id, since)
     return Record(
-        declared=max((one.declared for one in found if one.open), default=rule.severity),
-        since=rules_seen.since(memory, rules.name, rule.id) or at,
+        declared=_declared(rule, violated),
+        since=rules_seen.since(connection, rules.name, rule.id) or at,
         interval=rule.schedule.interval,
-        sent=[
-            SentMail(when, incident)
-            for when, incident in notification_log.sent_of_rule(memory, rule.id, since)
-        ],
-        episodes=[_episode(one, rule, acts) for one in found],
-        looks=[PastRunResult(when, count, severity) for when, count, severity in looks],
+        sent=[SentMail(sent_at, incident) for sent_at, incident in sent],
+        episodes=[_episode(incident, rule, decisions) for incident in violated],
+        looks=_past_results(connection, rules, rule, state, at),
         mode=rule.noise,
+    )
+
+
+def _declared(rule: Rule, violated: Iterable[Incident]) -> Severity:
+    """Return the declared severity of the open incident; that of the rule without one."""
+    return max((incident.declared for incident in violated if incident.open), default=rule.severity)
+
+
+def _past_results(
+    connection: Connection, rules: RuleSet, rule: Rule, state: NoiseState, at: datetime
+) -> list[PastRunResult]:
+    if state.steps:
+        results = runs.looks(connection, rule.id, since=at - _CLEAN)
+    else:
+        results = runs.looks(connection, rule.id, most=rules.alerts.flapping.window + 1)
+    return [PastRunResult(run_at, count, severity) for run_at, count, severity in results]
+
+
+def _episode(incident: Incident, rule: Rule, decisions: Iterable[Triage]) -> Episode:
+    about = [decision for decision in decisions if decision.incident == incident.id]
+    closed = [decision for decision in about if decision.resolution]
+    # Whoever changes the rule while it is violated has acted, too.
+    is_edited = not incident.open and bool(incident.meaning) and incident.meaning != rule.meaning
+    return Episode(
+        incident=incident.id,
+        began=incident.opened_at,
+        ended=incident.resolved_at,
+        acted=bool(about) or is_edited,
+        false_positive=any(decision.resolution == "false_positive" for decision in closed),
+        closed=bool(closed),
     )
 
 
@@ -61,105 +90,115 @@ class Profile:
     declared: Severity
     effective: Severity
     noise_state: NoiseState
-    #: Mails in the window of the policy, and those that somebody acted upon.
+    #: The mails in the window of the policy, and those that somebody acted on.
     sent: int
     acted: int
     score: float
     #: What was decided, and what people might do.
     sentences: tuple[str, ...]
-    #: Every number with what it is compared with.
+    #: Every number with its threshold.
     explained: tuple[str, ...]
 
 
-def profile(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Profile:
-    """What the policy knows and thinks of a rule; nothing is decided."""
-    standing, settings = noise_state.of_rule(memory, rule.id), rules.alerts
-    record = record_of(memory, rules, rule, standing, at)
-    late = [one for one in record.sent if one.at >= at - settings.noise.window]
-    acted = {one.incident for one in record.episodes if one.acted}
-    decided = [standing.sentence] if standing.steps else []
-    if standing.due:
-        decided.append(
-            f"it will be downgraded on {day(standing.due, at, settings.zone)}, unless somebody acts"
-        )
+def profile(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Profile:
+    """Return what the policy knows of a rule. Decides nothing."""
+    state, settings = noise_state.of_rule(connection, rule.id), rules.alerts
+    record = record_of(connection, rules, rule, state, at)
+    mails = [mail for mail in record.sent if mail.at >= at - settings.noise.window]
+    acted = {episode.incident for episode in record.episodes if episode.acted}
+    sentences = []
+    if state.steps:
+        sentences.append(state.sentence)
+    if state.due:
+        due = day(state.due, at, settings.zone)
+        sentences.append(f"it will be downgraded on {due}, unless somebody acts")
     return Profile(
         rule=rule.id,
         declared=record.declared,
-        effective=effective(record.declared, standing.steps),
-        noise_state=standing,
-        sent=len(late),
-        acted=sum(one.incident in acted for one in late),
+        effective=effective(record.declared, state.steps),
+        noise_state=state,
+        sent=len(mails),
+        acted=sum(mail.incident in acted for mail in mails),
         score=noise.flap_score(record.looks, settings.flapping.window),
-        sentences=(*decided, *noise.advice(record, standing, settings, at)),
-        explained=tuple(noise.explain(record, standing, settings, at)),
+        sentences=(*sentences, *noise.advice(record, state, settings, at)),
+        explained=tuple(noise.explain(record, state, settings, at)),
     )
 
 
-def judge(memory: Connection, rules: RuleSet, rule: Rule, at: datetime) -> int:
-    """Let the policy look at a rule after its run; what it decides is kept, and told where it matters.
+def judge(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> int:
+    """Apply the policy to a rule after its run; save, audit and notify what it decides.
 
-    Returns how many messages that are.
+    Returns the number of messages put into the outbox.
     """
-    standing = noise_state.of_rule(memory, rule.id)
-    if standing == NoiseState() and not incidents.of_rule(
-        memory, rule.id, at - rules.alerts.noise.window
-    ):
+    state = noise_state.of_rule(connection, rule.id)
+    since = at - rules.alerts.noise.window
+    if state == NoiseState() and not incidents.of_rule(connection, rule.id, since):
         return 0
-    record = record_of(memory, rules, rule, standing, at)
-    now, verdicts = noise.judge(record, standing, rules.alerts, at)
-    if now != standing:
-        noise_state.save(memory, rule.id, now, at)
-    return sum(_tell(memory, rules, rule, record, verdict, at) for verdict in verdicts)
+    record = record_of(connection, rules, rule, state, at)
+    new_state, decisions = noise.judge(record, state, rules.alerts, at)
+    if new_state != state:
+        noise_state.save(connection, rule.id, new_state, at)
+    queued = 0
+    for decision in decisions:
+        queued += _apply(connection, rules, rule, record, decision, at)
+    return queued
 
 
-def _episode(incident: Incident, rule: Rule, acts: list[Triage]) -> Episode:
-    ours = [one for one in acts if one.incident == incident.id]
-    closed = [one for one in ours if one.resolution]
-    # Who changes the rule while it is violated has acted, too.
-    edited = not incident.open and bool(incident.meaning) and incident.meaning != rule.meaning
-    return Episode(
-        incident=incident.id,
-        began=incident.opened_at,
-        ended=incident.resolved_at,
-        acted=bool(ours) or edited,
-        false_positive=any(one.resolution == "false_positive" for one in closed),
-        closed=bool(closed),
-    )
-
-
-def _tell(
-    memory: Connection,
+def _apply(
+    connection: Connection,
     rules: RuleSet,
     rule: Rule,
     record: Record,
-    verdict: NoiseDecision,
+    decision: NoiseDecision,
     at: datetime,
 ) -> int:
-    detail = {"sentence": verdict.sentence, "due": verdict.due.isoformat() if verdict.due else None}
-    audit.append(memory, at, "sanityd", "judged", verdict.reason, rule=rule.id, detail=detail)
-    moment = AlertContext(memory, rules, at)
-    ours = [one for one in moment.incidents if one.rule == rule.id and one.cause is Cause.VIOLATED]
-    if verdict.reason is Reason.FLAPPING_ENDED:
-        # One mail says how it ended; what came and went meanwhile needs none of its own.
-        for one in ours:
-            incidents.settle(memory, one.id)
+    """Audit one decision and notify the recipients of the rule. Returns the number of messages."""
+    due = decision.due.isoformat() if decision.due else None
+    detail = {"sentence": decision.sentence, "due": due}
+    audit.append(connection, at, "sanityd", "judged", decision.reason, rule=rule.id, detail=detail)
+    expire_triage(connection, rules, at)
+    violated = [
+        incident
+        for incident in counted_incidents(connection, rules)
+        if incident.rule == rule.id and incident.cause is Cause.VIOLATED
+    ]
+    if decision.reason is Reason.FLAPPING_ENDED:
+        # One mail says how it ended; the incidents that came and went need none of their own.
+        for incident in violated:
+            incidents.settle(connection, incident.id)
     if record.declared < Severity.ERROR:
         return 0
-    incident = next((one for one in ours if one.open), None)
-    background = Background(memory, rule.id, at)
+    news = _news(connection, rules, rule, decision, violated, at)
     queued = 0
-    for channel, recipient in rules.recipients(rule.notify):
-        news = News(
-            reason=verdict.reason,
-            rule=rule.facts(rules.revision),
-            incident=incident,
-            sentence=sentence(moment, incident) if incident else "",
-            looked_at=at,
-            rows=background.rows if incident else (),
-            history=background.history,
-            noise=verdict.sentence,
-            due=verdict.due,
-        )
-        key = policy.dedup_key(verdict.reason, channel, recipient, [[rule.id, at.isoformat()]])
-        queued += enqueue(moment, Alert(verdict.reason, at, (news,), channel, key), recipient)
+    for channel, address in rules.recipients(rule.notify):
+        key = policy.dedup_key(decision.reason, channel, address, [[rule.id, at.isoformat()]])
+        alert = Alert(decision.reason, at, (news,), channel, key)
+        queued += enqueue(connection, rules, alert, address)
     return queued
+
+
+def _news(
+    connection: Connection,
+    rules: RuleSet,
+    rule: Rule,
+    decision: NoiseDecision,
+    violated: Sequence[Incident],
+    at: datetime,
+) -> News:
+    incident = next((incident for incident in violated if incident.open), None)
+    details = rule_details(connection, rule.id)
+    words = ""
+    if incident is not None:
+        answer = runs.last_answered(connection, rule.id, at)
+        words = sentence(rules, incident, answer)
+    return News(
+        reason=decision.reason,
+        rule=rule.facts(rules.revision),
+        incident=incident,
+        sentence=words,
+        looked_at=at,
+        rows=details.rows if incident else (),
+        history=details.history,
+        noise=decision.sentence,
+        due=decision.due,
+    )

@@ -1,256 +1,302 @@
-"""Who is told what now: every incident is compared with what each of its recipients knows of it.
+"""Notify: read → decide → write. The present is compared with what each recipient was notified of.
 
-Nothing here follows from the run that has just ended: `tell` may be called at any time, and says what is to be said
-then. So a reminder, the end of a silence or a mail that was lost need no event of their own.
-
-    incidents that aren't settled × their recipients → a Reason each → messages: one per recipient and reason
+Nothing follows from the run that has just ended, so `notify` may be called at any time: reminders,
+the end of a silence and a message that was lost need no event of their own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from sanityd import __version__
-from sanityd.model import Alert, Cause, Change, Incident, News, Outcome, Reason, Severity
+from sanityd.model import Alert, Cause, Change, Incident, News, Outcome, PastRun, Reason, Tracked
 from sanityd.notifications import policy
+from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, sentence
+from sanityd.notifications.decisions import Decision, decide
+from sanityd.notifications.recipients import Recipient
+from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import RuleSet
-from sanityd.store import audit, incidents, notification_log, outbox
+from sanityd.store import audit, incidents, notification_log, outbox, runs, violations
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 
 #: How long a message may wait for its mail server before it is given up.
 EXPIRES = timedelta(hours=72)
-_HOUR = timedelta(hours=1)
-#: Decisions after which nothing is left to say of an incident that is over.
-_LAST_WORDS = (Reason.RESOLVED, Reason.NEVER_NOTIFIED, Reason.UNCHANGED)
-#: What is new, and waits a moment for its like.
-_NEW = (Reason.OPENED, Reason.ERRORED, Reason.SOURCE_DOWN)
+#: The number of runs in the bar picture of a mail.
+HISTORY = 14
+#: After these reasons, nothing is left to notify of an incident that is resolved.
+_FINAL = (Reason.RESOLVED, Reason.NEVER_NOTIFIED, Reason.UNCHANGED)
+#: Messages for these reasons wait for others that open at nearly the same time.
+_GROUPED = (Reason.OPENED, Reason.ERRORED, Reason.SOURCE_DOWN)
 
-Recipient = tuple[str, str]
+#: The numbers of rows by how the last run changed them, by rule.
+RuleChanges = Mapping[str, Mapping[Change, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """Why one recipient hears of one incident, or doesn't, and whether a message was put into the outbox for it.
+class RuleDetails:
+    """What a message shows of a rule: its open violations, and its last runs, oldest first."""
 
-    `messages` is 1 for the first of those that share a message, so that messages can be counted.
+    rows: tuple[Tracked, ...]
+    history: tuple[PastRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationResult:
+    """What came of one decision: its reason, and whether a message was put into the outbox.
+
+    `messages` is 1 for the first of the results that share a message, so that messages can be
+    counted.
     """
 
     incident: Incident
-    who: Recipient
+    recipient: Recipient
     reason: Reason
     queued: bool = False
     messages: int = 0
 
     @property
-    def ear(self) -> IncidentRecipient:
-        """The incident and who hears of it."""
-        return (self.incident.id, *self.who)
+    def key(self) -> IncidentRecipient:
+        """The incident and the recipient, as the store names them."""
+        return (self.incident.id, *self.recipient)
 
 
 def notify(
-    memory: Connection,
+    connection: Connection,
     rules: RuleSet,
     at: datetime,
     *,
     wait: timedelta = timedelta(0),
-    changes: Mapping[str, Mapping[Change, int]] | None = None,
-) -> list[Decision]:
-    """Decide for every recipient of every incident whether there is news, and put it into the outbox.
+    changes: RuleChanges | None = None,
+) -> list[NotificationResult]:
+    """Notify every recipient of every incident of which there is news.
 
-    Parameters: `wait` is how long what opens waits for its like; `changes` are what the last runs changed, by rule.
+    Parameters: `wait` is how long messages about new incidents wait for others to join them;
+    `changes` is what the last runs changed. Returns one result for each recipient and incident.
     """
-    piled = _take_back_the_backlog(memory, at)
-    moment = AlertContext(memory, rules, at)
-    decisions = [
-        Decision(incident, who, moment.reason(incident, *who))
-        for incident in moment.incidents
-        for who in recipients(rules, incident)
-    ]
-    by_who: dict[Recipient, list[Decision]] = {}
-    for one in decisions:
-        if one.reason.mails:
-            by_who.setdefault(one.who, []).append(one)
-    mailed = notification_log.mailed_since(memory, at - _HOUR, at)
-    sent: dict[IncidentRecipient, Decision] = {}
-    for who, news in by_who.items():
-        for together in _messages(news, moment, mailed.get(who, []), collapse=who in piled):
-            reason = (
-                together[0].reason if len({one.reason for one in together}) == 1 else Reason.SUMMARY
-            )
-            if reason is Reason.RATE_LIMITED:
-                sent |= {one.ear: one for one in together}
-                continue
-            queued = _queue(reason, together, moment, wait, changes or {})
-            for place, one in enumerate(together):
-                sent[one.ear] = replace(one, queued=queued, messages=int(queued and place == 0))
-    told = [sent.get(one.ear, one) for one in decisions]
-    _remember(moment, told)
-    return told
+    backlogged = take_back_backlog(connection, at)
+    expire_triage(connection, rules, at)
+    context = AlertContext.load(connection, rules, at)
+    decisions = decide(context)
+    batches = batch(decisions, context, backlogged)
+    return write(connection, context, decisions, batches, wait=wait, changes=changes or {})
 
 
-def recipients(rules: RuleSet, incident: Incident) -> list[Recipient]:
-    """Every (channel, recipient) that hears of an incident: for a source those of all its rules that mail, for
-    the rules file all owners."""
-    if incident.cause is Cause.RULES_WRONG:
-        return rules.recipients(name for rule in rules.enabled() for name in rule.on_error)
-    if incident.cause is Cause.SOURCE_DOWN:
-        below = [
-            rule
-            for rule in rules.enabled()
-            if incident.source in (rule.source, rule.invariant.elsewhere)
-        ]
-        return rules.recipients(
-            name for rule in below if rule.severity >= Severity.ERROR for name in rule.notify
+def take_back_backlog(connection: Connection, at: datetime) -> set[Recipient]:
+    """Take messages out of the outbox that piled up behind a mail server that is down.
+
+    Returns their recipients; what the messages said is decided anew, and sent as one message.
+    """
+    backlog = notification_log.backlog(connection)
+    for messages in backlog.values():
+        about = notification_log.incidents_in_messages(connection, messages)
+        incidents.unsettle(connection, about)
+        outbox.supersede(connection, messages, at)
+    return set(backlog)
+
+
+def write(
+    connection: Connection,
+    context: AlertContext,
+    decisions: Iterable[Decision],
+    batches: Iterable[Batched],
+    *,
+    wait: timedelta,
+    changes: RuleChanges,
+) -> list[NotificationResult]:
+    """Put the messages into the outbox, and every decision that is new into the audit.
+
+    Returns one result for each decision, in their order.
+    """
+    results: dict[IncidentRecipient, NotificationResult] = {}
+    for decision in decisions:
+        results[decision.key] = NotificationResult(
+            decision.incident, decision.recipient, decision.reason
         )
-    rule = rules.rules.get(incident.rule)
-    if rule is None:
-        return []
-    return rules.recipients(rule.on_error if incident.cause is Cause.ERRORED else rule.notify)
+    details: dict[str, RuleDetails] = {}
+    for batched in batches:
+        if isinstance(batched, RateLimited):
+            for decision in batched.decisions:
+                results[decision.key] = NotificationResult(
+                    decision.incident, decision.recipient, Reason.RATE_LIMITED
+                )
+            continue
+        for decision in batched.decisions:
+            rule = decision.incident.rule
+            if rule not in details:
+                details[rule] = rule_details(connection, rule)
+        alert = _alert(context, batched, details, changes)
+        queued = _put_into_outbox(connection, context, batched, alert, wait)
+        for position, decision in enumerate(batched.decisions):
+            is_counted = queued and position == 0
+            results[decision.key] = NotificationResult(
+                decision.incident,
+                decision.recipient,
+                decision.reason,
+                queued,
+                1 if is_counted else 0,
+            )
+    _write_audit(connection, context, results.values())
+    _settle(connection, context, results.values())
+    return list(results.values())
 
 
 def enqueue(
-    moment: AlertContext, alert: Alert, recipient: str, not_before: datetime | None = None
+    connection: Connection,
+    rules: RuleSet,
+    alert: Alert,
+    address: str,
+    *,
+    not_before: datetime | None = None,
 ) -> bool:
-    """Render an alert for one recipient and ask for it to be sent; False when that was asked for before."""
-    # Most passes have nothing to say, and needn't import how.
+    """Render an alert for one recipient and put it into the outbox.
+
+    Returns False when the same news for the same recipient is there already.
+    """
+    # Imported only here: most passes have nothing to send, and templates take 0.1 s to import.
     from sanityd.alerts.compose.render import render
 
-    settings = moment.rules.alerts
+    settings = rules.alerts
     message = render(
         alert,
-        recipient=recipient,
+        recipient=address,
         zone=settings.zone,
         version=__version__,
         rows=settings.limits.rows_in_mail,
-        templates=moment.rules.folder / "alerts",
+        templates=rules.folder / "alerts",
         remind=settings.remind,
     )
-    at = moment.at
     return outbox.enqueue(
-        moment.memory, message, alert, at=at, not_before=not_before or at, expires_at=at + EXPIRES
+        connection,
+        message,
+        alert,
+        at=alert.at,
+        not_before=not_before or alert.at,
+        expires_at=alert.at + EXPIRES,
     )
 
 
-def _take_back_the_backlog(memory: Connection, at: datetime) -> set[Recipient]:
-    """What piles up behind a mail server that is down is said anew, in one message. Returns whose backlog that was."""
-    piled = notification_log.backlog(memory)
-    for messages in piled.values():
-        incidents.unsettle(memory, notification_log.incidents_in_messages(memory, messages))
-        outbox.supersede(memory, messages, at)
-    return set(piled)
+def rule_details(connection: Connection, rule: str) -> RuleDetails:
+    """Read what a message shows of a rule besides the incident."""
+    return RuleDetails(
+        rows=tuple(violations.open_rows(connection, rule)),
+        history=runs.history(connection, rule, HISTORY),
+    )
 
 
-def _messages(
-    news: Sequence[Decision], moment: AlertContext, mailed: Iterable[int], *, collapse: bool
-) -> Iterator[list[Decision]]:
-    """What one recipient is told, as messages: one for each reason, or one for all when there are too many this hour.
-
-    Critical news has an hourly limit of its own, so that it never waits behind the rest.
-    """
-    if collapse and len(news) > 1:
-        yield list(news)
-        return
-    severities = list(mailed)
-    for is_critical in (True, False):
-        ours = [one for one in news if (one.incident.severity is Severity.CRITICAL) == is_critical]
-        sent = sum((severity == Severity.CRITICAL) == is_critical for severity in severities)
-        left = moment.rules.alerts.limits.mails_per_hour - sent
-        by_reason: dict[Reason, list[Decision]] = {}
-        for one in ours:
-            by_reason.setdefault(one.reason, []).append(one)
-        held = any(moment.decided.get(one.ear) is Reason.RATE_LIMITED for one in ours)
-        if ours and left <= 0:
-            yield [replace(one, reason=Reason.RATE_LIMITED) for one in ours]
-        elif held or len(by_reason) > left:
-            yield ours
-        else:
-            yield from by_reason.values()
-
-
-def _queue(
-    reason: Reason,
-    together: Sequence[Decision],
-    moment: AlertContext,
+def _put_into_outbox(
+    connection: Connection,
+    context: AlertContext,
+    notification: Notification,
+    alert: Alert,
     wait: timedelta,
-    changes: Mapping[str, Mapping[Change, int]],
 ) -> bool:
-    channel, recipient = together[0].who
-    known = [(one, moment.delivery_states.get(one.ear, DeliveryState())) for one in together]
-    stale = [
-        heard.pending
-        for _, heard in known
-        if heard.waiting and heard.waiting.reason in policy.CHATTER
-    ]
-    outbox.supersede(moment.memory, [number for number in stale if number is not None], moment.at)
-    parts = [
-        policy.news_identity(one.incident, one.reason, heard.last_notification, heard.lost)
-        for one, heard in known
-    ]
-    alert = Alert(
+    """Queue a message, in place of older chatter about its incidents; False for a duplicate."""
+    superseded = []
+    for decision in notification.decisions:
+        state = context.delivery_state(decision.incident, decision.recipient)
+        if state.waiting and state.waiting.reason in policy.CHATTER and state.pending is not None:
+            superseded.append(state.pending)
+    outbox.supersede(connection, superseded, context.at)
+    _, address = notification.recipient
+    not_before = context.at + wait if alert.reason in _GROUPED else None
+    return enqueue(connection, context.rules, alert, address, not_before=not_before)
+
+
+def _alert(
+    context: AlertContext,
+    notification: Notification,
+    details: Mapping[str, RuleDetails],
+    changes: RuleChanges,
+) -> Alert:
+    news = []
+    identities = []
+    for decision in notification.decisions:
+        incident = decision.incident
+        state = context.delivery_state(incident, decision.recipient)
+        row_changes = changes.get(incident.rule, {})
+        news.append(_news(context, decision, state, details[incident.rule], row_changes))
+        identities.append(
+            policy.news_identity(incident, decision.reason, state.last_notification, state.lost)
+        )
+    channel, address = notification.recipient
+    reason = notification.reason
+    return Alert(
         reason=reason,
-        at=moment.at,
-        news=tuple(_news(one, heard, moment, changes) for one, heard in known),
+        at=context.at,
+        news=tuple(news),
         channel=channel,
-        key=policy.dedup_key(reason, channel, recipient, parts),
+        key=policy.dedup_key(reason, channel, address, identities),
     )
-    return enqueue(moment, alert, recipient, moment.at + wait if reason in _NEW else None)
 
 
 def _news(
-    one: Decision,
-    heard: DeliveryState,
-    moment: AlertContext,
-    changes: Mapping[str, Mapping[Change, int]],
+    context: AlertContext,
+    decision: Decision,
+    state: DeliveryState,
+    details: RuleDetails,
+    row_changes: Mapping[Change, int],
 ) -> News:
-    incident = one.incident
-    background = moment.background(incident)
-    answer = background.answer
+    incident = decision.incident
+    last_runs = context.last_runs[incident.rule]
+    answer = last_runs.answer
+    noise = context.noise_states.get(incident.rule)
     is_about_rows = incident.cause is Cause.VIOLATED
-    standing = moment.noise_states.get(incident.rule)
     return News(
-        reason=one.reason,
-        rule=moment.facts(incident),
+        reason=decision.reason,
+        rule=context.facts(incident),
         incident=incident,
-        sentence=sentence(moment, incident),
+        sentence=sentence(context.rules, incident, answer),
         looked_at=answer.at if answer else None,
         complete=answer is None or answer.outcome is Outcome.COMPLETE,
-        stale_since=background.stale_since if is_about_rows and incident.open else None,
-        rows=background.rows if is_about_rows else (),
-        changes=changes.get(incident.rule, {}) if is_about_rows else {},
-        last_notification=heard.last_notification,
-        history=background.history,
-        noise=standing.sentence if standing else "",
-        triage=moment.lapsed(incident, heard),
+        stale_since=last_runs.stale_since if is_about_rows and incident.open else None,
+        rows=details.rows if is_about_rows else (),
+        changes=row_changes if is_about_rows else {},
+        last_notification=state.last_notification,
+        history=details.history,
+        noise=noise.sentence if noise else "",
+        triage=context.lapsed_triage(incident, state),
     )
 
 
-def _remember(moment: AlertContext, told: Iterable[Decision]) -> None:
-    """Keep each decision that is not the same as before, with its reason, and settle what is over and said."""
-    open_ends = {incident.id for incident in moment.incidents if incident.open}
-    for one in told:
-        incident = one.incident
-        # An end that was told in vain is not told again at once, and not forgotten meanwhile.
-        is_put_off = one.reason is Reason.RESOLVED and not one.queued
-        if one.reason not in _LAST_WORDS or is_put_off:
-            open_ends.add(incident.id)
-        if not one.queued and moment.decided.get(one.ear) is one.reason:
+def _write_audit(
+    connection: Connection, context: AlertContext, results: Iterable[NotificationResult]
+) -> None:
+    """Append each result to the audit unless it is the same as the last one."""
+    for result in results:
+        if not result.queued and context.last_reasons.get(result.key) is result.reason:
             continue
-        incidents.decide(moment.memory, one.ear, one.reason, moment.at)
-        channel, recipient = one.who
+        incidents.decide(connection, result.key, result.reason, context.at)
+        channel, address = result.recipient
         audit.append(
-            moment.memory,
-            moment.at,
+            connection,
+            context.at,
             "sanityd",
-            "notified" if one.queued else "not notified",
-            one.reason,
-            rule=incident.rule,
-            incident=incident.id,
-            detail={"channel": channel, "recipient": recipient, "violations": incident.violations},
+            "notified" if result.queued else "not notified",
+            result.reason,
+            rule=result.incident.rule,
+            incident=result.incident.id,
+            detail={
+                "channel": channel,
+                "recipient": address,
+                "violations": result.incident.violations,
+            },
         )
-    for incident in moment.incidents:
-        if incident.id not in open_ends:
-            incidents.settle(moment.memory, incident.id)
+
+
+def _settle(
+    connection: Connection, context: AlertContext, results: Iterable[NotificationResult]
+) -> None:
+    """Settle the resolved incidents of which no recipient has to be notified any more."""
+    unsettled = {incident.id for incident in context.incidents if incident.open}
+    for result in results:
+        # An end that could not be queued is not sent at once, and not forgotten either.
+        is_put_off = result.reason is Reason.RESOLVED and not result.queued
+        if result.reason not in _FINAL or is_put_off:
+            unsettled.add(result.incident.id)
+    for incident in context.incidents:
+        if incident.id not in unsettled:
+            incidents.settle(connection, incident.id)

@@ -1,5 +1,6 @@
-"""What is open as it counts now, with what people decided and what the policies did: for people who ask."""
+"""What is open as it counts now, with the decisions of people and of the policies. Reads only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,15 +8,17 @@ from sqlalchemy import Connection
 
 from sanityd.model import Incident, LastNotification, Reason, Triage
 from sanityd.notifications import policy
-from sanityd.notifications.context import AlertContext
-from sanityd.notifications.notify import recipients
+from sanityd.notifications.context import counted_incidents, triage_in_force
+from sanityd.notifications.recipients import recipients
 from sanityd.rules.rule import RuleSet
-from sanityd.store import notification_log, triage
+from sanityd.store import incidents, notification_log, triage
+from sanityd.store.incidents import IncidentRecipient
+from sanityd.store.notification_log import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientStatus:
-    """One recipient of an incident: what they were told last, why they hear no more just now, and when they will."""
+    """One recipient of an incident: the last notification, why none follows, the next reminder."""
 
     channel: str
     recipient: str
@@ -26,26 +29,45 @@ class RecipientStatus:
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """One incident that goes on, as it counts now."""
+    """One open incident, as it counts now."""
 
     incident: Incident
     triage: Triage | None
-    #: How many of its rows a human accepted.
+    #: The number of its rows that people accepted.
     accepted: int
-    #: Sentences about it that matter.
+    #: Sentences that people should know to judge it.
     notes: tuple[str, ...]
     recipients: tuple[RecipientStatus, ...]
 
 
-def open_now(memory: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
-    """Everything that is open; nothing is decided or changed."""
-    moment = AlertContext(memory, rules, at, asking=True)
-    found = [incident for incident in moment.incidents if incident.open]
-    accepted = triage.accepted(memory)
-    return [_open(moment, incident, accepted.get(incident.rule, 0)) for incident in found]
+def open_now(connection: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
+    """Return everything that is open at that time. Decides and changes nothing."""
+    counted = counted_incidents(connection, rules)
+    ids = [incident.id for incident in counted]
+    delivery_states = notification_log.delivery_states(connection, ids, at)
+    last_reasons = incidents.decided(connection, ids)
+    decisions = triage_in_force(connection, counted, at)
+    accepted_rows = triage.accepted(connection)
+    open_incidents = []
+    for incident in counted:
+        if not incident.open:
+            continue
+        decision = decisions.get(incident.id)
+        accepted = accepted_rows.get(incident.rule, 0)
+        statuses = _recipient_statuses(rules, incident, decision, delivery_states, last_reasons)
+        open_incidents.append(
+            OpenIncident(
+                incident=incident,
+                triage=decision,
+                accepted=accepted,
+                notes=tuple(_notes(rules, incident, accepted)),
+                recipients=tuple(statuses),
+            )
+        )
+    return open_incidents
 
 
-def _open(moment: AlertContext, incident: Incident, accepted: int) -> OpenIncident:
+def _notes(rules: RuleSet, incident: Incident, accepted: int) -> list[str]:
     notes = []
     if accepted:
         rows = "row is" if accepted == 1 else "rows are"
@@ -54,28 +76,26 @@ def _open(moment: AlertContext, incident: Incident, accepted: int) -> OpenIncide
         notes.append(
             "so many rows are broken that it is taken for one fault, not for so many cases"
         )
-    rule = moment.rules.rules.get(incident.rule)
+    rule = rules.rules.get(incident.rule)
     if rule is not None and not rule.enabled:
-        notes.append("the rule is switched off, so nobody looks at it")
-    return OpenIncident(
-        incident=incident,
-        triage=moment.triage(incident),
-        accepted=accepted,
-        notes=tuple(notes),
-        recipients=tuple(
-            _ear(moment, incident, *who) for who in recipients(moment.rules, incident)
-        ),
-    )
+        notes.append("the rule is disabled, so it is not checked")
+    return notes
 
 
-def _ear(moment: AlertContext, incident: Incident, channel: str, recipient: str) -> RecipientStatus:
-    ear = (incident.id, channel, recipient)
-    heard = moment.delivery_states.get(ear, notification_log.DeliveryState())
-    reminder = None
-    if heard.last_notification and heard.last_notification.at and moment.triage(incident) is None:
-        reminder = heard.last_notification.at + policy.reminder_after(
-            heard.last_notification.reminders, moment.rules.alerts
-        )
-    return RecipientStatus(
-        channel, recipient, heard.last_notification, moment.decided.get(ear), reminder
-    )
+def _recipient_statuses(
+    rules: RuleSet,
+    incident: Incident,
+    decision: Triage | None,
+    delivery_states: Mapping[IncidentRecipient, DeliveryState],
+    last_reasons: Mapping[IncidentRecipient, Reason],
+) -> list[RecipientStatus]:
+    """Return one status for each recipient; a reminder is due while nobody has decided."""
+    statuses = []
+    for channel, address in recipients(rules, incident):
+        key = (incident.id, channel, address)
+        last = delivery_states.get(key, DeliveryState()).last_notification
+        reminder = None
+        if last is not None and last.at is not None and decision is None:
+            reminder = last.at + policy.reminder_after(last.reminders, rules.alerts)
+        statuses.append(RecipientStatus(channel, address, last, last_reasons.get(key), reminder))
+    return statuses

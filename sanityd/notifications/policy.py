@@ -1,7 +1,8 @@
-"""Who is told what, and why not: pure. Knows an incident and what a recipient knows of it; no clock, no I/O.
+"""Why a recipient is notified of an incident, or is not. Pure: no clock, no I/O.
 
-The present is compared with the last *delivered* message, not with the previous run: a lost mail heals itself, and what
-is decided twice can't be mailed twice. `decide` may be asked at any moment, for whatever reason it is quiet now.
+The present is compared with the last *delivered* message, not with the previous run: a lost mail
+heals itself, and what is decided twice can't be mailed twice. So `decide_reason` may be asked at
+any time.
 """
 
 import hashlib
@@ -24,19 +25,21 @@ from sanityd.model import (
     TriageAction,
 )
 
-#: From how many times the number that was last told on there is news again.
+#: An incident escalates when it has so many times the violations of the last notification.
 GROWTH = 2
-#: Growth within that time of the last message waits until it is over.
+#: An escalation by growth waits until the last message is so old.
 PAUSE = timedelta(minutes=10)
-#: From which share of the number that was told on other rows are worth a mail.
+#: New rows are worth an update when they are this share of the violations last notified.
 FRESH = 0.1
-#: How long an incident stays news, when reminders do nothing.
+#: An incident older than this, after so many reminders, is long-running: only the digest shows it.
 OLD_AFTER, OLD_REMINDERS = timedelta(days=28), 3
+#: The number of messages to a recipient is limited within this time.
+RATE_LIMIT_WINDOW = timedelta(hours=1)
 
-#: What newer news takes the place of.
+#: Reasons of messages that are replaced by newer ones while they wait in the outbox.
 CHATTER = (Reason.UPDATED, Reason.REMINDER)
 
-_STANCES = {
+_BY_TRIAGE = {
     TriageAction.ACKNOWLEDGED: Reason.ACKNOWLEDGED,
     TriageAction.SNOOZED: Reason.SNOOZED,
     TriageAction.ACCEPTED: Reason.ACCEPTED,
@@ -52,165 +55,192 @@ _FIRST = {
 
 @dataclass(frozen=True, slots=True)
 class PolicyInput:
-    """All that decides whether one recipient hears of one incident now.
+    """All that decides whether one recipient is notified of one incident now.
 
-    Rows that a human accepted are not among the violations of `incident`. `told` is what was last delivered to the
-    recipient (or may have been), `waiting` what is on its way; None for nothing.
+    Rows that people accepted are not among the violations of `incident`.
     """
 
     incident: Incident
+    #: The last message that was delivered to the recipient, or may have been.
     last_notification: LastNotification | None = None
+    #: The message that is not delivered yet.
     waiting: LastNotification | None = None
-    #: Whether nobody has begun to send what waits.
+    #: Whether nobody has begun to send the waiting message.
     replaceable: bool = False
-    #: How many open rows were first seen since the recipient was told.
+    #: The number of open rows first seen since the last notification.
     new_rows: int = 0
     #: Whether the last run had an answer.
     verified: bool = True
-    #: What a human decided, if it holds.
+    #: The decision of a person that is in force.
     triage: Triage | None = None
-    #: What a human had decided, if it ended since the recipient was told.
+    #: The decision of a person that ended since the last notification.
     lapsed: Triage | None = None
     silenced: bool = False
     inhibited: bool = False
-    #: Most violations that were told of a rule that comes and goes; None when it doesn't.
+    #: The most violations notified of a rule that is flapping; None when it is not.
     peak: int | None = None
     quiet_hours: bool = False
 
 
-def decide(now: PolicyInput, settings: Settings, at: datetime) -> Reason:
-    """Why one recipient hears of the incident, or why not. The order of the questions is the order of their weight."""
-    reason = _news(now, settings, at)
+def decide_reason(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
+    """Return why one recipient is notified of the incident, or why not; first match wins."""
+    reason = _news(facts, settings, at)
     if not reason.mails:
         return reason
-    for quiet, why in (
-        (now.inhibited and now.last_notification is None and now.incident.open, Reason.INHIBITED),
-        (now.silenced, Reason.SILENCED),
-        (now.quiet_hours and now.incident.severity < Severity.CRITICAL, Reason.QUIET_HOURS),
-    ):
-        if quiet:
-            return why
+    if facts.inhibited and facts.last_notification is None and facts.incident.open:
+        return Reason.INHIBITED
+    if facts.silenced:
+        return Reason.SILENCED
+    if facts.quiet_hours and facts.incident.severity < Severity.CRITICAL:
+        return Reason.QUIET_HOURS
     return reason
 
 
-def _news(now: PolicyInput, settings: Settings, at: datetime) -> Reason:
-    """What there is to tell, were it not for the hour or a silence."""
-    if not now.incident.open:
-        return _when_over(now)
-    if now.incident.violations <= 0 and now.incident.cause is Cause.VIOLATED:
+def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
+    """Return the reason without regard to inhibition, silences and quiet hours."""
+    incident = facts.incident
+    if not incident.open:
+        return _after_resolution(facts)
+    if incident.violations <= 0 and incident.cause is Cause.VIOLATED:
         return Reason.ACCEPTED
-    if now.incident.severity < Severity.ERROR:
-        return Reason.BELOW_THRESHOLD if now.last_notification is None else Reason.UNCHANGED
-    if now.triage is not None:
-        return _STANCES[now.triage.action]
-    reason = _unquieted(now, settings, at)
-    return Reason.WAITING if reason.mails and _is_on_its_way(now, reason) else reason
-
-
-def _is_on_its_way(now: PolicyInput, reason: Reason) -> bool:
-    """Whether a message that waits says enough; newer chatter takes the place of older chatter."""
-    if now.waiting is None:
-        return False
-    stale = now.waiting.reason is not reason or now.waiting.violations != now.incident.violations
-    return not (now.replaceable and now.waiting.reason in CHATTER and stale)
-
-
-def _unquieted(now: PolicyInput, settings: Settings, at: datetime) -> Reason:
-    """What there is to tell of what is open and nobody has decided anything about."""
-    told = now.last_notification
-    if now.peak is not None and not _is_above(now, now.peak):
-        return Reason.FLAPPING
-    if told is None:
-        return _FIRST[now.incident.cause]
-    if now.incident.cause is not Cause.VIOLATED:
-        # Of a fault people hear once, and when it is over.
+    if incident.severity < Severity.ERROR:
+        if facts.last_notification is None:
+            return Reason.BELOW_THRESHOLD
         return Reason.UNCHANGED
-    if not now.verified:
+    if facts.triage is not None:
+        return _BY_TRIAGE[facts.triage.action]
+    reason = _while_open(facts, settings, at)
+    if reason.mails and _is_on_its_way(facts, reason):
+        return Reason.WAITING
+    return reason
+
+
+def _is_on_its_way(facts: PolicyInput, reason: Reason) -> bool:
+    """Return whether the waiting message says enough; newer chatter replaces older chatter."""
+    waiting = facts.waiting
+    if waiting is None:
+        return False
+    if not facts.replaceable or waiting.reason not in CHATTER:
+        return True
+    return waiting.reason is reason and waiting.violations == facts.incident.violations
+
+
+def _while_open(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
+    """Return the reason for an open incident that nobody has decided about."""
+    incident, last = facts.incident, facts.last_notification
+    if facts.peak is not None and not _is_above_peak(facts, facts.peak):
+        return Reason.FLAPPING
+    if last is None:
+        return _FIRST[incident.cause]
+    if incident.cause is not Cause.VIOLATED:
+        # A fault is notified once, and when it is over.
+        return Reason.UNCHANGED
+    if not facts.verified:
         return Reason.NOT_VERIFIED
-    if now.lapsed is not None:
-        return Reason.ESCALATED if now.lapsed.ended == "broken" else Reason.REMINDER
-    if at - now.incident.opened_at > OLD_AFTER and told.reminders >= OLD_REMINDERS:
-        grew = (
-            now.incident.violations > ratchet(told.violations)
-            or now.incident.severity > told.severity
-        )
-        return Reason.ESCALATED if grew else Reason.LONG_RUNNING
-    return _compared(now, told, settings, at - told.at if told.at else timedelta.max)
+    return _still_violated(facts, last, settings, at)
+
+
+def _still_violated(
+    facts: PolicyInput, last: LastNotification, settings: Settings, at: datetime
+) -> Reason:
+    incident = facts.incident
+    if facts.lapsed is not None:
+        return Reason.ESCALATED if facts.lapsed.ended == "broken" else Reason.REMINDER
+    if at - incident.opened_at > OLD_AFTER and last.reminders >= OLD_REMINDERS:
+        return _when_long_running(incident, last)
+    since = at - last.at if last.at else timedelta.max
+    return _compared(facts, last, settings, since)
+
+
+def _when_long_running(incident: Incident, last: LastNotification) -> Reason:
+    has_grown = incident.violations > ratchet(last.violations)
+    if has_grown or incident.severity > last.severity:
+        return Reason.ESCALATED
+    return Reason.LONG_RUNNING
 
 
 def _compared(
-    now: PolicyInput, told: LastNotification, settings: Settings, since: timedelta
+    facts: PolicyInput, last: LastNotification, settings: Settings, since: timedelta
 ) -> Reason:
-    """What the recipient doesn't know yet. `since` is how long ago they were told."""
-    more = _has_doubled(now.incident.violations, told.violations) and since >= PAUSE
-    if now.incident.severity > told.severity or more:
+    """Compare with the last notification; `since` is how long ago that was."""
+    incident = facts.incident
+    has_grown = _has_doubled(incident.violations, last.violations) and since >= PAUSE
+    if incident.severity > last.severity or has_grown:
         return Reason.ESCALATED
-    if since >= reminder_after(told.reminders, settings):
+    if since >= reminder_after(last.reminders, settings):
         return Reason.REMINDER
-    is_fresh = (
-        now.new_rows and now.new_rows >= FRESH * told.violations and since >= settings.update_every
-    )
-    return Reason.UPDATED if is_fresh else Reason.UNCHANGED
+    has_fresh_rows = facts.new_rows > 0 and facts.new_rows >= FRESH * last.violations
+    if has_fresh_rows and since >= settings.update_every:
+        return Reason.UPDATED
+    return Reason.UNCHANGED
 
 
-def _when_over(now: PolicyInput) -> Reason:
-    told = now.last_notification
-    if told is None:
+def _after_resolution(facts: PolicyInput) -> Reason:
+    last = facts.last_notification
+    if last is None:
         return Reason.NEVER_NOTIFIED
-    if told.reason in (Reason.RESOLVED, Reason.FLAPPING_ENDED):
+    if last.reason in (Reason.RESOLVED, Reason.FLAPPING_ENDED):
         return Reason.UNCHANGED
-    if now.waiting is not None and now.waiting.reason is Reason.RESOLVED:
+    if facts.waiting is not None and facts.waiting.reason is Reason.RESOLVED:
         return Reason.WAITING
-    return Reason.FLAPPING if now.peak is not None else Reason.RESOLVED
+    return Reason.FLAPPING if facts.peak is not None else Reason.RESOLVED
 
 
-def _is_above(now: PolicyInput, peak: int) -> bool:
-    """Whether it is worse than it ever was while the rule came and went; that is never kept quiet."""
-    told = now.last_notification
-    known = max(peak, told.violations if told else 0)
-    return _has_doubled(now.incident.violations, known) or (
-        told is not None and now.incident.severity > told.severity
-    )
+def _is_above_peak(facts: PolicyInput, peak: int) -> bool:
+    """Return whether it is worse than ever while the rule was flapping; that is always notified."""
+    last = facts.last_notification
+    if last is None:
+        return _has_doubled(facts.incident.violations, peak)
+    if _has_doubled(facts.incident.violations, max(peak, last.violations)):
+        return True
+    return facts.incident.severity > last.severity
 
 
-def _has_doubled(violations: int, known: int) -> bool:
-    # Twice nothing is nothing: without the floor, a mail that told of none would be followed by one every run.
-    return violations >= GROWTH * max(known, 1)
+def _has_doubled(violations: int, before: int) -> bool:
+    # Without the floor, a message about no violations would be followed by one every run.
+    return violations >= GROWTH * max(before, 1)
 
 
 def ratchet(baseline: int) -> float:
-    """Above how many violations something that is quiet is mailed again."""
+    """Return above how many violations something that is quiet is notified again."""
     return max(1.5 * baseline, baseline + 5)
 
 
 def reminder_after(reminders: int, settings: Settings) -> timedelta:
-    """How long after the last message the next reminder is due. The settings count from the news on."""
+    """Return how long after the last message the next reminder is due.
+
+    The settings count from the opening on, except for the last step, which repeats itself.
+    """
     steps = settings.remind
-    if reminders >= len(steps):
+    last_step = len(steps) - 1
+    if reminders >= last_step:
         return steps[-1]
     before = steps[reminders - 1] if reminders else timedelta(0)
-    # The last step repeats itself, so it is a distance and not a point in time.
-    return steps[reminders] if reminders == len(steps) - 1 else steps[reminders] - before
+    return steps[reminders] - before
 
 
-def breaks(disposition: Triage, violations: int, severity: Severity) -> bool:
-    """Whether things got so much worse that a human's decision is void."""
-    return _has_doubled(violations, disposition.violations) or severity > disposition.severity
+def breaks(decision: Triage, violations: int, severity: Severity) -> bool:
+    """Return whether it got so much worse that the decision of a person is void."""
+    return _has_doubled(violations, decision.violations) or severity > decision.severity
 
 
 def is_silenced(rule: RuleFacts, silences: Iterable[Silence], at: datetime) -> bool:
-    """Whether somebody wanted to hear nothing of the rule (or source) at this time."""
-    return any(
-        silence.starts <= at < silence.until
-        and (not silence.rule or fnmatchcase(rule.id, silence.rule))
-        and (not silence.tag or silence.tag in rule.tags)
-        and (not silence.source or silence.source == rule.source)
-        for silence in silences
-    )
+    """Return whether a silence matches the rule (or source) at this time."""
+    return any(_matches(silence, rule, at) for silence in silences)
+
+
+def _matches(silence: Silence, rule: RuleFacts, at: datetime) -> bool:
+    if not silence.starts <= at < silence.until:
+        return False
+    if silence.rule and not fnmatchcase(rule.id, silence.rule):
+        return False
+    if silence.tag and silence.tag not in rule.tags:
+        return False
+    return not silence.source or silence.source == rule.source
 
 
 def in_quiet_hours(quiet: QuietHours, settings: Settings, at: datetime) -> bool:
-    """Whether it is a time at which only critical things are told. Hours past midnight belong to the day before."""
+    """Return whether only critical incidents are notified at this time."""
     local = at.astimezone(quiet.zone or settings.zone)
     if WEEKDAYS[local.weekday()] in quiet.days:
         return True
@@ -219,34 +249,30 @@ def in_quiet_hours(quiet: QuietHours, settings: Settings, at: datetime) -> bool:
     clock = local.time()
     if quiet.start <= quiet.end:
         return quiet.start <= clock < quiet.end
+    # They go past midnight.
     return clock >= quiet.start or clock < quiet.end
 
 
-def dedup_key(reason: Reason, channel: str, recipient: str, parts: Iterable[object]) -> str:
-    """The identity of a message: the same news for the same recipient has the same key, so it is queued once.
+def dedup_key(reason: Reason, channel: str, address: str, identities: Iterable[object]) -> str:
+    """Return the identity of a message: the same news for the same recipient is queued once.
 
-    Parameters: `parts` say which incidents it tells of, and what the recipient knew of each. The present number is not
-    in it: while a message waits in the outbox, later runs that find more add no second one.
+    Parameters: `identities` are those of its incidents, from `news_identity`. The present number
+    of violations is not in them: while a message waits, later runs add no second one.
     """
-    identity = [
-        reason.value,
-        channel,
-        recipient,
-        sorted(json.dumps(part, default=str) for part in parts),
-    ]
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    parts = sorted(json.dumps(identity, default=str) for identity in identities)
+    text = json.dumps([reason.value, channel, address, parts])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def news_identity(
-    incident: Incident, reason: Reason, told: LastNotification | None, lost: int
+    incident: Incident, reason: Reason, last: LastNotification | None, lost: int
 ) -> list[object]:
-    """What one incident adds to the identity of a message.
+    """Return what one incident adds to the identity of a message.
 
-    Parameters: `lost` is how many messages about it came to nothing; then the same news is new again.
+    Parameters: `lost` is the number of messages about it that were never delivered; after one, the
+    same news is new again.
     """
-    known = (
-        None
-        if told is None
-        else [told.reason.value, told.violations, told.severity.label, told.sequence]
-    )
-    return [incident.id, reason.value, known, lost]
+    last_identity = None
+    if last is not None:
+        last_identity = [last.reason.value, last.violations, last.severity.label, last.sequence]
+    return [incident.id, reason.value, last_identity, lost]

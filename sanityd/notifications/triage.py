@@ -1,5 +1,7 @@
-"""What humans decide about what is wrong: acknowledge, snooze, accept, close, silence, undo. Each has an author, a
-reason and an end, and is kept in the audit. None of it changes what is true of the data: only a run does.
+"""Triage: people acknowledge, snooze, accept and close incidents, and silence rules.
+
+Each decision has an author, a reason and an end, and is kept in the audit. None of them changes
+what is known of the data: only a run does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,82 +16,99 @@ from sanityd.model import Incident, Reason, Silence, Tracked, Triage, TriageActi
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.durations import format_duration
 from sanityd.notifications import noise
-from sanityd.notifications.context import AlertContext
+from sanityd.notifications.context import counted_incidents, end_of_triage
 from sanityd.rules.rule import RuleSet
 from sanityd.store import audit, incidents, noise_state, silences, triage, violations
 
-#: How a human may say that an incident is over.
+#: How a person may say that an incident is over.
 RESOLUTIONS = ("fixed", "false_positive", "wont_fix", "duplicate")
-#: The longest reason that is kept, in characters.
+#: The most characters of a reason.
 LONGEST = 1000
 
 
 class ActError(SanitydError):
-    """What was asked for can't be done; nothing was changed."""
+    """A decision that can't be made; nothing was changed."""
 
     hint = "`sanityd status` lists what is open, with its incidents."
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who decides what, why, and until when."""
+    """Who decides, why, and until when."""
 
     author: str
     reason: str
     at: datetime
-    #: None: as long as the settings say.
+    #: None for the default of the settings.
     until: datetime | None = None
 
 
+def expire_triage(connection: Connection, rules: RuleSet, at: datetime) -> None:
+    """End the decisions that ran out by then, that are broken, or whose incident is resolved."""
+    triage.expire(connection, at)
+    by_id = {incident.id: incident for incident in counted_incidents(connection, rules)}
+    for decision in triage.in_force(connection):
+        incident = by_id.get(decision.incident)
+        if incident is None:
+            continue
+        end = end_of_triage(decision, incident, at)
+        if end is not None:
+            triage.end(connection, [decision.id], end, at)
+
+
 def decide(
-    memory: Connection,
+    connection: Connection,
     rules: RuleSet,
     name: str,
-    stance: TriageAction,
+    action: TriageAction,
     act: Act,
     resolution: str = "",
 ) -> list[Triage]:
-    """Decide about all that is open of a rule, a source (`source:NAME`) or one incident. Returns what holds now.
+    """Decide about all that is open of a rule, a source (`source:NAME`) or one incident.
 
-    Raises ActError when nothing of that name is open, or when the end is past or too far.
+    Returns the decisions. Raises ActError when nothing of that name is open, or when the end is in
+    the past or too far away.
     """
-    until = _until(rules, stance, act)
-    made = []
-    for incident in _open(memory, rules, name, act.at):
+    until = _until(rules, action, act)
+    decisions = []
+    for incident in _open(connection, rules, name, act.at):
         decision = Triage(
             id=0,
-            action=stance,
+            action=action,
             rule=incident.rule,
             incident=incident.id,
-            author=_words(act.author, "author"),
-            reason=_words(act.reason, "reason"),
+            author=_required(act.author, "author"),
+            reason=_required(act.reason, "reason"),
             at=act.at,
             until=until,
             violations=incident.violations,
             severity=incident.severity,
             resolution=resolution,
         )
-        made.append(triage.add(memory, decision))
-        _keep(
-            memory,
+        decisions.append(triage.add(connection, decision))
+        _write_audit(
+            connection,
             act,
-            stance.value,
+            action.value,
             incident.rule,
             incident.id,
             until=until,
             resolution=resolution,
         )
-    return made
+    return decisions
 
 
 def accept_rows(
-    memory: Connection, rules: RuleSet, rule: str, keys: Sequence[Mapping[str, str]], act: Act
+    connection: Connection, rules: RuleSet, rule: str, keys: Sequence[Mapping[str, str]], act: Act
 ) -> list[tuple[Tracked, Triage]]:
-    """Accept single rows, by the text of their keys: they count no longer. Raises ActError when one is not open."""
-    _known(rules, rule)
+    """Accept single rows, by the text of their keys: they count no longer.
+
+    Returns the rows with the decisions. Raises ActError when a row is not open.
+    """
+    _check_name(rules, rule)
     until = _until(rules, TriageAction.ACCEPTED, act)
-    rows = violations.open_rows(memory, rule)
-    made = []
+    rows = violations.open_rows(connection, rule)
+    accepted = []
     for key in keys:
         row = _row(rows, key, rule)
         decision = Triage(
@@ -97,189 +116,236 @@ def accept_rows(
             action=TriageAction.ACCEPTED,
             rule=rule,
             incident="",
-            author=_words(act.author, "author"),
-            reason=_words(act.reason, "reason"),
+            author=_required(act.author, "author"),
+            reason=_required(act.reason, "reason"),
             at=act.at,
             until=until,
             violations=1,
             severity=rules.rules[rule].severity,
             fingerprint=row.fingerprint,
         )
-        made.append((row, triage.add(memory, decision)))
-        _keep(memory, act, "accepted a row", rule, None, until=until, fingerprint=row.fingerprint)
-    return made
+        accepted.append((row, triage.add(connection, decision)))
+        _write_audit(
+            connection, act, "accepted a row", rule, None, until=until, fingerprint=row.fingerprint
+        )
+    return accepted
 
 
-def withdraw(memory: Connection, rules: RuleSet, name: str, act: Act) -> list[Triage]:
-    """Take back what was decided about a rule, a source, an incident, or rows of the rule. Raises ActError."""
-    ours = [one for one in triage.in_force(memory) if name in (one.rule, one.incident)]
-    if not ours:
-        if incidents.get(memory, name) is None:
-            _known(rules, name)
+def withdraw(connection: Connection, rules: RuleSet, name: str, act: Act) -> list[Triage]:
+    """Withdraw the decisions about a rule, a source, an incident, or rows of the rule.
+
+    Returns the withdrawn decisions. Raises ActError when there is none.
+    """
+    decisions = [
+        decision
+        for decision in triage.in_force(connection)
+        if name in (decision.rule, decision.incident)
+    ]
+    if not decisions:
+        if incidents.get(connection, name) is None:
+            _check_name(rules, name)
         raise ActError(f"nothing was decided about `{name}` that could be taken back")
-    triage.end(memory, [one.id for one in ours], "withdrawn", act.at)
-    for one in ours:
-        _keep(memory, act, "withdrew", one.rule, one.incident or None, decision=one.action.value)
-    return ours
+    triage.end(connection, [decision.id for decision in decisions], "withdrawn", act.at)
+    for decision in decisions:
+        _write_audit(
+            connection,
+            act,
+            "withdrew",
+            decision.rule,
+            decision.incident or None,
+            decision=decision.action.value,
+        )
+    return decisions
 
 
-def silence(memory: Connection, rules: RuleSet, wanted: Silence) -> Silence:
-    """Keep quiet about what a silence matches. Raises ActError for a rule, tag or source that there isn't."""
-    if wanted.source and wanted.source not in rules.sources:
-        raise ActError(
-            f"there is no source `{wanted.source}`",
-            did_you_mean(wanted.source, rules.sources) or None,
-        )
-    tags = {tag for rule in rules.rules.values() for tag in rule.tags}
-    if wanted.tag and wanted.tag not in tags:
-        raise ActError(
-            f"no rule has the tag `{wanted.tag}`", did_you_mean(wanted.tag, tags) or None
-        )
-    if wanted.rule and not wanted.rule.startswith("source:") and "*" not in wanted.rule:
-        _known(rules, wanted.rule)
-    _check_end(
-        wanted.until, max(wanted.at, wanted.starts), rules.alerts.acknowledge.max, "a silence"
+def silence(connection: Connection, rules: RuleSet, requested: Silence) -> Silence:
+    """Add a silence. Returns it with its number.
+
+    Raises ActError when its rule, tag or source does not exist, or when its end is in the past or
+    too far away.
+    """
+    _check_matchers(rules, requested)
+    begin = max(requested.at, requested.starts)
+    _check_end(requested.until, begin, rules.alerts.acknowledge.max, "a silence")
+    checked = replace(
+        requested,
+        author=_required(requested.author, "author"),
+        reason=_required(requested.reason, "reason"),
     )
-    kept = silences.add(
-        memory,
-        replace(
-            wanted, author=_words(wanted.author, "author"), reason=_words(wanted.reason, "reason")
-        ),
-    )
-    act = Act(wanted.author, wanted.reason, wanted.at)
-    _keep(
-        memory,
-        act,
+    added = silences.add(connection, checked)
+    _write_audit(
+        connection,
+        Act(requested.author, requested.reason, requested.at),
         "silenced",
-        wanted.rule or None,
+        requested.rule or None,
         None,
-        until=wanted.until,
-        tag=wanted.tag,
-        source=wanted.source,
+        until=requested.until,
+        tag=requested.tag,
+        source=requested.source,
     )
-    return kept
+    return added
 
 
-def end_silence(memory: Connection, number: int, act: Act) -> None:
-    """Hear of it again. Raises ActError when there is no such silence."""
-    if not silences.end(memory, number, act.at):
+def end_silence(connection: Connection, number: int, act: Act) -> None:
+    """End a silence. Raises ActError when there is none of that number."""
+    if not silences.end(connection, number, act.at):
         raise ActError(
             f"there is no silence {number}", "`sanityd silence --list` lists those that hold."
         )
-    _keep(memory, act, "unsilenced", None, None, silence=number)
+    _write_audit(connection, act, "unsilenced", None, None, silence=number)
 
 
-def undo(memory: Connection, rules: RuleSet, rule: str, act: Act) -> datetime:
-    """Take a downgrade back, or the notice of one. Returns until when no other can come. Raises ActError."""
-    _known(rules, rule)
-    standing = noise_state.of_rule(memory, rule)
-    if not standing.steps and standing.noticed_at is None:
+def undo(connection: Connection, rules: RuleSet, rule: str, act: Act) -> datetime:
+    """Undo a downgrade, or the notice of one.
+
+    Returns until when no other can follow. Raises ActError when there is nothing to undo.
+    """
+    _check_name(rules, rule)
+    state = noise_state.of_rule(connection, rule)
+    if not state.steps and state.noticed_at is None:
         raise ActError(
             f"`{rule}` counts as it is declared: there is nothing to undo",
             "`sanityd noise` lists the rest.",
         )
-    now = noise.undo(standing, rules.alerts, act.at)
-    noise_state.save(memory, rule, now, act.at)
-    incident = incidents.open_for(memory, rule)
+    restored = noise.undo(state, rules.alerts, act.at)
+    noise_state.save(connection, rule, restored, act.at)
+    incident = incidents.open_for(connection, rule)
     if incident is not None:
-        incidents.save(memory, replace(incident, severity=incident.declared))
-    _keep(memory, act, "undid", rule, None, was=standing.sentence)
-    return now.locked_until or act.at
+        incidents.save(connection, replace(incident, severity=incident.declared))
+    _write_audit(connection, act, "undid", rule, None, was=state.sentence)
+    return restored.locked_until or act.at
 
 
-def _open(memory: Connection, rules: RuleSet, name: str, at: datetime) -> list[Incident]:
-    """What is open of that name, as it counts now."""
-    found = [
-        one
-        for one in AlertContext(memory, rules, at).incidents
-        if one.open and name in (one.rule, one.id)
+def _open(connection: Connection, rules: RuleSet, name: str, at: datetime) -> list[Incident]:
+    """Return what is open of that name, as it counts now. Raises ActError when nothing is."""
+    # A decision that ran out must be ended as such before a new one replaces it.
+    expire_triage(connection, rules, at)
+    open_incidents = [
+        incident
+        for incident in counted_incidents(connection, rules)
+        if incident.open and name in (incident.rule, incident.id)
     ]
-    if found:
-        return found
-    over = incidents.get(memory, name)
-    if over is not None:
-        raise ActError(f"incident {name} is over since {over.resolved_at:%Y-%m-%d %H:%M} UTC")
-    _known(rules, name)
+    if open_incidents:
+        return open_incidents
+    resolved = incidents.get(connection, name)
+    if resolved is not None:
+        raise ActError(f"incident {name} is over since {resolved.resolved_at:%Y-%m-%d %H:%M} UTC")
+    _check_name(rules, name)
     raise ActError(f"nothing is open of `{name}`")
 
 
-def _known(rules: RuleSet, name: str) -> None:
+def _check_name(rules: RuleSet, name: str) -> None:
+    """Raise ActError when there is no rule or source of that name."""
     names = {*rules.rules, *map(about_source, rules.sources)}
     if name not in names:
         raise ActError(f"there is no rule or incident `{name}`", did_you_mean(name, names) or None)
 
 
-def _until(rules: RuleSet, stance: TriageAction, act: Act) -> datetime:
+def _check_matchers(rules: RuleSet, requested: Silence) -> None:
+    """Raise ActError when the rule, the tag or the source of a silence does not exist."""
+    source, tag, rule = requested.source, requested.tag, requested.rule
+    if source and source not in rules.sources:
+        hint = did_you_mean(source, rules.sources)
+        raise ActError(f"there is no source `{source}`", hint or None)
+    if tag:
+        _check_tag(rules, tag)
+    is_rule = rule and "*" not in rule and not rule.startswith("source:")
+    if is_rule:
+        _check_name(rules, rule)
+
+
+def _check_tag(rules: RuleSet, tag: str) -> None:
+    """Raise ActError when no rule has the tag."""
+    tags = {name for rule in rules.rules.values() for name in rule.tags}
+    if tag not in tags:
+        raise ActError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
+
+
+def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:
+    """Return when a decision ends. Raises ActError when that is in the past or too far away."""
     limits = rules.alerts.acknowledge
-    if stance is TriageAction.ACCEPTED:
-        most, usual = limits.accepted, limits.accepted
+    if action is TriageAction.ACCEPTED:
+        longest, default = limits.accepted, limits.accepted
     else:
-        most, usual = limits.max, limits.default
-    until = act.until or act.at + usual
-    _check_end(until, act.at, most, f"what is {stance.value}")
+        longest, default = limits.max, limits.default
+    until = act.until or act.at + default
+    _check_end(until, act.at, longest, f"what is {action.value}")
     return until
 
 
-def _check_end(until: datetime, begin: datetime, most: timedelta, what: str) -> None:
+def _check_end(until: datetime, begin: datetime, longest: timedelta, subject: str) -> None:
     if until <= begin:
         raise ActError(
             "it would be over before it begins",
             "Say for how long with `--for 3d`, or name a later time.",
         )
-    if until - begin > most:
-        longest = format_duration(most)
+    if until - begin > longest:
         raise ActError(
-            f"{what} may keep quiet for {longest} at most",
+            f"{subject} may keep quiet for {format_duration(longest)} at most",
             "Settings: `alerts.acknowledge` in the rules file.",
         )
 
 
 def _row(rows: Iterable[Tracked], key: Mapping[str, str], rule: str) -> Tracked:
-    wanted = {name: text.strip() for name, text in key.items()}
-    found = [
-        row for row in rows if {name: visible(value) for name, value in row.key.items()} == wanted
-    ]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(f"{name} {text}" for name, text in wanted.items())
-    parts = next((list(row.key) for row in rows), [])
-    if wanted.keys() < {*parts}:
-        whole = ",".join(f"{name}=…" for name in parts)
+    """Return the one open row with that key. Raises ActError when there is none."""
+    requested = {name: text.strip() for name, text in key.items()}
+    matching = []
+    columns: list[str] = []
+    for row in rows:
+        columns = columns or list(row.key)
+        row_key = {name: visible(value) for name, value in row.key.items()}
+        if row_key == requested:
+            matching.append(row)
+    if len(matching) == 1:
+        return matching[0]
+    names = ", ".join(f"{name} {text}" for name, text in requested.items())
+    if requested.keys() < set(columns):
+        whole = ",".join(f"{name}=…" for name in columns)
         raise ActError(
             f"{visible(names)} is a part of the key only", f"Name all of it: `--row {whole}`."
         )
-    hint = f"`sanityd show {rule} --all` lists those that are followed; others can't be accepted one by one."
-    raise ActError(f"no row of `{rule}` that is followed has {visible(names)}", hint)
+    raise ActError(
+        f"no row of `{rule}` that is followed has {visible(names)}",
+        f"`sanityd show {rule} --all` lists those that are followed; "
+        "others can't be accepted one by one.",
+    )
 
 
-def _words(text: str, what: str) -> str:
+def _required(text: str, name: str) -> str:
+    """Return the text with single spaces. Raises ActError when it is empty or too long."""
     words = " ".join(text.split())
     if not words:
-        raise ActError(
-            f"there is no {what}", f"Say it: `--{'reason' if what == 'reason' else 'by'} …`."
-        )
+        option = "reason" if name == "reason" else "by"
+        raise ActError(f"there is no {name}", f"Say it: `--{option} …`.")
     if len(words) > LONGEST:
         raise ActError(
-            f"the {what} has more than {LONGEST:,} characters",
+            f"the {name} has more than {LONGEST:,} characters",
             "Say it in a sentence; a link may say more.",
         )
     return words
 
 
-def _keep(
-    memory: Connection,
+def _write_audit(
+    connection: Connection,
     act: Act,
     action: str,
     rule: str | None,
     incident: str | None,
     **detail: object,
 ) -> None:
-    kept = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in detail.items()
-        if value
-    }
-    words = " ".join(act.reason.split()) or Reason.UNCHANGED.value
+    """Append the act to the audit, with the details that are not empty."""
+    details = {}
+    for name, value in detail.items():
+        if value:
+            details[name] = value.isoformat() if isinstance(value, datetime) else value
+    reason = " ".join(act.reason.split()) or Reason.UNCHANGED.value
     audit.append(
-        memory, act.at, act.author, action, words, rule=rule, incident=incident, detail=kept
+        connection,
+        act.at,
+        act.author,
+        action,
+        reason,
+        rule=rule,
+        incident=incident,
+        detail=details,
     )

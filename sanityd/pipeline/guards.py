@@ -1,4 +1,4 @@
-"""What makes an answer count for less than it says: second thoughts, before it is recorded, that need our memory."""
+"""Doubts about a run that need the store: it may count for less than it says, or not at all."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,39 +12,52 @@ from sanityd.rules.rule import Rule
 from sanityd.store import pending_confirmations, runs, violations
 
 
-def not_suddenly_empty(memory: Connection, rule: Rule, run: Run) -> Run:
-    """A scope that is empty where it never was is an error, not green, unless the rule says otherwise."""
-    if (
-        run.outcome is not Outcome.COMPLETE
-        or run.checked != 0
-        or rule.invariant.subject.empty_fails is not None
-    ):
+def fail_if_suddenly_empty(connection: Connection, rule: Rule, run: Run) -> Run:
+    """Return the run as an errored one when its scope is empty for the first time.
+
+    Not when the rule says what an empty scope means, or when the run is violated anyway.
+    """
+    if run.outcome is not Outcome.COMPLETE or run.checked != 0:
         return run
-    if run.severity is not None or not runs.never_empty(memory, rule.id):
+    if rule.invariant.subject.empty_fails is not None or run.severity is not None:
+        return run
+    if not runs.never_empty(connection, rule.id):
         return run
     return replace(
         run,
         outcome=Outcome.ERRORED,
         error="there are no rows in scope, and there always were some before",
-        hint="If that is right, say `when_empty: pass` in the rule; if it is a violation, `when_empty: fail`.",
+        hint="If that is right, say `when_empty: pass` in the rule; "
+        "if it is a violation, `when_empty: fail`.",
     )
 
 
-def was_not_asked(memory: Connection, rule: Rule, run: Run) -> bool:
-    """Whether a look at new rows began before another pass recorded violations, of which it says nothing."""
+def is_incomplete_incremental(connection: Connection, rule: Rule, run: Run) -> bool:
+    """Return whether an incremental run says nothing about some open violations.
+
+    Another pass recorded these after the run had begun.
+    """
     if not run.incremental:
         return False
-    told = {fingerprint(rule.id, rule.source, violation.key) for violation in run.tracked}
-    return bool(violations.open_keys(memory, rule.id).keys() - told - run.resolutions.keys())
+    reported = {fingerprint(rule.id, rule.source, violation.key) for violation in run.tracked}
+    open_rows = violations.open_keys(connection, rule.id).keys()
+    return bool(open_rows - reported - run.resolutions.keys())
 
 
-def without_suspects(memory: Connection, rule: Rule, run: Run, known: Mapping[str, Tracked]) -> Run:
-    """Rows that a later run must see, too, before they count, are remembered for it."""
-    if rule.invariant.confirm.runs == 1 or run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
+def hold_back_unconfirmed(
+    connection: Connection, rule: Rule, run: Run, rows: Mapping[str, Tracked]
+) -> Run:
+    """Return the run without rows that later runs must find, too, before they count.
+
+    These are kept in the store for the next run. Parameters: `rows` are the known violations, by
+    fingerprint.
+    """
+    if rule.invariant.confirm.runs == 1:
         return run
-    before = PendingConfirmation(*pending_confirmations.of_rule(memory, rule.id))
-    run, left = confirm.held_back(
-        rule.invariant, run, before, {mark for mark, row in known.items() if row.open}
-    )
-    pending_confirmations.remember(memory, rule.id, left.times, left.beyond, run.at)
+    if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
+        return run
+    before = PendingConfirmation(*pending_confirmations.of_rule(connection, rule.id))
+    open_rows = {mark for mark, row in rows.items() if row.open}
+    run, pending = confirm.held_back(rule.invariant, run, before, open_rows)
+    pending_confirmations.remember(connection, rule.id, pending.times, pending.beyond, run.at)
     return run

@@ -1,1 +1,1 @@
-"""What the daemon tells over HTTP."""
+"""Health and metrics over HTTP, served by the daemon."""

@@ -1,7 +1,7 @@
-"""The pages: `/healthz`, `/readyz` and `/metrics`, and `/`, which lists them. They read the store and change nothing.
+"""The pages `/healthz`, `/readyz` and `/metrics`, and `/`, which lists them. All only read.
 
-None of them shows a row's value, so none asks who is there; whoever binds beyond loopback decides who may know which
-rules are broken.
+No page shows the value of a row, so none asks for a login. Whoever binds beyond loopback decides
+who may know which rules are violated.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
 from sanityd.web import figures
 
-#: Nothing of it is to be kept, framed or guessed at.
+#: No page may be cached, framed, or taken for another type.
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -27,68 +27,83 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-#: What `/` says.
+#: The text of `/`.
 INDEX = """\
-sanityd serves here:
+sanityd serves:
 
-/healthz   503 when the process must be replaced; "degraded" while something is wrong with sanityd itself
+/healthz   503 when the process must be restarted; "degraded" while sanityd itself has a fault
 /readyz    503 while its store or a source does not answer
-/metrics   figures for Prometheus
+/metrics   metrics for Prometheus
 
-`sanityd status` tells people what is wrong with the data.
+`sanityd status` shows what is wrong with the data.
 """
 
 
 def app(rules: Callable[[], RuleSet], store: Store) -> Starlette:
-    """The application of one daemon.
+    """Return the application of one daemon.
 
-    Parameters: `rules` gives those that are in force.
+    Parameters: `rules` returns the rules in force.
     """
+    pages = _Pages(rules, store)
+    return Starlette(
+        routes=[
+            Route("/", pages.index),
+            Route("/healthz", pages.healthz),
+            Route("/readyz", pages.readyz),
+            Route("/metrics", pages.metrics),
+        ]
+    )
 
-    def signs() -> HealthSigns:
-        with store.read() as memory:
-            return health.health_signs(memory, rules(), clock.now())
 
-    def index(_: Request) -> Response:
-        """What there is."""
+class _Pages:
+    """The handlers of all pages."""
+
+    def __init__(self, rules: Callable[[], RuleSet], store: Store) -> None:
+        self._rules = rules
+        self._store = store
+
+    def index(self, _: Request) -> Response:
+        """List the pages."""
         return PlainTextResponse(INDEX, headers=HEADERS)
 
-    def healthz(_: Request) -> Response:
-        """The process: 503 only when it must be replaced; what else is wrong is `degraded`."""
-        at = clock.now()
+    def healthz(self, _: Request) -> Response:
+        """Say whether the process must be restarted (503); other faults are `degraded`."""
         try:
-            found = signs()
+            signs = self._health_signs()
         except StoreError as error:
             return _json({"status": "degraded", "complaints": [error.message]})
-        complaints = found.complaints(at)
-        if found.silence(at):
-            return _json({"status": "dead", "complaints": list(complaints)}, 503)
-        return _json({"status": "degraded" if complaints else "ok", "complaints": list(complaints)})
+        at = clock.now()
+        complaints = list(signs.complaints(at))
+        if signs.silence(at):
+            return _json({"status": "dead", "complaints": complaints}, 503)
+        return _json({"status": "degraded" if complaints else "ok", "complaints": complaints})
 
-    def readyz(_: Request) -> Response:
-        """The store and the sources: 503 while one of them does not answer."""
+    def readyz(self, _: Request) -> Response:
+        """Say whether the store and all sources answer; 503 when one does not."""
         try:
-            down = dict.fromkeys(signs().down, "does not answer")
+            down = self._health_signs().down
         except StoreError as error:
             return _json({"status": "unready", "store": error.message}, 503)
-        sources = {name: down.get(name, "ok") for name in rules().sources}
-        return _json(
-            {"status": "unready" if down else "ok", "store": "ok", "sources": sources},
-            503 if down else 200,
-        )
+        sources = {}
+        for name in self._rules().sources:
+            sources[name] = "does not answer" if name in down else "ok"
+        status = "unready" if down else "ok"
+        content = {"status": status, "store": "ok", "sources": sources}
+        return _json(content, 503 if down else 200)
 
-    def metrics(_: Request) -> Response:
-        """For Prometheus."""
+    def metrics(self, _: Request) -> Response:
+        """Return the metrics for Prometheus."""
         try:
-            with store.read() as memory:
-                text = figures.exposition(memory, rules(), clock.now())
+            with self._store.read() as connection:
+                text = figures.exposition(connection, self._rules(), clock.now())
         except StoreError as error:
             return _json({"status": "unready", "store": error.message}, 503)
         return Response(text, media_type=figures.CONTENT_TYPE, headers=HEADERS)
 
-    pages = {"/": index, "/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
-    return Starlette(routes=[Route(path, page) for path, page in pages.items()])
+    def _health_signs(self) -> HealthSigns:
+        with self._store.read() as connection:
+            return health.health_signs(connection, self._rules(), clock.now())
 
 
-def _json(said: object, status: int = 200) -> Response:
-    return JSONResponse(said, status, HEADERS)
+def _json(content: object, status: int = 200) -> Response:
+    return JSONResponse(content, status, HEADERS)

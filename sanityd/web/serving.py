@@ -1,4 +1,4 @@
-"""A web server in a thread of the daemon. Knows nothing of what is served."""
+"""The web server, in a thread of the daemon. Knows nothing of the pages."""
 
 import socket
 import threading
@@ -9,13 +9,16 @@ from sanityd.errors import WebError
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
 
-#: How long requests that were begun may take when the daemon ends, in seconds.
-PATIENCE = 3
+#: How long running requests may take when the daemon ends, in seconds.
+GRACE = 3
 
 
 @contextmanager
 def serve(host: str, port: int, rules: Callable[[], RuleSet], store: Store) -> Iterator[int]:
-    """Serve at an address while in the context, which gives the port. Raises WebError when that can't be."""
+    """Serve at an address while in the context, which yields the port.
+
+    Raises WebError when the server is not installed, or the address can't be used.
+    """
     try:
         import uvicorn
 
@@ -28,7 +31,7 @@ def serve(host: str, port: int, rules: Callable[[], RuleSet], store: Store) -> I
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=PATIENCE,
+        timeout_graceful_shutdown=GRACE,
         lifespan="off",
     )
     server = uvicorn.Server(config)
@@ -40,16 +43,14 @@ def serve(host: str, port: int, rules: Callable[[], RuleSet], store: Store) -> I
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(2 * PATIENCE)
+        thread.join(2 * GRACE)
         listener.close()
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
+        return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise WebError(
-            f"`{host}:{port}` can't be served: {(error.strerror or 'no such address').lower()}"
-        ) from None
+        reason = (error.strerror or "no such address").lower()
+        raise WebError(f"`{host}:{port}` can't be served: {reason}") from None

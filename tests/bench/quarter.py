@@ -1,13 +1,11 @@
-"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the
-policies make of it.
+"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the policies make of it.
 
     python -m tests.bench.quarter [--days 91]
 
-Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves
-before anybody looks, and 27 are healthy: now and then something real breaks, is acknowledged and
-repaired. Later in the quarter one noisy rule and one flapping rule become really bad, which must
-not be hidden. The rules are recorded, judged and told by the product itself
-(`pipeline/simulation.py`); only the data and the people are made up.
+Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves before anybody looks,
+and 27 are healthy: now and then something real breaks, is acknowledged and repaired. Later in the quarter one noisy
+rule and one flapping rule become really bad, which must not be hidden. The rules are recorded, judged and told by the
+product itself (`pipeline/simulation.py`); only the data and the people are made up.
 """
 
 import argparse
@@ -24,7 +22,7 @@ from typing import Any
 import click
 
 from sanityd.model import Outcome, Reason, Run, Severity, Triage, TriageAction, Violation
-from sanityd.pipeline.simulation import SimulatedMail, Simulation
+from sanityd.pipeline.simulation import NoiseEvent, SimulatedMail, Simulation
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 from sanityd.store import incidents, triage
@@ -148,17 +146,16 @@ class Quarter:
     """How it went."""
 
     sent: list[SimulatedMail]
-    #: When each mail was about something that somebody acted upon.
+    #: The number of mails about something that somebody acted on.
     useful: int
-    verdicts: dict[str, list[tuple[datetime, str, str]]]
-    #: How long it took until somebody was mailed that things had become really bad, by rule; None:
-    #: nobody was.
-    delivery_states: dict[str, timedelta | None]
+    noise_events: dict[str, list[NoiseEvent]]
+    #: How long it took until a mail said that it had become really bad, by rule; None for never.
+    delays: dict[str, timedelta | None]
 
     @property
     def news(self) -> list[SimulatedMail]:
-        """Mails that ask for attention, each once however many people got it."""
-        return [one for one in self.sent if one.reason in NEWS]
+        """The mails that ask for attention."""
+        return [mail for mail in self.sent if mail.reason in NEWS]
 
 
 def rules_of(folder: Path, world: World, policies: dict[str, Any]) -> RuleSet:
@@ -187,43 +184,37 @@ def live(days: int, policies: dict[str, Any], rules: Rules | None = None) -> Qua
     world = World(days, rules or Rules())
     with (
         tempfile.TemporaryDirectory() as name,
-        Simulation.of(rules_of(Path(name), world, policies)) as rehearsal,
+        Simulation.of(rules_of(Path(name), world, policies)) as simulation,
     ):
-        acted = _days(world, rehearsal)
-        verdicts = {rule: found for rule in world.troubles if (found := rehearsal.verdicts(rule))}
-        sent = rehearsal.sent
-    told = {incident for one in sent for incident in one.incidents}
-    useful = sum(bool(set(one.incidents) & acted) for one in sent if one.reason in NEWS)
-    assert acted <= told
-    return Quarter(
-        sent, useful, verdicts, {rule: _heard(sent, rule, one) for rule, one in world.worse.items()}
-    )
+        acted = _days(world, simulation)
+        noise_events = {rule: simulation.noise_events(rule) for rule in world.troubles}
+        sent = simulation.sent
+    mailed = {incident for mail in sent for incident in mail.incidents}
+    assert acted <= mailed
+    useful = sum(bool(acted.intersection(mail.incidents)) for mail in sent if mail.reason in NEWS)
+    delays = {rule: _delay(sent, rule, trouble) for rule, trouble in world.worse.items()}
+    return Quarter(sent, useful, noise_events, delays)
 
 
-def _days(world: World, rehearsal: Simulation) -> set[str]:
-    """Every quarter of an hour: look, mail, and let people do their work. Returns the incidents
-    they acted upon."""
+def _days(world: World, simulation: Simulation) -> set[str]:
+    """Check, mail and let people work, every quarter of an hour.
+
+    Returns the incidents that they acted on.
+    """
     todo: list[tuple[datetime, str, str]] = []
     acted: set[str] = set()
     at = START
     while at < START + timedelta(days=world.days):
-        for one in rehearsal.see([world.run(rule, at) for rule in world.troubles], at):
-            for rule, incident in zip(one.rules, one.incidents, strict=True):
-                if (
-                    any(trouble.real and trouble.bad(at) for trouble in world.troubles[rule])
-                    and incident not in acted
-                ):
+        for mail in simulation.record([world.run(rule, at) for rule in world.troubles], at):
+            for rule, incident in zip(mail.rules, mail.incidents, strict=True):
+                is_real = any(trouble.real and trouble.bad(at) for trouble in world.troubles[rule])
+                if is_real and incident not in acted:
                     acted.add(incident)
-                    todo.append(
-                        (
-                            _at_work(at + timedelta(minutes=world.chance.uniform(10, 90))),
-                            rule,
-                            incident,
-                        )
-                    )
+                    begin = _at_work(at + timedelta(minutes=world.chance.uniform(10, 90)))
+                    todo.append((begin, rule, incident))
         for due in [due for due in todo if due[0] <= at]:
             todo.remove(due)
-            _work_on(world, rehearsal, *due[1:], at)
+            _work_on(world, simulation, *due[1:], at)
         at += STEP
     return acted
 
@@ -235,32 +226,30 @@ def _at_work(at: datetime) -> datetime:
     return at if at.time() < time(18) else at.replace(hour=9, minute=0) + DAY
 
 
-def _work_on(world: World, rehearsal: Simulation, rule: str, name: str, at: datetime) -> None:
+def _work_on(world: World, simulation: Simulation, rule: str, name: str, at: datetime) -> None:
     """Acknowledge it, and repair the data within a day."""
-    with rehearsal.store.write() as memory:
-        incident = incidents.get(memory, name)
+    with simulation.store.write() as connection:
+        incident = incidents.get(connection, name)
         if incident is None or not incident.open:
             return
         decision = Triage(
             0, TriageAction.ACKNOWLEDGED, rule, name, "ana", "on it", at, at + 7 * DAY, incident.violations,
             incident.severity,
         )  # fmt: skip
-        triage.add(memory, decision)
+        triage.add(connection, decision)
     end = at + timedelta(hours=world.chance.uniform(1, 20))
     world.troubles[rule] = [
-        replace(one, end=end) if one.real and one.bad(at) else one for one in world.troubles[rule]
+        replace(trouble, end=end) if trouble.real and trouble.bad(at) else trouble
+        for trouble in world.troubles[rule]
     ]
 
 
-def _heard(sent: list[SimulatedMail], rule: str, trouble: Trouble) -> timedelta | None:
-    """How long after it became really bad a mail told at least half of it."""
-    for one in sent:
-        if (
-            one.at >= trouble.begin
-            and rule in one.rules
-            and one.violations.get(rule, 0) >= trouble.rows / 2
-        ):
-            return one.at - trouble.begin
+def _delay(sent: list[SimulatedMail], rule: str, trouble: Trouble) -> timedelta | None:
+    """Return how long after it became really bad a mail reported at least half of it."""
+    for mail in sent:
+        is_late_enough = mail.at >= trouble.begin and rule in mail.rules
+        if is_late_enough and mail.violations.get(rule, 0) >= trouble.rows / 2:
+            return mail.at - trouble.begin
     return None
 
 
@@ -282,16 +271,17 @@ def main() -> None:
     click.echo(f"  {'together':30}{totals[0]:>8}{totals[1]:>10}")
     shares = [f"{it.useful / max(len(it.news), 1):.0%}" for it in (with_policies, without)]
     click.echo(f"  {'about something acted on':30}{shares[0]:>8}{shares[1]:>10}\n")
-    for rule, found in with_policies.verdicts.items():
-        kinds = Counter(reason for _, reason, _ in found)
+    for rule, events in with_policies.noise_events.items():
+        if not events:
+            continue
+        kinds = Counter(reason for _, reason, _ in events)
         click.echo(f"{rule}: {', '.join(f'{count} {reason}' for reason, count in kinds.items())}")
-        for at, reason, sentence in found:
+        for at, reason, sentence in events:
             if reason in ("downgraded", "restored"):
                 click.echo(f"  {at:%d %b} {reason}: {sentence}")
-    for rule, after in with_policies.delivery_states.items():
-        click.echo(
-            f"{rule} became really bad, and was mailed {'after ' + str(after) if after is not None else 'NEVER'}"
-        )
+    for rule, after in with_policies.delays.items():
+        when = "NEVER" if after is None else f"after {after}"
+        click.echo(f"{rule} became really bad, and was mailed {when}")
 
 
 if __name__ == "__main__":

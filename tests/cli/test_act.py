@@ -120,7 +120,7 @@ def test_a_part_of_a_key_is_not_enough(broken: Project) -> None:
 def test_a_rule_that_is_switched_off_says_so_where_it_is_open(broken: Project) -> None:
     broken.rules(RULES.replace("    tags: [mail]", "    enabled: false"))
     for command in (["status"], ["show", RULE]):
-        assert "the rule is switched off, so nobody looks at it" in act(broken, *command)
+        assert "the rule is disabled, so it is not checked" in act(broken, *command)
 
 
 def test_what_is_closed_stays_violated_until_a_run_says_otherwise(broken: Project) -> None:
@@ -170,7 +170,7 @@ def test_nonsense_is_refused_with_what_to_do(broken: Project) -> None:
     for words, said in NONSENSE:
         assert said in refused(broken, *words), words
     assert (
-        broken.state("SELECT count(*) FROM dispositions")
+        broken.state("SELECT count(*) FROM triage")
         == broken.state("SELECT count(*) FROM silences")
         == [(0,)]
     )

@@ -200,11 +200,11 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
     assert f"{gone}: left the rules file" in status
     story = project.run("history", gone).out
     assert "violated: 3 violations, error" in story
-    assert "no longer looked at: the rule left the file, with 3 violations open" in story
+    assert "no longer checked: the rule was removed from the file, with 3 violations open" in story
     assert "holds again" not in story
     row = project.run("history", gone, "--row", "id=7").out
-    assert "is no longer looked at: the rule left the file" in row
-    assert "is no violation any more" not in row
+    assert "is no longer checked: the rule was removed from the file" in row
+    assert "is no longer a violation" not in row
     assert "has left the rules file" in project.run("show", gone).out
 
 
@@ -218,7 +218,7 @@ def test_a_rule_that_could_not_be_checked_when_it_left_is_not_said_to_be_checked
         assert project.run("check", SMTP_URL=catcher.url).code == 0
     story = project.run("history", "no-duplicate-emails").out
     assert "can't be checked" in story
-    assert "no longer looked at: the rule left the file" in story
+    assert "no longer checked: the rule was removed from the file" in story
     assert "again" not in story
 
 

@@ -87,7 +87,7 @@ def test_sighup_reads_the_rules_again_and_a_broken_file_keeps_the_old_ones(
     wait_until(lambda: len(catcher.mails) == 1)
     project.rules("rules: nonsense\n")
     daemon.send_signal(signal.SIGHUP)
-    wait_until(lambda: logged("the old rules keep running"))
+    wait_until(lambda: logged("the rules read before stay in force"))
     wait_until(lambda: len(catcher.mails) == 2)
     project.sql("update mails set status = 'queued' where person_id = 7")
     wait_until(lambda: len(catcher.mails) == 3)

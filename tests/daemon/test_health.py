@@ -101,7 +101,7 @@ def test_a_message_may_wait_for_a_quarter_of_an_hour(
 def test_where_no_daemon_ever_was_none_is_missed(rules: RuleSet) -> None:
     assert HealthSigns().complaints(AT) == ()
     assert HealthSigns(overdue=("a", "b")).complaints(AT) == (
-        "rule `a` and 1 more was not looked at for 3 intervals",
+        "rule `a` and 1 more was not checked for 3 intervals",
     )
 
 
@@ -169,7 +169,7 @@ def test_a_heartbeat_that_is_refused_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 CHECK_IN = """
 import sys
-from sanityd import heartbeat
+from sanityd.daemon import heartbeat
 heartbeat.beat(sys.argv[1:])
 """
 

@@ -156,7 +156,7 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(project: Project, store
     daemon.evaluate(daemon.batches()[0])
     project.rules(HEAD + TWO)
     daemon.reload()
-    assert project.state("SELECT open, fate FROM violations") == [(0, "rule_removed")]
+    assert project.state("SELECT open, resolution FROM violations") == [(0, "rule_removed")]
 
 
 def test_a_renamed_rule_is_another_one(project: Project, store: Store) -> None:

@@ -221,9 +221,9 @@ STEPS = [
     *deaths("sanityd.store.violations", "apply"),
     *deaths("sanityd.store.runs", "record"),
     *deaths("sanityd.notifications.noise_review", "judge"),
-    *deaths("sanityd.pipeline", "_record_outages"),
+    *deaths("sanityd.pipeline", "record_outages"),
     *deaths("sanityd.store.incidents", "save"),
-    *deaths("sanityd.pipeline", "tell_all"),
+    *deaths("sanityd.pipeline", "notify"),
     *deaths("sanityd.alerts.compose.render", "render"),
     *deaths("sanityd.store.outbox", "enqueue"),
     # Between the row of a message and those of what it tells.

@@ -178,7 +178,7 @@ class Machine(RuleBasedStateMachine):
             return rows, incidents.open_for(memory, "adults")
 
     @rule(
-        action=st.sampled_from([TriageAction.ACKNOWLEDGED, TriageAction.SNOOZED]),
+        stance=st.sampled_from([TriageAction.ACKNOWLEDGED, TriageAction.SNOOZED]),
         hours=st.integers(1, 100),
     )
     def somebody_decides(self, stance: TriageAction, hours: int) -> None:

@@ -146,7 +146,7 @@ def test_the_checker_itself_comes_first(scene: Scene, box: Mailbox) -> None:
     text = body(digests(box)[-1])
     assert text.index("THE CHECKER ITSELF") < text.index("NEW")
     assert "can't be checked" in text
-    assert "was not looked at for" in text
+    assert "was not checked for" in text
 
 
 def test_who_looks_once_a_day_before_its_time_gets_it_too(scene: Scene, box: Mailbox) -> None:

@@ -37,10 +37,11 @@ CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WAR
 NOTICE = NoiseState(noticed_at=ago(3), due=AT)
 SUGGEST = Settings(noise=Noise(auto="suggest"))
 OFF = Settings(noise=Noise(auto="off"))
+NOTHING_DECIDED = NoiseState()
 
 
 def told(
-    known: Record, standing: NoiseState = NoiseState(), settings: Settings = SETTINGS
+    known: Record, standing: NoiseState = NOTHING_DECIDED, settings: Settings = SETTINGS
 ) -> list[Reason]:
     return reasons(judge(known, standing, settings, AT)[1])
 

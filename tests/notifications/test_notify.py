@@ -65,7 +65,7 @@ def test_what_opens_waits_a_moment_and_what_is_over_by_then_is_never_told(
         list(rules.enabled()),
         scene.store,
         now(),
-        order=pipeline.Order(timedelta(seconds=60)),
+        group_wait=timedelta(seconds=60),
     )
     assert scene.mail().sent == 0
     scene.children()

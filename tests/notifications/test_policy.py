@@ -24,7 +24,7 @@ from sanityd.model import (
 from sanityd.notifications import policy
 from sanityd.notifications.policy import (
     PolicyInput,
-    decide,
+    decide_reason,
     dedup_key,
     news_identity,
     reminder_after,
@@ -57,7 +57,7 @@ def reason(
     **more: Any,
 ) -> Reason:
     """What is decided now."""
-    return decide(PolicyInput(now, before, **more), settings, AT)
+    return decide_reason(PolicyInput(now, before, **more), settings, AT)
 
 
 @pytest.mark.parametrize(
@@ -337,16 +337,16 @@ situations = st.builds(
 
 @given(situations)
 def test_nothing_less_than_an_error_is_ever_mailed(now: PolicyInput) -> None:
-    assert not decide(now, USUAL, AT).mails or now.incident.severity >= ERROR
+    assert not decide_reason(now, USUAL, AT).mails or now.incident.severity >= ERROR
 
 
 @given(situations)
 def test_who_was_told_is_not_told_the_same_again(now: PolicyInput) -> None:
     """Whatever was mailed, the next look at the same says nothing: repeating a pass can't double a mail."""
-    first = decide(now, USUAL, AT)
+    first = decide_reason(now, USUAL, AT)
     if first.mails:
         known = LastNotification(first, now.incident.violations, now.incident.severity, 2, AT)
-        assert not decide(
+        assert not decide_reason(
             replace(now, last_notification=known, lapsed=None, new_rows=0), USUAL, AT
         ).mails
 
@@ -354,11 +354,11 @@ def test_who_was_told_is_not_told_the_same_again(now: PolicyInput) -> None:
 @given(situations)
 def test_only_who_heard_of_the_beginning_hears_of_the_end(now: PolicyInput) -> None:
     over = replace(now, incident=replace(now.incident, resolved_at=AT))
-    if decide(over, USUAL, AT) is Reason.RESOLVED:
+    if decide_reason(over, USUAL, AT) is Reason.RESOLVED:
         assert now.last_notification is not None
         assert now.last_notification.reason is not Reason.RESOLVED
     if now.last_notification is None:
-        assert decide(over, USUAL, AT) is Reason.NEVER_NOTIFIED
+        assert decide_reason(over, USUAL, AT) is Reason.NEVER_NOTIFIED
 
 
 @given(situations)
@@ -374,7 +374,7 @@ def test_a_worse_severity_is_only_kept_quiet_by_people_or_by_what_they_set_up(
     )
     if now.last_notification and now.last_notification.severity < CRITICAL and worse.verified:
         undecided = replace(worse, triage=None, silenced=False)
-        assert decide(undecided, USUAL, AT).mails
+        assert decide_reason(undecided, USUAL, AT).mails
 
 
 @given(st.integers(1, 5000), severities.filter(lambda s: s >= ERROR), st.lists(counts, max_size=30))

@@ -63,10 +63,13 @@ def test_a_replay_tells_what_the_policies_would_have_spared_and_decided(
     found: dict[str, Replay] = {one.rule: one for one in replay(rules, store, BEGIN, went.append)}
     store.close()
     assert (found["calm"].runs, found["calm"].mails, found["calm"].without) == (6 * 24, 0, 0)
-    assert [reason for _, reason, _ in found["noisy"].verdicts] == ["notice", "downgraded"]
+    assert [reason for _, reason, _ in found["noisy"].verdicts] == [
+        "downgrade_notice",
+        "downgraded",
+    ]
     assert found["noisy"].without == 12
     assert found["noisy"].mails < 12
-    assert [reason for _, reason, _ in found["restless"].verdicts] == ["flapping"]
+    assert [reason for _, reason, _ in found["restless"].verdicts] == ["flapping_started"]
     assert (found["restless"].mails <= 12, found["restless"].without) == (True, 3 * 24)
     assert sum(went) > 0
 
@@ -90,7 +93,5 @@ def test_a_replay_leaves_the_memory_as_it_is(rules: RuleSet, tmp_path: Path) -> 
 def test_over_some_days_no_worsening_is_hidden() -> None:
     """`python -m tests.bench.quarter` is the same for a whole quarter, with 40 rules."""
     kept = quarter.live(4, {}, quarter.Rules(noisy=2, flapping=1, passing=1, healthy=2))
-    assert set(kept.delivery_states) == {"noisy-0", "flapping-0"}
-    assert all(
-        after is not None and after <= timedelta(hours=1) for after in kept.delivery_states.values()
-    )
+    assert set(kept.delays) == {"noisy-0", "flapping-0"}
+    assert all(after is not None and after <= timedelta(hours=1) for after in kept.delays.values())

@@ -1,6 +1,7 @@
-"""When a rule's mails are noise: flapping, or acted on by nobody. Pure: what is known and the time in, decisions out.
+"""The noise policy: downgrades rules whose mails nobody acts on, and mutes rules that are flapping.
 
-`judge` decides after each run; `advice` and `explain` say what people may want to know.
+Pure: what is known of a rule and the time in, decisions out. `judge` decides after each run;
+`advice` and `explain` say what people may want to know.
 """
 
 from sanityd.model import NoiseState

@@ -1,12 +1,13 @@
-"""What people are told about a rule's noise when they ask: suggestions, and each number with its threshold."""
+"""The noise of a rule, for people: suggestions, and each number with its threshold."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sanityd.alerts.compose.times import length, moment
+from sanityd.alerts.compose.times import length
+from sanityd.alerts.compose.times import moment as format_time
 from sanityd.alerts.settings import Settings
 from sanityd.model import NoiseState, Severity
-from sanityd.notifications.noise.decisions import barred, effective, until
+from sanityd.notifications.noise.decisions import effective, until, why_not
 from sanityd.notifications.noise.flapping import about_this_meaning, flap_score
 from sanityd.notifications.noise.signals import (
     ACTED_AGAIN,
@@ -27,169 +28,198 @@ from sanityd.notifications.noise.types import Episode, Record
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _LOOK_BACK = timedelta(days=14)
-#: From which share of how many incidents those that were over at once are the rule's habit.
+#: Incidents that are soon over are a habit from this share on, among so many.
 _SHORT_SHARE, _SHORT_OF = 0.8, 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Transient:
-    """The incidents of two weeks, those of them that were soon over by themselves, and the mails about them."""
+    """The incidents of two weeks, and the mails about them."""
 
     episodes: int
+    #: Those that were soon over by themselves.
     short: list[Episode]
     mails: int
+    #: The mails about the short ones.
     spared: int
 
     @property
     def habit(self) -> bool:
+        """Whether most incidents are short."""
         return self.episodes >= _SHORT_OF and len(self.short) >= _SHORT_SHARE * self.episodes
 
 
 def suggestion(record: Record, at: datetime) -> str | None:
-    """That the rule waits a little, if most of what it finds is soon over by itself, and how many mails that saves."""
-    found = _transient(until(record, at), at)
-    if not found.habit or not found.spared:
+    """Suggest `within` when most incidents are soon over by themselves; with the mails it saves."""
+    transient = _transient(until(record, at), at)
+    if not transient.habit or not transient.spared:
         return None
-    wait = _longer_than(
-        max(episode.ended - episode.began for episode in found.short if episode.ended)
+    longest = max(
+        episode.ended - episode.began for episode in transient.short if episode.ended is not None
     )
-    noun = "mail" if found.mails == 1 else "mails"
-    return f"`within: {wait}` would have spared you {found.spared:,} of {found.mails:,} {noun}"
+    mails = "1 mail" if transient.mails == 1 else f"{transient.mails:,} mails"
+    wait = _longer_than(longest)
+    return f"`within: {wait}` would have spared you {transient.spared:,} of {mails}"
 
 
-def advice(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> list[str]:
-    """What its people could do about the rule's noise that isn't done by itself."""
+def advice(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:
+    """Return what people could do about the noise that the policy does not do by itself."""
     if (record.mode or settings.noise.auto) == "off":
         return []
-    found = [suggestion(record, at), _suggested_step(until(record, at), standing, settings, at)]
-    return [sentence for sentence in found if sentence]
-
-
-def explain(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> list[str]:
-    """Each signal with its number and what it is compared with."""
-    known = until(record, at)
-    return [
-        _severity(known, standing),
-        *_decided(standing, settings, at),
-        f"downgrading: {_downgrading(known, standing, settings, at)}",
-        *_mails(known, standing, settings, at),
-        _flaps(known, standing, settings, at),
-        _brief(known, at),
-        *(
-            _way_back(known, standing, standing.since, at)
-            if standing.steps and standing.since
-            else []
-        ),
+    suggestions = [
+        suggestion(record, at),
+        _suggested_step(until(record, at), state, settings, at),
     ]
+    return [sentence for sentence in suggestions if sentence]
+
+
+def explain(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:
+    """Return each signal with its number and its threshold."""
+    known_then = until(record, at)
+    lines = [
+        _severity(known_then, state),
+        *_decided(state, settings, at),
+        f"downgrading: {_downgrading(known_then, state, settings, at)}",
+        *_mails(known_then, state, settings, at),
+        _flaps(known_then, state, settings, at),
+        _brief(known_then, at),
+    ]
+    if state.steps and state.since:
+        lines += _restoration(known_then, state, state.since, at)
+    return lines
 
 
 def _suggested_step(
-    record: Record, standing: NoiseState, settings: Settings, at: datetime
+    record: Record, state: NoiseState, settings: Settings, at: datetime
 ) -> str | None:
     severity = declared(record)
-    counted = effective(severity, standing.steps)
-    locked = standing.locked_until is not None and at < standing.locked_until
-    if mode(record, settings) != "suggest" or locked or counted <= Severity.WARNING:
+    counted = effective(severity, state.steps)
+    is_locked = state.locked_until is not None and at < state.locked_until
+    if mode(record, settings) != "suggest" or is_locked or counted <= Severity.WARNING:
         return None
-    counts = noisy(record, standing, settings, at)
-    return (
-        f"{at_length(counts, settings, at)}: consider `severity: {effective(counted, 1).label}`"
-        if counts
-        else None
-    )
+    counts = noisy(record, state, settings, at)
+    if counts is None:
+        return None
+    lower = effective(counted, 1).label
+    return f"{at_length(counts, settings, at)}: consider `severity: {lower}`"
 
 
 def _transient(record: Record, at: datetime) -> _Transient:
     begin = max(at - _LOOK_BACK, record.since)
     episodes = [episode for episode in record.episodes if episode.began >= begin]
     short = [episode for episode in episodes if _soon_over(episode, 2 * record.interval)]
+    short_incidents = {episode.incident for episode in short}
     mails = [mail.incident for mail in record.sent if mail.at >= begin]
-    spared = {episode.incident for episode in short}
-    return _Transient(
-        len(episodes), short, len(mails), sum(incident in spared for incident in mails)
-    )
+    spared = sum(incident in short_incidents for incident in mails)
+    return _Transient(len(episodes), short, len(mails), spared)
 
 
 def _soon_over(episode: Episode, limit: timedelta) -> bool:
-    """By itself: what people had a hand in was worth a mail."""
-    by_itself = not (episode.acted or episode.closed)
-    return by_itself and episode.ended is not None and episode.ended - episode.began <= limit
+    """Return whether it was over within the limit by itself: no person acted on it."""
+    if episode.acted or episode.closed or episode.ended is None:
+        return False
+    return episode.ended - episode.began <= limit
 
 
 def _longer_than(span: timedelta) -> str:
-    """The next whole minute, or hour, as the rules file writes it: a row that is exactly as old is judged already."""
+    """Return the next whole minute or hour, as the rules file writes it.
+
+    Not the span itself: a row exactly that old is judged already.
+    """
     if span < 2 * _HOUR:
         return f"{span // _MINUTE + 1}m"
     return f"{span // _HOUR + 1}h"
 
 
-def _severity(record: Record, standing: NoiseState) -> str:
+def _severity(record: Record, state: NoiseState) -> str:
     severity = declared(record)
-    sentence = f": {standing.sentence}" if standing.sentence else ""
-    return f"severity: declared {severity.label}, counts as {effective(severity, standing.steps).label}{sentence}"
+    counted = effective(severity, state.steps)
+    sentence = f": {state.sentence}" if state.sentence else ""
+    return f"severity: declared {severity.label}, counts as {counted.label}{sentence}"
 
 
-def _decided(standing: NoiseState, settings: Settings, at: datetime) -> list[str]:
-    def when(moment_: datetime | None) -> str:
-        return moment(moment_, at, settings.zone) if moment_ else "none"
+def _decided(state: NoiseState, settings: Settings, at: datetime) -> list[str]:
+    """Return the decisions of the past that still matter, with their times."""
 
-    said = [
-        ("notice", standing.noticed_at, f", due {when(standing.due)}"),
-        ("last downgrade", standing.since, f", at most one in {length(settings.noise.cooldown)}"),
-        ("last end of a downgrade", standing.restored_at, ", mails until then don't count"),
-        ("no downgrade before", standing.locked_until, ", by a human's undo"),
-    ]
-    return [f"{what}: {when(then)}{more}" for what, then, more in said if then]
+    def local(when: datetime) -> str:
+        return format_time(when, at, settings.zone)
+
+    lines = []
+    if state.noticed_at is not None:
+        due = local(state.due) if state.due else "none"
+        lines.append(f"notice: {local(state.noticed_at)}, due {due}")
+    if state.since is not None:
+        cooldown = length(settings.noise.cooldown)
+        lines.append(f"last downgrade: {local(state.since)}, at most one in {cooldown}")
+    if state.restored_at is not None:
+        ended = local(state.restored_at)
+        lines.append(f"last end of a downgrade: {ended}, mails until then don't count")
+    if state.locked_until is not None:
+        lines.append(f"no downgrade before: {local(state.locked_until)}, by a human's undo")
+    return lines
 
 
-def _downgrading(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> str:
-    whose = "the rule's own `noise`" if record.mode else "`alerts.noise`"
+def _downgrading(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
+    """Return what the policy may do, which setting says so, and why it does nothing now."""
     chosen = mode(record, settings)
     if (record.mode or settings.noise.auto) != chosen:
-        whose = "`alerts.noise.critical`"
-    never = barred(record, standing, settings, at)
-    return f"{chosen}, says {whose}{f'; none now, as {never}' if never else ''}"
+        setting = "`alerts.noise.critical`"
+    elif record.mode:
+        setting = "the rule's own `noise`"
+    else:
+        setting = "`alerts.noise`"
+    why = why_not(record, state, settings, at)
+    return f"{chosen}, says {setting}" + (f"; none now, as {why}" if why else "")
 
 
-def _mails(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> list[str]:
-    noise, counts = settings.noise, count(record, standing, settings, at)
+def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:
+    noise, counts = settings.noise, count(record, state, settings, at)
+    age, least_age = length(at - record.since), length(noise.min_rule_age)
     return [
         f"mails in {length(noise.window)}: {counts.mails} (at least {noise.min_mails}) "
         f"on {counts.days} days (at least {noise.min_days})",
-        f"age of the rule's meaning: {length(at - record.since)} (at least {length(noise.min_rule_age)})",
-        f"acted on: {counts.acted} of {counts.mails}, so at most {counts.bound:.3f} of them by Wilson's bound "
-        f"(less than {noise.acted_upper_bound:g})",
+        f"age of the rule's meaning: {age} (at least {least_age})",
+        f"acted on: {counts.acted} of {counts.mails}, so at most {counts.bound:.3f} of them "
+        f"by Wilson's bound (less than {noise.acted_upper_bound:g})",
         f"false positives: {counts.false_positives} of {counts.closed} closed incidents "
-        f"(at least {FALSE_SHARE:.0%} of at least {FALSE_OF})".replace("%", " %"),
+        f"(at least {_percent(FALSE_SHARE)} of at least {FALSE_OF})",
     ]
 
 
-def _flaps(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> str:
+def _flaps(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
     flapping, looks = settings.flapping, about_this_meaning(record)
     score = flap_score(looks, flapping.window)
-    seen = min(max(len(looks) - 1, 0), flapping.window)
-    since = standing.flapping_since
-    state = f"flapping since {moment(since, at, settings.zone)}" if since else "not flapping"
+    changes = min(max(len(looks) - 1, 0), flapping.window)
+    is_flapping = "not flapping"
+    if state.flapping_since:
+        is_flapping = f"flapping since {format_time(state.flapping_since, at, settings.zone)}"
     return (
-        f"flap score: {score:.1f} over {seen} of {flapping.window} changes of run "
-        f"(flapping from {flapping.start:g} on, calm at {flapping.end:g}): {state}"
+        f"flap score: {score:.1f} over {changes} of {flapping.window} changes of run "
+        f"(flapping from {flapping.start:g} on, calm at {flapping.end:g}): {is_flapping}"
     )
 
 
 def _brief(record: Record, at: datetime) -> str:
-    found = _transient(record, at)
+    transient = _transient(record, at)
     return (
-        f"soon over by itself: {len(found.short)} of {found.episodes} incidents in {length(_LOOK_BACK)} within "
-        f"{length(2 * record.interval)} (a habit from {_SHORT_SHARE:.0%} of at least {_SHORT_OF} on)".replace(
-            "%", " %"
-        )
+        f"soon over by itself: {len(transient.short)} of {transient.episodes} incidents "
+        f"in {length(_LOOK_BACK)} within {length(2 * record.interval)} "
+        f"(a habit from {_percent(_SHORT_SHARE)} of at least {_SHORT_OF} on)"
     )
 
 
-def _way_back(record: Record, standing: NoiseState, since: datetime, at: datetime) -> list[str]:
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
+
+
+def _restoration(record: Record, state: NoiseState, since: datetime, at: datetime) -> list[str]:
+    """Return how far the rule is from the end of its downgrade."""
     now = record.looks[-1].violations if record.looks else 0
+    limit = ratchet(state.baseline)
+    clean = length(clean_until(record, at))
     return [
-        f"violations: {now:,} (restored above {ratchet(standing.baseline):,g}, it was {standing.baseline:,})",
-        f"incidents acted on since the downgrade: {acted_since(record, since)} (restored at {ACTED_AGAIN})",
-        f"without a violation: {length(clean_until(record, at))} (the first one after {length(CLEAN)} restores)",
+        f"violations: {now:,} (restored above {limit:,g}, it was {state.baseline:,})",
+        f"incidents acted on since the downgrade: {acted_since(record, since)} "
+        f"(restored at {ACTED_AGAIN})",
+        f"without a violation: {clean} (the first one after {length(CLEAN)} restores)",
     ]

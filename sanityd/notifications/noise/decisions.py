@@ -1,4 +1,4 @@
-"""What is decided after a run: a notice, a step down, the way back, and what a human's undo does."""
+"""The decisions after a run: a notice, a downgrade, the end of one; and what an undo does."""
 
 from bisect import bisect_right
 from dataclasses import replace
@@ -25,62 +25,69 @@ from sanityd.notifications.noise.signals import (
 from sanityd.notifications.noise.types import NoiseDecision, Record
 
 
-def judge(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> FlappingUpdate:
-    """What is decided about a rule at this time, and what its team hears of that.
+def judge(record: Record, state: NoiseState, settings: Settings, at: datetime) -> FlappingUpdate:
+    """Return the new state of a rule at this time, and the decisions that its team is notified of.
 
-    Asked again with the answer at the same time it decides nothing more. Flapping is told of every rule; whoever
-    mails it asks `effective` first, as nobody is mailed of a warning that comes and goes.
+    Called again with the new state at the same time it decides nothing more. Flapping is decided
+    about every rule, also about warnings, of which nobody is notified.
     """
-    known = until(record, at)
-    steady, first = flapping.follow(known, standing, settings.flapping)
-    decided, second = _downgrading(known, steady, settings, at)
-    return decided, (*first, *second)
+    known_then = until(record, at)
+    after_flapping, flapping_decisions = flapping.follow(known_then, state, settings.flapping)
+    new_state, downgrade_decisions = _downgrading(known_then, after_flapping, settings, at)
+    return new_state, (*flapping_decisions, *downgrade_decisions)
 
 
 def effective(severity: Severity, steps: int) -> Severity:
-    """What a declared severity counts as, so many steps down: never below a warning, unless declared so."""
-    return max(Severity(max(severity - steps, Severity.INFO)), min(severity, Severity.WARNING))
+    """Return a declared severity so many steps down: never below a warning, or as declared."""
+    lowered = Severity(max(severity - steps, Severity.INFO))
+    lowest = min(severity, Severity.WARNING)
+    return max(lowered, lowest)
 
 
-def undo(standing: NoiseState, settings: Settings, at: datetime) -> NoiseState:
-    """A human takes a downgrade or a notice back: no other follows for a while, and never for the same mails."""
-    return replace(_restored(standing, at), locked_until=at + settings.noise.lock_after_undo)
+def undo(state: NoiseState, settings: Settings, at: datetime) -> NoiseState:
+    """Return the state after a person undid a downgrade or a notice.
+
+    No other follows for a while, and never one for the same mails.
+    """
+    return replace(_restored(state, at), locked_until=at + settings.noise.lock_after_undo)
 
 
 def until(record: Record, at: datetime) -> Record:
-    """What was known at that time."""
+    """Return what was known at that time."""
+    episodes = []
+    for episode in record.episodes:
+        if episode.began <= at:
+            was_open = episode.ended is not None and episode.ended > at
+            episodes.append(replace(episode, ended=None) if was_open else episode)
     return replace(
         record,
         sent=record.sent[: bisect_right(record.sent, at, key=lambda mail: mail.at)],
-        episodes=[
-            replace(episode, ended=None) if episode.ended and episode.ended > at else episode
-            for episode in record.episodes
-            if episode.began <= at
-        ],
+        episodes=episodes,
         looks=record.looks[: bisect_right(record.looks, at, key=lambda look: look.at)],
     )
 
 
-def barred(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> str:
-    """Why there is no downgrade whatever the mails say; empty if there may be one."""
+def why_not(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
+    """Return why there can be no downgrade whatever the mails say; empty when there can."""
     noise, severity = settings.noise, declared(record)
     if severity == Severity.CRITICAL:
         return "what is critical stays so"
-    if effective(severity, standing.steps) <= Severity.WARNING:
+    if effective(severity, state.steps) <= Severity.WARNING:
         return f"it is only {'an info' if severity == Severity.INFO else 'a warning'}"
-    if standing.locked_until and at < standing.locked_until:
-        return f"undone by a human: not before {day(standing.locked_until, at, settings.zone)}"
-    if standing.since and at < (next_step := standing.since + noise.cooldown):
-        return (
-            f"one step in {length(noise.cooldown)}: not before {day(next_step, at, settings.zone)}"
-        )
+    if state.locked_until and at < state.locked_until:
+        return f"undone by a human: not before {day(state.locked_until, at, settings.zone)}"
+    if state.since is not None:
+        next_step = state.since + noise.cooldown
+        if at < next_step:
+            earliest = day(next_step, at, settings.zone)
+            return f"one step in {length(noise.cooldown)}: not before {earliest}"
     return ""
 
 
-def restoring(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> str:
-    """Why a downgrade ends, in one sentence with its numbers; empty if it doesn't."""
-    since = standing.since or at
-    severity, then = declared(record), day(since, at, settings.zone)
+def restoring(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
+    """Return why a downgrade ends, as a sentence with its numbers; empty when it goes on."""
+    since = state.since or at
+    severity, begin = declared(record), day(since, at, settings.zone)
     again = f"{severity.label} again"
     now = record.looks[-1].violations if record.looks else 0
     if severity == Severity.CRITICAL:
@@ -88,58 +95,63 @@ def restoring(record: Record, standing: NoiseState, settings: Settings, at: date
     if mode(record, settings) == "off":
         return f"{again}: the rules file turns `noise` off for it"
     if record.since > since:
+        changed = day(record.since, at, settings.zone)
+        return f"{again}: the rule means something else since {changed}"
+    if now > ratchet(state.baseline):
         return (
-            f"{again}: the rule means something else since {day(record.since, at, settings.zone)}"
+            f"{again}: {now:,} violations, more than {ratchet(state.baseline):,g}; "
+            f"there were {state.baseline:,} when it was downgraded on {begin}"
         )
-    if now > ratchet(standing.baseline):
-        return (
-            f"{again}: {now:,} violations, more than {ratchet(standing.baseline):,g}; "
-            f"there were {standing.baseline:,} when it was downgraded on {then}"
-        )
-    if (acted := acted_since(record, since)) >= ACTED_AGAIN:
-        return f"{again}: {acted} incidents were acted on since it was downgraded on {then}"
-    if clean := clean_before(record, since):
+    acted = acted_since(record, since)
+    if acted >= ACTED_AGAIN:
+        return f"{again}: {acted} incidents were acted on since it was downgraded on {begin}"
+    clean = clean_before(record, since)
+    if clean:
         return f"{again}: the first violation after {length(clean)} without one"
     return ""
 
 
 def _downgrading(
-    record: Record, standing: NoiseState, settings: Settings, at: datetime
+    record: Record, state: NoiseState, settings: Settings, at: datetime
 ) -> FlappingUpdate:
-    if standing.steps and (why := restoring(record, standing, settings, at)):
-        return _restored(standing, at), (NoiseDecision(Reason.RESTORED, why),)
-    counts = _case(record, standing, settings, at)
+    if state.steps:
+        why = restoring(record, state, settings, at)
+        if why:
+            return _restored(state, at), (NoiseDecision(Reason.RESTORED, why),)
+    counts = _case(record, state, settings, at)
     if counts is None:
-        return replace(standing, noticed_at=None, due=None), ()
-    if standing.due is None:
+        return replace(state, noticed_at=None, due=None), ()
+    if state.due is None:
         due = at + settings.noise.grace
-        noticed = replace(standing, noticed_at=at, due=due)
-        return noticed, (
-            NoiseDecision(Reason.DOWNGRADE_NOTICE, at_length(counts, settings, at), due),
-        )
-    if at < standing.due:
-        return standing, ()
-    lower = _lowered(record, standing, counts, settings, at)
-    return lower, (NoiseDecision(Reason.DOWNGRADED, lower.sentence),)
+        sentence = at_length(counts, settings, at)
+        decision = NoiseDecision(Reason.DOWNGRADE_NOTICE, sentence, due)
+        return replace(state, noticed_at=at, due=due), (decision,)
+    if at < state.due:
+        return state, ()
+    lowered = _lowered(record, state, counts, settings, at)
+    return lowered, (NoiseDecision(Reason.DOWNGRADED, lowered.sentence),)
 
 
-def _case(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> Counts | None:
-    """The numbers for a downgrade, if it is to be. What would be taken back at once is not begun."""
-    if mode(record, settings) != "on" or barred(record, standing, settings, at):
+def _case(record: Record, state: NoiseState, settings: Settings, at: datetime) -> Counts | None:
+    """Return the numbers for a downgrade; None without a case, or if it would end at once."""
+    if mode(record, settings) != "on" or why_not(record, state, settings, at):
         return None
-    counts = noisy(record, standing, settings, at)
-    if counts and restoring(record, _lowered(record, standing, counts, settings, at), settings, at):
+    counts = noisy(record, state, settings, at)
+    if counts is None:
+        return None
+    lowered = _lowered(record, state, counts, settings, at)
+    if restoring(record, lowered, settings, at):
         return None
     return counts
 
 
 def _lowered(
-    record: Record, standing: NoiseState, counts: Counts, settings: Settings, at: datetime
+    record: Record, state: NoiseState, counts: Counts, settings: Settings, at: datetime
 ) -> NoiseState:
-    severity, steps = declared(record), standing.steps + 1
+    severity, steps = declared(record), state.steps + 1
     now, since = effective(severity, steps), day(at, at, settings.zone)
     return replace(
-        standing,
+        state,
         steps=steps,
         since=at,
         noticed_at=None,
@@ -149,8 +161,8 @@ def _lowered(
     )
 
 
-def _restored(standing: NoiseState, at: datetime) -> NoiseState:
-    """`since` stays: the next downgrade waits from the last one."""
+def _restored(state: NoiseState, at: datetime) -> NoiseState:
+    """Return the state without a downgrade. `since` stays: the next one waits from then on."""
     return replace(
-        standing, steps=0, noticed_at=None, due=None, baseline=0, sentence="", restored_at=at
+        state, steps=0, noticed_at=None, due=None, baseline=0, sentence="", restored_at=at
     )

@@ -1,4 +1,4 @@
-"""What is counted of a rule's mails and incidents, and what that says for or against a downgrade."""
+"""The numbers of a rule's mails and incidents that speak for or against a downgrade."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,21 +7,21 @@ from sanityd.alerts.compose.times import day
 from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.model import NoiseState, Severity
 from sanityd.notifications.noise.flapping import about_this_meaning
-from sanityd.notifications.noise.types import PastRunResult, Record
+from sanityd.notifications.noise.types import Episode, PastRunResult, Record
 from sanityd.notifications.noise.wilson import wilson_upper
 
 _DAY = timedelta(days=1)
-#: From which share of how many closed incidents false ones speak for themselves.
+#: A rule is noisy from this share of false positives on, among so many closed incidents.
 FALSE_SHARE, FALSE_OF = 0.5, 4
-#: How many incidents that people acted on end a downgrade.
+#: So many incidents that people acted on end a downgrade.
 ACTED_AGAIN = 3
-#: After how long without a violation the next one is news again.
+#: After so long without a violation the next one ends a downgrade.
 CLEAN = 14 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The mails and closed incidents that count."""
+    """The mails and closed incidents that count, and those that people acted on."""
 
     mails: int
     acted: int
@@ -32,7 +32,7 @@ class Counts:
 
     @property
     def bound(self) -> float:
-        """The share that people act on is at most this."""
+        """The largest plausible share of mails that people act on."""
         return wilson_upper(self.acted, self.mails)
 
     @property
@@ -41,16 +41,15 @@ class Counts:
         return self.closed >= FALSE_OF and self.false_positives >= FALSE_SHARE * self.closed
 
 
-def count(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> Counts:
-    """What came within the window before `at`, since the rule has its meaning, and after the last downgrade's end."""
+def count(record: Record, state: NoiseState, settings: Settings, at: datetime) -> Counts:
+    """Count the window before `at`.
+
+    Only what came since the rule has its meaning, and after the end of the last downgrade.
+    """
     begin = max(at - settings.noise.window, record.since)
-
-    def counts(when: datetime) -> bool:
-        return begin <= when and (standing.restored_at is None or standing.restored_at < when)
-
+    sent = [mail for mail in record.sent if _counts(mail.at, begin, state)]
+    closed = [episode for episode in _closed(record) if _counts(episode.began, begin, state)]
     acted = {episode.incident for episode in record.episodes if episode.acted}
-    sent = [mail for mail in record.sent if counts(mail.at)]
-    closed = [episode for episode in record.episodes if episode.closed and counts(episode.began)]
     return Counts(
         mails=len(sent),
         acted=sum(mail.incident in acted for mail in sent),
@@ -61,21 +60,30 @@ def count(record: Record, standing: NoiseState, settings: Settings, at: datetime
     )
 
 
-def noisy(record: Record, standing: NoiseState, settings: Settings, at: datetime) -> Counts | None:
-    """The numbers that speak for a downgrade, if they do.
+def _closed(record: Record) -> list[Episode]:
+    return [episode for episode in record.episodes if episode.closed]
 
-    While a notice is out, what led to it still counts: only that people act withdraws it, not that time passes.
+
+def _counts(when: datetime, begin: datetime, state: NoiseState) -> bool:
+    return begin <= when and (state.restored_at is None or state.restored_at < when)
+
+
+def noisy(record: Record, state: NoiseState, settings: Settings, at: datetime) -> Counts | None:
+    """Return the numbers that speak for a downgrade; None when they do not.
+
+    After a notice, the numbers that led to it still count: people withdraw it by acting, not time
+    by passing.
     """
-    starts = [at] if standing.noticed_at is None else [standing.noticed_at, at]
+    starts = [at] if state.noticed_at is None else [state.noticed_at, at]
     for start in starts:
-        counts = count(record, standing, settings, start)
+        counts = count(record, state, settings, start)
         if counts.mostly_false or _ignored(counts, record, settings, at):
             return counts
     return None
 
 
 def mode(record: Record, settings: Settings) -> NoiseMode:
-    """What may be done about the rule: what is critical is at most talked about."""
+    """Return what the policy may do about the rule; critical rules have a setting of their own."""
     general = record.mode or settings.noise.auto
     if general == "off" or declared(record) < Severity.CRITICAL:
         return general
@@ -83,31 +91,35 @@ def mode(record: Record, settings: Settings) -> NoiseMode:
 
 
 def declared(record: Record) -> Severity:
-    """The declared severity, but what is critical at the last look is critical at once."""
+    """Return the declared severity; critical at once when the last run was."""
     critical = bool(record.looks) and record.looks[-1].severity is Severity.CRITICAL
     return Severity.CRITICAL if critical else record.declared
 
 
 def ratchet(baseline: int) -> float:
-    """More violations than this are another matter than those that nobody acted on."""
+    """Return above how many violations a downgrade ends."""
     return max(1.5 * baseline, baseline + 5)
 
 
 def baseline(record: Record, settings: Settings, at: datetime) -> int:
-    """The violations at the last look, or at the last one that was violated if it holds just now.
+    """Return the violations of the last run, or of the last violated one if that had more.
 
-    Nobody acted on those either. A rule that comes and goes would be back at its next violation otherwise.
+    Nobody acted on those either. Otherwise the next violation of a flapping rule would end its
+    downgrade.
     """
     looks = about_this_meaning(record)
-    violated = next((look for look in reversed(looks) if look.severity is not None), None)
-    recent = violated is not None and violated.at >= at - settings.noise.window
-    return max(
-        looks[-1].violations if looks else 0, violated.violations if violated and recent else 0
-    )
+    if not looks:
+        return 0
+    last_violations = looks[-1].violations
+    for look in reversed(looks):
+        if look.severity is not None:
+            is_recent = look.at >= at - settings.noise.window
+            return max(last_violations, look.violations) if is_recent else last_violations
+    return last_violations
 
 
 def acted_since(record: Record, since: datetime) -> int:
-    """How many incidents that began or went on since then were acted on."""
+    """Return how many incidents that were open at some time since then people acted on."""
     return sum(
         episode.acted
         for episode in record.episodes
@@ -116,9 +128,10 @@ def acted_since(record: Record, since: datetime) -> int:
 
 
 def clean_before(record: Record, since: datetime) -> timedelta | None:
-    """How long the rule had held before the first violation since then that came after 14 clean days; None: no such.
+    """Return how long the rule had held before the first violation after 14 clean days.
 
-    Days on which nobody looked are not clean: a gap of more than four intervals, and more than a day, ends them.
+    None when there is no such violation since then. Days without runs are not clean: a gap of more
+    than four intervals, and more than a day, starts them anew.
     """
     gap = max(_DAY, 4 * record.interval)
     clean: datetime | None = None
@@ -137,29 +150,32 @@ def clean_before(record: Record, since: datetime) -> timedelta | None:
 
 
 def clean_until(record: Record, at: datetime) -> timedelta:
-    """How long it has held without a violation by now; nothing if it doesn't, or if nobody looked."""
-    held: datetime | None = None
+    """Return for how long the rule has held by now; zero if it does not, or was never run."""
+    clean_since = at
     for look in reversed(record.looks):
         if look.severity is not None:
             break
-        held = look.at
-    return at - held if held else timedelta(0)
+        clean_since = look.at
+    return at - clean_since
 
 
 def briefly(counts: Counts) -> str:
-    """The numbers for a line in each mail: `14 mails, none acted on`."""
+    """Return the numbers for a line in each mail: `14 mails, none acted on`."""
     if counts.mostly_false:
         return _false(counts)
     return f"{_mails(counts)}, {counts.acted or 'none'} acted on"
 
 
 def at_length(counts: Counts, settings: Settings, at: datetime) -> str:
-    """The numbers for the mail that is about them."""
+    """Return the numbers in full, for the mail that is about them."""
     if counts.mostly_false:
         return _false(counts)
     since = f" since {day(counts.first, at, settings.zone)}" if counts.first else ""
     days = "1 day" if counts.days == 1 else f"{counts.days} days"
-    return f"{_mails(counts)} on {days}{since}, {counts.acted or 'none'} of them about something that anybody acted on"
+    acted = counts.acted or "none"
+    return (
+        f"{_mails(counts)} on {days}{since}, {acted} of them about something that anybody acted on"
+    )
 
 
 def _ignored(counts: Counts, record: Record, settings: Settings, at: datetime) -> bool:
@@ -177,4 +193,7 @@ def _mails(counts: Counts) -> str:
 
 
 def _false(counts: Counts) -> str:
-    return f"{counts.false_positives} of {counts.closed} incidents that were closed were false positives"
+    return (
+        f"{counts.false_positives} of {counts.closed} incidents that were closed "
+        "were false positives"
+    )

@@ -1,4 +1,4 @@
-"""What the noise policy is told, what it remembers, and what it decides. Frozen, without behaviour."""
+"""What the noise policy knows of a rule, and what it decides. Frozen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from sanityd.model import Reason, Severity
 
 @dataclass(frozen=True, slots=True)
 class SentMail:
-    """One piece of news that was mailed at once, however many recipients got it.
+    """One notification of a rule, however many recipients got it.
 
-    Opened, escalated, updated and reminder are; the end of an incident and what is said about noise are not.
+    Opened, escalated, updated and reminder count; resolved and messages about noise do not.
     """
 
     at: datetime
@@ -26,37 +26,38 @@ class Episode:
     incident: str
     began: datetime
     ended: datetime | None = None
-    #: Acknowledged, snoozed, accepted, closed with a reason, remedied, or the rule was edited.
+    #: Whether a person acknowledged, snoozed, accepted or closed it, or edited the rule.
     acted: bool = False
-    #: A human closed it as such.
+    #: Whether a person closed it as a false positive.
     false_positive: bool = False
-    #: A human closed it, however.
+    #: Whether a person closed it.
     closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PastRunResult:
-    """One run that had an answer: a complete or a truncated one. Those that errored or were skipped say nothing."""
+    """One run that had an answer: complete or truncated, not errored or skipped."""
 
     at: datetime
     violations: int
-    #: The declared step that was reached; None when the rule held.
+    #: The declared severity that was reached; None when the rule held.
     severity: Severity | None
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one rule, all oldest first.
+    """What is known of one rule, oldest first.
 
-    It should reach back over the window of the noise policy and three days more, and hold at least one look more
-    than the window of flapping. What is later than the time it is judged at does not count.
+    It should reach back over the window of the noise policy and its grace period, and have at least
+    one run more than the window of flapping. What is later than the time of the judgement does not
+    count.
     """
 
-    #: The highest step of its ladder that was reached of late, or its declared one.
+    #: The declared severity of its open incident, or of the rule.
     declared: Severity
-    #: Since when the rule has meant what it means.
+    #: Since when the rule has its present meaning.
     since: datetime
-    #: Of its schedule.
+    #: The interval of its schedule.
     interval: timedelta
     sent: Sequence[SentMail] = ()
     episodes: Sequence[Episode] = ()
@@ -67,10 +68,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class NoiseDecision:
-    """One decision that the team hears of: notice, downgraded, restored, flapping or calm."""
+    """A decision of the policy: a downgrade announced, made or ended, or flapping."""
 
     reason: Reason
     #: One sentence with its numbers, without a full stop.
     sentence: str
-    #: When a downgrade that is announced takes place.
+    #: When an announced downgrade takes effect.
     due: datetime | None = None

@@ -1,4 +1,4 @@
-"""How large a share may be, seen from a few cases: the upper end of Wilson's score interval."""
+"""The upper end of Wilson's score interval: how large a share may be, seen from a few cases."""
 
 from math import sqrt
 
@@ -7,9 +7,10 @@ _Z = 1.959964
 
 
 def wilson_upper(acted: int, sent: int) -> float:
-    """The share of mails that people act on is at most this, at 95 %. Of no mails it may be anything: 1.
+    """Return the largest plausible share of mails that people act on, at 95 %; 1 without mails.
 
-    E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927), 209-212.
+    E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22
+    (1927), 209-212.
     """
     if not sent:
         return 1.0

@@ -1,0 +1,61 @@
+"""Decide: why each recipient of each incident is notified, or is not. Pure."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from sanityd.model import Incident, Reason
+from sanityd.notifications import policy
+from sanityd.notifications.context import AlertContext
+from sanityd.notifications.policy import PolicyInput
+from sanityd.notifications.recipients import Recipient, recipients
+from sanityd.store.incidents import IncidentRecipient
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why one recipient is to be notified of one incident, or is not."""
+
+    incident: Incident
+    recipient: Recipient
+    reason: Reason
+
+    @property
+    def key(self) -> IncidentRecipient:
+        """The incident and the recipient, as the store names them."""
+        return (self.incident.id, *self.recipient)
+
+
+def decide(context: AlertContext) -> list[Decision]:
+    """Return one decision for each recipient of each incident, in the order of the incidents."""
+    inhibiting = context.inhibiting()
+    decisions = []
+    for incident in context.incidents:
+        for recipient in recipients(context.rules, incident):
+            facts = _policy_input(context, incident, recipient, inhibiting)
+            reason = policy.decide_reason(facts, context.rules.alerts, context.at)
+            decisions.append(Decision(incident, recipient, reason))
+    return decisions
+
+
+def _policy_input(
+    context: AlertContext, incident: Incident, recipient: Recipient, inhibiting: Set[str]
+) -> PolicyInput:
+    state = context.delivery_state(incident, recipient)
+    settings = context.rules.alerts
+    rule = context.rules.rules.get(incident.rule)
+    noise = context.noise_states.get(incident.rule)
+    is_flapping = noise is not None and noise.flapping_since is not None
+    return PolicyInput(
+        incident=incident,
+        last_notification=state.last_notification,
+        waiting=state.waiting,
+        replaceable=state.pending is not None,
+        new_rows=context.new_rows.get((incident.id, *recipient), 0),
+        verified=context.last_runs[incident.rule].stale_since is None,
+        triage=context.triage.get(incident.id),
+        lapsed=context.lapsed_triage(incident, state),
+        silenced=policy.is_silenced(context.facts(incident), context.silences, context.at),
+        inhibited=rule is not None and not inhibiting.isdisjoint(rule.depends_on),
+        peak=noise.peak if noise is not None and is_flapping else None,
+        quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, context.at),
+    )

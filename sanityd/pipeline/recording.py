@@ -1,0 +1,262 @@
+"""Record: one run into the store, and what follows from it for rows, incidents and noise.
+
+All functions run inside one write transaction, whose connection they are given.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from sanityd import lifecycle
+from sanityd.model import (
+    Cause,
+    Change,
+    Incident,
+    Reason,
+    Resolution,
+    Run,
+    Severity,
+    Transition,
+    Triage,
+    about_source,
+    watermark_after,
+)
+from sanityd.notifications import noise, noise_review
+from sanityd.pipeline import guards
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import (
+    audit,
+    incidents,
+    noise_state,
+    outbox,
+    pending_confirmations,
+    rules_seen,
+    runs,
+    triage,
+    unchanged,
+    violations,
+    watermarks,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one rule's run."""
+
+    rule: Rule
+    run: Run
+    changes: Mapping[Change, int] = field(default_factory=dict)
+    incident: Incident | None = None
+    #: Why each recipient is notified, or is not.
+    reasons: tuple[Reason, ...] = ()
+    #: The number of messages put into the outbox; one about several rules counts for the first.
+    queued: int = 0
+    #: The decision of a person that is in force.
+    triage: Triage | None = None
+    #: Why it counts as less severe than declared; empty when it does not.
+    downgraded: str = ""
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity that counts today: downgraded, and without accepted rows."""
+        if self.run.severity is None or self.incident is None or not self.incident.open:
+            return self.run.severity
+        return self.incident.severity
+
+    @property
+    def accepted(self) -> int:
+        """The number of its violations that people accepted."""
+        if self.incident is None or not self.incident.open:
+            return 0
+        return max(0, self.run.violations - self.incident.violations)
+
+
+def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
+    """Record one run and what follows from it: transitions, incidents, and the noise policy.
+
+    The order of the steps matters:
+
+    1. A run that is suspicious or outdated is found before anything is changed by it.
+    2. What is open under an older meaning of the rule is closed before rows are compared.
+    3. Unconfirmed rows are held back before transitions are computed from the run.
+    4. Incidents are saved before the run, which refers to them.
+    5. The noise policy judges the recorded run; then the severity that counts may be another.
+    """
+    run = guards.fail_if_suddenly_empty(connection, rule, run)
+    incident_before = incidents.open_for(connection, rule.id)
+    if _is_outdated(connection, rule, run):
+        return _record_outdated(connection, rules, rule, run, incident_before)
+
+    if _close_if_meaning_changed(connection, rules, rule, run.at):
+        incident_before = None
+    _save_watermark(connection, rule, run)
+    unchanged.remember(connection, rule.meaning, run)
+
+    rows_before = violations.known(connection, rule.id, run.at)
+    run = guards.hold_back_unconfirmed(connection, rule, run, rows_before)
+    transitions = lifecycle.transitions(rows_before, run, incident_before)
+    violations.apply(connection, rule.id, rule.source, transitions, run.at)
+
+    incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
+    incident = _save_incident(connection, incident_before, incident)
+    _record_fault(connection, rule, run)
+    incident_id = incident.id if incident else None
+    runs.record(connection, run, revision=rules.revision, incident=incident_id)
+
+    queued = 0
+    if run.answered:
+        queued = noise_review.judge(connection, rules, rule, run.at)
+        incident = _update_severity(connection, incident)
+    return Result(rule, run, count_changes(transitions), incident, queued=queued)
+
+
+def record_outages(
+    connection: Connection, batch: Mapping[str, Rule], batch_runs: Sequence[Run], at: datetime
+) -> None:
+    """Open, keep or resolve the incident of each source of a batch: one, not one for each rule."""
+    skipped_runs = {}
+    answering = set()
+    for run in batch_runs:
+        rule = batch[run.rule]
+        if run.down:
+            skipped_runs[run.down] = run
+        else:
+            answering.add(rule.source)
+            if rule.invariant.elsewhere:
+                answering.add(rule.invariant.elsewhere)
+    for source in sorted(skipped_runs.keys() | answering):
+        before = incidents.open_for(connection, about_source(source), Cause.SOURCE_DOWN)
+        after = lifecycle.outage_after(before, source, skipped_runs.get(source), at)
+        _save_incident(connection, before, after)
+
+
+def close_rule(connection: Connection, rule: str, resolution: Resolution, at: datetime) -> int:
+    """Close what is open of a rule that was removed, or means something else now.
+
+    It is never called fixed, and nobody is notified of its end. Returns the number of violations
+    that were open.
+    """
+    incident = incidents.open_for(connection, rule)
+    rows = violations.known(connection, rule, at)
+    transitions, closed = lifecycle.close(rows, incident, at, resolution)
+    source = incident.source if incident else ""
+    violations.apply(connection, rule, source, transitions, at)
+    pending_confirmations.forget(connection, rule)
+    watermarks.forget(connection, rule)
+    unchanged.forget(connection, rule)
+    if closed is not None:
+        _save_closed(connection, rule, closed, at)
+    fault = incidents.open_for(connection, rule, Cause.ERRORED)
+    if fault is not None:
+        closed_fault = replace(fault, resolved_at=at, resolutions={resolution: 1})
+        _save_closed(connection, rule, closed_fault, at)
+    return incident.violations if incident is not None else 0
+
+
+def count_changes(transitions: Iterable[Transition]) -> dict[Change, int]:
+    """Return the number of rows by how they changed."""
+    counts: dict[Change, int] = {}
+    for transition in transitions:
+        counts[transition.change] = counts.get(transition.change, 0) + 1
+    return counts
+
+
+def _is_outdated(connection: Connection, rule: Rule, run: Run) -> bool:
+    """Return whether another pass recorded a newer state than the one that this run saw."""
+    newest = runs.newest_at(connection, [rule.id], run.at).get(rule.id)
+    if newest is not None and run.at < newest:
+        return True
+    return guards.is_incomplete_incremental(connection, rule, run)
+
+
+def _record_outdated(
+    connection: Connection, rules: RuleSet, rule: Rule, run: Run, incident: Incident | None
+) -> Result:
+    """Keep the run for the history only: two passes overlapped, and this one saw an older state."""
+    incident_id = incident.id if incident else None
+    runs.record(connection, run, revision=rules.revision, incident=incident_id)
+    return Result(rule, run, incident=incident, reasons=(Reason.UNCHANGED,))
+
+
+def _close_if_meaning_changed(
+    connection: Connection, rules: RuleSet, rule: Rule, at: datetime
+) -> bool:
+    """Close what is open under another meaning of the rule. Returns whether the meaning changed."""
+    meaning_before = rules_seen.meaning(connection, rules.name, rule.id)
+    is_changed = meaning_before is not None and meaning_before != rule.meaning
+    if is_changed:
+        close_rule(connection, rule.id, Resolution.RULE_CHANGED, at)
+    if meaning_before != rule.meaning and rule.invariant.redaction is not None:
+        # Rows remembered before may have keys in clear, and the fingerprint of a small number can
+        # be guessed.
+        violations.forget(connection, rule.id)
+        triage.forget_rows(connection, rule.id, at)
+    rules_seen.remember(connection, rules.name, rule.id, rule.meaning, rules.revision, at)
+    return is_changed
+
+
+def _save_watermark(connection: Connection, rule: Rule, run: Run) -> None:
+    """Save up to which value an incremental rule has scanned; nothing for other rules."""
+    column = rule.invariant.scan.column
+    if column is None:
+        return
+    before = watermarks.of_rules(connection, {rule.id: rule.meaning}).get(rule.id)
+    after = watermark_after(before, run, column, rule.invariant.overlap)
+    watermarks.remember(connection, rule.id, rule.meaning, after)
+
+
+def _record_fault(connection: Connection, rule: Rule, run: Run) -> None:
+    """Open, keep or resolve the incident that the rule can't be checked."""
+    before = incidents.open_for(connection, rule.id, Cause.ERRORED)
+    _save_incident(connection, before, lifecycle.fault_after(before, run, rule.severity))
+
+
+def _save_incident(
+    connection: Connection, before: Incident | None, after: Incident | None
+) -> Incident | None:
+    """Save an incident that changed, at the severity that counts today. Returns it as saved.
+
+    Messages about one that is resolved are cancelled unless somebody has begun to send them.
+    """
+    if after is None:
+        return None
+    after = _at_effective_severity(connection, after)
+    if after != before:
+        incidents.save(connection, after)
+        if after.resolved_at is not None:
+            outbox.cancel_pending(connection, after.id, after.resolved_at)
+    return after
+
+
+def _update_severity(connection: Connection, incident: Incident | None) -> Incident | None:
+    """Save the incident again when the noise policy changed the severity that counts."""
+    if incident is None:
+        return None
+    updated = _at_effective_severity(connection, incident)
+    if updated != incident:
+        incidents.save(connection, updated)
+    return updated
+
+
+def _at_effective_severity(connection: Connection, incident: Incident) -> Incident:
+    if not incident.open:
+        return incident
+    steps = noise_state.of_rule(connection, incident.rule).steps
+    return replace(incident, severity=noise.effective(incident.declared, steps))
+
+
+def _save_closed(connection: Connection, rule: str, incident: Incident, at: datetime) -> None:
+    """Save an incident that was closed, and settle it: nobody checked that it is resolved."""
+    _save_incident(connection, None, incident)
+    incidents.settle(connection, incident.id)
+    audit.append(
+        connection,
+        at,
+        "sanityd",
+        "closed",
+        "rule changed or removed",
+        rule=rule,
+        incident=incident.id,
+    )

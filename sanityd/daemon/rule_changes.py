@@ -113,4 +113,6 @@ def imprint(rule: Rule) -> str:
         ),
         about.subject.show,
     )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    # The hash is stored, so it keeps the name that a step had when the first ones were stored.
+    text = repr(parts).replace("LadderStep(", "Step(")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ _BEGINNINGS = {
     Cause.RULES_WRONG: "can't be read: {0.error}",
 }
 _ENDS = {
-    Cause.VIOLATED: "holds again{fates}",
+    Cause.VIOLATED: "holds again{resolutions}",
     Cause.ERRORED: "can be checked again",
     Cause.SOURCE_DOWN: "answers again",
     Cause.RULES_WRONG: "can be read again",

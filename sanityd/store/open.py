@@ -198,7 +198,7 @@ class Store:
             if version is None:
                 _make(connection)
             elif version != HEAD:
-                # Alembic takes a tenth of a second to import, and is needed once in a version's life.
+                # Alembic takes a tenth of a second to import and is needed once per version.
                 from sanityd.store.migrate import upgrade
 
                 upgrade(connection)

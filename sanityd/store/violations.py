@@ -84,7 +84,7 @@ def ended(
 
 
 def new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
-    """Return how many of a rule's open violations were first seen after `since`, as seen at `at`."""
+    """Return how many of a rule's open violations were first seen after `since`, until `at`."""
     seen = violations.c.first_seen
     late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
     return int(

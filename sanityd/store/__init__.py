@@ -1,1 +1,1 @@
-"""sanityd's own memory: runs, violations, incidents, outbox, audit. Knows nothing of checks or mail."""
+"""The store: runs, violations, incidents, outbox, audit. Knows nothing of checks or mail."""

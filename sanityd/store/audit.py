@@ -1,4 +1,4 @@
-"""The audit: every decision with its reason, appended and never changed."""
+"""The audit: every decision with its reason. Entries are added and never changed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from sanityd.store.tables import audit
 
-#: What may happen to a rule of a file.
+#: The actions for changes of the rules file.
 RULE_CHANGES = ("rule added", "rule changed", "rule removed")
 
 
@@ -23,7 +23,7 @@ def append(
     incident: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep a decision. `detail` holds numbers and names, never a row's value."""
+    """Add an entry. `detail` holds numbers and names, never the value of a row."""
     values = {
         "at": at,
         "actor": actor,
@@ -36,19 +36,19 @@ def append(
 
 
 def of_file(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
-    """What happened last to each rule of a file, and how the rule is to be recognised since."""
+    """Return the last change of each rule of a file: the action, and the hash of the rule since."""
     newest = (
         select(func.max(audit.c.id)).where(audit.c.action.in_(RULE_CHANGES)).group_by(audit.c.rule)
     )
-    found = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
+    entries = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
     return {
-        row["rule"]: (row["action"], row["detail"]["print"])
-        for row in found
-        if row["detail"]["file"] == file
+        entry["rule"]: (entry["action"], entry["detail"]["print"])
+        for entry in entries
+        if entry["detail"]["file"] == file
     }
 
 
 def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
-    """What was decided about a rule, oldest first."""
-    found = select(audit).where(audit.c.rule == rule).order_by(audit.c.id)
-    return list(connection.execute(found).mappings())
+    """Return the entries of a rule, oldest first."""
+    entries = select(audit).where(audit.c.rule == rule).order_by(audit.c.id)
+    return list(connection.execute(entries).mappings())

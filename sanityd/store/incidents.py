@@ -1,4 +1,4 @@
-"""Incidents: at most one of each cause is open per rule (or source), which a unique index enforces."""
+"""Incidents: a unique index lets at most one of each cause be open per rule (or source)."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -9,54 +9,54 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from sanityd.model import Cause, Incident, Reason, Resolution, Severity
 from sanityd.store.tables import decisions, incidents, insert_into
 
-#: An incident, and a place that is told of it.
+#: An incident, a channel, and a recipient.
 IncidentRecipient = tuple[str, str, str]
 
 
 def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED) -> Incident | None:
-    """The open incident of a rule (or of `source:NAME`), of one cause."""
-    ours = (
+    """Return the open incident of a rule (or `source:NAME`) and cause; None when none is open."""
+    is_open = (
         (incidents.c.cause == cause.value)
         & (incidents.c.rule == rule)
         & incidents.c.resolved_at.is_(None)
     )
-    return _first(connection, select(incidents).where(ours))
+    return _first(connection, select(incidents).where(is_open))
 
 
 def get(connection: Connection, name: str) -> Incident | None:
-    """The incident of that id."""
+    """Return the incident of that id; None when there is none."""
     return _first(connection, select(incidents).where(incidents.c.id == name))
 
 
 def list_open(connection: Connection) -> list[Incident]:
-    """All that is open, oldest first."""
+    """Return all open incidents, oldest first."""
     return _all(connection, select(incidents).where(incidents.c.resolved_at.is_(None)))
 
 
 def unsettled(connection: Connection) -> list[Incident]:
-    """All of which there may be something to say: what is open, and what is over and was not told yet."""
+    """Return the open incidents, and the resolved ones whose end is still to be notified."""
     return _all(connection, select(incidents).where(incidents.c.settled.is_(False)))
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident]:
-    """A rule's incidents that were open at some time since then, oldest first."""
-    late = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
-    return _all(connection, select(incidents).where(incidents.c.rule == rule, late))
+    """Return a rule's incidents that were open at some time since then, oldest first."""
+    recent = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
+    return _all(connection, select(incidents).where(incidents.c.rule == rule, recent))
 
 
 def rules_since(connection: Connection, since: datetime) -> list[str]:
-    """The rules (and `source:NAME`s) that had an incident at some time since then."""
-    late = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
-    return list(connection.execute(select(incidents.c.rule).where(late).distinct()).scalars())
+    """Return the rules (and `source:NAME`s) with an incident that was open since then."""
+    recent = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
+    return list(connection.execute(select(incidents.c.rule).where(recent).distinct()).scalars())
 
 
 def resolved_since(connection: Connection, since: datetime) -> list[Incident]:
-    """What ended since then."""
+    """Return the incidents that were resolved since then."""
     return _all(connection, select(incidents).where(incidents.c.resolved_at >= since))
 
 
 def save(connection: Connection, incident: Incident) -> None:
-    """Keep an incident as it is now. One that is open (again) is not settled."""
+    """Insert or update an incident; a new one is not settled."""
     values = {
         "cause": incident.cause.value,
         "rule": incident.rule,
@@ -81,26 +81,27 @@ def save(connection: Connection, incident: Incident) -> None:
 
 
 def settle(connection: Connection, name: str) -> None:
-    """There is nothing more to say of an incident that is over."""
-    ours = (incidents.c.id == name) & incidents.c.resolved_at.is_not(None)
-    connection.execute(update(incidents).where(ours).values(settled=True))
+    """Mark a resolved incident as settled: nobody needs another notification."""
+    resolved = (incidents.c.id == name) & incidents.c.resolved_at.is_not(None)
+    connection.execute(update(incidents).where(resolved).values(settled=True))
 
 
 def unsettle(connection: Connection, names: Collection[str]) -> None:
-    """What was to be said of them was taken back."""
+    """Mark incidents as unsettled, as their messages were taken back."""
     connection.execute(update(incidents).where(incidents.c.id.in_(names)).values(settled=False))
 
 
 def decided(connection: Connection, names: Collection[str]) -> Mapping[IncidentRecipient, Reason]:
-    """The last decision about each recipient of these incidents."""
-    found = select(decisions).where(decisions.c.incident.in_(names))
-    rows = connection.execute(found)
+    """Return the last decision for each recipient of these incidents."""
+    rows = connection.execute(select(decisions).where(decisions.c.incident.in_(names)))
     return {(row.incident, row.channel, row.recipient): Reason(row.reason) for row in rows}
 
 
-def decide(connection: Connection, ear: IncidentRecipient, reason: Reason, at: datetime) -> None:
-    """Keep the newest decision about a recipient."""
-    incident, channel, recipient = ear
+def decide(
+    connection: Connection, recipient_key: IncidentRecipient, reason: Reason, at: datetime
+) -> None:
+    """Store the last decision for a recipient."""
+    incident, channel, recipient = recipient_key
     new = insert_into(connection, decisions).values(
         incident=incident, channel=channel, recipient=recipient, reason=reason.value, at=at
     )
@@ -110,13 +111,13 @@ def decide(connection: Connection, ear: IncidentRecipient, reason: Reason, at: d
     )
 
 
-def _all(connection: Connection, found: Any) -> list[Incident]:
-    ordered = found.order_by(incidents.c.opened_at, incidents.c.id)
+def _all(connection: Connection, query: Any) -> list[Incident]:
+    ordered = query.order_by(incidents.c.opened_at, incidents.c.id)
     return [_incident(row) for row in connection.execute(ordered).mappings()]
 
 
-def _first(connection: Connection, found: Any) -> Incident | None:
-    row = connection.execute(found).mappings().first()
+def _first(connection: Connection, query: Any) -> Incident | None:
+    row = connection.execute(query).mappings().first()
     return None if row is None else _incident(row)
 
 

@@ -1,4 +1,4 @@
-"""What only one of several processes sees to: a lease by name, with the moment at which its holder was last alive."""
+"""Leases: a named piece of work that only one of several processes does at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ LEASE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who sees to something since when, and when that was last done."""
+    """The state of a lease: who holds it since when, when it was last renewed, when it expires."""
 
     runner: str
     fence: int
@@ -23,33 +23,33 @@ class Lease:
 
 
 def take(connection: Connection, name: str, runner: str, at: datetime) -> bool:
-    """Take or renew a lease; False while somebody else holds it."""
+    """Acquire or renew a lease; return False while another runner holds it."""
     values = {"runner": runner, "leased_until": at + LEASE, "at": at}
     new = insert_into(connection, leases).values(name=name, fence=1, since=at, **values)
-    # A lease that lies far ahead was given when the clock was wrong.
-    ended = or_(leases.c.leased_until < at, leases.c.leased_until > at + LEASE + SKEW)
-    mine = leases.c.runner == runner
+    # A lease that expires too late was acquired while the clock was wrong.
+    expired = or_(leases.c.leased_until < at, leases.c.leased_until > at + LEASE + SKEW)
+    own = leases.c.runner == runner
     upsert = new.on_conflict_do_update(
         index_elements=[leases.c.name],
         set_={
             **values,
-            "fence": case((mine, leases.c.fence), else_=leases.c.fence + 1),
-            "since": case((mine, leases.c.since), else_=new.excluded.since),
+            "fence": case((own, leases.c.fence), else_=leases.c.fence + 1),
+            "since": case((own, leases.c.since), else_=new.excluded.since),
         },
-        where=or_(mine, ended),
+        where=or_(own, expired),
     )
     return connection.execute(upsert.returning(leases.c.fence)).first() is not None
 
 
 def give_up(connection: Connection, runner: str, at: datetime) -> None:
-    """Let others have at once what a runner that stops holds."""
+    """Release all leases of a runner that stops."""
     connection.execute(
         update(leases).where(leases.c.runner == runner).values(leased_until=at - LEASE)
     )
 
 
 def held(connection: Connection, name: str) -> Lease | None:
-    """Who has a lease, or had it last; None when nobody ever had."""
+    """Return the state of a lease; None when nobody ever acquired it."""
     row = connection.execute(select(leases).where(leases.c.name == name)).mappings().first()
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Bringing a store's schema to the newest version with Alembic, in the caller's transaction."""
+"""Migrate the schema of a store to the newest version with Alembic."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from sqlalchemy import Connection
 
 
 def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration; there is no file of it."""
-    made = Config()
+    """Return Alembic's configuration, which has no file."""
+    configuration = Config()
     # Alembic reads `%` in options as its own.
-    made.set_main_option(
+    configuration.set_main_option(
         "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
     )
-    made.set_main_option("path_separator", "os")
-    made.attributes["connection"] = connection
-    return made
+    configuration.set_main_option("path_separator", "os")
+    configuration.attributes["connection"] = connection
+    return configuration
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that the store has not seen."""
+    """Run the migrations that the store is missing, in the transaction of the connection."""
     command.upgrade(config(connection), "head")

@@ -1,4 +1,4 @@
-"""What the policy of noise decided about rules, kept as it came; rules that were never noisy have none."""
+"""The decisions of the noise policy about rules; a rule without a row is in the usual state."""
 
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -11,38 +11,38 @@ from sanityd.store.tables import insert_into, noise
 
 
 def all_of(connection: Connection) -> dict[str, NoiseState]:
-    """Every rule's standing."""
-    return {
-        row.rule: _read(row.state)
-        for row in connection.execute(select(noise.c.rule, noise.c.state))
-    }
+    """Return the state of every rule that has one."""
+    rows = connection.execute(select(noise.c.rule, noise.c.state))
+    return {row.rule: _decode(row.state) for row in rows}
 
 
 def of_rule(connection: Connection, rule: str) -> NoiseState:
-    """One rule's standing."""
-    found = connection.execute(select(noise.c.state).where(noise.c.rule == rule)).scalar()
-    return NoiseState() if found is None else _read(found)
+    """Return the state of a rule."""
+    stored = connection.execute(select(noise.c.state).where(noise.c.rule == rule)).scalar()
+    if stored is None:
+        return NoiseState()
+    return _decode(stored)
 
 
-def save(connection: Connection, rule: str, standing: NoiseState, at: datetime) -> None:
-    """Keep a standing; the usual one needs no row."""
-    if standing == NoiseState():
+def save(connection: Connection, rule: str, state: NoiseState, at: datetime) -> None:
+    """Store the state of a rule; the usual state needs no row."""
+    if state == NoiseState():
         connection.execute(delete(noise).where(noise.c.rule == rule))
         return
-    written = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(standing).items()
-    }
-    new = insert_into(connection, noise).values(rule=rule, state=written, at=at)
+    encoded = asdict(state)
+    for name, value in encoded.items():
+        if isinstance(value, datetime):
+            encoded[name] = value.isoformat()
+    new = insert_into(connection, noise).values(rule=rule, state=encoded, at=at)
     connection.execute(
-        new.on_conflict_do_update(index_elements=[noise.c.rule], set_={"state": written, "at": at})
+        new.on_conflict_do_update(index_elements=[noise.c.rule], set_={"state": encoded, "at": at})
     )
 
 
-def _read(kept: dict[str, Any]) -> NoiseState:
+def _decode(stored: dict[str, Any]) -> NoiseState:
     times = {field.name for field in fields(NoiseState) if "datetime" in str(field.type)}
-    values: dict[str, Any] = {
-        name: datetime.fromisoformat(value) if name in times and value else value
-        for name, value in kept.items()
-    }
+    values = dict(stored)
+    for name in times & values.keys():
+        if values[name]:
+            values[name] = datetime.fromisoformat(values[name])
     return NoiseState(**values)

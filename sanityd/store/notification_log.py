@@ -1,4 +1,4 @@
-"""What the outbox knows of who was told what: questions only; `outbox.py` is where messages are asked for and sent."""
+"""Queries about who was notified of what, by the messages of the outbox."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from sanityd.store.outbox import WAITING
 from sanityd.store.runs import OVERLAP, right_since
 from sanityd.store.tables import incidents, news, outbox
 
-#: How long after a message was given up the same news may be tried again: at first, and at last.
+#: How long after a message failed for good the same news is sent again: at first, and at most.
 FIRST_REVIVAL, LAST_REVIVAL = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """What the outbox knows of what one recipient was told of one incident."""
+    """What one recipient was notified of about one incident."""
 
     last_notification: LastNotification | None = None
     #: The message about it that is not delivered yet.
     waiting: LastNotification | None = None
     #: Its number, when nobody has begun to send it.
     pending: int | None = None
-    #: How many messages about it came to nothing, as it counts now: news that was given up is news again after a while.
+    #: How many messages about it failed for good and may be sent again now.
     lost: int = 0
 
 
 def delivery_states(
     connection: Connection, names: Sequence[str], at: datetime
 ) -> dict[IncidentRecipient, DeliveryState]:
-    """What each recipient of these incidents knows, by the last message that reached them, or may have.
+    """Return what each recipient of these incidents was last notified of.
 
-    A message that is being sent right now counts as told: it may arrive, and then its end must be told, too. News that
-    was refused is tried again, ever more rarely, as long as its incident goes on.
+    A message that is being sent counts as sent: it may arrive, and then the end needs a message,
+    too. News that was refused is sent again after growing pauses while its incident is open.
     """
     joined = select(
         outbox,
@@ -49,18 +49,19 @@ def delivery_states(
     found = joined.join(news, news.c.message == outbox.c.seq).where(
         news.c.incident.in_(names), news.c.incident != ""
     )
-    by_ear: dict[IncidentRecipient, list[RowMapping]] = {}
+    by_recipient: dict[IncidentRecipient, list[RowMapping]] = {}
     for row in connection.execute(found.order_by(outbox.c.seq)).mappings():
-        by_ear.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
+        by_recipient.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
     present = _Present(connection, at)
-    return {ear: _delivery_state(rows, present) for ear, rows in by_ear.items()}
+    return {key: _delivery_state(rows, present) for key, rows in by_recipient.items()}
 
 
 @dataclass
 class _Present:
-    """The present, and when what was written in the future counts as having happened: when the clock was right again.
+    """The present time, for reading times that a wrong clock stored.
 
-    Else nobody would be reminded, and nothing tried again, until a wrong time comes true.
+    A time in the future counts as the time since when the clock is correct. Otherwise nobody
+    would be reminded before that future time.
     """
 
     connection: Connection
@@ -68,22 +69,22 @@ class _Present:
 
     @cached_property
     def right_since(self) -> datetime:
-        """Asked only when there is something of the future."""
+        """Return since when the clock is correct; queried only for times in the future."""
         return right_since(self.connection, self.at)
 
     def passed(self, when: datetime) -> datetime:
-        """When it happened, as far as that can be known."""
+        """Return a stored time, or since when the clock is correct if it lies in the future."""
         return when if when <= self.at + OVERLAP else self.right_since
 
 
 def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliveryState:
-    told: LastNotification | None = None
+    last: LastNotification | None = None
     waiting: RowMapping | None = None
     dead: list[datetime] = []
     lost = 0
     for row in rows:
         if row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None:
-            told = _last_notification(row, told, present)
+            last = _last_notification(row, last, present)
         if row["state"] in WAITING:
             waiting = row
         elif row["state"] == "superseded":
@@ -92,11 +93,13 @@ def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliverySt
             dead.append(present.passed(row["ended_at"]))
     if dead:
         pause = min(FIRST_REVIVAL * 2 ** min(len(dead) - 1, 10), LAST_REVIVAL)
-        lost += len(dead) - (present.at - dead[-1] < pause)
+        lost += len(dead)
+        if present.at - dead[-1] < pause:
+            lost -= 1
     if waiting is None:
-        return DeliveryState(told, lost=lost)
+        return DeliveryState(last, lost=lost)
     return DeliveryState(
-        told,
+        last,
         _last_notification(waiting, None, present),
         waiting["seq"] if waiting["state"] == "pending" else None,
         lost,
@@ -124,8 +127,10 @@ def _last_notification(
 def mailed_since(
     connection: Connection, since: datetime, at: datetime
 ) -> dict[tuple[str, str], list[int]]:
-    """The severities of the messages that each (channel, recipient) was sent, or will be, since then, as seen at `at`;
-    no digests."""
+    """Return the severities of the messages to each (channel, recipient) since then.
+
+    Messages that wait are counted, digests are not.
+    """
     counts = and_(
         outbox.c.created_at > since,
         outbox.c.created_at <= at + OVERLAP,
@@ -141,9 +146,10 @@ def mailed_since(
 
 
 def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
-    """The messages that pile up for recipients whose mail server is down: several, of which one was tried in vain.
+    """Return the pending messages of recipients whose mail server is down.
 
-    Only those that tell of incidents: what they say can be said anew.
+    That is several messages, one of which has failed. Only messages about incidents are returned,
+    as they can be written anew.
     """
     about_rules = exists().where(news.c.message == outbox.c.seq, news.c.incident == "")
     about = exists().where(news.c.message == outbox.c.seq)
@@ -162,7 +168,7 @@ def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
 
 
 def incidents_in_messages(connection: Connection, messages: Collection[int]) -> list[str]:
-    """The incidents that these messages tell of."""
+    """Return the incidents that these messages are about."""
     return list(
         connection.execute(
             select(news.c.incident).distinct().where(news.c.message.in_(messages))
@@ -171,7 +177,7 @@ def incidents_in_messages(connection: Connection, messages: Collection[int]) -> 
 
 
 def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:
-    """When the team was sent news of a rule at once, and of which incident; once however many recipients got it."""
+    """Return when messages about a rule were sent, and the incident; once for all recipients."""
     found = connection.execute(
         _sent_at_once(since).where(news.c.rule == rule).order_by(outbox.c.created_at)
     )
@@ -179,7 +185,7 @@ def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tup
 
 
 def sent_since(connection: Connection, since: datetime) -> list[tuple[str, str]]:
-    """The same of all rules: of which rule and incident each was."""
+    """Return the rule and incident of each message that was sent since then."""
     return [(row.rule, row.incident) for row in connection.execute(_sent_at_once(since))]
 
 
@@ -198,7 +204,7 @@ def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:
-    """The messages that told of a rule, oldest first, with what each said of it."""
+    """Return the messages about a rule, oldest first, with the reason in each (`said`)."""
     found = (
         select(outbox, news.c.incident, news.c.reason.label("said"), news.c.violations)
         .join(news, news.c.message == outbox.c.seq)
@@ -208,7 +214,7 @@ def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMappi
 
 
 def undelivered_recipients(connection: Connection) -> int:
-    """How many recipients of open incidents were last sent a message that was given up."""
+    """Return how many recipients of open incidents have a last message that failed for good."""
     later, newer = outbox.alias("later"), news.alias("newer")
     same = [later.c[name] == outbox.c[name] for name in ("channel", "recipient")]
     newest = ~exists().where(

@@ -1,4 +1,4 @@
-"""Opening the store: SQLite beside the rules file or PostgreSQL, migrated, with faults in words."""
+"""Open the store, SQLite or PostgreSQL, migrate it, and turn its errors into StoreError."""
 
 import fcntl
 import os
@@ -51,7 +51,7 @@ _FAULTS = {
 
 
 class Store:
-    """The memory of one sanityd. `read` and `write` give a connection in a transaction."""
+    """The store. `read` and `write` yield a connection in a transaction."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
@@ -60,10 +60,10 @@ class Store:
 
     @classmethod
     def open(cls, url: str | None, folder: Path) -> "Store":
-        """Open and, if need be, make or migrate the store.
+        """Open the store; create or migrate it if necessary.
 
-        Parameters: `url` is any SQLAlchemy URL of SQLite or PostgreSQL, None for `.sanityd/state.db` in `folder`, to
-        which relative paths are relative.
+        Parameters: `url` is any SQLAlchemy URL of SQLite or PostgreSQL, None for
+        `.sanityd/state.db` in `folder`, which relative paths are relative to.
         Raises StoreError when it can't be used, or was written by a newer version.
         """
         parsed = _parse(url, folder)
@@ -89,7 +89,7 @@ class Store:
 
     @classmethod
     def existing(cls, url: str | None, folder: Path) -> "Store | None":
-        """The store as it is, to be read and never changed; None where there is none yet.
+        """Open the store for reading only; None where there is none yet.
 
         Raises StoreError when it can't be read, or was written by another version.
         """
@@ -120,13 +120,13 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction for reading; every statement sees the same instant. Raises StoreError."""
+        """Begin a transaction for reading; all statements see the same data. Raises StoreError."""
         options: dict[str, Any] = {}
         if self.engine.dialect.name == "postgresql":
-            # Its default sees what others commit between two statements; SQLite's transactions never do.
+            # By default its statements see what others have committed since the transaction began.
             options = {"isolation_level": "REPEATABLE READ"}
         with (
-            self._in_words(),
+            self._errors_translated(),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
@@ -134,11 +134,11 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction for writing: all of it is kept, or nothing. Raises StoreError."""
-        # SQLite: taken at once, so that what is read first can't be changed by another before it is written.
+        """Begin a transaction for writing. Raises StoreError."""
+        # SQLite: locked at once, so that nobody changes what is read before it is written.
         options = {"sanityd_write": True}
         with (
-            self._in_words(),
+            self._errors_translated(),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
@@ -150,19 +150,23 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Be the only daemon of a store that can't be shared: True for a file. Raises StoreError when another is."""
+        """Lock a store that only one daemon may use: yields True for a file.
+
+        Raises StoreError when another daemon has locked it.
+        """
         path = self.engine.url.database
         if self.engine.dialect.name != "sqlite" or not path:
             yield False
             return
-        # The system forgets the lock with the process, however that ends.
+        # The system releases the lock when the process ends, however that happens.
         with open(f"{path}.serving", "a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise StoreError(
                     f"another `sanityd serve` works with this store ({self.name})",
-                    "Stop it first; for several at once name a PostgreSQL database in `state:` or SANITYD_STATE.",
+                    "Stop it first; for several at once name a PostgreSQL database in `state:`"
+                    " or SANITYD_STATE.",
                 ) from None
             yield True
 
@@ -171,7 +175,7 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
@@ -184,7 +188,8 @@ class Store:
             return
         if version is not None and version > HEAD:
             raise StoreError(
-                f"the store ({self.name}) was written by a newer sanityd (its schema is {version}, ours is {HEAD})",
+                f"the store ({self.name}) was written by a newer sanityd"
+                f" (its schema is {version}, ours is {HEAD})",
                 "Install the newer version again, or name another store in `state:`.",
             )
         with self.write() as connection:
@@ -193,7 +198,7 @@ class Store:
             if version is None:
                 _make(connection)
             elif version != HEAD:
-                # Alembic takes a tenth of a second to import, and is needed once in a version's life.
+                # Alembic takes a tenth of a second to import and is needed once per version.
                 from sanityd.store.migrate import upgrade
 
                 upgrade(connection)
@@ -251,7 +256,7 @@ def _reading_engine(url: URL) -> Engine:
         engine = create_engine(
             url, connect_args={"timeout": _WAIT_SECONDS}, poolclass=NullPool, hide_parameters=True
         )
-        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "connect", _disable_driver_transactions)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     return _postgresql(url, execution_options={"postgresql_readonly": True})
@@ -289,28 +294,30 @@ def _make_private(path: Path) -> None:
         return
 
 
-def _leave_transactions_to_us(connection: Any, _: object) -> None:
+def _disable_driver_transactions(connection: Any, _: object) -> None:
     # The driver's own begin too late, and end too early; ours begin in `_begin_sqlite`.
     connection.isolation_level = None
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
-    _leave_transactions_to_us(connection, record)
-    _keep_a_log(connection)
+    _disable_driver_transactions(connection, record)
+    _use_write_ahead_log(connection)
     for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _keep_a_log(connection: Any) -> None:
-    """Have readers and a writer not wait for each other. Of several that ask this of a new file at once SQLite refuses
-    all but one, without the wait that it knows elsewhere."""
-    begun = clock.stopwatch()
+def _use_write_ahead_log(connection: Any) -> None:
+    """Turn on the write-ahead log, so that readers and a writer don't wait for each other.
+
+    When several processes do this on a new file, SQLite refuses all but one at once.
+    """
+    started = clock.stopwatch()
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or clock.stopwatch() - begun > _WAIT_SECONDS:
+            if not busy or clock.stopwatch() - started > _WAIT_SECONDS:
                 raise
             clock.pause(0.02)
         else:

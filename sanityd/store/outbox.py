@@ -1,9 +1,10 @@
-"""The outbox: one row per message and recipient, from the wish to send it to what became of it.
+"""The outbox: one row per message and recipient, with its delivery state.
 
     pending → leased → sent | uncertain | dead          pending → cancelled | superseded
 
-A row is written in the transaction that changes the incident. It is claimed by a conditional UPDATE that is committed
-before anybody talks to a server; the fence tells a worker that lost its lease that the row is no longer its own.
+A row is written in the transaction that changes the incident. A worker claims it with a conditional
+UPDATE, which is committed before it connects to a server. The fence is a counter of claims: a
+worker that lost its lease has an old number, and can't change the row any more.
 """
 
 from collections.abc import Collection, Mapping
@@ -32,18 +33,19 @@ from sanityd.store.tables import incidents, insert_into, news, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
-#: How long a worker may take for one message before others may try it.
+#: How long a worker may take for one message before other workers may claim it.
 LEASE = timedelta(seconds=90)
-#: How long after its end it is tried to tell it.
+#: How long after its end recipients are notified that an incident is resolved.
 LAST_WORD = timedelta(days=14)
-#: Chatter: when the answer to such a message was lost it is not tried again. Losing any other would hide something.
+#: Reasons of less important messages: they are not sent again when the answer of the server was
+#: lost. Losing any other message would hide something.
 _CHATTER = (Reason.UPDATED.value, Reason.REMINDER.value, Reason.RESOLVED.value, Reason.DIGEST.value)
 WAITING = ("pending", "leased")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The state of the outbox, for `status` and exit codes. `errors` are the last ones, in words."""
+    """Numbers of the outbox, for `status` and exit codes; `errors` are the newest messages."""
 
     waiting: int
     dead: int
@@ -61,19 +63,19 @@ def enqueue(
     not_before: datetime,
     expires_at: datetime,
 ) -> bool:
-    """Ask for a message to be sent; False when the same news for the same recipient was asked for before.
+    """Add a message; return False when one with the same key was added before.
 
-    Parameters: `alert` is what the message tells, which is what its recipient will know.
+    Parameters: `alert` is the content of the message, from which it is known later what the
+    recipient was notified of.
     """
-    asked = connection.execute(
+    severities = [int(item.incident.severity) for item in alert.news if item.incident]
+    row = connection.execute(
         insert_into(connection, outbox)
         .on_conflict_do_nothing(index_elements=[outbox.c.dedup_key])
         .values(
             dedup_key=message.key,
             reason=alert.reason.value,
-            severity=max(
-                (int(one.incident.severity) for one in alert.news if one.incident), default=0
-            ),
+            severity=max(severities, default=0),
             channel=message.channel,
             recipient=message.recipient,
             message_id=message.message_id,
@@ -91,39 +93,45 @@ def enqueue(
         )
         .returning(outbox.c.seq)
     ).first()
-    if asked is None:
+    if row is None:
         return False
     if alert.news:
-        connection.execute(
-            insert(news), [_said(asked.seq, place, one) for place, one in enumerate(alert.news)]
-        )
+        rows = [_news_row(row.seq, position, item) for position, item in enumerate(alert.news)]
+        connection.execute(insert(news), rows)
     return True
 
 
-def _said(message: int, place: int, one: News) -> dict[str, Any]:
-    incident = one.incident
-    return {
+def _news_row(message: int, position: int, item: News) -> dict[str, Any]:
+    row = {
         "message": message,
-        "position": place,
-        "incident": incident.id if incident else "",
-        "rule": one.rule.id,
-        "reason": one.reason.value,
-        "severity": int(incident.severity) if incident else 0,
-        "violations": incident.violations if incident else 0,
+        "position": position,
+        "incident": "",
+        "rule": item.rule.id,
+        "reason": item.reason.value,
+        "severity": 0,
+        "violations": 0,
     }
+    if item.incident is not None:
+        row["incident"] = item.incident.id
+        row["severity"] = int(item.incident.severity)
+        row["violations"] = item.incident.violations
+    return row
 
 
 def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
-    """Take back what was not begun to be sent and tells only of incidents that are over. Returns how many that were."""
-    tells = exists().where(news.c.message == outbox.c.seq, news.c.incident == incident)
-    goes_on = exists().where(incidents.c.id == news.c.incident, incidents.c.resolved_at.is_(None))
+    """Cancel the pending messages about an incident, where their other incidents are resolved, too.
+
+    Returns how many were cancelled.
+    """
+    about_it = exists().where(news.c.message == outbox.c.seq, news.c.incident == incident)
+    is_open = exists().where(incidents.c.id == news.c.incident, incidents.c.resolved_at.is_(None))
     other = exists().where(
         news.c.message == outbox.c.seq,
         news.c.incident != incident,
-        or_(news.c.incident == "", goes_on),
+        or_(news.c.incident == "", is_open),
     )
     waiting = and_(
-        outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, tells, ~other
+        outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, about_it, ~other
     )
     return connection.execute(
         update(outbox).where(waiting).values(state="cancelled", ended_at=at)
@@ -131,21 +139,24 @@ def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
 
 
 def supersede(connection: Connection, messages: Collection[int], at: datetime) -> None:
-    """Newer news takes the place of messages that nobody has begun to send."""
+    """Mark pending messages as replaced by a newer one."""
     waiting = and_(outbox.c.state == "pending", outbox.c.seq.in_(messages))
     connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 
 def undelivered(connection: Connection, at: datetime) -> int:
-    """How many messages a pass that began then leaves behind: those that were tried in vain, or not in its time. What
-    somebody else is sending just now, or has only asked for since, is that pass's."""
-    ours = or_(outbox.c.attempts > 0, outbox.c.created_at <= at)
-    left = select(func.count()).select_from(outbox).where(outbox.c.state == "pending", ours)
-    return int(connection.execute(left).scalar_one())
+    """Return how many messages the pass that began at `at` leaves undelivered.
+
+    Those are the pending messages that failed or were added before. What another pass is sending,
+    or has added since, is not counted.
+    """
+    own = or_(outbox.c.attempts > 0, outbox.c.created_at <= at)
+    remaining = select(func.count()).select_from(outbox).where(outbox.c.state == "pending", own)
+    return int(connection.execute(remaining).scalar_one())
 
 
 def summary(connection: Connection) -> Summary:
-    """What waits, what was given up, and why."""
+    """Return how many messages wait, failed for good or are uncertain, and the newest errors."""
     by_state = select(outbox.c.state, func.count().label("messages")).group_by(outbox.c.state)
     counts = {row.state: row.messages for row in connection.execute(by_state)}
     waiting = outbox.c.state.in_(WAITING)
@@ -166,44 +177,49 @@ def summary(connection: Connection) -> Summary:
 
 
 class Outbox:
-    """The outbox as the dispatcher uses it: every call is a transaction of its own."""
+    """The outbox for the dispatcher: every call is a transaction."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def claim(self, at: datetime) -> Claimed | None:
-        """Lease the message that is due next. Within an incident, one recipient's messages go out in order."""
+        """Claim the next message that is due; None when there is none.
+
+        Messages about one incident to one recipient are sent in their order.
+        """
         with self.store.write() as connection:
             _give_up(connection, at)
-            due = _due(at)
-            found = (
+            next_message = (
                 select(outbox)
-                .where(due)
+                .where(_due(at))
                 .order_by(outbox.c.seq)
                 .limit(1)
                 .with_for_update(skip_locked=True)
             )
-            row = connection.execute(found).mappings().first()
+            row = connection.execute(next_message).mappings().first()
             if row is None:
                 return None
-            ours = and_(outbox.c.seq == row["seq"], outbox.c.fence == row["fence"])
+            unchanged = and_(outbox.c.seq == row["seq"], outbox.c.fence == row["fence"])
             lease = {"state": "leased", "fence": row["fence"] + 1, "leased_until": at + LEASE}
             claimed = connection.execute(
-                update(outbox).where(ours).values(attempts=row["attempts"] + 1, **lease)
+                update(outbox).where(unchanged).values(attempts=row["attempts"] + 1, **lease)
             )
             return _claimed(row) if claimed.rowcount == 1 else None
 
     def sent(self, claimed: Claimed, at: datetime) -> None:
-        """It was delivered."""
+        """Record that the message was delivered."""
         self._end(claimed, {"state": "sent", "ended_at": at, "error": None})
 
     def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It was not delivered; it is due again after a pause that grows."""
+        """Record a failed attempt; the next one follows after a pause that grows."""
         pause = PAUSES[min(claimed.attempts, len(PAUSES)) - 1]
         self._end(claimed, {"state": "pending", "not_before": at + pause, **_why(error)})
 
     def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It may have been delivered. What must arrive is tried once more, under the same Message-ID."""
+        """Record that the message may have been delivered.
+
+        An important message is sent once more, under the same Message-ID.
+        """
         first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.not_in(_CHATTER))
         doubt = {"uncertain_at": at, **_why(error)}
         again = {"state": "pending", "not_before": at + PAUSES[0], **doubt}
@@ -211,7 +227,7 @@ class Outbox:
             self._end(claimed, {"state": "uncertain", "ended_at": at, **doubt})
 
     def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It was refused for good."""
+        """Record that the message was refused for good."""
         self._end(claimed, {"state": "dead", "ended_at": at, **_why(error)})
 
     def _end(
@@ -220,33 +236,36 @@ class Outbox:
         values: Mapping[str, Any],
         only_if: ColumnElement[bool] | None = None,
     ) -> bool:
-        """Write what came of it; False when the lease was lost and somebody else has the message now."""
-        ours = and_(
+        """Write the result; return False when the lease was lost to another worker."""
+        own = and_(
             outbox.c.seq == int(claimed.id),
             outbox.c.fence == claimed.fence,
             outbox.c.state == "leased",
         )
-        ours = ours if only_if is None else and_(ours, only_if)
+        if only_if is not None:
+            own = and_(own, only_if)
         with self.store.write() as connection:
             if values["state"] == "dead":
-                _say_again(connection, ours, values["ended_at"])
+                _notify_again(connection, own, values["ended_at"])
             ended = connection.execute(
-                update(outbox).where(ours).values(leased_until=None, **values)
+                update(outbox).where(own).values(leased_until=None, **values)
             )
             return ended.rowcount == 1
 
 
-def _say_again(connection: Connection, died: ColumnElement[bool], at: datetime) -> None:
-    """Whose end was told by a message that came to nothing is to be decided about once more: who heard of the beginning
-    would believe for ever that it goes on."""
-    told = exists().where(
+def _notify_again(connection: Connection, died: ColumnElement[bool], at: datetime) -> None:
+    """Mark incidents as unsettled whose message of resolution is given up.
+
+    Otherwise a recipient who was notified of the beginning would never learn of the end.
+    """
+    resolution_lost = exists().where(
         news.c.message == outbox.c.seq,
         news.c.incident == incidents.c.id,
         news.c.reason == Reason.RESOLVED.value,
         died,
     )
-    late = incidents.c.resolved_at > at - LAST_WORD
-    connection.execute(update(incidents).where(late, told).values(settled=False))
+    recent = incidents.c.resolved_at > at - LAST_WORD
+    connection.execute(update(incidents).where(recent, resolution_lost).values(settled=False))
 
 
 def _why(error: DeliveryError) -> dict[str, Any]:
@@ -254,42 +273,42 @@ def _why(error: DeliveryError) -> dict[str, Any]:
 
 
 def _earlier() -> tuple[Any, ColumnElement[bool]]:
-    """The messages to the same recipient about one of the same incidents that were asked for before."""
-    before, told_before = outbox.alias("before"), news.alias("told_before")
+    """Return an alias and a condition for earlier messages to the same recipient and incident."""
+    before, news_before = outbox.alias("before"), news.alias("news_before")
     return before, and_(
         before.c.channel == outbox.c.channel,
         before.c.recipient == outbox.c.recipient,
         before.c.seq < outbox.c.seq,
-        told_before.c.message == before.c.seq,
-        told_before.c.incident != "",
+        news_before.c.message == before.c.seq,
+        news_before.c.incident != "",
         news.c.message == outbox.c.seq,
-        news.c.incident == told_before.c.incident,
+        news.c.incident == news_before.c.incident,
     )
 
 
 def _due(at: datetime) -> ColumnElement[bool]:
     before, earlier = _earlier()
     blocked = exists().where(earlier, before.c.state.in_(WAITING))
-    # What is to be tried later than after the longest pause was put off when the clock was wrong.
+    # A message that is due after more than the longest pause was put off by a wrong clock.
     put_off = and_(
         or_(outbox.c.created_at > at + OVERLAP, outbox.c.attempts > 0),
         outbox.c.not_before > at + PAUSES[-1] + OVERLAP,
     )
     waiting = and_(outbox.c.state == "pending", or_(outbox.c.not_before <= at, put_off))
-    # Whose lease has run out died with it, and so does one that was taken then; at which step can't be known, so the
-    # message goes out (again).
-    over = or_(outbox.c.leased_until < at, outbox.c.leased_until > at + LEASE + OVERLAP)
-    abandoned = and_(outbox.c.state == "leased", over)
+    # The worker of an expired lease has died, and so has one whose lease expires too late, as the
+    # clock was wrong. Whether it sent the message can't be known, so the message is sent again.
+    expired = or_(outbox.c.leased_until < at, outbox.c.leased_until > at + LEASE + OVERLAP)
+    abandoned = and_(outbox.c.state == "leased", expired)
     return and_(or_(waiting, abandoned), ~blocked)
 
 
 def _give_up(connection: Connection, at: datetime) -> None:
-    """End what has waited too long, and news that something is over of which nobody was told that it began."""
+    """Give up messages that have expired, and cancel resolutions of which no beginning was sent."""
     idle = or_(
         outbox.c.state == "pending", and_(outbox.c.state == "leased", outbox.c.leased_until < at)
     )
     expired = and_(idle, outbox.c.expires_at <= at)
-    _say_again(connection, expired, at)
+    _notify_again(connection, expired, at)
     too_late = {"state": "dead", "ended_at": at, "stage": "expired", "leased_until": None}
     connection.execute(
         update(outbox)
@@ -300,22 +319,22 @@ def _give_up(connection: Connection, at: datetime) -> None:
     reached = or_(
         before.c.state.in_((*WAITING, "sent", "uncertain")), before.c.uncertain_at.is_not(None)
     )
-    unheard = and_(
+    needless = and_(
         outbox.c.state == "pending",
         outbox.c.reason == Reason.RESOLVED.value,
         ~exists().where(earlier, reached),
     )
-    connection.execute(update(outbox).where(unheard).values(state="cancelled", ended_at=at))
+    connection.execute(update(outbox).where(needless).values(state="cancelled", ended_at=at))
 
 
 def asked(connection: Connection, at: datetime) -> list[Claimed]:
-    """What was asked for at that very moment, as whoever claims it will get it."""
-    found = (
+    """Return the pending messages that were added at exactly that time, as a claim returns them."""
+    messages = (
         select(outbox)
         .where(outbox.c.created_at == at, outbox.c.state == "pending")
         .order_by(outbox.c.seq)
     )
-    return [_claimed(row) for row in connection.execute(found).mappings()]
+    return [_claimed(row) for row in connection.execute(messages).mappings()]
 
 
 def _claimed(row: RowMapping) -> Claimed:

@@ -1,4 +1,4 @@
-"""Rows that a rule found and that do not count before a later run has seen them, too (`confirm: 2 runs`)."""
+"""Rows that count as violations only when the next run finds them, too (`confirm: 2 runs`)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,19 +9,25 @@ from sanityd.store.tables import pending_confirmations
 
 
 def of_rule(connection: Connection, rule: str) -> tuple[Mapping[str, int], int]:
-    """How many runs in a row have seen each row, by fingerprint, and how many rows there were beyond the cap."""
-    found = connection.execute(
+    """Return the pending rows of a rule.
+
+    That is, by fingerprint, how many runs in a row found each row; and how many more rows there
+    were beyond the cap.
+    """
+    stored = connection.execute(
         select(pending_confirmations.c.times, pending_confirmations.c.beyond).where(
             pending_confirmations.c.rule == rule
         )
     ).first()
-    return (found.times, found.beyond) if found else ({}, 0)
+    if stored is None:
+        return {}, 0
+    return stored.times, stored.beyond
 
 
 def remember(
     connection: Connection, rule: str, times: Mapping[str, int], beyond: int, at: datetime
 ) -> None:
-    """What the last run leaves to the next one; what was remembered before is forgotten."""
+    """Store the pending rows after a run, in place of those before."""
     forget(connection, rule)
     if times or beyond:
         connection.execute(
@@ -30,5 +36,5 @@ def remember(
 
 
 def forget(connection: Connection, rule: str) -> None:
-    """A rule that changed or went has no suspects."""
+    """Delete the pending rows of a rule that was changed or removed."""
     connection.execute(delete(pending_confirmations).where(pending_confirmations.c.rule == rule))

@@ -1,7 +1,8 @@
-"""What the store forgets, so that it stays small: old runs become a row per day, what is over and told goes.
+"""Retention: delete old history, so that the store stays small.
 
-Incidents and the audit are kept. Nothing that is open, waits or was not told is old. Each step is a small transaction,
-so that nobody waits for long; each can be cut off and is done again.
+Runs older than 90 days become one row per rule and day. Violations, messages and decisions of that
+age are deleted when they have ended. Incidents and the audit are kept. Every step is a small
+transaction, so that nobody waits for long; a step that was interrupted is done again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,12 +38,13 @@ from sanityd.store.tables import (
 )
 
 KEPT = timedelta(days=90)
-#: However old they are, that many runs of each rule are kept: of a rule that runs once a year, and for the bar picture.
+#: So many runs of each rule are kept, however old they are: for rules that run once a year, and for
+#: the chart of the last runs.
 NEWEST = 100
-#: How much history may go at once. A clock that is a year ahead for a day costs no more than that.
+#: How much history is deleted at once, at most: a clock that is a year ahead costs no more.
 AT_ONCE = timedelta(days=7)
 EVERY = timedelta(hours=20)
-#: Rows of one transaction.
+#: How many rows one transaction deletes.
 CHUNK = 2_000
 _DAY = timedelta(days=1)
 _ACTION = "tidied"
@@ -52,7 +54,7 @@ _ANSWERED = ("complete", "truncated")
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """How much was forgotten, of what is older than `until`."""
+    """How many rows older than `until` were deleted."""
 
     until: datetime
     runs: int = 0
@@ -61,17 +63,20 @@ class Tidied:
 
 
 def tidy(store: Store, at: datetime) -> Tidied | None:
-    """Forget what is old, if that was not done today: None then, or when there is nothing. Raises StoreError."""
-    with store.read() as memory:
-        until = _until(memory, at)
+    """Delete old history.
+
+    Returns None when that was done in the last 20 hours, or nothing is old. Raises StoreError.
+    """
+    with store.read() as connection:
+        until = _until(connection, at)
     if until is None:
         return None
-    with store.write() as memory:
-        # Another may have begun at the same moment.
-        if _until(memory, at) != until:
+    with store.write() as connection:
+        # Another process may have started at the same time.
+        if _until(connection, at) != until:
             return None
         audit.append(
-            memory,
+            connection,
             at,
             "sanityd",
             _ACTION,
@@ -81,79 +86,92 @@ def tidy(store: Store, at: datetime) -> Tidied | None:
     done = Tidied(
         until,
         runs=sum(_roll_up(store, rule, until) for rule in _rules(store)),
-        violations=sum(_repeat(store, _forget_violations, until)),
-        messages=sum(_repeat(store, _forget_messages, until)),
+        violations=sum(_in_chunks(store, _delete_violations, until)),
+        messages=sum(_in_chunks(store, _delete_messages, until)),
     )
-    with store.write() as memory:
-        _forget_decisions(memory, until)
+    with store.write() as connection:
+        _delete_decisions(connection, until)
     return done
 
 
 def days_of(connection: Connection, rule: str, since: datetime) -> Sequence[RowMapping]:
-    """What is left of a rule's old runs, oldest day first."""
+    """Return the daily summaries of a rule's old runs, oldest first."""
     found = select(days).where(days.c.rule == rule, days.c.day >= since).order_by(days.c.day)
     return connection.execute(found).mappings().all()
 
 
-def _until(memory: Connection, at: datetime) -> datetime | None:
-    """Up to when all is forgotten this time, a midnight; None for nothing to do."""
-    last = memory.execute(
+def _until(connection: Connection, at: datetime) -> datetime | None:
+    """Return the midnight up to which history is deleted now; None when nothing is to be done."""
+    last = connection.execute(
         select(audit_table)
         .where(audit_table.c.action == _ACTION)
         .order_by(audit_table.c.id.desc())
         .limit(1)
     )
-    known = last.mappings().first()
-    wanted = datetime.combine((at - KEPT).astimezone(UTC), time(), UTC)
-    if known is not None:
-        if abs(at - known["at"]) < EVERY:
+    last_entry = last.mappings().first()
+    newest_kept = datetime.combine((at - KEPT).astimezone(UTC), time(), UTC)
+    if last_entry is not None:
+        if abs(at - last_entry["at"]) < EVERY:
             return None
-        before = datetime.fromisoformat(known["detail"]["until"])
+        before = datetime.fromisoformat(last_entry["detail"]["until"])
     else:
-        oldest = memory.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
+        oldest = connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
         if oldest is None:
             return None
         before = datetime.combine(oldest, time(), UTC)
-    until = min(wanted, before + AT_ONCE)
+    until = min(newest_kept, before + AT_ONCE)
     return until if until > before else None
 
 
 def _rules(store: Store) -> Iterator[str]:
-    """All that have runs; each is found by a step in the index, where DISTINCT would read all of it."""
+    """Yield all rules that have runs.
+
+    Each is found by one step in the index; DISTINCT would read the whole index.
+    """
     rule = ""
     while True:
-        with store.read() as memory:
-            found = memory.execute(select(func.min(runs.c.rule)).where(runs.c.rule > rule)).scalar()
-        if found is None:
+        with store.read() as connection:
+            next_rule = connection.execute(
+                select(func.min(runs.c.rule)).where(runs.c.rule > rule)
+            ).scalar()
+        if next_rule is None:
             return
-        rule = found
+        rule = next_rule
         yield rule
 
 
 def _roll_up(store: Store, rule: str, until: datetime) -> int:
-    """A rule's runs, day by day: what is counted and what is deleted is the same in one transaction."""
-    gone = 0
+    """Replace a rule's old runs by daily summaries; return how many runs were deleted.
+
+    A day is summed up and deleted in one transaction, so that both see the same runs.
+    """
+    deleted = 0
     while True:
-        with store.write() as memory:
-            ours = runs.c.rule == rule
-            kept = memory.execute(
-                select(runs.c.at).where(ours).order_by(runs.c.at.desc()).offset(NEWEST - 1).limit(1)
+        with store.write() as connection:
+            of_rule = runs.c.rule == rule
+            oldest_kept = connection.execute(
+                select(runs.c.at)
+                .where(of_rule)
+                .order_by(runs.c.at.desc())
+                .offset(NEWEST - 1)
+                .limit(1)
             ).scalar()
-            if kept is None:
-                return gone
-            limit = min(until, datetime.combine(kept, time(), UTC))
-            oldest = memory.execute(
-                select(func.min(runs.c.at, type_=runs.c.at.type)).where(ours)
+            if oldest_kept is None:
+                return deleted
+            limit = min(until, datetime.combine(oldest_kept, time(), UTC))
+            oldest = connection.execute(
+                select(func.min(runs.c.at, type_=runs.c.at.type)).where(of_rule)
             ).scalar()
             if oldest is None or oldest >= limit:
-                return gone
+                return deleted
             day = datetime.combine(oldest, time(), UTC)
-            that_day = and_(ours, runs.c.at >= day, runs.c.at < day + _DAY)
-            _add(memory, rule, day, memory.execute(_counted(that_day)).mappings().one())
-            gone += memory.execute(delete(runs).where(that_day)).rowcount
+            that_day = and_(of_rule, runs.c.at >= day, runs.c.at < day + _DAY)
+            summary = connection.execute(_summary(that_day)).mappings().one()
+            _add(connection, rule, day, summary)
+            deleted += connection.execute(delete(runs).where(that_day)).rowcount
 
 
-def _counted(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+def _summary(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     answered = runs.c.outcome.in_(_ANSWERED)
     failed = and_(answered, runs.c.severity.is_not(None))
     return select(
@@ -166,9 +184,9 @@ def _counted(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     ).where(which)
 
 
-def _add(memory: Connection, rule: str, day: datetime, counted: RowMapping) -> None:
-    """To what is left of the day already, if the clock was set back over it."""
-    new = insert_into(memory, days).values(rule=rule, day=day, **counted)
+def _add(connection: Connection, rule: str, day: datetime, summary: RowMapping) -> None:
+    """Add to the summary of that day; it exists when the clock was set back over the day."""
+    new = insert_into(connection, days).values(rule=rule, day=day, **summary)
     sums = {
         name: days.c[name] + new.excluded[name]
         for name in ("runs", "answered", "failed", "seconds")
@@ -180,51 +198,56 @@ def _add(memory: Connection, rule: str, day: datetime, counted: RowMapping) -> N
         )
         for name in ("most", "severity")
     }
-    memory.execute(
+    connection.execute(
         new.on_conflict_do_update(index_elements=[days.c.rule, days.c.day], set_={**sums, **larger})
     )
 
 
-def _repeat(
+def _in_chunks(
     store: Store, step: Callable[[Connection, datetime], int], until: datetime
 ) -> Iterator[int]:
+    """Repeat a step, each time in a transaction, until it finds less than a chunk."""
     while True:
-        with store.write() as memory:
-            gone = step(memory, until)
-        yield gone
-        if gone < CHUNK:
+        with store.write() as connection:
+            deleted = step(connection, until)
+        yield deleted
+        if deleted < CHUNK:
             return
 
 
-def _forget_violations(memory: Connection, until: datetime) -> int:
+def _delete_violations(connection: Connection, until: datetime) -> int:
     old = (
         select(violations.c.rule, violations.c.fingerprint)
         .where(violations.c.open.is_(False), violations.c.resolved_at < until)
         .limit(CHUNK)
     )
-    found = memory.execute(old).all()
-    for rule in {row.rule for row in found}:
-        marks = [row.fingerprint for row in found if row.rule == rule]
-        memory.execute(
-            delete(violations).where(violations.c.rule == rule, violations.c.fingerprint.in_(marks))
+    rows = connection.execute(old).all()
+    fingerprints: dict[str, list[str]] = {}
+    for row in rows:
+        fingerprints.setdefault(row.rule, []).append(row.fingerprint)
+    for rule, old_fingerprints in fingerprints.items():
+        connection.execute(
+            delete(violations).where(
+                violations.c.rule == rule, violations.c.fingerprint.in_(old_fingerprints)
+            )
         )
-    return len(found)
+    return len(rows)
 
 
-def _forget_messages(memory: Connection, until: datetime) -> int:
-    """Not those from which it is known what somebody was told of an incident that goes on."""
+def _delete_messages(connection: Connection, until: datetime) -> int:
+    """Delete messages, except those about unsettled incidents: they show who was notified."""
     goes_on = exists().where(
         news.c.message == outbox.c.seq,
         incidents.c.id == news.c.incident,
         incidents.c.settled.is_(False),
     )
     old = and_(outbox.c.state.in_(_OVER), outbox.c.ended_at < until, ~goes_on)
-    found = memory.execute(select(outbox.c.seq).where(old).limit(CHUNK)).scalars().all()
-    memory.execute(delete(news).where(news.c.message.in_(found)))
-    memory.execute(delete(outbox).where(outbox.c.seq.in_(found)))
-    return len(found)
+    numbers = connection.execute(select(outbox.c.seq).where(old).limit(CHUNK)).scalars().all()
+    connection.execute(delete(news).where(news.c.message.in_(numbers)))
+    connection.execute(delete(outbox).where(outbox.c.seq.in_(numbers)))
+    return len(numbers)
 
 
-def _forget_decisions(memory: Connection, until: datetime) -> None:
+def _delete_decisions(connection: Connection, until: datetime) -> None:
     over = select(incidents.c.id).where(incidents.c.settled, incidents.c.resolved_at < until)
-    memory.execute(delete(decisions).where(decisions.c.incident.in_(over)))
+    connection.execute(delete(decisions).where(decisions.c.incident.in_(over)))

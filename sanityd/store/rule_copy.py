@@ -1,6 +1,7 @@
-"""What is remembered of one rule, carried over into another store: to try there what would come of a run.
+"""Copy the state of one rule into another store, to simulate a run there.
 
-Only reads the one, only writes the other. What doesn't bear on what would be told now stays behind.
+Only what decides about notifications now is copied. The first store is only read, the other only
+written.
 """
 
 from collections.abc import Mapping
@@ -11,37 +12,40 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, insert, or_, sele
 
 from sanityd.store import tables
 
-#: How far back runs and incidents matter: the longest that a policy looks, and some days more.
+#: How far back runs and incidents are copied: a few days more than any policy looks back.
 RUNS = timedelta(days=35)
-#: How long after its end a row that is seen again is told to have regressed.
+#: The same for rows that ended: when such a row is found again soon, it has regressed.
 _ROWS = timedelta(days=8)
 _HOUR = timedelta(hours=1)
-#: In whose time nothing is sent that was carried over.
+#: Copied messages are put off by that, so that nothing sends them.
 _NEVER = timedelta(days=3650)
 
 
-def carry(memory: Connection, into: Connection, rule: str, at: datetime) -> None:
-    """Carry over what bears on one rule: its rows, runs, incidents, mails and what people decided; and what explains it
-    away: other incidents that are open, and silences."""
-    for table, wanted in _wanted(rule, at):
-        _copy(memory, into, table, wanted)
+def carry(connection: Connection, into: Connection, rule: str, at: datetime) -> None:
+    """Copy what decides about one rule.
+
+    That is its own rows, runs, incidents, messages and triage; and what may inhibit it: incidents
+    of others that are open, and silences.
+    """
+    for table, condition in _conditions(rule, at):
+        _copy(connection, into, table, condition)
     never = {"not_before": at + _NEVER, "leased_until": at + _NEVER}
-    told = select(tables.news.c.message).where(tables.news.c.rule == rule)
-    late = tables.outbox.c.created_at > at - _HOUR
-    messages = or_(tables.outbox.c.seq.in_(told), late)
-    # What they say is not needed, only that they were sent.
+    about_rule = select(tables.news.c.message).where(tables.news.c.rule == rule)
+    recent = tables.outbox.c.created_at > at - _HOUR
+    messages = or_(tables.outbox.c.seq.in_(about_rule), recent)
+    # Their text is not needed, only that they were sent.
     _copy(
-        memory,
+        connection,
         into,
         tables.outbox,
         messages,
         {"text": "", "html": "", "subject": "", "data": {}, **never},
     )
-    carried = select(tables.outbox.c.seq).where(messages)
-    _copy(memory, into, tables.news, tables.news.c.message.in_(carried))
+    copied = select(tables.outbox.c.seq).where(messages)
+    _copy(connection, into, tables.news, tables.news.c.message.in_(copied))
 
 
-def _wanted(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
+def _conditions(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
     rows, runs, cases = tables.violations, tables.runs, tables.incidents
     own = cases.c.rule == rule
     return [
@@ -59,14 +63,14 @@ def _wanted(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool]]]:
 
 
 def _copy(
-    memory: Connection,
+    connection: Connection,
     into: Connection,
     table: Table,
-    wanted: ColumnElement[bool],
-    instead: Mapping[str, Any] | None = None,
+    condition: ColumnElement[bool],
+    overrides: Mapping[str, Any] | None = None,
 ) -> None:
-    rows = [
-        {**row, **(instead or {})} for row in memory.execute(select(table).where(wanted)).mappings()
-    ]
+    changes = overrides or {}
+    selected = connection.execute(select(table).where(condition)).mappings()
+    rows = [{**row, **changes} for row in selected]
     if rows:
         into.execute(insert(table), rows)

@@ -1,4 +1,4 @@
-"""The rules of each file as they were last seen: which have gone, and which mean something else now."""
+"""The rules of each rules file at the last pass: shows which were removed or changed since then."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,13 +10,13 @@ from sanityd.store.tables import rules_seen
 
 
 def meaning(connection: Connection, file: str, rule: str) -> str | None:
-    """What the rule meant when it was last looked at; None for a new one."""
+    """Return the meaning of a rule at its last run; None for a new rule."""
     found = select(rules_seen.c.meaning).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
     return connection.execute(found).scalar()
 
 
 def since(connection: Connection, file: str, rule: str) -> datetime | None:
-    """Since when the rule has meant what it means."""
+    """Return since when a rule has its meaning; None for a new rule."""
     found = select(rules_seen.c.since).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
     return connection.execute(found).scalar()
 
@@ -24,55 +24,60 @@ def since(connection: Connection, file: str, rule: str) -> datetime | None:
 def remember(
     connection: Connection, file: str, rule: str, now_means: str, revision: str, at: datetime
 ) -> None:
-    """Keep what the rule means from now on; nothing is written when that is known already.
+    """Store what the rule means from now on; nothing is written when it is unchanged.
 
-    Raises StoreError when the rule is remembered for another file: what is known of one would be told of the other.
+    Raises StoreError when the store has that rule for another rules file: the two would share
+    their incidents.
     """
     values = {"meaning": now_means, "revision": revision, "since": at, "removed_at": None}
-    known = connection.execute(
+    stored = connection.execute(
         select(rules_seen.c.meaning, rules_seen.c.removed_at).where(_is(file, rule))
     ).first()
-    if known is None or known.removed_at is not None:
+    if stored is None or stored.removed_at is not None:
         other = and_(
             rules_seen.c.rule == rule, rules_seen.c.file != file, rules_seen.c.removed_at.is_(None)
         )
         if connection.execute(select(rules_seen.c.file).where(other)).first() is not None:
             raise StoreError(
                 f"rule `{rule}` is remembered in this store for another rules file",
-                "Give each file its own `state:` or rule ids; or the same `name:`, if it is one file in two places.",
+                "Give each file its own `state:` or rule ids; or the same `name:`,"
+                " if it is one file in two places.",
             )
-    if known is None:
+    if stored is None:
         connection.execute(insert(rules_seen).values(file=file, rule=rule, **values))
-    elif (known.meaning, known.removed_at) != (now_means, None):
+    elif (stored.meaning, stored.removed_at) != (now_means, None):
         connection.execute(update(rules_seen).where(_is(file, rule)).values(**values))
 
 
 def names(connection: Connection, file: str) -> list[str]:
-    """All rules that were ever looked at, also those that have left the file."""
+    """Return all rules of the file that ever ran, also those that were removed."""
     return list(
         connection.execute(select(rules_seen.c.rule).where(rules_seen.c.file == file)).scalars()
     )
 
 
 def removed_since(connection: Connection, file: str, since: datetime) -> dict[str, datetime]:
-    """The rules that have left the file since then, with when."""
-    gone = select(rules_seen.c.rule, rules_seen.c.removed_at).where(
+    """Return the rules that were removed since then, each with the time."""
+    removed_rules = select(rules_seen.c.rule, rules_seen.c.removed_at).where(
         rules_seen.c.file == file, rules_seen.c.removed_at >= since
     )
-    return {row.rule: row.removed_at for row in connection.execute(gone)}
+    return {row.rule: row.removed_at for row in connection.execute(removed_rules)}
 
 
 def removed(
     connection: Connection, file: str, present: Mapping[str, object], at: datetime
 ) -> list[str]:
-    """The rules that have left the file since they were last looked at; each is told once."""
-    known = select(rules_seen.c.rule).where(
+    """Mark the rules that are no longer in the file as removed.
+
+    Returns those that were not marked before.
+    """
+    stored = select(rules_seen.c.rule).where(
         rules_seen.c.file == file, rules_seen.c.removed_at.is_(None)
     )
-    gone = [rule for rule in connection.execute(known).scalars() if rule not in present]
-    for rule in gone:
+    removed_rules = [rule for rule in connection.execute(stored).scalars() if rule not in present]
+    for rule in removed_rules:
         connection.execute(update(rules_seen).where(_is(file, rule)).values(removed_at=at))
-    return gone
+    return removed_rules
 
 
 def _is(file: str, rule: str) -> ColumnElement[bool]:

@@ -1,17 +1,17 @@
-"""Every run of every rule: the historical record that "since when" and the bar pictures are read from."""
+"""Every run of every rule: the history for charts, and for since when a rule is violated."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select, true
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select
 
 from sanityd.model import Outcome, PastRun, Run, Severity
 from sanityd.store.tables import days, runs
 
-#: By how much a run may be of the future: another pass began later and ended earlier.
+#: How far in the future a run may be: another pass may have begun later and ended earlier.
 OVERLAP = timedelta(hours=1)
-_LOOKED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
+_ANSWERED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
 
 
 _NEWEST = select(func.max(runs.c.at, type_=runs.c.at.type)).where(
@@ -20,12 +20,12 @@ _NEWEST = select(func.max(runs.c.at, type_=runs.c.at.type)).where(
 
 
 def record(connection: Connection, run: Run, *, revision: str, incident: str | None) -> None:
-    """Keep a run, with the revision of the rules file and the incident it belongs to."""
+    """Store a run, with the revision of the rules file and the incident it belongs to."""
     connection.execute(insert(runs), [_row(run, revision, incident)])
 
 
 def record_all(connection: Connection, many: Sequence[Run], *, revision: str) -> None:
-    """Keep many runs at once that belong to no incident."""
+    """Store many runs at once that belong to no incident."""
     if many:
         connection.execute(insert(runs), [_row(run, revision, None) for run in many])
 
@@ -53,25 +53,29 @@ def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
 
 
 def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dict[str, datetime]:
-    """When each rule was last looked at, or was tried to be, as seen at `at`.
+    """Return when each rule last ran, with or without an answer, as seen at `at`.
 
-    What lies further ahead than passes overlap was written when the clock was wrong, and must not silence the rule
-    until then.
+    Runs further in the future than `OVERLAP` were stored while the clock was wrong. They are
+    ignored, as the rule would not run again until then.
     """
-    # One by one: each is found at the end of its part of the index, where a GROUP BY would read all of it.
-    found = {
-        rule: connection.execute(_NEWEST, {"of": rule, "until": at + OVERLAP}).scalar()
-        for rule in rules
-    }
-    return {rule: newest for rule, newest in found.items() if newest is not None}
+    times: dict[str, datetime] = {}
+    # A query per rule reads one entry of the index; a GROUP BY would read all of them.
+    for rule in rules:
+        newest = connection.execute(_NEWEST, {"of": rule, "until": at + OVERLAP}).scalar()
+        if newest is not None:
+            times[rule] = newest
+    return times
 
 
 def looked_at(
     connection: Connection, rules: Sequence[str], since: datetime, at: datetime
 ) -> set[str]:
-    """Which of the rules had their rows read, with an answer, after `since` and not after `at`."""
+    """Return the rules whose rows were read, with an answer, after `since` and until `at`."""
     read = and_(
-        runs.c.outcome.in_(_LOOKED), runs.c.proved_by.is_(None), runs.c.at > since, runs.c.at <= at
+        runs.c.outcome.in_(_ANSWERED),
+        runs.c.proved_by.is_(None),
+        runs.c.at > since,
+        runs.c.at <= at,
     )
     return set(
         connection.execute(
@@ -81,7 +85,7 @@ def looked_at(
 
 
 def first_at(connection: Connection) -> datetime | None:
-    """When anything was looked at for the first time, as far as is remembered."""
+    """Return the time of the oldest run in the store."""
     rolled_up = connection.execute(select(func.min(days.c.day, type_=days.c.day.type))).scalar()
     return (
         rolled_up or connection.execute(select(func.min(runs.c.at, type_=runs.c.at.type))).scalar()
@@ -89,7 +93,10 @@ def first_at(connection: Connection) -> datetime | None:
 
 
 def right_since(connection: Connection, at: datetime) -> datetime:
-    """Since when the clock is right, after it was ahead: the first run that came after all those of the future."""
+    """Return since when the clock is correct, after it was ahead.
+
+    That is the first run that was stored after all runs that lie in the future.
+    """
     wrong = select(func.max(runs.c.id)).where(runs.c.at > at + OVERLAP).scalar_subquery()
     first = select(func.min(runs.c.at, type_=runs.c.at.type)).where(
         runs.c.id > func.coalesce(wrong, 0)
@@ -98,64 +105,68 @@ def right_since(connection: Connection, at: datetime) -> datetime:
 
 
 def last(connection: Connection, rule: str, at: datetime) -> Run | None:
-    """The newest run of a rule as seen at `at`, without its rows."""
-    ours = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
-    newest = select(runs).where(ours).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
-    found = connection.execute(newest).mappings().first()
-    return None if found is None else _run(found)
+    """Return the newest run of a rule as seen at `at`, without its rows."""
+    past = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
+    newest = select(runs).where(past).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
+    row = connection.execute(newest).mappings().first()
+    return None if row is None else _run(row)
 
 
 def last_answered(connection: Connection, rule: str, at: datetime) -> Run | None:
-    """The newest run of a rule, as seen at `at`, that says something about the data, without its rows."""
-    ours = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
-    answered = select(runs).where(ours, runs.c.outcome.in_(_LOOKED))
+    """Return the newest run of a rule with an answer, as seen at `at`, without its rows."""
+    past = and_(runs.c.rule == rule, runs.c.at <= at + OVERLAP)
+    answered = select(runs).where(past, runs.c.outcome.in_(_ANSWERED))
     newest = answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
-    found = connection.execute(newest).mappings().first()
-    return None if found is None else _run(found)
+    row = connection.execute(newest).mappings().first()
+    return None if row is None else _run(row)
 
 
 def last_verified(connection: Connection, rule: str) -> datetime | None:
-    """When the rule was last looked at with an answer."""
+    """Return when the rule last ran with an answer."""
     verified = select(func.max(runs.c.at, type_=runs.c.at.type))
     return connection.execute(
-        verified.where(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED))
+        verified.where(runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED))
     ).scalar()
 
 
 def history(connection: Connection, rule: str, most: int) -> tuple[PastRun, ...]:
-    """The last runs of a rule, oldest first."""
+    """Return the last runs of a rule, `most` at most, oldest first."""
     newest = (
         select(runs)
         .where(runs.c.rule == rule)
         .order_by(runs.c.at.desc(), runs.c.id.desc())
         .limit(most)
     )
-    found = connection.execute(newest).mappings().all()
+    rows = connection.execute(newest).mappings().all()
     return tuple(
-        PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(found)
+        PastRun(row["at"], Outcome(row["outcome"]), row["violations"]) for row in reversed(rows)
     )
 
 
 def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
-    """How many runs of these rules there were since then."""
-    ours = and_(runs.c.rule.in_(rules), runs.c.at >= since)
-    return int(connection.execute(select(func.count()).select_from(runs).where(ours)).scalar_one())
+    """Return the number of runs of these rules since then."""
+    recent = and_(runs.c.rule.in_(rules), runs.c.at >= since)
+    return int(
+        connection.execute(select(func.count()).select_from(runs).where(recent)).scalar_one()
+    )
 
 
 def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
-    """Every run of these rules since then, in the order of time, without their rows; read as they are needed."""
-    found = (
+    """Yield every run of these rules since then, oldest first, without their rows."""
+    recent = (
         select(runs)
         .where(runs.c.rule.in_(rules), runs.c.at >= since)
         .order_by(runs.c.at, runs.c.id)
     )
-    streamed = connection.execution_options(yield_per=1000).execute(found)
+    streamed = connection.execution_options(yield_per=1000).execute(recent)
     return (_run(row) for row in streamed.mappings())
 
 
 def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[datetime, float]]:
-    """What the rule measured in its last runs that had an answer, oldest first."""
-    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_LOOKED), runs.c.measured.is_not(None))
+    """Return the measured values of the last runs with an answer, oldest first."""
+    answered = and_(
+        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED), runs.c.measured.is_not(None)
+    )
     newest = (
         select(runs.c.at, runs.c.measured).where(answered).order_by(runs.c.at.desc()).limit(most)
     )
@@ -165,17 +176,18 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
 def looks(
     connection: Connection, rule: str, *, since: datetime | None = None, most: int | None = None
 ) -> list[tuple[datetime, int, Severity | None]]:
-    """When a rule was looked at with an answer, what it found, and how severe that was; oldest first.
+    """Return time, violations and severity of a rule's runs with an answer, oldest first.
 
-    Parameters: `since` and `most` limit it to the newest.
+    Parameters: `since` and `most` limit them to the newest.
     """
-    answered = and_(
-        runs.c.rule == rule,
-        runs.c.outcome.in_(_LOOKED),
-        true() if since is None else runs.c.at >= since,
+    answered = select(runs.c.at, runs.c.violations, runs.c.severity).where(
+        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED)
     )
-    found = select(runs.c.at, runs.c.violations, runs.c.severity).where(answered)
-    rows = connection.execute(found.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)).all()
+    if since is not None:
+        answered = answered.where(runs.c.at >= since)
+    rows = connection.execute(
+        answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
+    ).all()
     return [
         (row.at, row.violations, None if row.severity is None else Severity(row.severity))
         for row in reversed(rows)
@@ -183,7 +195,7 @@ def looks(
 
 
 def violations_at(connection: Connection, rule: str, at: datetime) -> int | None:
-    """How many violations the run of that time found; None when there was none then."""
+    """Return the number of violations of the run at that time; None when there was no run."""
     return (
         connection.execute(select(runs.c.violations).where(runs.c.rule == rule, runs.c.at == at))
         .scalars()
@@ -192,9 +204,9 @@ def violations_at(connection: Connection, rule: str, at: datetime) -> int | None
 
 
 def never_empty(connection: Connection, rule: str) -> bool:
-    """Whether the rule was looked at before, and always had rows in scope."""
+    """Return whether the rule ran before and always had rows in its scope."""
     fewest = select(func.min(runs.c.checked)).where(
-        runs.c.rule == rule, runs.c.outcome.in_(_LOOKED)
+        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED)
     )
     return bool(connection.execute(fewest).scalar())
 

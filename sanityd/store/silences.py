@@ -1,4 +1,4 @@
-"""Silences: what nobody wants to hear of for a while, who said so, and why."""
+"""Silences: rules, tags or sources that nobody is notified about for some time."""
 
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from sanityd.store.tables import silences
 
 
 def add(connection: Connection, silence: Silence) -> Silence:
-    """Keep one; gives it back with its number."""
+    """Store a silence and return it with its number."""
     values = {name: value for name, value in asdict(silence).items() if name != "id"}
     number = connection.execute(
         insert(silences).values(**values).returning(silences.c.id)
@@ -19,16 +19,16 @@ def add(connection: Connection, silence: Silence) -> Silence:
 
 
 def listed(connection: Connection, at: datetime) -> list[Silence]:
-    """Those that hold, or will, oldest first."""
-    found = (
+    """Return the silences that are active or will be, oldest first."""
+    active = (
         select(silences)
         .where(silences.c.ended_at.is_(None), silences.c.until > at)
         .order_by(silences.c.id)
     )
-    return [Silence(**row) for row in connection.execute(found).mappings()]
+    return [Silence(**row) for row in connection.execute(active).mappings()]
 
 
 def end(connection: Connection, number: int, at: datetime) -> bool:
-    """It holds no longer; False when there was none."""
-    holds = (silences.c.id == number) & silences.c.ended_at.is_(None) & (silences.c.until > at)
-    return connection.execute(update(silences).where(holds).values(ended_at=at)).rowcount == 1
+    """End a silence; return False when there is none of that number."""
+    active = (silences.c.id == number) & silences.c.ended_at.is_(None) & (silences.c.until > at)
+    return connection.execute(update(silences).where(active).values(ended_at=at)).rowcount == 1

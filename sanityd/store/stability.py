@@ -1,14 +1,15 @@
-"""Rules that held for long: what their whole record says, runs and what is left of older ones."""
+"""Rules that held for a long time, by their runs and the daily summaries of older ones."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
 from sanityd.store import rules_seen
 from sanityd.store.tables import days, runs
 
-#: For how long; how often it must have been looked at; and how long ago the last look may be.
+#: For how long a rule must have held, with how many runs, and how old the last one may be.
 LONG = timedelta(days=90)
 OFTEN = 12
 RECENT = timedelta(days=8)
@@ -17,7 +18,7 @@ _ANSWERED = ("complete", "truncated")
 
 @dataclass(frozen=True, slots=True)
 class Steadfast:
-    """Since when a rule has held, as far as is remembered, and how many looks say so."""
+    """Since when a rule has held, as far as the store knows, and in how many runs (`looks`)."""
 
     since: datetime
     looks: int
@@ -26,33 +27,42 @@ class Steadfast:
 def steadfast(
     connection: Connection, file: str, rule: str, meaning: str, at: datetime
 ) -> Steadfast | None:
-    """Whether a rule has meant the same for `LONG`, up to `at`, and was never violated; None when that isn't known."""
-    begun = rules_seen.since(connection, file, rule)
-    if begun is None or begun > at - LONG or rules_seen.meaning(connection, file, rule) != meaning:
+    """Return since when a rule holds; None unless it held, with the same meaning, for `LONG`."""
+    since = rules_seen.since(connection, file, rule)
+    if since is None or since > at - LONG or rules_seen.meaning(connection, file, rule) != meaning:
         return None
-    looked = and_(
-        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED), runs.c.at >= begun, runs.c.at <= at
+    recent = _recent(connection, rule, since, at)
+    older = _older(connection, rule, since, at)
+    if recent.last is None or recent.last < at - RECENT:
+        return None
+    first = recent.first if older.first is None else min(recent.first, older.first)
+    answered = int(recent.answered or 0) + int(older.answered or 0)
+    if answered < OFTEN or recent.violations or older.violations or first > at - LONG:
+        return None
+    return Steadfast(first, answered)
+
+
+def _recent(connection: Connection, rule: str, since: datetime, at: datetime) -> Any:
+    answered = and_(
+        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED), runs.c.at >= since, runs.c.at <= at
     )
-    first = func.min(runs.c.at, type_=runs.c.at.type)
-    last = func.max(runs.c.at, type_=runs.c.at.type)
-    new = connection.execute(
-        select(func.count(), func.max(runs.c.violations), first, last).where(looked)
-    ).one()
-    # The day on which it was changed may hold runs from before.
-    whole = and_(days.c.rule == rule, days.c.answered > 0, days.c.day > begun, days.c.day <= at)
-    oldest = func.min(days.c.day, type_=days.c.day.type)
-    old = connection.execute(
-        select(func.sum(days.c.answered), func.max(days.c.most), oldest).where(whole)
-    ).one()
-    looks = int(new[0] or 0) + int(old[0] or 0)
-    known = [moment for moment in (new[2], old[2]) if moment is not None]
-    if (
-        looks < OFTEN
-        or new[1]
-        or old[1]
-        or min(known) > at - LONG
-        or new[3] is None
-        or new[3] < at - RECENT
-    ):
-        return None
-    return Steadfast(min(known), looks)
+    columns = (
+        func.count().label("answered"),
+        func.max(runs.c.violations).label("violations"),
+        func.min(runs.c.at, type_=runs.c.at.type).label("first"),
+        func.max(runs.c.at, type_=runs.c.at.type).label("last"),
+    )
+    return connection.execute(select(*columns).where(answered)).one()
+
+
+def _older(connection: Connection, rule: str, since: datetime, at: datetime) -> Any:
+    # The day on which the rule was changed may hold runs from before.
+    whole_days = and_(
+        days.c.rule == rule, days.c.answered > 0, days.c.day > since, days.c.day <= at
+    )
+    columns = (
+        func.sum(days.c.answered).label("answered"),
+        func.max(days.c.most).label("violations"),
+        func.min(days.c.day, type_=days.c.day.type).label("first"),
+    )
+    return connection.execute(select(*columns).where(whole_days)).one()

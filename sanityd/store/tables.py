@@ -1,6 +1,11 @@
-"""The schema of the store, on one page. Changes come as a migration beside it (`migrations/versions/`)."""
+"""The schema of the store. A change to it needs a migration in `migrations/versions/`.
 
-from datetime import UTC, datetime
+In every table `rule` is the id of a rule, or `source:NAME` or `file:NAME` where an entry is about
+a source or a rules file. `meaning` is a hash of what the rule checked at that time. Words
+(`reason`, `state`, `cause`, …) are values of the enumerations in `sanityd.model`, and `severity`
+is a number from 1 (info) to 4 (critical).
+"""
+
 from typing import Any
 
 from sqlalchemy import (
@@ -9,8 +14,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    DateTime,
-    Dialect,
     Float,
     Index,
     Integer,
@@ -18,52 +21,30 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 from sqlalchemy.dialects import sqlite
 
+from sanityd.store.column_types import Instant, Serial
 
-class Instant(TypeDecorator[datetime]):
-    """An aware time, kept in UTC; SQLite has no zones, so it gets the bare time and the zone is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database."""
-        if value is None:
-            return None
-        return (
-            value.astimezone(UTC).replace(tzinfo=None)
-            if dialect.name == "sqlite"
-            else value.astimezone(UTC)
-        )
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        found: datetime = value
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-#: SQLite counts up only plain INTEGER keys.
-Serial = BigInteger().with_variant(Integer, "sqlite")
 metadata = MetaData()
 
-#: The rules of each file, as they were last seen: tells which have gone, and which mean something else now.
+#: The rules of each rules file at the last pass: shows which were removed or changed since then.
 rules_seen = Table(
     "rules_seen",
     metadata,
     Column("file", String, primary_key=True),
     Column("rule", String, primary_key=True),
     Column("meaning", String, nullable=False),
+    #: A short hash of the whole file.
     Column("revision", String, nullable=False),
+    #: When the rule was first checked with this meaning.
     Column("since", Instant, nullable=False),
+    #: When the rule was found to be removed from the file; NULL while it is there.
     Column("removed_at", Instant),
 )
 
+#: One row per evaluation of a rule, for 90 days (`retention.KEPT`).
 runs = Table(
     "runs",
     metadata,
@@ -73,85 +54,103 @@ runs = Table(
     Column("kind", String, nullable=False),
     Column("at", Instant, nullable=False),
     Column("outcome", String, nullable=False),
+    #: Exact numbers, also where the run stopped to list rows at the cap.
     Column("violations", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
+    #: How many rows were in the scope of the rule; NULL where that is not known.
     Column("checked", BigInteger),
+    #: The value of a rule that measures one (`aggregate`, `steady`, …).
     Column("measured", Float),
+    #: NULL when the rule held.
     Column("severity", Integer),
     Column("seconds", Float, nullable=False),
+    #: How many SQL statements the source executed.
     Column("statements", Integer, nullable=False),
     Column("error", Text),
     Column("hint", Text),
     Column("revision", String, nullable=False),
+    #: The incident that was open after the run.
     Column("incident", String),
+    #: The reason why no row had to be read, as a constraint; NULL when rows were read.
     Column("proved_by", Text),
     Index("runs_by_rule", "rule", "at"),
 )
 
-#: What is left of runs that are older than they are kept (`care.KEPT`).
+#: A summary per rule and day of the runs that retention deleted.
 days = Table(
     "days",
     metadata,
     Column("rule", String, primary_key=True),
-    #: Midnight in UTC, at its beginning.
+    #: Midnight in UTC, at the beginning of the day.
     Column("day", Instant, primary_key=True),
     Column("runs", Integer, nullable=False),
-    #: Runs that said something about the data, and those of them that found a violation that counts.
+    #: Runs with an answer about the data, and the runs among them that had a severity.
     Column("answered", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
-    #: The most violations of one run, and the worst severity.
+    #: The highest number of violations and the highest severity of one run.
     Column("most", BigInteger, nullable=False),
     Column("severity", Integer),
-    #: Of all runs together.
+    #: The sum over all runs.
     Column("seconds", Float, nullable=False),
 )
 
-#: One row per fingerprint. A violation that merely goes on is not written again: when it was last seen follows from the
-#: rule's runs.
+#: One row per violating row and rule. It is written when the violation begins and when it ends.
+#: A run that finds it again writes nothing: when it was last seen follows from the runs.
 violations = Table(
     "violations",
     metadata,
     Column("rule", String, primary_key=True),
+    #: A hash of the key.
     Column("fingerprint", String, primary_key=True),
     Column("source", String, nullable=False),
+    #: The values of the key and of the columns under `show`, with their types.
     Column("key", JSON, nullable=False),
     Column("shown", JSON, nullable=False),
+    #: What is wrong with the row, in words and without its values.
     Column("detail", Text, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("first_seen", Instant, nullable=False),
+    #: When the row was last written, at the beginning of the violation.
     Column("last_seen", Instant, nullable=False),
     Column("resolved_at", Instant),
+    #: Why it ended (`model.Resolution`); NULL while it is open.
     Column("resolution", String),
+    #: How many times the row was a violation.
     Column("episodes", Integer, nullable=False),
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
-#: Rows that a rule found and that don't count before a later run has seen them, too; one row per rule that has any.
+#: Rows that count as violations only when the next run finds them, too (`confirm: 2 runs`). One
+#: row per rule that has such rows.
 pending_confirmations = Table(
     "pending_confirmations",
     metadata,
     Column("rule", String, primary_key=True),
     Column("at", Instant, nullable=False),
-    #: How many runs in a row have seen each row, by fingerprint.
+    #: By fingerprint: how many runs in a row found it.
     Column("times", JSON, nullable=False),
+    #: How many more rows there were beyond the cap.
     Column("beyond", BigInteger, nullable=False),
 )
 
-#: Up to where rows were looked at, for rules that look at new ones; see `model.watermark`.
+#: For rules with `scan: new rows`: up to which value of the column all rows were read. See
+#: `model.watermark`.
 watermarks = Table(
     "watermarks",
     metadata,
     Column("rule", String, primary_key=True),
-    #: Of the rule when it looked: one that means something else now begins anew.
+    #: A rule with another meaning now reads all rows again.
     Column("meaning", String, nullable=False),
     Column("column", String, nullable=False),
+    #: When all rows were last read, and when the watermark was last moved.
     Column("full_at", Instant, nullable=False),
     Column("marked_at", Instant, nullable=False),
-    #: `safe` and `mark`, with their types.
+    #: The values `safe` and `mark` of `model.Watermark`, with their types.
     Column("marks", JSON, nullable=False),
 )
 
-#: What rules saw that held, and the state of all that they depend on.
+#: The last run of each rule that held, with the state of all tables that the rule depends on at
+#: that time. While the state is the same, the rule needs no new run.
 unchanged = Table(
     "unchanged",
     metadata,
@@ -162,25 +161,28 @@ unchanged = Table(
     Column("checked", BigInteger),
 )
 
-#: The newest slot of each batch that anybody has claimed, and the fence that tells the claims of it apart.
+#: Which process runs which batch of rules: one row per batch, with the newest slot (scheduled
+#: time) that was claimed. The fence counts the claims.
 slots = Table(
     "slots",
     metadata,
     Column("batch", String, primary_key=True),
-    #: The rules file that it belongs to.
+    #: The name of the rules file.
     Column("file", String, nullable=False),
     Column("slot", Instant, nullable=False),
     Column("rules", JSON, nullable=False),
+    #: The process that claimed it.
     Column("runner", String, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("running", Boolean, nullable=False),
     Column("leased_until", Instant, nullable=False),
     Column("ended_at", Instant),
-    #: How many slots have passed while an earlier one was still looked at.
+    #: How many slots were missed because an earlier one was still running.
     Column("late", Integer, nullable=False),
 )
 
-#: What only one process at a time sees to, and which one; `at` is when it last did.
+#: Work that only one process at a time does (`name`), and which process. `since` is when that
+#: process acquired the lease, `at` when it last renewed it.
 leases = Table(
     "leases",
     metadata,
@@ -192,26 +194,29 @@ leases = Table(
     Column("at", Instant, nullable=False),
 )
 
+#: A time during which a rule was violated or failed, a source was down, or a rules file invalid.
 incidents = Table(
     "incidents",
     metadata,
     Column("id", String, primary_key=True),
     Column("cause", String, nullable=False),
-    #: `source:NAME` for an incident of a source.
     Column("rule", String, nullable=False),
     Column("source", String, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("resolved_at", Instant),
+    #: The severity that counts, and the one of the rules file, before the noise policy lowered it.
     Column("severity", Integer, nullable=False),
     Column("declared", Integer, nullable=False),
     Column("violations", BigInteger, nullable=False),
     Column("checked", BigInteger),
+    #: Whether one fault broke very many rows at once.
     Column("systemic", Boolean, nullable=False),
+    #: How many rows ended with each resolution.
     Column("resolutions", JSON, nullable=False),
     Column("meaning", String, nullable=False),
     Column("error", Text, nullable=False),
     Column("hint", Text, nullable=False),
-    #: Whether it is over and all that is to be said of it was asked to be sent.
+    #: Whether it is resolved and every recipient was notified of that, or needs no notification.
     Column("settled", Boolean, nullable=False),
     Index("incidents_by_rule", "rule", "opened_at"),
     Index("incidents_unsettled", "settled", "opened_at"),
@@ -225,7 +230,8 @@ _one_open = Index(
     sqlite_where=text("resolved_at IS NULL"),
 )
 
-#: What humans decided about incidents and rows, and how each decision ended.
+#: What people decided about incidents (and, with a fingerprint, about single rows): acknowledged,
+#: snoozed, accepted or closed; until when, and how the decision ended.
 triage = Table(
     "triage",
     metadata,
@@ -235,17 +241,22 @@ triage = Table(
     Column("incident", String, nullable=False),
     Column("fingerprint", String),
     Column("author", String, nullable=False),
+    #: The author's own words.
     Column("reason", Text, nullable=False),
+    #: How the author closed it (`fixed`, `false_positive`, …); empty for other actions.
     Column("resolution", String, nullable=False),
     Column("at", Instant, nullable=False),
     Column("until", Instant, nullable=False),
+    #: The incident at that time: when it becomes much worse, the decision is broken.
     Column("violations", BigInteger, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("ended_at", Instant),
+    #: `expired`, `broken`, `withdrawn`, `resolved` or `replaced`; empty while the decision holds.
     Column("ended", String, nullable=False),
     Index("triage_by_rule", "rule", "at"),
 )
 
+#: Rules, tags or sources that nobody is notified about for some time. Empty columns match all.
 silences = Table(
     "silences",
     metadata,
@@ -261,7 +272,7 @@ silences = Table(
     Column("ended_at", Instant),
 )
 
-#: What the policy of noise decided about a rule. A rule without a row was never noisy.
+#: What the noise policy decided about a rule: `model.NoiseState`. No row: nothing was decided.
 noise = Table(
     "noise",
     metadata,
@@ -270,7 +281,8 @@ noise = Table(
     Column("at", Instant, nullable=False),
 )
 
-#: The last decision about each recipient of an incident, so that the audit holds each change of it once.
+#: The reason of the last decision for each recipient of an incident: why a message was sent or not.
+#: The audit gets an entry only when it changes.
 decisions = Table(
     "decisions",
     metadata,
@@ -281,11 +293,13 @@ decisions = Table(
     Column("at", Instant, nullable=False),
 )
 
-#: One row per message and recipient. `seq` is the order in which they were asked for.
+#: One row per message and recipient; see `outbox.py` for its states. `seq` is the order in which
+#: messages were added.
 outbox = Table(
     "outbox",
     metadata,
     Column("seq", Serial, primary_key=True),
+    #: A hash of the news and of the recipient: the same news is added once.
     Column("dedup_key", String, nullable=False, unique=True),
     Column("reason", String, nullable=False),
     Column("severity", Integer, nullable=False),
@@ -296,16 +310,20 @@ outbox = Table(
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("headers", JSON, nullable=False),
+    #: The message for programs, as webhooks.
     Column("data", JSON, nullable=False),
     Column("state", String, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
+    #: Counts the claims, so that a worker without the lease can't write.
     Column("fence", Integer, nullable=False),
     Column("leased_until", Instant),
     Column("ended_at", Instant),
+    #: When a server's answer was lost, so that the message may have been delivered.
     Column("uncertain_at", Instant),
+    #: Of the last failed attempt: where it failed, the reply code, and the error.
     Column("stage", String),
     Column("code", Integer),
     Column("error", Text),
@@ -313,7 +331,8 @@ outbox = Table(
     Index("outbox_of_recipient", "channel", "recipient", "created_at"),
 )
 
-#: What a message tells, incident by incident; the incident is empty for news about a rule.
+#: The contents of each message of the outbox (`message` is its `seq`): one row per incident, in the
+#: order of `position`. The incident is empty when the message is about a rule.
 news = Table(
     "news",
     metadata,
@@ -328,14 +347,16 @@ news = Table(
     Index("news_of_rule", "rule", "message"),
 )
 
-#: Append-only: every decision with its reason.
+#: Every decision, of people and of sanityd, with its reason. Rows are only added.
 audit = Table(
     "audit",
     metadata,
     Column("id", Serial, primary_key=True),
     Column("at", Instant, nullable=False),
+    #: A person, or `sanityd`.
     Column("actor", String, nullable=False),
     Column("action", String, nullable=False),
+    #: The person's own words; of sanityd a `model.Reason` or a sentence.
     Column("reason", Text, nullable=False),
     Column("rule", String),
     Column("incident", String),
@@ -346,19 +367,21 @@ audit = Table(
 
 
 def create_all(connection: Connection) -> None:
-    """All tables, in an empty database."""
+    """Create all tables in an empty database."""
     if connection.dialect.name == "postgresql":
-        # Named above, this option would have PostgreSQL's dialect imported for every store.
-        _one_open.dialect_options["postgresql"]["where"] = _one_open.dialect_options["sqlite"][
-            "where"
-        ]
+        # As an argument above, this option would import PostgreSQL's dialect for every store.
+        condition = _one_open.dialect_options["sqlite"]["where"]
+        _one_open.dialect_options["postgresql"]["where"] = condition
     metadata.create_all(connection)
 
 
 def insert_into(connection: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT, which is not of SQLAlchemy's common part though both databases have it."""
+    """Return an INSERT that can have ON CONFLICT, of the dialect of the connection.
+
+    Both databases have it, but SQLAlchemy's common INSERT does not.
+    """
     if connection.dialect.name == "postgresql":
-        # Takes a tenth of a second to import, for a store that most people don't have.
+        # Imported here, as it takes a tenth of a second and most stores are SQLite.
         from sqlalchemy.dialects import postgresql
 
         return postgresql.insert(table)

@@ -1,4 +1,4 @@
-"""What rules saw that held, so that they need not look again while nothing has changed."""
+"""The last runs of rules that held: while nothing they depend on changes, no new run is needed."""
 
 from collections.abc import Mapping
 
@@ -9,17 +9,20 @@ from sanityd.store.tables import insert_into, unchanged
 
 
 def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, UnchangedState]:
-    """What is known of these rules, given with what each means now."""
-    found = connection.execute(select(unchanged).where(unchanged.c.rule.in_([*rules])))
+    """Return the stored states; `rules` maps each rule to its meaning now."""
+    rows = connection.execute(select(unchanged).where(unchanged.c.rule.in_([*rules])))
     return {
         row.rule: UnchangedState(row.state, row.at, row.checked)
-        for row in found
+        for row in rows
         if row.meaning == rules[row.rule]
     }
 
 
 def remember(connection: Connection, meaning: str, run: Run) -> None:
-    """What a run leaves to the next one: its look at all rows, if it found nothing; else nothing."""
+    """Store the state after a run that read all rows and found nothing; else delete it.
+
+    A run without an answer, or one that read no rows, changes nothing.
+    """
     if not run.answered or run.proved_by is not None:
         return
     if (
@@ -36,5 +39,5 @@ def remember(connection: Connection, meaning: str, run: Run) -> None:
 
 
 def forget(connection: Connection, rule: str) -> None:
-    """A rule that changed or went looks again."""
+    """Delete the state of a rule, so that its next run reads the rows."""
     connection.execute(delete(unchanged).where(unchanged.c.rule == rule))

@@ -1,4 +1,4 @@
-"""The rows that break rules, each followed from its first sight to its end. Only differences are written."""
+"""The rows that violate rules, from first seen to resolved. Only changes are written."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -21,14 +21,14 @@ from sanityd.model import (
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, violations
 
-#: How long a resolved row is known, so that it can be told when it comes back.
+#: How long a resolved row is compared with, so that a return counts as a regression.
 REMEMBERED = timedelta(days=7)
 
 
 def known(connection: Connection, rule: str, at: datetime) -> dict[str, Tracked]:
-    """A rule's open violations and those resolved of late, by fingerprint."""
-    late = violations.c.resolved_at >= at - REMEMBERED
-    found = select(violations).where(violations.c.rule == rule, or_(violations.c.open, late))
+    """Return a rule's open violations and the recently resolved ones, by fingerprint."""
+    recent = violations.c.resolved_at >= at - REMEMBERED
+    found = select(violations).where(violations.c.rule == rule, or_(violations.c.open, recent))
     return {row["fingerprint"]: _tracked(row) for row in connection.execute(found).mappings()}
 
 
@@ -50,13 +50,16 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
 
 
 def all_rows(connection: Connection, rule: str) -> list[Tracked]:
-    """Every row that ever broke a rule, as far as it is remembered."""
+    """Return every stored violation of a rule, open or resolved."""
     found = select(violations).where(violations.c.rule == rule).order_by(violations.c.first_seen)
     return [_tracked(row) for row in connection.execute(found).mappings()]
 
 
 def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
-    """How many rows were first seen at each time since then; of a row that came back only its last time is known."""
+    """Return how many rows were first seen at each time since then.
+
+    Of a row that regressed, only the last time is known.
+    """
     at = violations.c.first_seen
     found = (
         select(at, func.count().label("rows"))
@@ -69,7 +72,7 @@ def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, 
 def ended(
     connection: Connection, rule: str, since: datetime
 ) -> dict[datetime, dict[Resolution, int]]:
-    """What became of how many rows at each time since then."""
+    """Return how many rows were resolved at each time since then, by resolution."""
     at, fate = violations.c.resolved_at, violations.c.resolution
     found = select(at, fate, func.count().label("rows")).where(
         violations.c.rule == rule, at >= since, fate.is_not(None)
@@ -81,7 +84,7 @@ def ended(
 
 
 def new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
-    """How many of a rule's open violations were first seen after that, as seen at `at`."""
+    """Return how many of a rule's open violations were first seen after `since`, until `at`."""
     seen = violations.c.first_seen
     late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
     return int(
@@ -90,15 +93,15 @@ def new_since(connection: Connection, rule: str, since: datetime, at: datetime) 
 
 
 def forget(connection: Connection, rule: str) -> None:
-    """All that is known of a rule's rows goes: their keys may not be kept as they are."""
+    """Delete all violations of a rule, as their keys may not stay as they are."""
     if connection.dialect.name == "sqlite":
-        # Else what was deleted stays in the file until something is written over it.
+        # Otherwise the deleted values stay in the file until they are overwritten.
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(violations).where(violations.c.rule == rule))
 
 
 def _rank(value: Value) -> tuple[int, Any]:
-    """Where a value stands among others of any type: numbers by size, all else by its text, nothing last."""
+    """Return a sort key for values of any type: numbers by size, then texts, NULL last."""
     match value:
         case None:
             return 2, ""
@@ -114,7 +117,7 @@ _BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
 def apply(
     connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime
 ) -> None:
-    """Write what a run changed, in two statements however many rows it is; what merely goes on isn't written."""
+    """Write the changes of a run in two statements; violations that go on aren't written."""
     changed = list(changes)
     begun = [change for change in changed if change.change in _BEGUN]
     ended = [change for change in changed if change.change is Change.RESOLVED]
@@ -144,7 +147,7 @@ def _how(change: Transition) -> str | None:
 
 
 def _upsert(connection: Connection) -> Any:
-    """A row that was a violation long ago becomes one again, under the same fingerprint."""
+    """Return an INSERT that reopens a violation of the same fingerprint."""
     new = insert_into(connection, violations)
     again = (
         "source",

@@ -1,4 +1,4 @@
-"""Up to where the rows of each rule were looked at, for rules that look at new ones."""
+"""For rules that read only new rows: up to which value of a column all rows were read."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,22 @@ from sanityd.store.tables import insert_into, watermarks
 
 
 def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, Watermark]:
-    """What is known of these rules, given with what each means now; nothing of those that must look at all rows."""
-    found = connection.execute(select(watermarks).where(watermarks.c.rule.in_(rules)))
+    """Return the watermarks; `rules` maps each rule to its meaning now.
+
+    A rule without a watermark, or with another meaning, must read all rows.
+    """
+    rows = connection.execute(select(watermarks).where(watermarks.c.rule.in_(rules)))
     return {
         row.rule: Watermark(
             row.column, row.full_at, marked_at=row.marked_at, **decode_values(row.marks)
         )
-        for row in found
+        for row in rows
         if row.meaning == rules[row.rule]
     }
 
 
 def remember(connection: Connection, rule: str, meaning: str, mark: Watermark | None) -> None:
-    """What the last look leaves to the next one; None: nothing is known any more."""
+    """Store the watermark after a run; None deletes it."""
     if mark is None:
         forget(connection, rule)
         return
@@ -37,5 +40,5 @@ def remember(connection: Connection, rule: str, meaning: str, mark: Watermark | 
 
 
 def forget(connection: Connection, rule: str) -> None:
-    """A rule that changed or went begins anew."""
+    """Delete the watermark of a rule, so that its next run reads all rows."""
     connection.execute(delete(watermarks).where(watermarks.c.rule == rule))

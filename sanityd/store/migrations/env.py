@@ -1,4 +1,4 @@
-"""Alembic's way in: runs migrations on the connection, and in the transaction, that it is handed."""
+"""Run migrations on the connection, and in the transaction, of the caller."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Dispositions, silences, noise; messages that tell of several incidents; incidents of sources and of errors."""
+"""Triage, silences, noise; messages about several incidents; incidents of sources and errors."""
 
 import sqlalchemy as sa
 from alembic import op

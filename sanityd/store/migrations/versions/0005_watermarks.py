@@ -1,4 +1,4 @@
-"""Up to where rows were looked at, for rules that look at new ones; and what was seen when nothing was wrong."""
+"""Watermarks of rules that read only new rows; the state of what rules that held depend on."""
 
 import sqlalchemy as sa
 from alembic import op

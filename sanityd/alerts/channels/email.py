@@ -126,21 +126,24 @@ class Email(Channel):
             raise fault(
                 "`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`"
             )
-        context = ssl.create_default_context(cafile=self.ca)
-        if tls == "opportunistic" and self.ca is None:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
         return Server(
             host=parts.hostname or "",
             port=port or _default_port(parts),
             implicit_tls=implicit_tls,
             tls=tls,
-            context=context,
+            context=self._context(tls),
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
             timeout=self.timeout,
             total_timeout=_TOTAL_TIMEOUT,
         )
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        if tls == "opportunistic" and self.ca is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
 
 def _address_specs(value: str | list[str]) -> list[str]:

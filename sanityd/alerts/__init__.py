@@ -1,1 +1,4 @@
-"""From what changed to a message in somebody's mailbox. Knows nothing of rules files, sources or the store."""
+"""Alerts: how a message about incidents is composed and delivered through a channel.
+
+Knows nothing of rules files, sources or the store.
+"""

@@ -1,7 +1,8 @@
-"""The contract of a channel: one way to reach people. A channel is one file in `channels/`, named like its kind.
+"""The contract of a channel: one way to reach people.
 
-Knows nothing of incidents or of the outbox: it is handed a finished message for one recipient, and delivers it or says
-why not.
+Each channel is one file in `channels/`, named like its kind. A channel knows nothing of incidents
+or of the outbox: it gets a finished message for one recipient and delivers it, or raises an error
+that says why it did not.
 """
 
 from abc import ABC, abstractmethod
@@ -13,25 +14,31 @@ from sanityd.model import Message
 
 
 class Channel(BaseModel, ABC):
-    """One entry of `channels:`. Its fields are its options, the first one named like the kind; its docstring is its
-    manual. `name` is the key in the rules file.
+    """One entry of `channels:` in the rules file.
+
+    Its fields are its options; the first one is named like the kind. Its docstring is its page in
+    the manual. `name` is its key in the rules file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: ClassVar[str]
-    #: Whether people read it at their leisure, and so get the digest there, too.
+    #: Whether digests go to this channel, too. True for channels that people read later, as mail.
     digests: ClassVar[bool] = False
 
     name: str
 
     def recipients(self) -> list[str]:
-        """Who gets a message of their own. A channel that reaches one place only names itself."""
+        """Return the recipients, each of whom gets a message of their own.
+
+        A channel with a single destination returns only its own name.
+        """
         return [self.name]
 
     @abstractmethod
     def deliver(self, message: Message) -> None:
-        """Hand the message over; when this returns, the receiver has taken responsibility for it.
+        """Deliver the message. When this returns, the receiver has accepted it.
 
-        Raises DeliveryError: `retryable` when a later attempt may succeed, `uncertain` when it may have arrived.
+        Raises DeliveryError: `retryable` when a later attempt may succeed, `uncertain` when the
+        message may have arrived although no answer came.
         """

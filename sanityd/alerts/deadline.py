@@ -1,4 +1,4 @@
-"""An end to a conversation that takes too long, whoever is to blame. Knows nothing of what is said in it."""
+"""A time limit for a whole network conversation. Knows nothing of the protocol."""
 
 import contextlib
 import socket
@@ -9,11 +9,15 @@ from sanityd.clock import stopwatch
 
 
 class Deadline:
-    """Cuts a connection off after so many seconds, even if the other side sends a byte now and then."""
+    """Context manager that shuts a connection down after `seconds`.
 
-    def __init__(self, patience: float) -> None:
-        self._deadline = stopwatch() + patience
-        self._timer = threading.Timer(patience, self._cut)
+    A socket timeout limits each wait only; this limit also holds when the other side sends a byte
+    now and then.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = stopwatch() + seconds
+        self._timer = threading.Timer(seconds, self._shut_down)
         self._timer.daemon = True
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -29,20 +33,24 @@ class Deadline:
                 self._socket.close()
                 self._socket = None
 
-    def left(self) -> float:
-        """How many seconds the attempt still has. Raises TimeoutError when there are none."""
-        left = self._deadline - stopwatch()
-        if left <= 0:
+    def remaining(self) -> float:
+        """Return the seconds that remain. Raises TimeoutError when none do."""
+        seconds = self._end - stopwatch()
+        if seconds <= 0:
             raise TimeoutError
-        return left
+        return seconds
 
     def watch(self, connection: socket.socket) -> None:
-        """Watch a connection through a handle of our own, which stays valid when TLS takes the socket over."""
+        """Shut this connection down when the time is over.
+
+        Keeps a duplicate of the socket, which stays valid when TLS takes the original over.
+        Raises TimeoutError when the time is over already.
+        """
         with self._lock:
             self._socket = connection.dup()
-        self.left()
+        self.remaining()
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         with self._lock:
             if self._socket is not None:
                 with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""The daemon's loop for messages, in one function: claim, deliver, say what came of it. Knows nothing of incidents.
+"""The loop that delivers messages: claim one, deliver it, record the result.
 
-A message is claimed, and that is committed, before anybody is talked to; it ends as sent, to be tried again, uncertain
-or dead. One message that can't be delivered never holds up the others.
+Knows nothing of incidents. A claim is committed before any network traffic; a message ends as
+sent, retried, uncertain or dead. A message that can't be delivered never blocks the others.
 """
 
 import logging
@@ -21,27 +21,27 @@ _log = logging.getLogger("sanityd.alerts")
 
 
 class OutboxLike(Protocol):
-    """What the dispatcher needs of the outbox. Each call is a transaction of its own."""
+    """The methods of the outbox that the dispatcher needs. Each call is its own transaction."""
 
     def claim(self, at: datetime) -> Claimed | None:
-        """Lease the message that is due next, or None when nothing is."""
+        """Lease the message that is due next and return it, or None when none is due."""
 
     def sent(self, claimed: Claimed, at: datetime) -> None:
-        """It was delivered."""
+        """Record that the message was delivered."""
 
     def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It was not delivered; try again later, until it expires."""
+        """Record that the message was not delivered; it is tried again until it expires."""
 
     def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It may have been delivered: the answer was lost."""
+        """Record that the message may have been delivered: the answer was lost."""
 
     def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
-        """It was refused for good."""
+        """Record that the message was refused and is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchSummary:
-    """How many messages ended how, and what went wrong, each thing once, in words for the operator."""
+    """The number of messages per result, and the problems for the operator, each listed once."""
 
     sent: int = 0
     retried: int = 0
@@ -51,7 +51,7 @@ class DispatchSummary:
 
     @property
     def undelivered(self) -> int:
-        """How many did not surely arrive."""
+        """The number of messages that are not known to have arrived."""
         return self.retried + self.uncertain + self.dead
 
 
@@ -63,13 +63,17 @@ def dispatch(
     until: Callable[[], bool] = lambda: False,
     stop: threading.Event | None = None,
 ) -> DispatchSummary:
-    """Deliver what is due, one message at a time, until nothing is, or `until()` is true, or `stop` is set.
+    """Deliver the messages that are due, one at a time.
 
-    A message that was begun is finished. Raises StoreError when the outbox itself fails.
+    Ends when none is due, when `until()` is true, or when `stop` is set; a delivery that has begun
+    is completed. Raises StoreError when the outbox itself fails.
     """
-    ends: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    # A dictionary is an ordered set here.
     problems: dict[str, None] = {}
-    while not until() and not (stop is not None and stop.is_set()):
+    while not until():
+        if stop is not None and stop.is_set():
+            break
         claimed = outbox.claim(now())
         if claimed is None:
             break
@@ -78,14 +82,18 @@ def dispatch(
             problem = f"{claimed.message.channel}: {error.message}"
             _log.warning("message %s not delivered: %s", claimed.id, problem)
             problems[problem] = None
-        ends[_settle(outbox, claimed, error, now())] += 1
+        results[_record(outbox, claimed, error, now())] += 1
     return DispatchSummary(
-        ends["sent"], ends["retried"], ends["uncertain"], ends["dead"], tuple(problems)
+        sent=results["sent"],
+        retried=results["retried"],
+        uncertain=results["uncertain"],
+        dead=results["dead"],
+        problems=tuple(problems),
     )
 
 
 def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError | None:
-    """Deliver once; what went wrong, or None."""
+    """Try to deliver once. Return the error, or None when the message was delivered."""
     name = claimed.message.channel
     channel = channels.get(name)
     if channel is None:
@@ -96,7 +104,8 @@ def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError
         channel.deliver(claimed.message)
     except DeliveryError as error:
         return error
-    # A channel may be a user's own: whatever it raises, the other messages must go out, and this one is not lost.
+    # A channel may be a user's own code. Whatever it raises, the other messages must go out, and
+    # this one must not be lost.
     except Exception as error:
         telemetry.capture(error, channel=name, kind=channel.kind)
         return DeliveryError(
@@ -105,7 +114,8 @@ def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError
     return None
 
 
-def _settle(outbox: OutboxLike, claimed: Claimed, error: DeliveryError | None, at: datetime) -> str:
+def _record(outbox: OutboxLike, claimed: Claimed, error: DeliveryError | None, at: datetime) -> str:
+    """Record the result of an attempt in the outbox, and return its name."""
     if error is None:
         outbox.sent(claimed, at)
         return "sent"

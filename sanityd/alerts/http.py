@@ -1,62 +1,72 @@
-"""One request to a web server, so that a failure tells exactly what had happened by then; for all channels that post.
+"""One HTTP request with a precise result, for all channels that post to a web server.
 
-A connection of our own rather than a pool: it is known on which side of the last byte it broke, and an answer that
-trickles in is cut off. Redirects are not followed: a body with a signature goes to whom it was meant for.
+Each request has a connection of its own instead of one from a pool: so it is known whether the
+request was sent completely before something failed, and an answer that arrives too slowly is cut
+off. Redirects are not followed, because a signed body is meant for one server only.
 """
 
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
 from sanityd import __version__
 from sanityd.alerts.deadline import Deadline
 from sanityd.errors import DeliveryError
 from sanityd.model.option_types import fault
 
-#: How long each wait may take, and the whole attempt, in seconds.
-TIMEOUT, PATIENCE = 20.0, 45.0
-#: What may be tried again though the server answered: it was busy, or in trouble.
-_LATER = (408, 425, 429)
-_BROKEN = (HTTPError, HTTPException, OSError, ValueError)
-_LOCAL = ("localhost", "127.0.0.1", "::1")
+#: Time limit in seconds for each wait, and for the whole request.
+TIMEOUT, TOTAL_TIMEOUT = 20.0, 45.0
+#: 4xx answers after which a later attempt may succeed: timeout, too early, rate limited.
+_RETRYABLE_STATUSES = (408, 425, 429)
+_CONNECTION_ERRORS = (HTTPException, OSError, ValueError)
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to post to. Made by `target`, which checks it."""
+    """A URL to send requests to. Made by `target`, which validates it.
+
+    `ca` is a file with certificates to trust instead of the system's.
+    """
 
     parts: SplitResult
     ca: Path | None = None
 
     @property
     def path(self) -> str:
-        """What follows the host."""
-        return (self.parts.path or "/") + (f"?{self.parts.query}" if self.parts.query else "")
+        """The path and the query, as the request line has them."""
+        path = self.parts.path or "/"
+        if self.parts.query:
+            return f"{path}?{self.parts.query}"
+        return path
 
     def below(self, name: str) -> "Target":
-        """The address of that name below this one."""
-        return replace(
-            self, parts=self.parts._replace(path=f"{self.parts.path.rstrip('/')}/{name}")
-        )
+        """Return the target whose path has `name` appended."""
+        path = f"{self.parts.path.rstrip('/')}/{name}"
+        return replace(self, parts=self.parts._replace(path=path))
 
 
 def target(url: str, ca: Path | None = None) -> Target:
-    """Read a URL, which is a secret: no message quotes it. Raises a fault of configuration."""
+    """Parse and validate a URL.
+
+    The URL is a secret, so no message quotes it. Raises a configuration fault when it is not a
+    web address, has a login in it, or would send data unencrypted to another machine.
+    """
     advice = "write `https://host/path`"
     try:
         parts = urlsplit(url.strip())
+        # Reading the port validates it.
         _ = parts.port
     except ValueError:
         raise fault("this is not a URL of the web", advice) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname:
         raise fault("this is not a URL of the web", advice)
-    if parts.scheme == "http" and parts.hostname not in _LOCAL:
+    if parts.scheme == "http" and parts.hostname not in _LOCAL_HOSTS:
         raise fault("this URL would send everything unencrypted", "write `https://`")
     if parts.username or parts.password:
         raise fault("a URL with a login is not supported", "put the token into `headers`")
@@ -64,78 +74,90 @@ def target(url: str, ca: Path | None = None) -> Target:
 
 
 def post(to: Target, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
-    """Post once; when this returns, the server has taken it (2xx).
+    """Send one POST request. When this returns, the server has answered 2xx.
 
-    Raises DeliveryError: `uncertain` when all was sent and the answer was lost; final for an answer that will not get
-    better by trying again. It never quotes what the server says.
+    `timeout` limits each wait, in seconds. Raises DeliveryError: `uncertain` when the request was
+    sent completely and the answer was lost, not retryable for a status that will not change. Its
+    message never quotes the server's answer.
     """
-    _ask(to, "POST", body, headers, timeout=timeout, patience=PATIENCE)
+    _request(to, "POST", body, headers, timeout=timeout, total_timeout=TOTAL_TIMEOUT)
 
 
 def get(to: Target, *, timeout: float = TIMEOUT) -> None:
-    """Ask once, for at most so many seconds; when this returns, the server has answered 2xx. Raises DeliveryError."""
-    _ask(to, "GET", None, {}, timeout=timeout, patience=timeout)
+    """Send one GET request of at most `timeout` seconds. When this returns, the answer was 2xx.
+
+    Raises DeliveryError.
+    """
+    _request(to, "GET", None, {}, timeout=timeout, total_timeout=timeout)
 
 
-def _ask(
+def _request(
     to: Target,
     method: str,
     body: bytes | None,
     headers: Mapping[str, str],
     *,
     timeout: float,
-    patience: float,
+    total_timeout: float,
 ) -> None:
-    with Deadline(patience) as watchdog:
-        connection = _connection(to, watchdog, timeout)
+    all_headers = {"User-Agent": f"sanityd/{__version__}", **headers}
+    with Deadline(total_timeout) as deadline:
+        connection = _Connection(to, deadline, timeout)
         try:
             try:
                 connection.connect()
-                connection.request(
-                    method,
-                    to.path,
-                    body=body,
-                    headers={"User-Agent": f"sanityd/{__version__}", **headers},
-                )
-            except _BROKEN as error:
-                why = f"the server can't be reached: {_why(error)}"
-                raise DeliveryError(why, retryable=True, stage="connect") from None
+                connection.request(method, to.path, body=body, headers=all_headers)
+            except _CONNECTION_ERRORS as error:
+                message = f"the server can't be reached: {_describe(error)}"
+                raise DeliveryError(message, retryable=True, stage="connect") from None
             try:
                 status = connection.getresponse().status
-            except _BROKEN as error:
-                why = f"the server got the whole request, but its answer was lost: {_why(error)}"
-                raise DeliveryError(why, retryable=True, uncertain=True, stage="answer") from None
+            except _CONNECTION_ERRORS as error:
+                message = (
+                    f"the server got the whole request, but its answer was lost: {_describe(error)}"
+                )
+                raise DeliveryError(
+                    message, retryable=True, uncertain=True, stage="answer"
+                ) from None
         finally:
             connection.close()
     if 200 <= status < 300:
         return
     raise DeliveryError(
         f"the server refused the request ({status})",
-        retryable=status in _LATER or status >= 500,
+        retryable=status in _RETRYABLE_STATUSES or status >= 500,
         stage="answer",
         code=status,
     )
 
 
-def _connection(to: Target, watchdog: Deadline, timeout: float) -> HTTPConnection:
-    host, port = to.parts.hostname or "", to.parts.port
+class _Connection(HTTPConnection):
+    """An HTTP or HTTPS connection that a deadline can shut down.
 
-    class Watched(HTTPSConnection if to.parts.scheme == "https" else HTTPConnection):  # type: ignore[misc]
-        """A connection that the watchdog can cut off."""
+    The deadline must know the socket before the TLS handshake, which may hang as well.
+    """
 
-        def _new_conn(self):  # type: ignore[no-untyped-def]
-            made = super()._new_conn()
-            watchdog.watch(made)
-            return made
+    def __init__(self, to: Target, deadline: Deadline, timeout: float) -> None:
+        self._deadline = deadline
+        self._context: ssl.SSLContext | None = None
+        # The base class leaves this port out of the header `Host`.
+        self.default_port = _PORTS[to.parts.scheme]
+        if to.parts.scheme == "https":
+            self._context = ssl.create_default_context(cafile=to.ca)
+            self._context.set_alpn_protocols(["http/1.1"])
+        super().__init__(to.parts.hostname or "", to.parts.port or self.default_port, timeout)
 
-    if to.parts.scheme == "https":
-        context = ssl.create_default_context(cafile=to.ca)
-        return Watched(host, port, timeout=timeout, ssl_context=context)
-    return Watched(host, port, timeout=timeout)
+    def connect(self) -> None:
+        """Open the connection, encrypted if the URL says so."""
+        self.sock = socket.create_connection((self.host, self.port), self.timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._deadline.watch(self.sock)
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
 
 
-def _why(error: Exception) -> str:
-    """In words of ours; urllib3's own quote the address."""
+def _describe(error: Exception) -> str:
+    """Describe an error without quoting its own text, which may hold the address."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
@@ -147,10 +169,7 @@ def _why(error: Exception) -> str:
                 return "it does not answer in time"
             case ConnectionRefusedError():
                 return "the connection was refused"
+            case socket.gaierror():
+                return "its name can't be found"
         cause = cause.__cause__ or cause.__context__
-    words = {
-        "NameResolutionError": "its name can't be found",
-        "ConnectTimeoutError": "it does not answer in time",
-        "ReadTimeoutError": "it does not answer in time",
-    }
-    return words.get(type(error).__name__, "the connection was lost")
+    return "the connection was lost"

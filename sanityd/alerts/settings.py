@@ -1,4 +1,4 @@
-"""The section `alerts:` of a rules file: every number of the policy, with the default that suits most teams."""
+"""The section `alerts:` of a rules file: all settings of the notification policy, with defaults."""
 
 import re
 from datetime import time, timedelta
@@ -18,13 +18,14 @@ WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 def _time_of_day(value: Any) -> Any:
     if isinstance(value, time):
         return value
-    if found := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(value)):
-        return time(int(found[1]), int(found[2]))
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(value))
+    if match is not None:
+        return time(int(match[1]), int(match[2]))
     raise fault(f"`{value}` is not a time of day", _HOURS)
 
 
 _HOURS = "write hours and minutes, as in `08:30`"
-_Written = Annotated[
+_TimeText = Annotated[
     str,
     Field(
         pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$",
@@ -32,7 +33,7 @@ _Written = Annotated[
         json_schema_extra={"patternErrorMessage": _HOURS},
     ),
 ]
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day, json_schema_input_type=_Written)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day, json_schema_input_type=_TimeText)]
 
 
 class _Settings(BaseModel):
@@ -42,31 +43,33 @@ class _Settings(BaseModel):
 
 
 class Limits(_Settings):
-    """How much of a violation is followed and mailed."""
+    """Limits on tracked rows and on mails."""
 
     tracked_rows: int = Field(
-        1000, ge=1, le=100_000, description="How many rows of a rule are followed one by one."
+        1000, ge=1, le=100_000, description="The most rows of a rule that are tracked one by one."
     )
-    rows_in_mail: int = Field(15, ge=1, le=100, description="How many rows a mail lists.")
+    rows_in_mail: int = Field(15, ge=1, le=100, description="The most rows that a mail lists.")
     mails_per_hour: int = Field(
-        10, ge=1, description="What goes beyond that for one recipient comes as one mail."
+        10, ge=1, description="More mails than that to one recipient are grouped into one mail."
     )
 
 
 class AcknowledgeSettings(_Settings):
-    """How long acknowledging, snoozing and closing keep quiet."""
+    """How long an acknowledgement, a snooze and an acceptance last."""
 
-    default: Duration = Field(7 * _DAY, description="When nobody says for how long.")
-    max: Duration = Field(30 * _DAY, description="Never longer than that.")
-    accepted: Duration = Field(180 * _DAY, description="The most for what is accepted.")
+    default: Duration = Field(7 * _DAY, description="The duration if none is given.")
+    max: Duration = Field(30 * _DAY, description="The longest duration.")
+    accepted: Duration = Field(180 * _DAY, description="The longest duration of an acceptance.")
 
 
 class Flapping(_Settings):
-    """When a rule that comes and goes is told once instead of each time. Scores from 0 to 100."""
+    """When a rule counts as flapping. Scores are from 0 to 100."""
 
-    start: float = Field(30, gt=0, le=100, description="It is flapping from this score on.")
-    end: float = Field(25, ge=0, le=100, description="It is calm again at this score.")
-    window: int = Field(20, ge=5, le=200, description="Over how many complete runs.")
+    start: float = Field(30, gt=0, le=100, description="Flapping starts at this score.")
+    end: float = Field(25, ge=0, le=100, description="Flapping ends at this score.")
+    window: int = Field(
+        20, ge=5, le=200, description="How many complete runs the score is based on."
+    )
 
     @model_validator(mode="after")
     def _ends_below(self) -> Self:
@@ -79,16 +82,17 @@ NoiseMode = Literal["on", "suggest", "off"]
 
 
 class Noise(_Settings):
-    """When a rule whose mails nobody acts on becomes a warning."""
+    """When a rule is downgraded because nobody acts on its mails."""
 
-    auto: NoiseMode = Field("on", description="Do it, only say so, or do nothing.")
+    auto: NoiseMode = Field("on", description="Downgrade, only suggest it, or do nothing.")
     critical: Literal["suggest", "off"] = Field(
-        "suggest", description="The same for critical rules."
+        "suggest",
+        description="The same for critical rules, which are never downgraded automatically.",
     )
-    window: Duration = Field(28 * _DAY, description="How far back mails are counted.")
-    min_mails: int = Field(8, ge=1, description="Never after fewer mails.")
-    min_days: int = Field(5, ge=1, description="Nor when they came on fewer days.")
-    min_rule_age: Duration = Field(14 * _DAY, description="Nor while the rule is younger.")
+    window: Duration = Field(28 * _DAY, description="The period in which mails are counted.")
+    min_mails: int = Field(8, ge=1, description="No downgrade after fewer mails.")
+    min_days: int = Field(5, ge=1, description="No downgrade if the mails came on fewer days.")
+    min_rule_age: Duration = Field(14 * _DAY, description="No downgrade while the rule is younger.")
     acted_upper_bound: float = Field(
         0.35,
         gt=0,
@@ -96,38 +100,39 @@ class Noise(_Settings):
         description="Wilson's 95 % upper bound of the share of mails that somebody acted on.",
     )
     grace: Duration = Field(
-        72 * _HOUR, description="How long between the notice and the downgrade."
+        72 * _HOUR, description="The time between the notice and the downgrade."
     )
-    cooldown: Duration = Field(28 * _DAY, description="At most one step in that time.")
+    cooldown: Duration = Field(28 * _DAY, description="At most one downgrade in that time.")
     lock_after_undo: Duration = Field(
-        30 * _DAY, description="How long an undo forbids the next downgrade."
+        30 * _DAY, description="The time after an undo without another downgrade."
     )
 
 
 class DigestSettings(_Settings):
-    """The mail that lists what is mild, old or quiet."""
+    """The daily mail that lists warnings, long-running incidents and silenced rules."""
 
-    at: TimeOfDay | None = Field(time(8, 30), description="When it comes; `null` for never.")
-    zone: Zone | None = Field(None, description="In which zone; that of the mails if left out.")
+    at: TimeOfDay | None = Field(time(8, 30), description="The time of day; `null` for no digest.")
+    zone: Zone | None = Field(None, description="The time zone; that of the mails if left out.")
     days: list[Weekday] = Field(
         ["mon", "tue", "wed", "thu", "fri"],
-        description="On which days.",
+        description="The days of the week.",
         examples=[["mon", "tue", "wed", "thu", "fri"]],
     )
     empty: Literal["monday", "always", "never"] = Field(
-        "monday", description="When to say that all rules held."
+        "monday", description="When to send a digest that only says that all rules held."
     )
 
 
 class QuietHours(_Settings):
-    """When nobody is mailed of anything less than critical; it is told afterwards if it still is so."""
+    """When only critical incidents are mailed.
 
-    start: TimeOfDay | None = Field(None, alias="from", description="From when on each day.")
-    end: TimeOfDay | None = Field(
-        None, alias="to", description="Until when, maybe on the next day."
-    )
+    Other incidents that are still open at the end are mailed then.
+    """
+
+    start: TimeOfDay | None = Field(None, alias="from", description="The beginning on each day.")
+    end: TimeOfDay | None = Field(None, alias="to", description="The end, maybe on the next day.")
     days: list[Weekday] = Field([], description="Whole days.", examples=[["sat", "sun"]])
-    zone: Zone | None = Field(None, description="In which zone; that of the mails if left out.")
+    zone: Zone | None = Field(None, description="The time zone; that of the mails if left out.")
 
     @model_validator(mode="after")
     def _both_ends(self) -> Self:
@@ -139,17 +144,18 @@ class QuietHours(_Settings):
 
 
 class Settings(_Settings):
-    """The whole section."""
+    """The whole section `alerts:`."""
 
     group_wait: Duration = Field(
-        timedelta(seconds=60), description="What opens waits so long for its like."
+        timedelta(seconds=60),
+        description="How long a new incident waits for others, to share a mail.",
     )
     update_every: Duration = Field(
-        _HOUR, description="Other rows of what was told are mailed at most so often."
+        _HOUR, description="The shortest time between two mails about new rows of an incident."
     )
     remind: Annotated[list[Duration], Field(min_length=1)] = Field(
         [_DAY, 3 * _DAY, 7 * _DAY],
-        description="When to remind, counted from the news; the last one repeats.",
+        description="When to remind, counted from the last change; the last one repeats.",
         examples=[["24h", "72h", "7d"]],
     )
     acknowledge: AcknowledgeSettings = AcknowledgeSettings()
@@ -160,10 +166,10 @@ class Settings(_Settings):
     quiet_hours: QuietHours = QuietHours()
     zone: Zone = Field(ZoneInfo("UTC"), description="The zone of the times in mails.")
     owners: dict[str, Names] = Field(
-        {}, description="Which channels an owner has.", examples=[{"payments": ["payments-mail"]}]
+        {}, description="The channels of each owner.", examples=[{"payments": ["payments-mail"]}]
     )
     tags: dict[str, Names] = Field(
         {},
-        description="Channels that hear of every rule with a tag, too.",
+        description="Channels that are also notified of every rule with a tag.",
         examples=[{"gdpr": ["privacy-mail"]}],
     )

@@ -1,7 +1,7 @@
-"""One conversation with a mail server, driven verb by verb, so that a failure tells exactly what had happened by then.
+"""One SMTP conversation, run command by command, so that a failure tells what had happened.
 
-The standard library's `sendmail` doesn't say on which side of the final dot a connection broke, and that is the one
-question that decides between "send it again" and "it may have arrived". Knows no settings file and no outbox.
+The standard library's `sendmail` doesn't say on which side of the final dot a connection broke.
+That decides between "send it again" and "it may have arrived". Knows no rules file and no outbox.
 """
 
 import contextlib
@@ -12,22 +12,25 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sanityd.alerts.deadline import Deadline
 from sanityd.errors import DeliveryError
 
-_ENHANCED = re.compile(rb"^([245]\.\d{1,3}\.\d{1,3})\b")
-# smtplib raises its own errors and the socket's; ValueError comes from its TLS and from a host name that can't be one.
-_BROKEN = (smtplib.SMTPException, OSError, ValueError)
+_ENHANCED_CODE = re.compile(rb"^([245]\.\d{1,3}\.\d{1,3})\b")
+# smtplib raises its own errors and those of the socket. ValueError comes from its TLS, and from a
+# host name that is not valid.
+_CONNECTION_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where mail is handed over, and how.
+    """A mail server and how to talk to it.
 
-    `implicit_tls` speaks TLS from the first byte; else `tls` says whether STARTTLS is `required`, used when offered
-    (`context` decides whether the certificate must be right), or not used. `timeout` is for each wait, `patience` for
-    the whole attempt, both in seconds.
+    With `implicit_tls` TLS begins with the first byte. Otherwise `tls` decides on STARTTLS:
+    `require`, `opportunistic` (used when offered; `context` decides whether the certificate is
+    verified), or `none`. `timeout` limits each wait, `total_timeout` the whole attempt, both in
+    seconds.
     """
 
     host: str
@@ -38,44 +41,50 @@ class Server:
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     timeout: float = 20.0
-    patience: float = 45.0
+    total_timeout: float = 45.0
 
 
 def send(server: Server, sender: str, recipient: str, mail: bytes) -> None:
-    """Hand one mail over for one recipient. Raises DeliveryError.
+    """Send one mail to one recipient. Raises DeliveryError.
 
-    A 5xx to the message itself (`from`, `recipient`, `data`, `answer`) is final. What fails before that says nothing
-    about the message, so it is worth another attempt: by then somebody may have corrected the password.
+    A 5xx answer to the message itself (stages `from`, `recipient`, `data`, `answer`) is final. An
+    earlier failure says nothing about the message, so it is retryable: somebody may correct the
+    password in the meantime.
     """
     with _connected(server) as smtp:
-        utf8 = not (sender + recipient).isascii()
-        if utf8 and not smtp.has_extn("smtputf8"):
-            raise DeliveryError(
-                "the mail server can't take addresses with letters beyond ASCII (no SMTPUTF8)",
-                retryable=False,
-                stage="recipient",
-            )
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
+        is_ascii = (sender + recipient).isascii()
+        options = []
+        if not is_ascii:
+            if not smtp.has_extn("smtputf8"):
+                raise DeliveryError(
+                    "the mail server can't take addresses with letters beyond ASCII (no SMTPUTF8)",
+                    retryable=False,
+                    stage="recipient",
+                )
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
         if smtp.has_extn("size"):
             options.append(f"SIZE={len(mail)}")
-        _hand_over(smtp, sender, recipient, mail, options)
-        with contextlib.suppress(*_BROKEN):
+        _transfer(smtp, sender, recipient, mail, options)
+        with contextlib.suppress(*_CONNECTION_ERRORS):
             smtp.quit()
 
 
-def _hand_over(
+def _transfer(
     smtp: smtplib.SMTP, sender: str, recipient: str, mail: bytes, options: Sequence[str]
 ) -> None:
     with _stage("from"):
-        _expect(250, *smtp.mail(sender, options), "from", "the sender was refused")
+        code, answer = smtp.mail(sender, options)
+        _expect(250, code, answer, "from", "the sender was refused")
     with _stage("recipient"):
-        _expect(250, *smtp.rcpt(recipient), "recipient", "the recipient was refused")
+        code, answer = smtp.rcpt(recipient)
+        _expect(250, code, answer, "recipient", "the recipient was refused")
     with _stage("data"):
-        _expect(354, *smtp.docmd("DATA"), "data", "the message was refused")
-        smtp.send(_stuffed(mail))
+        code, answer = smtp.docmd("DATA")
+        _expect(354, code, answer, "data", "the message was refused")
+        smtp.send(_dot_stuffed(mail))
         # The final dot. If even this write fails, the server never got it.
         smtp.send(b".\r\n")
-    # From here on the server may have the whole message, whatever we hear of it.
+    # From here on the server may have the whole message, whatever it answers.
     with _stage("answer", uncertain=True):
         code, answer = smtp.getreply()
         if code < 0:
@@ -85,11 +94,11 @@ def _hand_over(
 
 @contextlib.contextmanager
 def _connected(server: Server) -> Iterator[smtplib.SMTP]:
-    """A session that is greeted, encrypted and logged in, and is cut off when the attempt takes too long."""
-    name = _our_name()
-    with Deadline(server.patience) as watchdog:
+    """Open a session that is encrypted and logged in, and shut it down at its time limit."""
+    hostname = _local_hostname()
+    with Deadline(server.total_timeout) as deadline:
         with _stage("connect"):
-            smtp = _Session(server, watchdog, name)
+            smtp = _Session(server, deadline, hostname)
         try:
             with _stage("connect"):
                 smtp.ehlo_or_helo_if_needed()
@@ -116,29 +125,40 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 class _Session(smtplib.SMTP):
-    """smtplib's session, with one budget of time for all addresses of the host, and TLS from the start if asked for."""
+    """smtplib's session with one time limit for all addresses of the host, and implicit TLS."""
 
-    def __init__(self, server: Server, watchdog: Deadline, name: str) -> None:
+    def __init__(self, server: Server, deadline: Deadline, hostname: str) -> None:
         self._server = server
-        self._watchdog = watchdog
-        super().__init__(server.host, server.port, local_hostname=name, timeout=server.timeout)
+        self._deadline = deadline
+        super().__init__(server.host, server.port, local_hostname=hostname, timeout=server.timeout)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+    def connect(
+        self,
+        host: str = "localhost",
+        port: int = 0,
+        source_address: Any = None,
+    ) -> tuple[int, bytes]:
+        """Connect to the first address of the host that answers, and return the greeting."""
+        self.sock = self._open_socket(host, port)
+        self.file = None
+        return self.getreply()
+
+    def _open_socket(self, host: str, port: int) -> socket.socket:
         failure: OSError = OSError("no address")
-        for *_, target in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
-                left = min(timeout, self._watchdog.left())
-                connection = socket.create_connection((str(target[0]), port), left)
+                timeout = min(self._server.timeout, self._deadline.remaining())
+                connection = socket.create_connection((str(address[0]), port), timeout)
             except OSError as error:
                 failure = error
                 continue
-            connection.settimeout(timeout)
-            return self._watched(connection, host)
+            connection.settimeout(self._server.timeout)
+            return self._secured(connection, host)
         raise failure
 
-    def _watched(self, connection: socket.socket, host: str) -> socket.socket:
+    def _secured(self, connection: socket.socket, host: str) -> socket.socket:
         try:
-            self._watchdog.watch(connection)
+            self._deadline.watch(connection)
             if not self._server.implicit_tls:
                 return connection
             with _stage("tls"):
@@ -150,7 +170,7 @@ class _Session(smtplib.SMTP):
 
 @contextlib.contextmanager
 def _stage(stage: str, *, uncertain: bool = False) -> Iterator[None]:
-    """Whatever breaks inside becomes a DeliveryError of that stage, without the server's own words."""
+    """Turn any error inside into a DeliveryError of that stage, without the server's own text."""
     try:
         yield
     except smtplib.SMTPResponseException as error:
@@ -162,26 +182,25 @@ def _stage(stage: str, *, uncertain: bool = False) -> Iterator[None]:
             code=error.smtp_code,
             uncertain=uncertain,
         ) from None
-    except _BROKEN as error:
-        stage = "tls" if isinstance(error, ssl.SSLError) and stage == "connect" else stage
-        why = _why(error)
-        raise DeliveryError(
-            f"{_FAILURES[stage]}: {why}", retryable=True, stage=stage, uncertain=uncertain
-        ) from None
+    except _CONNECTION_ERRORS as error:
+        if isinstance(error, ssl.SSLError) and stage == "connect":
+            stage = "tls"
+        message = f"{_FAILURES[stage]}: {_describe(error)}"
+        raise DeliveryError(message, retryable=True, stage=stage, uncertain=uncertain) from None
 
 
 _FAILURES = {
     "connect": "the mail server can't be reached",
     "tls": "the connection to the mail server can't be encrypted",
     "login": "the mail server refused the login",
-    "from": "the mail server broke off when it was told the sender",
-    "recipient": "the mail server broke off when it was told the recipient",
+    "from": "the mail server broke off after the command MAIL FROM",
+    "recipient": "the mail server broke off after the command RCPT TO",
     "data": "the mail server broke off before it had the whole message",
     "answer": "the mail server got the whole message, but its answer was lost",
 }
 
 
-def _why(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "it does not answer in time"
@@ -196,35 +215,42 @@ def _why(error: Exception) -> str:
         case smtplib.SMTPServerDisconnected():
             return "the connection was lost or timed out"
         case smtplib.SMTPException() | ValueError():
-            return "it does not offer what is needed"
+            return "it does not support what is needed"
         case _:
             return "the connection was lost"
 
 
-def _expect(wanted: int, code: int, answer: bytes, stage: str, refusal: str) -> None:
-    if code // 100 == wanted // 100:
+def _expect(expected: int, code: int, answer: bytes, stage: str, refusal: str) -> None:
+    """Raise DeliveryError unless the code is of the same class (2xx, 3xx) as the expected one."""
+    if code // 100 == expected // 100:
         return
-    # -1 is smtplib's word for an answer that isn't one; only a clear 5xx is final.
-    final = 500 <= code < 600
+    # smtplib returns -1 for an answer that is not valid; only a clear 5xx is final.
+    is_final = 500 <= code < 600
     raise DeliveryError(
-        f"{refusal} ({_reply(code, answer)})", retryable=not final, stage=stage, code=code
+        f"{refusal} ({_reply(code, answer)})", retryable=not is_final, stage=stage, code=code
     )
 
 
 def _reply(code: int, answer: bytes) -> str:
-    """The code and the enhanced one; the words after them may quote an address or worse."""
-    found = _ENHANCED.match(answer)
-    return f"{code} {found[1].decode()}" if found else str(code)
+    """Return the code and the enhanced code; the text after them may quote an address or worse."""
+    enhanced = _ENHANCED_CODE.match(answer)
+    if enhanced is None:
+        return str(code)
+    return f"{code} {enhanced[1].decode()}"
 
 
-def _stuffed(mail: bytes) -> bytes:
-    """With CRLF at the end of each line, and a dot more before each that begins with one (RFC 5321, 4.5.2)."""
+def _dot_stuffed(mail: bytes) -> bytes:
+    """Return the mail with CRLF line ends, and leading dots doubled (RFC 5321, 4.5.2)."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", mail)
-    return re.sub(rb"(?m)^\.", b"..", lines if lines.endswith(b"\r\n") else lines + b"\r\n")
+    if not lines.endswith(b"\r\n"):
+        lines += b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", lines)
 
 
 @functools.cache
-def _our_name() -> str:
-    """What we call ourselves. Looked up once: without a name server that takes seconds."""
+def _local_hostname() -> str:
+    """Return the name for EHLO. Cached: without a name server the lookup takes seconds."""
     name = socket.getfqdn()
-    return name if "." in name and name.isascii() else "[127.0.0.1]"
+    if "." in name and name.isascii():
+        return name
+    return "[127.0.0.1]"

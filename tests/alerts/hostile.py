@@ -1,4 +1,4 @@
-"""Values that try something: markup, header injection, templates, terminals, direction, invisibility, size."""
+"""Attacks as values: markup, header injection, templates, terminals, direction, size."""
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -1,4 +1,4 @@
-"""Every hostile value in every place of every mail: nothing runs, nothing hides, no header splits."""
+"""Hostile values in every field of every mail: nothing runs, hides or splits a header."""
 
 import json
 import re

@@ -14,30 +14,34 @@ from sanityd.model.option_types import fault
 
 
 class Apprise(Channel):
-    """Tells any service that Apprise knows: Slack, Teams, Telegram, Matrix, PagerDuty, ntfy and many more.
+    """Notifies any service that Apprise supports: Slack, Teams, Telegram, PagerDuty and many more.
 
         chat: {apprise: "${CHAT_URL}"}
 
-    `apprise` is one of Apprise's URLs (github.com/caronc/apprise), or a list of them; they are secrets, so take them
-    from the environment. Needs `pip install 'sanityd[apprise]'`. The service gets the subject and the text of a mail.
+    `apprise` is an Apprise URL (github.com/caronc/apprise), or a list of them. The URLs are
+    secrets, so take them from the environment. Needs `pip install 'sanityd[apprise]'`. The service
+    gets the subject and the text of a mail.
 
-    Warning: Apprise only says whether it worked. What failed is tried again, so that a service may be told twice when
-    its answer was lost.
+    Warning: Apprise only reports success or failure. A failed message is sent again to all
+    services, so a service may get it twice.
     """
 
     kind: ClassVar[str] = "apprise"
 
     apprise: SecretStr | list[SecretStr] = Field(
-        description="One of Apprise's URLs, or several; they are secrets."
+        description="An Apprise URL, or several; they are secrets."
     )
 
     @model_validator(mode="after")
-    def _can_be_used(self) -> Self:
+    def _has_valid_urls(self) -> Self:
         library = _apprise()
-        with _quietly():
-            if not self._urls() or not all(
-                url and library.Apprise().add(url) for url in self._urls()
-            ):
+        with _silenced_log():
+            urls = self._urls()
+            is_valid = bool(urls)
+            for url in urls:
+                if not url or not library.Apprise().add(url):
+                    is_valid = False
+            if not is_valid:
                 raise fault(
                     "this is not a URL that Apprise knows",
                     "see its list of services, and their URLs",
@@ -45,21 +49,21 @@ class Apprise(Channel):
         return self
 
     def deliver(self, message: Message) -> None:
-        """Tell all services. Raises DeliveryError, always worth another attempt."""
+        """Notify all services. Raises DeliveryError, always retryable."""
         library = _apprise()
-        told = library.Apprise()
-        kinds = {"resolved": library.NotifyType.SUCCESS, "opened": library.NotifyType.FAILURE}
-        kind = kinds.get(str(message.data.get("event")), library.NotifyType.WARNING)
-        with _quietly():
+        services = library.Apprise()
+        types = {"resolved": library.NotifyType.SUCCESS, "opened": library.NotifyType.FAILURE}
+        notify_type = types.get(str(message.data.get("event")), library.NotifyType.WARNING)
+        with _silenced_log():
             for url in self._urls():
-                told.add(url)
-            done = told.notify(
+                services.add(url)
+            succeeded = services.notify(
                 title=message.subject,
                 body=message.text,
-                notify_type=kind,
+                notify_type=notify_type,
                 body_format=library.NotifyFormat.TEXT,
             )
-        if not done:
+        if not succeeded:
             raise DeliveryError(
                 "at least one of its services did not take the message",
                 retryable=True,
@@ -80,12 +84,12 @@ def _apprise() -> Any:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Apprise logs the URLs that it is given, which are secrets."""
+def _silenced_log() -> Iterator[None]:
+    """Disable Apprise's log: it holds the URLs, which are secrets."""
     logger = logging.getLogger("apprise")
-    before = logger.disabled
+    was_disabled = logger.disabled
     logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.disabled = was_disabled

@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
@@ -16,7 +16,8 @@ from sanityd.model.option_types import fault
 
 Tls = Literal["require", "opportunistic", "none"]
 _URL = "write `smtp://user:password@host:587` or `smtps://user:password@host:465`"
-_PATIENCE = 45.0
+#: Time limit of a whole attempt, in seconds.
+_TOTAL_TIMEOUT = 45.0
 
 
 def _seconds(value: Any) -> float:
@@ -27,7 +28,7 @@ def _seconds(value: Any) -> float:
             seconds = duration(value).total_seconds()
         except ValueError as error:
             raise fault("this is not a duration", str(error)) from None
-    if not 0 < seconds <= _PATIENCE:
+    if not 0 < seconds <= _TOTAL_TIMEOUT:
         raise fault(
             "the mail server must answer within 1 to 45 seconds", "write `20s`, which is usual"
         )
@@ -35,32 +36,34 @@ def _seconds(value: Any) -> float:
 
 
 class Email(Channel):
-    """Mail to one or more people, each in a mail of their own.
+    """Sends mail to one or more people, each in a mail of their own.
 
-        team-mail: {email: team@example.com, server: "${SMTP_URL}", from: "Sanity <sanity@example.com>"}
+        team-mail: {email: team@example.com, server: "${SMTP_URL}", from: sanity@example.com}
 
-    `email` is an address or a list of them. `server` is a URL and a secret, so take it from the environment:
-    `smtps://user:password@host:465` speaks TLS from the start, `smtp://user:password@host:587` demands STARTTLS before
-    it logs in, `smtp://host` (port 25) uses STARTTLS when it is offered. `?tls=require`, `?tls=opportunistic` and
-    `?tls=none` say it outright. Write special characters in the password as `%40` for `@`, `%2F` for `/`.
+    `email` is an address or a list of them. `server` is a URL and a secret, so take it from the
+    environment: `smtps://user:password@host:465` uses TLS from the start,
+    `smtp://user:password@host:587` requires STARTTLS before the login, `smtp://host` (port 25) uses
+    STARTTLS when the server offers it. `?tls=require`, `?tls=opportunistic` and `?tls=none` set
+    this explicitly. Write special characters in the password as `%40` for `@`, `%2F` for `/`.
 
-    Certificates are verified, against the system's authorities or those in the file `ca`. Only opportunistic TLS takes
-    any certificate, as mail servers do among themselves: it would go without encryption otherwise.
+    Certificates are verified, against the system's authorities or those in the file `ca`. Only
+    opportunistic TLS accepts any certificate, as mail servers do among themselves: without it the
+    mail would go unencrypted.
 
-    Warning: a server that is too slow to answer after it has the whole message may have taken it. Such a mail counts as
-    uncertain, and arrives twice at worst, under the same Message-ID.
+    Warning: a server that answers too late after it has the whole message may have accepted it.
+    Such a mail counts as uncertain. It may arrive twice, with the same Message-ID.
     """
 
     kind: ClassVar[str] = "email"
     digests: ClassVar[bool] = True
 
     email: str | list[str] = Field(
-        description="An address, or several: each has a mail of its own."
+        description="An address, or several: each gets a mail of its own."
     )
     server: SecretStr = Field(
         description="`smtp://user:password@host:587`, or `smtps://` on port 465; a secret."
     )
-    sender: MailAddress = Field(alias="from", description="Who the mails are from.")
+    sender: MailAddress = Field(alias="from", description="The sender of the mails.")
     ca: Path | None = Field(
         None,
         description="A file with certificates to trust.",
@@ -77,10 +80,9 @@ class Email(Channel):
     @field_validator("email")
     @classmethod
     def _has_addresses(cls, value: str | list[str]) -> str | list[str]:
-        addresses = [value] if isinstance(value, str) else value
-        if not addresses:
+        specs = _address_specs(value)
+        if not specs:
             raise fault("this names nobody", "write at least one mail address")
-        specs = [address(text).addr_spec for text in addresses]
         if len(set(specs)) < len(specs):
             raise fault("an address stands there twice", "write each address once")
         return value
@@ -98,54 +100,62 @@ class Email(Channel):
         return value
 
     @model_validator(mode="after")
-    def _has_server(self) -> Self:
+    def _has_valid_server(self) -> Self:
         self._server()
         return self
 
     def recipients(self) -> list[str]:
-        """The addresses, without the names that may stand before them."""
-        return [
-            address(text).addr_spec
-            for text in ([self.email] if isinstance(self.email, str) else self.email)
-        ]
+        """Return the addresses, without the names that may stand before them."""
+        return _address_specs(self.email)
 
     def deliver(self, message: Message) -> None:
-        """Send one mail. Raises DeliveryError; an attempt ends after 45 seconds, whatever the server does."""
+        """Send one mail, within 45 seconds. Raises DeliveryError."""
         sender = address(self.sender)
         mail = as_email(message, sender).as_bytes()
         send(self._server(), sender.addr_spec, message.recipient, mail)
 
     def _server(self) -> Server:
         parts, port = _split(self.server.get_secret_value())
-        implicit = parts.scheme == "smtps"
-        tls = _tls(parts, "require" if parts.username or implicit else "opportunistic")
+        implicit_tls = parts.scheme == "smtps"
+        tls = _tls(parts)
         if tls == "opportunistic" and parts.username:
             raise fault(
                 "`server` would send the password to whoever answers", "write `tls=require` instead"
             )
-        if implicit and tls != "require":
+        if implicit_tls and tls != "require":
             raise fault(
                 "`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`"
             )
+        return Server(
+            host=parts.hostname or "",
+            port=port or _default_port(parts),
+            implicit_tls=implicit_tls,
+            tls=tls,
+            context=self._context(tls),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            timeout=self.timeout,
+            total_timeout=_TOTAL_TIMEOUT,
+        )
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ca)
         if tls == "opportunistic" and self.ca is None:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        return Server(
-            host=parts.hostname or "",
-            port=port or (465 if implicit else 587 if parts.username else 25),
-            implicit_tls=implicit,
-            tls=tls,
-            context=context,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            timeout=self.timeout,
-            patience=_PATIENCE,
-        )
+        return context
+
+
+def _address_specs(value: str | list[str]) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    return [address(text).addr_spec for text in texts]
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
-    """The parts of the URL and its port. No message quotes any of it, as it holds a password."""
+    """Return the parts of the URL and its port.
+
+    Raises a configuration fault. No message quotes the URL, as it holds a password.
+    """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -161,13 +171,27 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     return parts, port
 
 
-def _tls(parts: SplitResult, default: Tls) -> Tls:
+def _default_port(parts: SplitResult) -> int:
+    if parts.scheme == "smtps":
+        return 465
+    if parts.username:
+        return 587
+    return 25
+
+
+def _tls(parts: SplitResult) -> Tls:
+    """Return the option `tls` of the URL.
+
+    Without it TLS is required for `smtps://` and for a login, and opportunistic otherwise.
+    """
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if options.keys() - {"tls"}:
         raise fault("`server` has an option that isn't known", "the only one is `?tls=`")
-    for word in get_args(Tls):
-        if options.get("tls", default) == word:
-            return word  # type: ignore[no-any-return]
+    needs_tls = bool(parts.username) or parts.scheme == "smtps"
+    default: Tls = "require" if needs_tls else "opportunistic"
+    match options.get("tls", default):
+        case "require" | "opportunistic" | "none" as tls:
+            return tls
     raise fault(
         "`tls` in `server` is not possible",
         "write `tls=require`, `tls=opportunistic` or `tls=none`",

@@ -15,12 +15,13 @@ from sanityd.model import Message
 
 
 class File(Channel):
-    """Writes each mail into a folder as an .eml file that any mail program opens. Nothing leaves the machine.
+    """Writes each mail into a folder as an .eml file that any mail program opens.
 
         trial: {file: ./mails}
 
-    The folder is made when it is missing; a relative one is relative to the rules file. A mail that is
-    delivered twice has one file, as its name follows from the Message-ID.
+    Nothing leaves the machine. The folder is created when it is missing; a relative path is
+    relative to the rules file. A mail that is delivered twice is one file, because the file name
+    follows from the Message-ID.
     """
 
     kind: ClassVar[str] = "file"
@@ -30,29 +31,29 @@ class File(Channel):
     sender: MailAddress = Field(
         "sanityd <sanityd@localhost>",
         alias="from",
-        description="Who the mails are from.",
+        description="The sender of the mails.",
         examples=["Sanity <sanity@example.com>"],
     )
 
     @field_validator("file")
     @classmethod
-    def _beside_the_rules_file(cls, value: Path, info: ValidationInfo) -> Path:
+    def _relative_to_rules_file(cls, value: Path, info: ValidationInfo) -> Path:
         return Path((info.context or {}).get("folder", "")) / value
 
     def recipients(self) -> list[str]:
-        """One, who stands for the folder."""
+        """Return a single address that stands for the folder."""
         return ["file@localhost"]
 
     def deliver(self, message: Message) -> None:
-        """Write one file: all of it or none. Raises DeliveryError, always worth another attempt."""
+        """Write one file, completely or not at all. Raises DeliveryError, always retryable."""
         mail = as_email(message, address(self.sender)).as_bytes()
         try:
             self.file.mkdir(parents=True, exist_ok=True)
-            self._write(self.file / _name(message), mail)
+            self._write(self.file / _file_name(message), mail)
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno else "unknown reason"
+            reason = os.strerror(error.errno) if error.errno else "unknown reason"
             raise DeliveryError(
-                f"the folder of the mails can't be written: {why}", retryable=True, stage="data"
+                f"the folder of the mails can't be written: {reason}", retryable=True, stage="data"
             ) from None
 
     def _write(self, path: Path, mail: bytes) -> None:
@@ -68,14 +69,14 @@ class File(Channel):
             raise
 
 
-def _name(message: Message) -> str:
-    """`opened-every-person-has-a-mail-1f2e3d4c.eml`: readable, and never a path."""
-    words = (
-        message.headers.get("X-Sanityd-Event", "mail"),
-        message.headers.get("X-Sanityd-Rule", ""),
-    )
-    readable = "-".join(
-        "".join(c if c.isalnum() else "-" for c in word)[:60] for word in words if word
-    )
+def _file_name(message: Message) -> str:
+    """Return a name such as `opened-every-person-has-a-mail-1f2e3d4c.eml`, never a path."""
+    event = message.headers.get("X-Sanityd-Event", "mail")
+    rule = message.headers.get("X-Sanityd-Rule", "")
+    parts = [_letters_and_digits(word)[:60] for word in (event, rule) if word]
     identity = hashlib.sha256(f"{message.message_id}\n{message.recipient}".encode()).hexdigest()
-    return f"{readable}-{identity[:8]}.eml"
+    return f"{'-'.join(parts)}-{identity[:8]}.eml"
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(character if character.isalnum() else "-" for character in text)

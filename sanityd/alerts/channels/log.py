@@ -1,4 +1,4 @@
-"""The channel `log`: a line of the log per message."""
+"""The channel `log`: one log line per message."""
 
 import logging
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from sanityd.model import Message
 
 
 class Log(Channel):
-    """Writes one line to sanityd's own log for each message: its subject, and its first sentence.
+    """Writes one line to sanityd's own log for each message: its subject and its first sentence.
 
         note: {log: warning}
 

@@ -13,8 +13,8 @@ from sanityd.model import Message, Reason
 from sanityd.model.option_types import fault
 
 _LEVELS = {"critical": "fatal", "error": "error", "warning": "warning", "info": "info"}
-#: What Sentry is told. An event of the same issue that says "resolved" would open it again.
-_TOLD = {
+#: The reasons that become events. An event that says "resolved" would reopen the issue.
+_SENT_REASONS = {
     Reason.OPENED.value,
     Reason.ESCALATED.value,
     Reason.ERRORED.value,
@@ -25,20 +25,22 @@ _TOLD = {
 
 
 class Sentry(Channel):
-    """An issue in Sentry for each rule, with an event for each time that it is violated or gets worse.
+    """Creates an issue in Sentry per rule, and an event each time it is violated or gets worse.
 
         issues: {sentry: "${SENTRY_DSN}", environment: production}
 
-    An issue is known by its rule (`fingerprint`), so that a rule that breaks again opens the same one. That it holds
-    again is not told: Sentry can't resolve an issue by an event, and would open it anew. No values of rows are sent.
+    The rule is the fingerprint of the issue, so a rule that is violated again reopens the same
+    issue. A resolved incident is not sent: an event can't resolve an issue, it would reopen it. No
+    values of rows are sent.
 
-    An event counts as delivered when Sentry's server has answered that it took it; one that is sent twice has one id.
+    An event is delivered when Sentry's server has accepted it; an event that is sent twice has the
+    same id.
     """
 
     kind: ClassVar[str] = "sentry"
 
     sentry: SecretStr = Field(description="The DSN that Sentry shows for the project; a secret.")
-    environment: str = Field("production", description="What Sentry calls the environment.")
+    environment: str = Field("production", description="Sentry's name of the environment.")
 
     @field_validator("sentry")
     @classmethod
@@ -53,23 +55,26 @@ class Sentry(Channel):
         return value
 
     def deliver(self, message: Message) -> None:
-        """Post an event for each rule that the message tells of. Raises DeliveryError."""
+        """Send an event for each incident of the message. Raises DeliveryError."""
         incidents: Any = message.data.get("incidents", ())
-        for one in incidents:
-            if one.get("event", message.data.get("event")) in _TOLD:
-                url, headers, body = telemetry.envelope(
-                    self.sentry.get_secret_value(), self._event(message, one)
-                )
-                post(target(url), body, headers)
+        for incident in incidents:
+            reason = incident.get("event", message.data.get("event"))
+            if reason not in _SENT_REASONS:
+                continue
+            event = self._event(message, incident, str(reason))
+            url, headers, body = telemetry.envelope(self.sentry.get_secret_value(), event)
+            post(target(url), body, headers)
 
-    def _event(self, message: Message, one: Mapping[str, Any]) -> dict[str, Any]:
-        rule, source = str(one.get("rule", "")), str(one.get("source", ""))
+    def _event(self, message: Message, incident: Mapping[str, Any], reason: str) -> dict[str, Any]:
+        rule = str(incident.get("rule", ""))
+        title = incident.get("title") or rule
+        sentence = incident.get("sentence") or message.subject
         tags = {
             "rule": rule,
-            "incident": str(one.get("incident") or ""),
-            "event": str(one.get("event", message.data.get("event"))),
-            "source": source,
-            "owner": str(one.get("owner") or ""),
+            "incident": str(incident.get("incident") or ""),
+            "event": reason,
+            "source": str(incident.get("source", "")),
+            "owner": str(incident.get("owner") or ""),
         }
         identity = hashlib.sha256(f"{message.key} {rule}".encode()).hexdigest()[:32]
         return {
@@ -77,16 +82,17 @@ class Sentry(Channel):
             "timestamp": message.data.get("at"),
             "platform": "other",
             "logger": "sanityd",
-            "level": _LEVELS.get(str(one.get("severity")), "error"),
+            "level": _LEVELS.get(str(incident.get("severity")), "error"),
             "environment": self.environment,
             "fingerprint": ["sanityd", rule],
             "transaction": rule,
-            "message": {
-                "formatted": f"{one.get('title') or rule}: {one.get('sentence') or message.subject}"
-            },
+            "message": {"formatted": f"{title}: {sentence}"},
             "tags": {name: text for name, text in tags.items() if text},
             "extra": {
-                name: one.get(name)
-                for name in ("violations", "checked", "opened_at", "location", "fix")
+                "violations": incident.get("violations"),
+                "checked": incident.get("checked"),
+                "opened_at": incident.get("opened_at"),
+                "location": incident.get("location"),
+                "fix": incident.get("fix"),
             },
         }

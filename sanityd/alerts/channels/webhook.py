@@ -18,32 +18,34 @@ from sanityd.model import Message
 from sanityd.model.option_types import fault
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-#: What the channel itself says in the headers.
-_OURS = {"content-type", "content-length", "host", "idempotency-key", "user-agent"}
+#: Headers that the channel sets itself.
+_RESERVED_HEADERS = {"content-type", "content-length", "host", "idempotency-key", "user-agent"}
 
 
 class Webhook(Channel):
-    """Posts what a mail would say to a program, as JSON.
+    """Posts the content of a mail to a program, as JSON.
 
         ops-hook: {webhook: "${HOOK_URL}", secret: "${HOOK_SECRET}"}
 
-    The URL is a secret, so take it from the environment; it must be `https://`, or be on this machine. The body holds
-    `type` (`opened`, `resolved` and so on), `id`, `subject`, `text`, and `incidents` with their rule, severity, numbers
-    and rows. `Idempotency-Key` is the same at each attempt to deliver a message: whoever has seen it has done it.
+    The URL is a secret, so take it from the environment; it must be `https://`, or on this machine.
+    The body has `type` (`opened`, `resolved` and so on), `id`, `subject`, `text`, and `incidents`
+    with their rule, severity, numbers and rows. `Idempotency-Key` is the same at each attempt to
+    deliver a message, so the receiver can recognise one that it has processed already.
 
-    With a `secret` the request is signed as Standard Webhooks say (standardwebhooks.com): `webhook-id`,
-    `webhook-timestamp`, and `webhook-signature: v1,` with the HMAC-SHA256 of `id.timestamp.body`. A secret that begins
-    with `whsec_` is taken as base64. `headers` are sent along, for tokens; `ca` is a file with certificates to trust.
+    With a `secret` the request is signed according to Standard Webhooks (standardwebhooks.com):
+    `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,` with the HMAC-SHA256 of
+    `id.timestamp.body`. A secret that begins with `whsec_` is decoded as base64. `headers` are
+    added to the request, for tokens; `ca` is a file with certificates to trust.
 
-    Any 2xx is an answer that it was taken. 408, 425, 429 and 5xx are tried again, later and later; anything else is
-    final. Redirects are not followed.
+    Any 2xx answer means that the message is delivered. After 408, 425, 429 and 5xx it is sent
+    again, with growing delays; any other answer is final. Redirects are not followed.
     """
 
     kind: ClassVar[str] = "webhook"
 
     webhook: SecretStr = Field(description="The URL: `https://`, or on this machine; a secret.")
     secret: SecretStr | None = Field(
-        None, description="Signs each request, as Standard Webhooks say."
+        None, description="Signs each request, according to Standard Webhooks."
     )
     headers: dict[str, SecretStr] = Field(
         {},
@@ -58,62 +60,61 @@ class Webhook(Channel):
 
     @field_validator("ca")
     @classmethod
-    def _beside_the_rules_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        return None if value is None else Path((info.context or {}).get("folder", "")) / value
+    def _relative_to_rules_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        return Path((info.context or {}).get("folder", "")) / value
 
     @field_validator("headers")
     @classmethod
-    def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    def _are_valid_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name, text in value.items():
-            if (
-                not _HEADER.fullmatch(name)
-                or name.lower() in _OURS
-                or name.lower().startswith("webhook-")
-            ):
+            if not _is_allowed_header(name):
                 raise fault(
                     f"`{name}` can't be a header of this channel",
                     "name another, as `Authorization`",
                 )
-            if not (text.get_secret_value().isascii() and text.get_secret_value().isprintable()):
+            content = text.get_secret_value()
+            if not content.isascii() or not content.isprintable():
                 raise fault(
                     f"the header `{name}` has letters that headers can't have", "write plain ASCII"
                 )
         return value
 
     @model_validator(mode="after")
-    def _can_be_used(self) -> Self:
+    def _has_valid_url_and_secret(self) -> Self:
         target(self.webhook.get_secret_value(), self.ca)
         self._key()
         return self
 
     def deliver(self, message: Message) -> None:
-        """Post once. Raises DeliveryError."""
-        content = {
+        """Post the message once. Raises DeliveryError."""
+        content: dict[str, object] = {
             "id": message.key,
             "type": str(message.data.get("event", "")),
             "subject": message.subject,
             "text": message.text,
-            **{name: value for name, value in message.data.items() if name != "event"},
         }
+        content |= {name: value for name, value in message.data.items() if name != "event"}
         body = json.dumps(content, ensure_ascii=True).encode()
         headers = {name: text.get_secret_value() for name, text in self.headers.items()}
-        headers |= {
-            "Content-Type": "application/json",
-            "Idempotency-Key": message.key,
-            **self._signed(message, body),
-        }
+        headers["Content-Type"] = "application/json"
+        headers["Idempotency-Key"] = message.key
+        headers |= self._signature(message, body)
         post(target(self.webhook.get_secret_value(), self.ca), body, headers)
 
-    def _signed(self, message: Message, body: bytes) -> dict[str, str]:
+    def _signature(self, message: Message, body: bytes) -> dict[str, str]:
+        """Return the headers of Standard Webhooks; none when there is no secret."""
         key = self._key()
         if key is None:
             return {}
-        stamp = str(int(clock.now().timestamp()))
-        signed = hmac.new(key, f"{message.key}.{stamp}.".encode() + body, hashlib.sha256).digest()
+        timestamp = str(int(clock.now().timestamp()))
+        content = f"{message.key}.{timestamp}.".encode() + body
+        signature = hmac.new(key, content, hashlib.sha256).digest()
         return {
             "webhook-id": message.key,
-            "webhook-timestamp": stamp,
-            "webhook-signature": "v1," + base64.b64encode(signed).decode(),
+            "webhook-timestamp": timestamp,
+            "webhook-signature": "v1," + base64.b64encode(signature).decode(),
         }
 
     def _key(self) -> bytes | None:
@@ -128,3 +129,9 @@ class Webhook(Channel):
             raise fault(
                 "`secret` begins with `whsec_`, but is no base64", "copy it as it was given to you"
             ) from None
+
+
+def _is_allowed_header(name: str) -> bool:
+    if not _HEADER.fullmatch(name):
+        return False
+    return name.lower() not in _RESERVED_HEADERS and not name.lower().startswith("webhook-")

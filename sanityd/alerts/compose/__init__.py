@@ -1,1 +1,1 @@
-"""Alert → message: the sentences, tables and templates that mails are made of. Sends nothing."""
+"""Composition of messages: an alert becomes sentences, tables and templates. Sends nothing."""

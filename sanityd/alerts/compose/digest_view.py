@@ -1,13 +1,14 @@
-"""The digest: what is mild, old or quiet, and whether the checker itself is well, as one mail a day. Pure.
+"""The digest: one mail a day with warnings, open and silenced incidents, and sanityd's own health.
 
-Digest (filled from the store) → DigestLetter (harmless words) → Message
+A `Digest` is filled from the store, becomes a `DigestView` (sanitized texts) and then a `Message`.
+Pure.
 """
 
 import hashlib
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sanityd.alerts.compose.sanitize import ascii_line, escaped
 from sanityd.alerts.compose.times import day, moment
 from sanityd.model import Message, Reason, Severity
 
-#: How many lines there are at most, so that even the worst stay below the size at which mails are cut.
+#: The most lines of a digest, so that even the longest is not cut by mail programs.
 MOST = 30
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SUBJECT = 120
@@ -24,46 +25,46 @@ _SUBJECT = 120
 
 @dataclass(frozen=True, slots=True)
 class DigestLine:
-    """One thing to know: of which rule (or source, or channel), in one sentence, and how to act on it."""
+    """One line: a rule (or source, or channel), a sentence about it, and how to act on it."""
 
     rule: str
     sentence: str
     severity: Severity | None = None
     since: datetime | None = None
-    #: A whole command, as `sanityd ack RULE --for 3d --reason "…"`.
+    #: A complete command, as `sanityd ack RULE --for 3d --reason "…"`.
     command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """All that one recipient's digest says, in the order in which it is read."""
+    """The content of one recipient's digest, in the order in which it is read."""
 
     at: datetime
     recipient: str
     channel: str = ""
-    #: Of the checker itself: overdue, errored, sources down, messages that are dead.
+    #: About sanityd itself: rules that are overdue or errored, sources down, dead messages.
     health: tuple[DigestLine, ...] = ()
-    #: Unacknowledged, about to expire, about to be downgraded.
+    #: Unacknowledged incidents, acknowledgements about to expire, announced downgrades.
     decisions: tuple[DigestLine, ...] = ()
     new: tuple[DigestLine, ...] = ()
     regressed: tuple[DigestLine, ...] = ()
-    #: The rest that is open, the oldest first.
+    #: All other open incidents, the oldest first.
     open: tuple[DigestLine, ...] = ()
-    #: Flapping, downgraded, silenced by whom until when.
+    #: Flapping, downgraded and silenced rules.
     noise: tuple[DigestLine, ...] = ()
     resolved: tuple[DigestLine, ...] = ()
     #: `28 d: 41 mails, 29 acted on`.
     quality: str = ""
-    #: How many rules held at their last look.
+    #: The number of rules that held at their last check.
     holding: int = 0
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to say but that all rules held."""
+        """Whether there is nothing to report but that all rules held."""
         return not any(getattr(self, name) for name in SECTIONS)
 
 
-#: The sections in their order: what stands above each, and how it is counted in the sentence on top.
+#: The sections in their order: the heading, and the count in the headline.
 SECTIONS = {
     "health": ("THE CHECKER ITSELF", "something is wrong with the checker itself"),
     "decisions": ("NEEDS A DECISION", "{} need{s} a decision"),
@@ -76,8 +77,8 @@ SECTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A line in harmless words. `tone` picks the colour of its state."""
+class DigestEntry:
+    """The sanitized texts of a line. `tone` is the colour of its state."""
 
     state: str
     tone: str
@@ -88,24 +89,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """What stands below one heading, and how much more there is."""
+class DigestSection:
+    """A heading, its entries, and how many more there are."""
 
     title: str
-    entries: list[Entry]
+    entries: list[DigestEntry]
     more: int
 
 
 @dataclass(frozen=True, slots=True)
 class DigestView:
-    """All that the template of a digest may use."""
+    """All texts that the template of a digest may use."""
 
     state: str
     tone: str
     title: str
     headline: str
     facts: list[str]
-    sections: list[Section]
+    sections: list[DigestSection]
     because: str
     note: str = ""
 
@@ -113,23 +114,31 @@ class DigestView:
 def render_digest(
     digest: Digest, *, zone: tzinfo, version: str, instance: str = "", templates: Path | None = None
 ) -> Message:
-    """The message. Its key is the recipient and the day in their zone, so that no day has two of them."""
-    # As in `render`.
-    from sanityd.alerts.compose.templating import typeset
+    """Return the message.
 
-    letter = digest_view(digest, zone, version, instance)
-    text, html = typeset("digest", lambda note: {"letter": replace(letter, note=note)}, templates)
+    Its key follows from the recipient and the date in their time zone, so that a recipient gets at
+    most one digest a day.
+    """
+    # Late, as in `render`.
+    from sanityd.alerts.compose.templating import render_templates
+
+    view = digest_view(digest, zone, version, instance)
+
+    def variables(note: str) -> dict[str, object]:
+        return {"letter": replace(view, note=note)}
+
+    text, html = render_templates("digest", variables, templates)
     date = digest.at.astimezone(zone).date()
     identity = json.dumps([Reason.DIGEST.value, digest.channel, digest.recipient, date.isoformat()])
     key = hashlib.sha256(identity.encode()).hexdigest()
-    name = " ".join(part for part in ("sanityd", instance) if part)
+    name = f"sanityd {instance}" if instance else "sanityd"
+    weekday = _DAYS[date.weekday()]
+    subject = f"[DIGEST] {weekday} {day(digest.at, digest.at, zone)} ({name})"
     return Message(
         message_id=message_id(Reason.DIGEST, key, instance),
         channel=digest.channel,
         recipient=digest.recipient,
-        subject=ascii_line(
-            f"[DIGEST] {_DAYS[date.weekday()]} {day(digest.at, digest.at, zone)} ({name})", _SUBJECT
-        ),
+        subject=ascii_line(subject, _SUBJECT),
         text=text,
         html=html,
         headers=common(digest.at, zone, instance, Reason.DIGEST),
@@ -139,103 +148,125 @@ def render_digest(
 
 
 def headline(digest: Digest) -> str:
-    """What matters most, in one sentence."""
-    said = [
-        words.format(
-            f"{count:,}", s="s" if count == 1 else "", **{"is": "is" if count == 1 else "are"}
-        )
-        for name, (_, words) in SECTIONS.items()
-        if (count := len(getattr(digest, name)))
-    ]
-    if not said:
+    """Return the counts of all sections in one sentence."""
+    counts = []
+    for name, (_, words) in SECTIONS.items():
+        count = len(getattr(digest, name))
+        if count == 0:
+            continue
+        verb = "is" if count == 1 else "are"
+        s = "s" if count == 1 else ""
+        counts.append(words.format(f"{count:,}", s=s, **{"is": verb}))
+    if not counts:
         return _held(digest.holding)
-    text = ", ".join(said)
+    text = ", ".join(counts)
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _held(count: int) -> str:
-    """A checker that checks nothing must not sound as if all were well."""
+    # When nothing is checked, the digest must not sound as if all were well.
     if count == 0:
-        return "There is no rule that was looked at."
-    return "The one rule held." if count == 1 else f"All {count:,} rules held."
+        return "No rule was checked."
+    if count == 1:
+        return "The one rule held."
+    return f"All {count:,} rules held."
 
 
 def digest_view(digest: Digest, zone: tzinfo, version: str, instance: str) -> DigestView:
-    """The words of a digest."""
-    name = " ".join(part for part in ("sanityd", escaped(instance)) if part)
+    """Return the texts of a digest."""
+    name = f"sanityd {escaped(instance)}" if instance else "sanityd"
     local = digest.at.astimezone(zone)
-    holding = "" if digest.empty or not digest.holding else _also_held(digest.holding)
-    facts = [fact for fact in (holding, escaped(digest.quality, 300)) if fact]
     return DigestView(
         state="digest",
-        tone="blind"
-        if digest.health
-        else "resolved"
-        if digest.empty and digest.holding
-        else "info",
+        tone=_tone(digest),
         title=f"{_DAYS[local.weekday()]} {day(digest.at, digest.at, zone)}",
         headline=headline(digest),
-        facts=[f"{fact.rstrip('.')}." for fact in facts],
-        sections=[
-            _section(
-                SECTIONS[name][0], lines, len(getattr(digest, name)) - len(lines), digest.at, zone
-            )
-            for name, lines in _listed(digest).items()
-            if lines
-        ],
-        because=f"You get this because `{escaped(digest.channel)}` gets a digest. {name}, {escaped(version)}, {zone}.",
+        facts=_facts(digest),
+        sections=_sections(digest, zone),
+        because=(
+            f"You get this because `{escaped(digest.channel)}` gets a digest. "
+            f"{name}, {escaped(version)}, {zone}."
+        ),
     )
 
 
-def _also_held(count: int) -> str:
-    return "1 rule holds" if count == 1 else f"{count:,} rules hold"
+def _tone(digest: Digest) -> str:
+    if digest.health:
+        return "blind"
+    if digest.empty and digest.holding:
+        return "resolved"
+    return "info"
+
+
+def _facts(digest: Digest) -> list[str]:
+    facts = []
+    if digest.holding and not digest.empty:
+        facts.append("1 rule holds" if digest.holding == 1 else f"{digest.holding:,} rules hold")
+    if digest.quality:
+        facts.append(escaped(digest.quality, 300))
+    return [f"{fact.rstrip('.')}." for fact in facts]
+
+
+def _sections(digest: Digest, zone: tzinfo) -> list[DigestSection]:
+    sections = []
+    for name, lines in _listed(digest).items():
+        if not lines:
+            continue
+        title, _ = SECTIONS[name]
+        entries = [_entry(line, digest.at, zone) for line in lines]
+        more = len(getattr(digest, name)) - len(lines)
+        sections.append(DigestSection(title, entries, more))
+    return sections
 
 
 def _listed(digest: Digest) -> dict[str, Sequence[DigestLine]]:
-    """The lines of each section that are listed: the longest section is cut first, of equal ones the last."""
+    """Return the lines of each section that are listed, at most `MOST` together.
+
+    The longest section is cut first, and of equally long ones the last.
+    """
     counts = {name: min(len(getattr(digest, name)), MOST) for name in reversed(SECTIONS)}
     while sum(counts.values()) > MOST:
-        counts[max(counts, key=counts.__getitem__)] -= 1
+        longest = max(counts, key=counts.__getitem__)
+        counts[longest] -= 1
     return {name: getattr(digest, name)[: counts[name]] for name in SECTIONS}
 
 
-def _section(
-    title: str, lines: Sequence[DigestLine], more: int, at: datetime, zone: tzinfo
-) -> Section:
-    return Section(title, [_entry(line, at, zone) for line in lines], more)
-
-
-def _entry(line: DigestLine, at: datetime, zone: tzinfo) -> Entry:
+def _entry(line: DigestLine, at: datetime, zone: tzinfo) -> DigestEntry:
     label = line.severity.label if line.severity is not None else ""
-    return Entry(
+    since = f"since {moment(line.since, at, zone)}" if line.since is not None else ""
+    return DigestEntry(
         state=label,
         tone=label or "info",
         rule=escaped(line.rule, 60),
         sentence=escaped(" ".join(line.sentence.split()), 150),
-        since=f"since {moment(line.since, at, zone)}" if line.since is not None else "",
+        since=since,
         command=escaped(line.command, 140),
     )
 
 
 def acknowledge(rule: str) -> str:
-    """The command that most lines offer."""
+    """Return the command that acknowledges an incident of the rule."""
     return f'sanityd ack {shlex.quote(escaped(rule))} --for 3d --reason "…"'
 
 
 def _data(digest: Digest) -> dict[str, object]:
-    return {
+    """Return the JSON of a digest, for programs."""
+    content: dict[str, object] = {
         "event": Reason.DIGEST.value,
         "at": digest.at.isoformat(),
         "holding": digest.holding,
         "quality": escaped(digest.quality, 300),
-        **{name: [_plain(line) for line in lines] for name, lines in _listed(digest).items()},
     }
+    for name, lines in _listed(digest).items():
+        content[name] = [_json_line(line) for line in lines]
+    return content
 
 
-def _plain(line: DigestLine) -> dict[str, object]:
-    found = {field.name: getattr(line, field.name) for field in fields(line)}
+def _json_line(line: DigestLine) -> dict[str, object]:
     return {
-        **{name: escaped(str(found[name])) for name in ("rule", "sentence", "command")},
+        "rule": escaped(line.rule),
+        "sentence": escaped(line.sentence),
+        "command": escaped(line.command),
         "severity": line.severity.label if line.severity is not None else None,
         "since": line.since.isoformat() if line.since is not None else None,
     }

@@ -1,50 +1,92 @@
-"""Alert → Letter: all that a template may use, in words that are harmless already. Knows neither HTML nor templates."""
+"""The view of a mail: all texts that a template may use, sanitized. Knows no HTML."""
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 from sanityd.alerts.compose import phrases
-from sanityd.alerts.compose.rows_table import BUDGET, Chosen, RowsTable, choose, listing
+from sanityd.alerts.compose.facts import facts
+from sanityd.alerts.compose.rows_table import (
+    BUDGET,
+    ListedRow,
+    RowsTable,
+    rows_table,
+    select_rows,
+)
 from sanityd.alerts.compose.run_bars import Bar, bars
-from sanityd.alerts.compose.sanitize import escaped, paragraphs
+from sanityd.alerts.compose.sanitize import escaped, sanitized_lines
+from sanityd.alerts.compose.state import (
+    by_severity,
+    ended_unchecked,
+    is_about_rules_file,
+    is_about_source,
+    state,
+    title,
+)
 from sanityd.model import Alert, Cause, News, Reason
 
-#: How many incidents one mail lists, how many rows of each of several, and how long the words of a rule may be.
-MOST_PARTS, FEW_ROWS, WORDS = 12, 3, 2000
-#: When reminders come if the rules file says nothing, counted from the news.
+#: The most incidents that a mail lists.
+MOST_PARTS = 12
+#: The most rows of each incident when a mail lists several.
+FEW_ROWS = 3
+#: The most characters of the rule's texts `why` and `fix`.
+MOST_CHARACTERS = 2000
+#: When reminders are sent by default, counted from the last change.
 REMIND = (timedelta(days=1), timedelta(days=3), timedelta(days=7))
-_UNDONE = {Reason.DOWNGRADE_NOTICE: "STOP IT", Reason.DOWNGRADED: "UNDO IT"}
+_UNDO_TITLES = {Reason.DOWNGRADE_NOTICE: "STOP IT", Reason.DOWNGRADED: "UNDO IT"}
+_NEXT_WHEN_FAILED = {
+    Cause.ERRORED: "You are notified again when it can be checked.",
+    Cause.SOURCE_DOWN: "You are notified again when it answers.",
+    Cause.RULES_WRONG: "You are notified again when it can be read.",
+}
+_REASONS_WITHOUT_NEXT = {
+    Reason.DOWNGRADE_NOTICE,
+    Reason.DOWNGRADED,
+    Reason.RESTORED,
+    Reason.FLAPPING_ENDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """How a letter is to be written: the zone of its times, who writes it, how many rows it lists, when it reminds."""
+class RenderOptions:
+    """How a mail is rendered.
+
+    `zone` is the time zone of its times, `version` and `instance` identify this sanityd, `rows` is
+    the most rows of an incident, `remind` says when reminders are sent.
+    """
 
     zone: tzinfo
     version: str
     instance: str = ""
     rows: int = 15
     remind: tuple[timedelta, ...] = REMIND
-    #: By how much everything must be shorter than usual, so that the mail is not cut.
-    tight: int = 1
+    #: The divisor of all limits, greater than 1 when the mail would be too large otherwise.
+    shrink: int = 1
 
     @property
     def parts(self) -> int:
-        """How many incidents are listed."""
-        return max(1, MOST_PARTS // self.tight)
+        """The most incidents that are listed."""
+        return max(1, MOST_PARTS // self.shrink)
+
+    @property
+    def characters(self) -> int:
+        """The most characters of each text of a rule."""
+        return MOST_CHARACTERS // self.shrink
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a letter says about one incident, or about one rule's noise. What is empty is left out."""
+    """The texts about one incident, or about one downgraded or flapping rule.
+
+    Templates leave out what is empty.
+    """
 
     #: `opened`, `escalated`, …
     reason: str
-    #: `error`, `not checked`, `resolved`, …: the word on top.
+    #: The state word: `error`, `not checked`, `resolved`, …
     state: str
-    #: Its colour: `critical`, `error`, `warning`, `info`, `blind` or `resolved`.
+    #: The colour of the state: `critical`, `error`, `warning`, `info`, `blind` or `resolved`.
     tone: str
     title: str
     headline: str
@@ -53,27 +95,30 @@ class Part:
     fix: list[str]
     owner: str
     rows: RowsTable
-    #: What stands above the rows.
+    #: The heading of the rows.
     rows_title: str
     history: tuple[Bar, ...]
-    #: The rule's id, as it is written in commands.
+    #: The rule's id, quoted for a shell.
     rule: str
-    #: The command to look with.
+    #: The command that checks it by hand.
     look: str
-    #: Where the rule stands and at which revision: `rules.yaml:21, revision 4f2c9e1`.
+    #: The location and the revision of the rule: `rules.yaml:21, revision 4f2c9e1`.
     place: str
-    #: The command to act with, and what stands above it.
+    #: The command that acknowledges the incident or undoes a downgrade, and its heading.
     act: str
     act_title: str
-    #: What the policy of noise did to the rule.
+    #: The line about a downgrade of the rule.
     noise: str
-    #: When people hear of it again.
+    #: When the recipient is notified again.
     next: str
 
 
 @dataclass(frozen=True, slots=True)
 class EmailView:
-    """A whole message. One about a single incident has one part, and says the same above it."""
+    """The texts of a whole mail.
+
+    A mail about a single incident has one part, and the same state, title and headline as that.
+    """
 
     reason: str
     state: str
@@ -84,173 +129,206 @@ class EmailView:
     parts: list[Part]
     #: How many incidents are not listed.
     more: int
-    #: Why this mail came, and from where.
+    #: Why the recipient gets this mail, and which sanityd sent it.
     because: str
-    #: What went wrong with the team's own template.
+    #: The note that a user's own template failed.
     note: str = ""
 
 
-def rows_of(alert: Alert, form: Form) -> list[tuple[Chosen, ...]]:
-    """The rows that are listed of each of the alert's news."""
-    most = max(1, form.rows // form.tight)
-    few = most if len(alert.news) == 1 else min(most, FEW_ROWS)
-    shown = {id(news) for news in phrases.ordered(alert.news)[: form.parts]}
-    return [
-        choose(
-            news.rows,
-            few,
-            news.last_notification.at
-            if news.last_notification and news.reason is Reason.UPDATED
-            else None,
-        )
-        if id(news) in shown
-        else ()
-        for news in alert.news
-    ]
+def listed_rows(alert: Alert, options: RenderOptions) -> list[tuple[ListedRow, ...]]:
+    """Return the rows to list for each of the alert's news; none for news that are not listed."""
+    limit = max(1, options.rows // options.shrink)
+    if len(alert.news) > 1:
+        limit = min(limit, FEW_ROWS)
+    listed_news = {id(news) for news in by_severity(alert.news)[: options.parts]}
+    rows: list[tuple[ListedRow, ...]] = []
+    for news in alert.news:
+        if id(news) not in listed_news:
+            rows.append(())
+            continue
+        new_since = None
+        if news.reason is Reason.UPDATED and news.last_notification is not None:
+            new_since = news.last_notification.at
+        rows.append(select_rows(news.rows, limit, new_since))
+    return rows
 
 
-def email_view(alert: Alert, chosen: Sequence[Sequence[Chosen]], form: Form) -> EmailView:
-    """The words of a message. Parameters: `chosen` are the rows to list, for each of the alert's news."""
-    rows = {id(news): listed for news, listed in zip(alert.news, chosen, strict=True)}
-    ordered = phrases.ordered(alert.news)
-    listed = ordered[: form.parts]
-    budget = BUDGET // form.tight // len(listed)
-    parts = [_part(news, rows[id(news)], alert.at, form, budget) for news in listed]
+def email_view(
+    alert: Alert, listed: Sequence[Sequence[ListedRow]], options: RenderOptions
+) -> EmailView:
+    """Return the texts of a mail. `listed` are the rows to list for each of the alert's news."""
+    rows = {id(news): news_rows for news, news_rows in zip(alert.news, listed, strict=True)}
+    ordered = by_severity(alert.news)
+    listed_news = ordered[: options.parts]
+    budget = BUDGET // options.shrink // len(listed_news)
+    parts = [_part(news, rows[id(news)], alert.at, options, budget) for news in listed_news]
     first = parts[0]
-    is_single = len(parts) == 1 and alert.reason is not Reason.SUMMARY
-    return EmailView(
+    view = EmailView(
         reason=alert.reason.value,
         state=first.state,
         tone=first.tone,
-        title=first.title if is_single else phrases.how_many(alert.news),
-        headline=first.headline if is_single else phrases.together(alert),
-        facts=first.facts if is_single else _why_one_mail(alert),
+        title=first.title,
+        headline=first.headline,
+        facts=first.facts,
         parts=parts,
-        more=len(ordered) - len(listed),
-        because=because(alert, form),
+        more=len(ordered) - len(listed_news),
+        because=because(alert, options),
+    )
+    if len(parts) == 1 and alert.reason is not Reason.SUMMARY:
+        return view
+    return replace(
+        view,
+        title=phrases.count_of_incidents(alert.news),
+        headline=phrases.headline_of_several(alert),
+        facts=_why_grouped(alert),
     )
 
 
-def sender(form: Form) -> str:
-    """Who wrote the letter: `sanityd prod, 0.1.0, Europe/Berlin`."""
-    name = " ".join(part for part in ("sanityd", escaped(form.instance)) if part)
-    return f"{name}, {escaped(form.version)}, {form.zone}"
+def signature(options: RenderOptions) -> str:
+    """Return which sanityd sent the mail: `sanityd prod, 0.1.0, Europe/Berlin`."""
+    name = f"sanityd {escaped(options.instance)}" if options.instance else "sanityd"
+    return f"{name}, {escaped(options.version)}, {options.zone}"
 
 
-def because(alert: Alert, form: Form) -> str:
-    """Why this mail came, and from where."""
-    is_one = len(alert.news) == 1 and not phrases.is_about_source(alert.news[0])
-    who = (
-        "the rule notifies"
-        if is_one
-        else "these rules notify"
-        if len(alert.news) > 1
-        else "its rules notify"
-    )
-    return f"You get this because {who} `{escaped(alert.channel)}`. {sender(form)}."
+def because(alert: Alert, options: RenderOptions) -> str:
+    """Return why the recipient gets this mail, and which sanityd sent it."""
+    if len(alert.news) > 1:
+        subject = "these rules notify"
+    elif len(alert.news) == 1 and not is_about_source(alert.news[0]):
+        subject = "the rule notifies"
+    else:
+        subject = "its rules notify"
+    return f"You get this because {subject} `{escaped(alert.channel)}`. {signature(options)}."
 
 
-def _why_one_mail(alert: Alert) -> list[str]:
-    if alert.reason is Reason.SUMMARY:
-        return [
-            "They come as one mail, as there was too much for a mail each or mail could not be sent for a while."
-        ]
-    return []
+def _why_grouped(alert: Alert) -> list[str]:
+    if alert.reason is not Reason.SUMMARY:
+        return []
+    return [
+        "They are grouped into one mail because of the limit of mails per hour, "
+        "or because mail could not be sent for a while."
+    ]
 
 
-def _part(news: News, chosen: Sequence[Chosen], at: datetime, form: Form, budget: int) -> Part:
+def _part(
+    news: News,
+    listed: Sequence[ListedRow],
+    at: datetime,
+    options: RenderOptions,
+    budget: int,
+) -> Part:
     rule, incident = news.rule, news.incident
-    state = phrases.state(news)
-    is_violated = incident is not None and incident.cause is Cause.VIOLATED
     is_open = incident is not None and incident.open
     total = incident.violations if incident is not None else 0
-    place = [escaped(rule.location), f"revision {escaped(rule.revision)}" if rule.revision else ""]
-    name = shlex.quote(escaped(rule.id))
-    act_title, act = _act(news, name)
-    is_about_rule = not (phrases.is_about_source(news) or phrases.is_about_rules_file(news))
+    rule_name = shlex.quote(escaped(rule.id))
+    act_title, act = _act(news, rule_name)
+    news_state = state(news)
     return Part(
         reason=news.reason.value,
-        state=state.word,
-        tone=state.tone,
-        title=phrases.title(news),
-        headline=phrases.headline(news, at, form.zone),
-        facts=phrases.facts(news, at, form.zone),
-        why=paragraphs(rule.why, WORDS // form.tight) if is_open and is_violated else [],
-        fix=_fix(news, WORDS // form.tight),
+        state=news_state.word,
+        tone=news_state.tone,
+        title=title(news),
+        headline=phrases.headline(news, at, options.zone),
+        facts=facts(news, at, options.zone),
+        why=sanitized_lines(rule.why, options.characters) if _is_violated(news) else [],
+        fix=_fix(news, options.characters),
         owner=escaped(rule.owner),
-        rows=listing(chosen, total, rule.key, at=at, zone=form.zone, budget=budget),
-        rows_title="WHICH ONES" if is_open else "STILL THERE",
-        history=bars(news.history) if is_about_rule else (),
-        rule=name,
-        look=_look(news, name),
-        place=", ".join(part for part in place if part) if is_about_rule else "",
+        rows=rows_table(listed, total, rule.key, at=at, zone=options.zone, budget=budget),
+        rows_title="VIOLATIONS" if is_open else "REMAINING",
+        history=bars(news.history) if _is_about_rule(news) else (),
+        rule=rule_name,
+        look=_check_command(news, rule_name),
+        place=_place(news),
         act=act,
         act_title=act_title,
-        noise=phrases.noise(news, f"sanityd noise undo {name}"),
-        next=_next(news, at, form),
+        noise=phrases.noise(news, f"sanityd noise undo {rule_name}"),
+        next=_next(news, at, options),
     )
 
 
-def _look(news: News, name: str) -> str:
-    """The command that shows it."""
-    if phrases.is_about_rules_file(news):
+def _is_about_rule(news: News) -> bool:
+    return not is_about_source(news) and not is_about_rules_file(news)
+
+
+def _is_violated(news: News) -> bool:
+    """Return whether the incident is open because the data violates the rule."""
+    incident = news.incident
+    return incident is not None and incident.open and incident.cause is Cause.VIOLATED
+
+
+def _place(news: News) -> str:
+    if not _is_about_rule(news):
+        return ""
+    parts = []
+    if news.rule.location:
+        parts.append(escaped(news.rule.location))
+    if news.rule.revision:
+        parts.append(f"revision {escaped(news.rule.revision)}")
+    return ", ".join(parts)
+
+
+def _check_command(news: News, rule_name: str) -> str:
+    if is_about_rules_file(news):
         return "sanityd lint"
-    return "sanityd lint --connect" if phrases.is_about_source(news) else f"sanityd try {name}"
+    if is_about_source(news):
+        return "sanityd lint --connect"
+    return f"sanityd try {rule_name}"
 
 
 def _fix(news: News, limit: int) -> list[str]:
-    """What to do: of data the rule's own words, of a failure the words of who found it."""
+    """Return what to do: the rule's `fix` for a violation, the hint of the error for a failure."""
     incident = news.incident
-    if incident is not None and not incident.open:
+    if incident is None:
+        return sanitized_lines(news.rule.fix, limit)
+    if not incident.open:
         return []
-    if incident is not None and incident.cause is not Cause.VIOLATED:
-        return paragraphs(incident.hint, limit)
-    return paragraphs(news.rule.fix, limit)
+    if incident.cause is not Cause.VIOLATED:
+        return sanitized_lines(incident.hint, limit)
+    return sanitized_lines(news.rule.fix, limit)
 
 
-def _act(news: News, name: str) -> tuple[str, str]:
-    incident = news.incident
-    if news.reason in _UNDONE:
-        return _UNDONE[news.reason], f"sanityd noise undo {name}"
-    if incident is not None and incident.open and incident.cause is Cause.VIOLATED:
-        return "QUIETEN IT", f'sanityd ack {name} --for 3d --reason "…"'
+def _act(news: News, rule_name: str) -> tuple[str, str]:
+    """Return the heading and the command to act with; both empty when there is nothing to do."""
+    if news.reason in _UNDO_TITLES:
+        return _UNDO_TITLES[news.reason], f"sanityd noise undo {rule_name}"
+    if _is_violated(news):
+        return "ACKNOWLEDGE", f'sanityd ack {rule_name} --for 3d --reason "…"'
     return "", ""
 
 
-def _next(news: News, at: datetime, form: Form) -> str:
+def _next(news: News, at: datetime, options: RenderOptions) -> str:
+    """Return when the recipient is notified again; empty when nothing can be said."""
     incident = news.incident
-    match news.reason:
-        case Reason.FLAPPING_STARTED:
-            return "You hear again when it is calm, or when it is worse than before."
-        case Reason.DOWNGRADE_NOTICE | Reason.DOWNGRADED | Reason.RESTORED | Reason.FLAPPING_ENDED:
-            return ""
-    if incident is None:
+    if news.reason is Reason.FLAPPING_STARTED:
+        return "You are notified again when it stops flapping, or when it gets worse."
+    if news.reason in _REASONS_WITHOUT_NEXT or incident is None:
         return ""
     if not incident.open:
-        return "" if phrases.unseen(incident.resolutions) else "You hear again if it comes back."
-    match incident.cause:
-        case Cause.ERRORED:
-            return "You hear again when it can be checked."
-        case Cause.SOURCE_DOWN:
-            return "You hear again when it answers."
-        case Cause.RULES_WRONG:
-            return "You hear again when it is read."
-    return f"You hear again when it doubles, is solved, or {_reminder(news, at, form)}."
+        if ended_unchecked(incident.resolutions):
+            return ""
+        return "You are notified again if it comes back."
+    if incident.cause in _NEXT_WHEN_FAILED:
+        return _NEXT_WHEN_FAILED[incident.cause]
+    reminder = _next_reminder(news, at, options)
+    return f"You are notified again when the count doubles, when it is resolved, or {reminder}."
 
 
-def _reminder(news: News, at: datetime, form: Form) -> str:
-    """When the next reminder comes, if nothing else does; after an update it depends on the mails before."""
-    if news.reason is Reason.UPDATED or not form.remind:
+def _next_reminder(news: News, at: datetime, options: RenderOptions) -> str:
+    """Return when the next reminder is sent, if nothing else happens.
+
+    After an update that depends on the mails before, so no time is given.
+    """
+    steps = options.remind
+    if news.reason is Reason.UPDATED or not steps:
         return "when a reminder is due"
-    known = (
-        news.last_notification.reminders + 1
-        if news.last_notification is not None and news.reason is Reason.REMINDER
-        else 0
-    )
-    steps = form.remind
-    # The last step repeats itself, so it is a distance and not a point in time.
-    if known >= len(steps) - 1:
-        return phrases.on(at + steps[-1], at, form.zone)
-    return phrases.on(
-        at + steps[known] - (steps[known - 1] if known else timedelta(0)), at, form.zone
-    )
+    sent = 0
+    if news.reason is Reason.REMINDER and news.last_notification is not None:
+        sent = news.last_notification.reminders + 1
+    # The last step repeats, so it is a distance and not a point in time.
+    if sent >= len(steps) - 1:
+        distance = steps[-1]
+    elif sent == 0:
+        distance = steps[0]
+    else:
+        distance = steps[sent] - steps[sent - 1]
+    return phrases.time_after_verb(at + distance, at, options.zone)

@@ -1,4 +1,4 @@
-"""What templates may do with words: wrap and align them as text, link and mark them as HTML."""
+"""Filters for templates: wrap and align text, mark links and code in HTML."""
 
 import re
 import textwrap
@@ -7,67 +7,86 @@ from markupsafe import Markup
 
 from sanityd.alerts.compose.rows_table import RowsTable
 
-_LABEL, _WIDTH = 17, 80
+#: The width of the column of labels, and of a whole line, in characters.
+_LABEL_WIDTH, _LINE_WIDTH = 17, 80
+#: The widest row after which the times are still aligned.
+_ROW_WIDTH = 44
 _LINK = re.compile(r"(https?://[!-~]*[A-Za-z0-9/=#_-])")
 
 
 def linked(text: str) -> Markup:
-    """Words of the rules file as HTML in which addresses of web pages can be followed. Not for values of rows."""
-    parts = _LINK.split(text)
-    return Markup().join(
-        Markup('<a href="{0}">{0}</a>').format(p) if i % 2 else p for i, p in enumerate(parts)
-    )
+    """Return a text of the rules file as HTML with its web addresses as links.
+
+    Not for values of rows: those must never become links.
+    """
+    return _marked(_LINK.split(text), Markup('<a href="{0}">{0}</a>'))
 
 
 def coded(text: str) -> Markup:
-    """Words as HTML in which what stands between backticks looks like code."""
+    """Return the text as HTML in which text between backticks looks like code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return Markup().join([text])
-    return Markup().join(
-        Markup('<span class="name">{0}</span>').format(p) if i % 2 else p
-        for i, p in enumerate(parts)
-    )
+    return _marked(parts, Markup('<span class="name">{0}</span>'))
+
+
+def _marked(parts: list[str], markup: Markup) -> Markup:
+    """Join the parts, escaped, with every second one in the markup."""
+    marked: list[str] = []
+    for index, part in enumerate(parts):
+        marked.append(markup.format(part) if index % 2 else part)
+    return Markup().join(marked)
 
 
 def filled(text: str) -> str:
-    """A paragraph of text."""
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    """Return the text wrapped as a paragraph."""
+    return textwrap.fill(text, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def beside(lines: list[str], label: str, *, whole: bool = False) -> str:
-    """Lines of text in a column of their own, with a label before the first. `whole` ones are commands to be copied."""
-    wrapped = []
+def labelled(lines: list[str], label: str, *, whole: bool = False) -> str:
+    """Return the lines in a column, with a label left of the first.
+
+    Lines are wrapped, unless they are `whole`: commands must stay on one line to be copied.
+    """
+    column: list[str] = []
     for line in lines:
-        width = _WIDTH - _LABEL
-        parts = (
-            []
-            if whole
-            else textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
-        )
-        wrapped += parts or [line]
-    labels = [label] + [""] * len(wrapped)
-    return "\n".join(
-        f"{label:<{_LABEL}}{line}".rstrip() for label, line in zip(labels, wrapped, strict=False)
-    )
+        if whole:
+            column.append(line)
+        else:
+            column += _wrapped(line) or [line]
+    labels = [label] + [""] * len(column)
+    labelled_lines = []
+    for line_label, line in zip(labels, column, strict=False):
+        labelled_lines.append(f"{line_label:<{_LABEL_WIDTH}}{line}".rstrip())
+    return "\n".join(labelled_lines)
+
+
+def _wrapped(line: str) -> list[str]:
+    width = _LINE_WIDTH - _LABEL_WIDTH
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def aligned(rows: RowsTable) -> list[str]:
-    """The rows as lines of text, `id 7   since 09:05`; the times stand below each other if there is room."""
+    """Return the rows as lines of text, `id 7   since 09:05`, with the times in a column."""
     texts = [_row_text(rows, index) for index in range(len(rows.lines))]
-    width = min(max((len(text) for text in texts), default=0), 44)
+    widest = max((len(text) for text in texts), default=0)
+    width = min(widest, _ROW_WIDTH)
     lines = []
     for line, text in zip(rows.lines, texts, strict=True):
-        lines += [f"{line.ages}:"] if line.ages else []
+        if line.ages:
+            lines.append(f"{line.ages}:")
         lines.append(f"{text:<{width}}   since {line.since}")
     return lines
 
 
 def _row_text(rows: RowsTable, index: int) -> str:
     line = rows.lines[index]
-    named = [
-        text if title == "and" else f"{title} {text}"
-        for title, text in zip(rows.columns, line.cells, strict=True)
-        if text
-    ]
-    return ", ".join([*named, line.detail] if line.detail else named)
+    parts = []
+    for column, text in zip(rows.columns, line.cells, strict=True):
+        if not text:
+            continue
+        # The column `and` holds names of its own.
+        parts.append(text if column == "and" else f"{column} {text}")
+    if line.detail:
+        parts.append(line.detail)
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The headers of a mail: what threads it, what keeps auto-responders quiet, what people filter by.
+"""The headers of a mail: for threads, against auto-responders, and for filters of mail programs.
 
 All are printable ASCII on one line, whatever the rules file says.
 """
@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from email.utils import format_datetime
 
-from sanityd.alerts.compose import phrases
+from sanityd.alerts.compose.phrases import count_of_incidents
 from sanityd.alerts.compose.sanitize import ascii_line
-from sanityd.model import Alert, Reason, Severity
+from sanityd.alerts.compose.state import by_severity, is_about_source, state, title
+from sanityd.model import Alert, News, Reason, Severity
 
+# The most characters of a subject, and of any other header.
 _SUBJECT = 120
 _HEADER = 200
 # Enough for any thread; some servers refuse longer headers.
@@ -21,48 +23,50 @@ _ID = re.compile(r"<[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+>")
 
 
 def subject(alert: Alert) -> str:
-    """State in front, no counts of rows, and a tail that stays: `[ERROR] Every person has a mail (has-a-mail)`."""
+    """Return the subject: `[ERROR] Every person has a mail (has-a-mail)`.
+
+    The state comes first. There are no counts of rows, and the end is stable, so that mail programs
+    keep the mails of an incident in one thread.
+    """
     if len(alert.news) == 1 and alert.reason is not Reason.SUMMARY:
-        [news] = alert.news
-        mark = (
-            ", SYSTEMIC"
-            if news.incident is not None and news.incident.systemic and news.incident.open
-            else ""
-        )
-        state = f"{phrases.state(news).word.upper()}{mark}"
-        if phrases.is_about_source(news):
-            return f"[{state}] {ascii_line(phrases.title(news), _SUBJECT - len(state) - 3)}"
-        tail = f"({ascii_line(news.rule.id, 80)})"
-        return (
-            f"[{state}] {ascii_line(news.rule.title, _SUBJECT - len(state) - len(tail) - 4)} {tail}"
-        )
-    ordered = phrases.ordered(alert.news)
-    mark = ", SUMMARY" if alert.reason is Reason.SUMMARY else ""
-    titles = ", ".join(phrases.title(news) for news in ordered[:10])
-    return ascii_line(
-        f"[{phrases.state(ordered[0]).word.upper()}{mark}] {phrases.how_many(ordered)}: {titles}",
-        _SUBJECT,
-    )
+        return _subject_of_one(alert.news[0])
+    ordered = by_severity(alert.news)
+    state_word = state(ordered[0]).word.upper()
+    if alert.reason is Reason.SUMMARY:
+        state_word += ", SUMMARY"
+    titles = ", ".join(title(news) for news in ordered[:10])
+    return ascii_line(f"[{state_word}] {count_of_incidents(ordered)}: {titles}", _SUBJECT)
+
+
+def _subject_of_one(news: News) -> str:
+    state_word = state(news).word.upper()
+    if news.incident is not None and news.incident.systemic and news.incident.open:
+        state_word += ", SYSTEMIC"
+    if is_about_source(news):
+        return f"[{state_word}] {ascii_line(title(news), _SUBJECT - len(state_word) - 3)}"
+    tail = f"({ascii_line(news.rule.id, 80)})"
+    rule_title = ascii_line(news.rule.title, _SUBJECT - len(state_word) - len(tail) - 4)
+    return f"[{state_word}] {rule_title} {tail}"
 
 
 def message_id(reason: Reason, key: str, instance: str) -> str:
-    """The same for the same news to the same recipient, so that a mail that is sent twice can be told to be one."""
+    """Return the Message-ID. It follows from the key, so a mail that is sent twice has the same."""
     if not re.fullmatch(r"[0-9a-f]{32,}", key):
         key = hashlib.sha256(key.encode(errors="replace")).hexdigest()
     return f"<{reason.value}.{key[:32]}@{_domain(instance)}>"
 
 
 def headers(alert: Alert, zone: tzinfo, instance: str) -> Mapping[str, str]:
-    """All but Subject, Message-ID, From and To."""
-    about = [news.incident for news in alert.news if news.incident is not None]
-    severity = max((incident.severity for incident in about), default=Severity.INFO)
+    """Return all headers but Subject, Message-ID, From and To."""
+    incidents = [news.incident for news in alert.news if news.incident is not None]
+    severity = max((incident.severity for incident in incidents), default=Severity.INFO)
     roots = [
         news.last_notification.root for news in alert.news if news.last_notification is not None
     ]
     fields = {
         **common(alert.at, zone, instance, alert.reason),
-        "X-Sanityd-Rule": _several(news.rule.id for news in alert.news),
-        "X-Sanityd-Incident": _several(incident.id for incident in about),
+        "X-Sanityd-Rule": _joined(news.rule.id for news in alert.news),
+        "X-Sanityd-Incident": _joined(incident.id for incident in incidents),
         "X-Sanityd-Severity": severity.label,
         **_thread(roots),
     }
@@ -70,7 +74,7 @@ def headers(alert: Alert, zone: tzinfo, instance: str) -> Mapping[str, str]:
 
 
 def common(at: datetime, zone: tzinfo, instance: str, reason: Reason) -> dict[str, str]:
-    """What every mail has."""
+    """Return the headers that every mail and digest has."""
     return {
         "Date": format_datetime(at.astimezone(zone)),
         "Auto-Submitted": "auto-generated",
@@ -81,21 +85,24 @@ def common(at: datetime, zone: tzinfo, instance: str, reason: Reason) -> dict[st
 
 
 def _thread(roots: Iterable[str]) -> dict[str, str]:
-    """What the mail continues: several threads may end in one mail."""
-    known = list(
-        dict.fromkeys(root for root in roots if _ID.fullmatch(root) and len(root) <= _HEADER)
-    )[:_MOST_ROOTS]
-    return {"In-Reply-To": known[0], "References": " ".join(known)} if known else {}
+    """Return the headers that continue the threads of the incidents of a mail."""
+    unique = dict.fromkeys(roots)
+    valid = [root for root in unique if _ID.fullmatch(root) and len(root) <= _HEADER]
+    if not valid:
+        return {}
+    return {"In-Reply-To": valid[0], "References": " ".join(valid[:_MOST_ROOTS])}
 
 
-def _several(names: Iterable[str]) -> str:
-    """As many names as a header has room for, each whole."""
-    plain = list(dict.fromkeys(ascii_line(name, _HEADER) for name in names))
-    while len(plain) > 1 and len(", ".join(plain)) > _HEADER:
-        plain.pop()
-    return ", ".join(name for name in plain if name)
+def _joined(names: Iterable[str]) -> str:
+    """Return as many whole names as a header has room for."""
+    texts = list(dict.fromkeys(ascii_line(name, _HEADER) for name in names))
+    while len(texts) > 1 and len(", ".join(texts)) > _HEADER:
+        texts.pop()
+    return ", ".join(text for text in texts if text)
 
 
 def _domain(instance: str) -> str:
     label = re.sub(r"[^a-z0-9]+", "-", instance.lower()).strip("-")
-    return f"{label[:60].rstrip('-')}.sanityd" if label else "alerts.sanityd"
+    if not label:
+        return "alerts.sanityd"
+    return f"{label[:60].rstrip('-')}.sanityd"

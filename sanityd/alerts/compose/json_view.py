@@ -1,27 +1,27 @@
-"""Alert → plain JSON for programs: the same facts as in the mail, and no value that may not leave either."""
+"""The JSON of an alert for programs: the same facts and the same values of rows as in the mail."""
 
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sanityd.alerts.compose.rows_table import Chosen
+from sanityd.alerts.compose.rows_table import ListedRow
 from sanityd.alerts.compose.sanitize import escaped, visible
-from sanityd.model import Alert, Incident, News, Value
+from sanityd.model import Alert, Incident, News, Tracked, Value
 
-# Beyond it, many readers of JSON give back another number.
-_EXACT = 2**53
+# Many readers of JSON round larger integers.
+_LARGEST_EXACT = 2**53
 
 
-def data(alert: Alert, chosen: Sequence[Sequence[Chosen]]) -> dict[str, object]:
-    """What a program gets of an alert. Parameters: `chosen` are the rows that are listed, for each news."""
+def data(alert: Alert, listed: Sequence[Sequence[ListedRow]]) -> dict[str, object]:
+    """Return the JSON of an alert. `listed` are the rows to list for each of the alert's news."""
     return {
         "event": alert.reason.value,
         "at": alert.at.isoformat(),
-        "incidents": [_one(news, rows) for news, rows in zip(alert.news, chosen, strict=True)],
+        "incidents": [_incident(news, rows) for news, rows in zip(alert.news, listed, strict=True)],
     }
 
 
-def _one(news: News, rows: Sequence[Chosen]) -> dict[str, object]:
+def _incident(news: News, rows: Sequence[ListedRow]) -> dict[str, object]:
     rule = news.rule
     return {
         "event": news.reason.value,
@@ -34,24 +34,17 @@ def _one(news: News, rows: Sequence[Chosen]) -> dict[str, object]:
         "table": escaped(rule.table),
         "location": escaped(rule.location),
         "fix": escaped(" ".join(rule.fix.split()), 2000),
-        **_about(news.incident),
+        **_incident_facts(news.incident),
         "stale_since": _time(news.stale_since),
         "due": _time(news.due),
-        "rows": [
-            {
-                "key": _plain(row.key),
-                "shown": _plain(row.shown),
-                "since": row.first_seen.isoformat(),
-            }
-            for _, row in rows
-        ],
+        "rows": [_row(item.row) for item in rows],
     }
 
 
-def _about(incident: Incident | None) -> dict[str, object]:
-    """The same keys with and without an incident, so that a program needs no cases."""
+def _incident_facts(incident: Incident | None) -> dict[str, object]:
+    """Return the same keys with and without an incident, so that a program needs no cases."""
     if incident is None:
-        return dict.fromkeys(_INCIDENT)
+        return dict.fromkeys(_INCIDENT_KEYS)
     return {
         "incident": escaped(incident.id),
         "cause": incident.cause.value,
@@ -68,34 +61,43 @@ def _about(incident: Incident | None) -> dict[str, object]:
     }
 
 
-_INCIDENT = (
-    *(
-        "incident",
-        "cause",
-        "severity",
-        "declared",
-        "violations",
-        "checked",
-        "opened_at",
-        "resolved_at",
-    ),
-    *("systemic", "source", "error", "hint"),
+_INCIDENT_KEYS = (
+    "incident",
+    "cause",
+    "severity",
+    "declared",
+    "violations",
+    "checked",
+    "opened_at",
+    "resolved_at",
+    "systemic",
+    "source",
+    "error",
+    "hint",
 )
+
+
+def _row(row: Tracked) -> dict[str, object]:
+    return {
+        "key": _json_values(row.key),
+        "shown": _json_values(row.shown),
+        "since": row.first_seen.isoformat(),
+    }
 
 
 def _time(when: datetime | None) -> str | None:
     return when.isoformat() if when is not None else None
 
 
-def _plain(values: Mapping[str, Value]) -> dict[str, object]:
-    return {escaped(name): _value(value) for name, value in values.items()}
+def _json_values(values: Mapping[str, Value]) -> dict[str, object]:
+    return {escaped(name): _json_value(value) for name, value in values.items()}
 
 
-def _value(value: Value) -> object:
+def _json_value(value: Value) -> object:
     match value:
         case None | bool():
             return value
-        case int() if abs(value) <= _EXACT:
+        case int() if abs(value) <= _LARGEST_EXACT:
             return value
         case float() if math.isfinite(value):
             return value

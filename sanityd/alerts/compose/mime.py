@@ -1,4 +1,7 @@
-"""Message → the bytes of a mail: plain text first, HTML second, nothing attached. Shared by the channels that mail."""
+"""A message as the bytes of a mail: plain text first, HTML second, no attachments.
+
+Shared by the channels that send or write mails.
+"""
 
 from email import policy
 from email.headerregistry import Address
@@ -10,15 +13,17 @@ from pydantic import AfterValidator
 from sanityd.model import Message
 from sanityd.model.option_types import fault
 
-# Longer lines than usual, as the standard library loses a blank where it folds; 7bit, as a relay may know no more.
+# Lines may be longer than usual, because the standard library loses a blank where it folds a
+# header. 7bit, because a relay may not support more.
 _POLICY = policy.SMTP.clone(max_line_length=200, cte_type="7bit")
+_FORBIDDEN = set(' \t"(),:;<>[]\\')
 
 
 def as_email(message: Message, sender: Address) -> EmailMessage:
-    """The mail, ready to be sent by `as_bytes()`. `sender` is what the receiver sees as From."""
+    """Return the mail, to be sent by `as_bytes()`. `sender` becomes the header From."""
     recipient = address(message.recipient)
-    utf8 = not (sender.addr_spec + recipient.addr_spec).isascii()
-    mail = EmailMessage(policy=_POLICY.clone(utf8=True) if utf8 else _POLICY)
+    is_ascii = (sender.addr_spec + recipient.addr_spec).isascii()
+    mail = EmailMessage(policy=_POLICY if is_ascii else _POLICY.clone(utf8=True))
     mail["From"] = sender
     mail["To"] = recipient
     mail["Subject"] = message.subject
@@ -31,31 +36,31 @@ def as_email(message: Message, sender: Address) -> EmailMessage:
 
 
 def address(text: str) -> Address:
-    """Read `ana@example.com` or `Ana <ana@example.com>`. Raises a fault of configuration for anything else."""
+    """Parse `ana@example.com` or `Ana <ana@example.com>`.
+
+    Raises a configuration fault for anything else.
+    """
     name, bracket, rest = text.strip().rpartition("<")
-    spec = rest.removesuffix(">") if bracket and rest.endswith(">") else text.strip()
-    name = name.strip().strip('"').strip()
+    spec = text.strip()
+    if bracket and rest.endswith(">"):
+        spec = rest.removesuffix(">")
     user, _, domain = spec.rpartition("@")
-    if (
-        not user
-        or not domain
-        or not (text.isprintable() and not set(spec) & set(' \t"(),:;<>[]\\'))
-        or "@" in user
-    ):
+    has_forbidden = not text.isprintable() or not _FORBIDDEN.isdisjoint(spec)
+    if not user or not domain or "@" in user or has_forbidden:
         raise fault(
             "this is not a mail address",
             "write one as in `team@example.com` or `Team <team@example.com>`",
         )
     try:
-        return Address(name, user, domain)
+        return Address(name.strip().strip('"').strip(), user, domain)
     except (ValueError, IndexError):
         raise fault("this is not a mail address", "write one as in `team@example.com`") from None
 
 
-def _is_address(text: str) -> str:
+def _validated_address(text: str) -> str:
     address(text)
     return text
 
 
 #: An address in the rules file, with or without a name before it.
-MailAddress = Annotated[str, AfterValidator(_is_address)]
+MailAddress = Annotated[str, AfterValidator(_validated_address)]

@@ -1,6 +1,7 @@
-"""Alert → Message: the same content as text, as HTML and as data. Adds form, nothing else, and sends nothing.
+"""An alert as a message: the same content as text, as HTML and as JSON. Sends nothing.
 
-Alert → the rows to list (`listing.py`) → words (`letter.py`, `wording.py`) → text and HTML (`typesetting.py`)
+The steps: select the rows to list (`rows_table`), write the texts (`email_view` with `state`,
+`phrases` and `facts`), render the templates (`templating`).
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,20 @@ from datetime import timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 
-from sanityd.alerts.compose.email_view import REMIND, EmailView, Form, email_view, rows_of
+from sanityd.alerts.compose.email_view import (
+    REMIND,
+    EmailView,
+    RenderOptions,
+    email_view,
+    listed_rows,
+)
 from sanityd.alerts.compose.headers import headers, message_id, subject
 from sanityd.alerts.compose.json_view import data
 from sanityd.model import Alert, Message, Reason
 
-#: Programs that show mails cut what is longer, and its end is where it says how to act.
+#: Mail programs cut longer mails, and the commands stand at the end.
 MOST_BYTES = 90_000
-_TIGHTER = (1, 2, 4, 8, 16)
+_SHRINK_STEPS = (1, 2, 4, 8, 16)
 
 
 def render(
@@ -30,20 +37,20 @@ def render(
     templates: Path | None = None,
     remind: Sequence[timedelta] = REMIND,
 ) -> Message:
-    """The message that one recipient gets of an alert.
+    """Return the message that one recipient gets about an alert.
 
-    Parameters: `zone` is the one in which times are told; `instance` names this sanityd where there are several;
-    `rows` is how many are listed at most; `templates` is a folder with the team's own ones; `remind` is when reminders
-    come, counted from the news.
+    Parameters: `zone` is the time zone of its times; `instance` names this sanityd if there are
+    several; `rows` is the most rows that are listed; `templates` is the folder with the user's own
+    templates; `remind` says when reminders are sent, counted from the last change.
     """
-    # Most passes write no mail, and templates take as long to import as a small database to look at.
-    from sanityd.alerts.compose.templating import typeset
+    # Most runs write no mail, and importing Jinja takes as long as checking a small database.
+    from sanityd.alerts.compose.templating import render_templates
 
-    for tight in _TIGHTER:
-        form = Form(zone, version, instance, rows, tuple(remind), tight)
-        chosen = rows_of(alert, form)
-        letter = email_view(alert, chosen, form)
-        text, html = typeset(template_of(alert), partial(_words, letter), templates)
+    for shrink in _SHRINK_STEPS:
+        options = RenderOptions(zone, version, instance, rows, tuple(remind), shrink)
+        listed = listed_rows(alert, options)
+        variables = partial(_variables, email_view(alert, listed, options))
+        text, html = render_templates(template_name(alert), variables, templates)
         if len(html.encode()) < MOST_BYTES:
             break
     return Message(
@@ -54,17 +61,17 @@ def render(
         text=text,
         html=html,
         headers=headers(alert, zone, instance),
-        data=data(alert, chosen),
+        data=data(alert, listed),
         key=alert.key,
     )
 
 
-def _words(letter: EmailView, note: str) -> dict[str, object]:
-    return {"letter": replace(letter, note=note)}
+def _variables(view: EmailView, note: str) -> dict[str, object]:
+    return {"letter": replace(view, note=note)}
 
 
-def template_of(alert: Alert) -> str:
-    """The name of its template: that of its reason, or `several` for one that lists incidents."""
+def template_name(alert: Alert) -> str:
+    """Return the name of its template: that of its reason, or `several` for several incidents."""
     if alert.reason is Reason.SUMMARY or len(alert.news) == 1:
         return alert.reason.value
     return "several"

@@ -1,4 +1,4 @@
-"""The rows of a mail as a table of harmless text: the oldest and the newest, their keys and shown columns, no more."""
+"""The rows of a mail as a table: which rows are listed, with their keys and `show` columns only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,29 @@ from sanityd.alerts.compose.sanitize import LIMIT, cells, escaped
 from sanityd.alerts.compose.times import brief
 from sanityd.model import Tracked, beyond_key
 
-# A mail is read on a phone: what goes beyond these columns stands in one cell.
+# A mail is read on a phone: the columns after these share one cell.
 _COLUMNS = 4
-#: All values of a mail together, so that even the worst of them stays below the size at which mails are cut.
+#: The most characters of all values of a mail, so that even the worst mail is not cut.
 BUDGET = 6_000
-# Of so few rows it is not worth telling new from old.
+# Up to this many rows are not split into newest and oldest.
 _FEW = 3
 _NEW, _OLD = "new since the last mail", "known before"
 
-#: A row, and the name of the group that it stands in, if there are groups.
-Chosen = tuple[str, Tracked]
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """A row that is listed, and the name of its group; empty if there are no groups."""
+
+    group: str
+    row: Tracked
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row: a text per column, what is wrong with it, and since when. `ages` opens a group, as `newest`."""
+    """One line: a text per column, what is wrong with the row, and since when.
+
+    `ages` is the title of a group, as `newest`, in the first line of the group.
+    """
 
     cells: tuple[str, ...]
     detail: str
@@ -32,7 +40,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class RowsTable:
-    """The rows that are listed, and how many more there are."""
+    """The rows that are listed, and how many are not."""
 
     columns: tuple[str, ...] = ()
     lines: tuple[TableRow, ...] = ()
@@ -40,32 +48,44 @@ class RowsTable:
 
     @property
     def detailed(self) -> bool:
-        """Whether any row has words on what is wrong with it."""
+        """Whether any line says what is wrong with its row."""
         return any(line.detail for line in self.lines)
 
 
-def choose(rows: Sequence[Tracked], most: int, told: datetime | None = None) -> tuple[Chosen, ...]:
-    """At most so many of `rows` (given oldest first): if there are more, two newest for each of the oldest.
+def select_rows(
+    rows: Sequence[Tracked], limit: int, new_since: datetime | None = None
+) -> tuple[ListedRow, ...]:
+    """Return at most `limit` of the rows, which are given oldest first.
 
-    Parameters: `told` is when the reader was told last: then what is new since stands first.
+    If there are more, two thirds of them are the newest and one third the oldest. Parameters:
+    `new_since` is the time of the last mail; if it is given, rows that are new since come first.
     """
-    new = [row for row in rows if told is not None and row.first_seen > told]
-    if new:
-        fresh = [(_NEW, row) for row in list(reversed(new))[:most]]
-        return (
-            *fresh,
-            *((_OLD, row) for row in rows[: min(most - len(fresh), len(rows) - len(new))]),
-        )
-    if len(rows) <= most or rows[0].first_seen == rows[-1].first_seen:
-        # Of what was found at the same time nothing is the oldest.
-        return tuple(("", row) for row in rows[:most])
-    oldest = most // 3 if most > _FEW else 0
-    newest = list(reversed(rows))[: most - oldest]
-    return (*(("newest", row) for row in newest), *(("oldest", row) for row in rows[:oldest]))
+    if new_since is not None:
+        new = [row for row in rows if row.first_seen > new_since]
+        if new:
+            return _new_and_old(rows, new, limit)
+    if len(rows) <= limit or rows[0].first_seen == rows[-1].first_seen:
+        # Of rows that were found at the same time none is the oldest.
+        return tuple(ListedRow("", row) for row in rows[:limit])
+    oldest_count = limit // 3 if limit > _FEW else 0
+    newest = list(reversed(rows))[: limit - oldest_count]
+    listed = [ListedRow("newest", row) for row in newest]
+    listed += [ListedRow("oldest", row) for row in rows[:oldest_count]]
+    return tuple(listed)
 
 
-def listing(
-    chosen: Sequence[Chosen],
+def _new_and_old(
+    rows: Sequence[Tracked], new: Sequence[Tracked], limit: int
+) -> tuple[ListedRow, ...]:
+    """Return the new rows, newest first, then the oldest of the others as far as there is room."""
+    listed = [ListedRow(_NEW, row) for row in list(reversed(new))[:limit]]
+    room = min(limit - len(listed), len(rows) - len(new))
+    listed += [ListedRow(_OLD, row) for row in rows[:room]]
+    return tuple(listed)
+
+
+def rows_table(
+    listed: Sequence[ListedRow],
     total: int,
     key: Sequence[str],
     *,
@@ -73,26 +93,28 @@ def listing(
     zone: tzinfo,
     budget: int = BUDGET,
 ) -> RowsTable:
-    """The chosen rows as texts.
+    """Return the listed rows as texts.
 
-    Parameters: `total` counts all violations, also those not listed; `key` is the order of the key's columns; `budget`
-    is how many characters all values may have.
+    Parameters: `total` is the number of all violations, also of those not listed; `key` is the
+    order of the key columns; `budget` is the most characters of all values together.
     """
-    names = _names([row for _, row in chosen], key)
-    # One more than there are columns, for the words on what is wrong.
-    limit = max(20, min(LIMIT, budget // (max(len(chosen), 1) * (min(len(names), _COLUMNS) + 1))))
+    names = _column_names([item.row for item in listed], key)
+    # One more than there are columns, for the text on what is wrong.
+    columns = min(len(names), _COLUMNS) + 1
+    limit = max(20, min(LIMIT, budget // (max(len(listed), 1) * columns)))
     lines = []
     group = ""
-    for ages, row in chosen:
-        lines.append(
-            _line(row, names, limit, brief(row.first_seen, at, zone), "" if ages == group else ages)
-        )
-        group = ages
-    return RowsTable(_titles(names), tuple(lines), max(0, total - len(chosen)))
+    for item in listed:
+        group_title = "" if item.group == group else item.group
+        since = brief(item.row.first_seen, at, zone)
+        lines.append(_line(item.row, names, limit, since, group_title))
+        group = item.group
+    return RowsTable(_titles(names), tuple(lines), max(0, total - len(listed)))
 
 
-def _names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
-    """The key in the order of the rule, then what is shown, each once."""
+def _column_names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
+    """Return the key columns in the order of the rule, then the `show` columns, each once."""
+    # A dictionary is an ordered set here.
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(name for name in key if name in row.key))
@@ -104,17 +126,19 @@ def _names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
 
 def _titles(names: Sequence[str]) -> tuple[str, ...]:
     titles = tuple(escaped(name, 40) for name in names)
-    return titles if len(titles) <= _COLUMNS else (*titles[: _COLUMNS - 1], "and")
+    if len(titles) <= _COLUMNS:
+        return titles
+    return (*titles[: _COLUMNS - 1], "and")
 
 
-def _line(row: Tracked, names: Sequence[str], limit: int, since: str, ages: str) -> TableRow:
-    values = {**row.shown, **row.key}
-    texts = cells(names, values, limit)
+def _line(row: Tracked, names: Sequence[str], limit: int, since: str, group_title: str) -> TableRow:
+    texts = cells(names, {**row.shown, **row.key}, limit)
     detail = escaped(beyond_key(row), limit)
     if len(names) <= _COLUMNS:
-        return TableRow(tuple(texts), detail, since, ages)
-    named = [f"{escaped(name, 40)} {text}" for name, text in zip(names, texts, strict=True)][
-        _COLUMNS - 1 :
-    ]
-    rest = escaped(" · ".join(named), 2 * limit)
-    return TableRow((*texts[: _COLUMNS - 1], rest), detail, since, ages)
+        return TableRow(tuple(texts), detail, since, group_title)
+    first = _COLUMNS - 1
+    rest = []
+    for name, text in zip(names[first:], texts[first:], strict=True):
+        rest.append(f"{escaped(name, 40)} {text}")
+    last_cell = escaped(" · ".join(rest), 2 * limit)
+    return TableRow((*texts[:first], last_cell), detail, since, group_title)

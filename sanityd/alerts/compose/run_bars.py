@@ -1,4 +1,4 @@
-"""The last runs as bars: how high each is, and what is written below. Knows no HTML."""
+"""The last runs as a bar chart: the height of each bar and its label. Knows no HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,11 @@ _LOWEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One run. `height` is 0 for a run that found nothing or could not look; `label` tells these apart."""
+    """One run.
+
+    `height` is in pixels, 0 for a run without violations or without a result. `looked` is False
+    for a run that failed (label `E`) or was skipped (label `–`).
+    """
 
     height: int
     label: str
@@ -20,7 +24,7 @@ class Bar:
 
 
 def bars(history: Sequence[PastRun]) -> tuple[Bar, ...]:
-    """A bar for each run, oldest first. A single one is no picture, so there is none."""
+    """Return a bar for each run, oldest first; none when there are fewer than two runs."""
     if len(history) < 2:
         return ()
     highest = max(run.violations for run in history)
@@ -28,22 +32,21 @@ def bars(history: Sequence[PastRun]) -> tuple[Bar, ...]:
 
 
 def _bar(run: PastRun, highest: int) -> Bar:
-    match run.outcome:
-        case Outcome.ERRORED:
-            return Bar(0, "E", looked=False)
-        case Outcome.SKIPPED:
-            return Bar(0, "–", looked=False)
-    height = max(_LOWEST, round(HEIGHT * run.violations / highest)) if run.violations else 0
-    return Bar(height, _short(run.violations))
+    if run.outcome is Outcome.ERRORED:
+        return Bar(0, "E", looked=False)
+    if run.outcome is Outcome.SKIPPED:
+        return Bar(0, "–", looked=False)
+    height = 0
+    if run.violations:
+        height = max(_LOWEST, round(HEIGHT * run.violations / highest))
+    return Bar(height, _short_number(run.violations))
 
 
-def _short(count: int) -> str:
-    """At most four characters, so that fourteen of them fit a phone: `37`, `1.2k`, `40k`, `3M`."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+def _short_number(count: int) -> str:
+    """Return at most four characters, so that 14 fit a phone: `37`, `1.2k`, `40k`, `3M`."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= 10 * size:
+            return f"{count // size}{unit}"
         if count >= size:
-            return (
-                f"{count // size}{letter}"
-                if count >= 10 * size
-                else f"{count * 10 // size / 10}{letter}"
-            )
+            return f"{count * 10 // size / 10}{unit}"
     return str(count)

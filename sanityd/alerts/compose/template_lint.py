@@ -1,4 +1,4 @@
-"""Proofs of a team's own templates: each is written with samples of every kind, for `lint` to say what is wrong."""
+"""Checks of the user's own templates for `lint`: each is rendered with samples of every mail."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,9 +7,16 @@ from pathlib import Path
 
 from sanityd.alerts.compose import digest_view
 from sanityd.alerts.compose.digest_view import Digest, DigestLine
-from sanityd.alerts.compose.email_view import Form, email_view, rows_of
-from sanityd.alerts.compose.render import template_of
-from sanityd.alerts.compose.templating import Fault, TemplateFault, built_in, press, read, theirs
+from sanityd.alerts.compose.email_view import RenderOptions, email_view, listed_rows
+from sanityd.alerts.compose.render import template_name
+from sanityd.alerts.compose.templating import (
+    TemplateError,
+    TemplateFailure,
+    built_in_files,
+    compile_template,
+    render_file,
+    responsible_file,
+)
 from sanityd.errors import Problem
 from sanityd.model import (
     Alert,
@@ -27,69 +34,84 @@ from sanityd.model import (
 from sanityd.model.did_you_mean import did_you_mean
 
 _AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
-_FORM = Form(UTC, "0")
+_OPTIONS = RenderOptions(UTC, "0")
+_CAUSES = {Reason.ERRORED: Cause.ERRORED, Reason.SOURCE_DOWN: Cause.SOURCE_DOWN}
 
 
 def check_templates(folder: Path) -> list[Problem]:
-    """What is wrong with the templates of a folder, each thing once; nothing when there is no such folder."""
+    """Return the problems of the templates in a folder; none when there is no such folder."""
     if not folder.is_dir():
         return []
     files = sorted(path for path in folder.iterdir() if path.suffix in (".html", ".txt", ".css"))
-    unknown = [
-        _unknown(path)
-        for path in files
-        if not path.name.startswith("_") and path.name not in built_in()
-    ]
-    return [*unknown, *(_problem(fault) for fault in _faults(folder, files))]
+    names = built_in_files()
+    unknown = [path for path in files if path.name not in names and not path.name.startswith("_")]
+    problems = [_unknown_template(path) for path in unknown]
+    failures = _syntax_failures(folder, files) or _rendering_failures(folder)
+    problems += [_problem(failure) for failure in failures]
+    return problems
 
 
-def _faults(folder: Path, files: list[Path]) -> list[Fault]:
-    found: dict[tuple[Path, int], Fault] = {}
-
-    def attempt(file: str, words: dict[str, object] | None) -> None:
-        try:
-            read(file, folder) if words is None else press(file, words, folder)
-        except TemplateFault as error:
-            found.setdefault((error.fault.path, error.fault.line), error.fault)
-
+def _syntax_failures(folder: Path, files: list[Path]) -> list[TemplateFailure]:
+    failures: dict[tuple[Path, int], TemplateFailure] = {}
     for path in files:
-        attempt(path.name, None)
-    if found:
-        return list(found.values())
-    for name, words in _samples():
-        for ending in ("txt", "html"):
-            file = f"{name}.{ending}"
-            own = theirs(file, folder)
-            # One fault of a file is enough: others may follow from it, and one that never ends takes its time.
-            if own.exists() and own not in {fault.path for fault in found.values()}:
-                attempt(file, words)
-    return list(found.values())
+        try:
+            compile_template(path.name, folder)
+        except TemplateError as error:
+            failure = error.failure
+            failures.setdefault((failure.path, failure.line), failure)
+    return list(failures.values())
 
 
-def _unknown(path: Path) -> Problem:
-    advice = (
-        did_you_mean(path.name, built_in())
-        or "a part that others include has a name that begins with `_`"
-    )
-    return Problem(f"no mail is made of `{path.name}`", advice, path=path, level="warning")
+def _rendering_failures(folder: Path) -> list[TemplateFailure]:
+    failures: dict[tuple[Path, int], TemplateFailure] = {}
+    failed_files: set[Path] = set()
+    for name, variables in _samples():
+        for file in (f"{name}.txt", f"{name}.html"):
+            own_file = responsible_file(file, folder)
+            # One failure per file is enough: others may follow from it, and a template that never
+            # ends takes its time.
+            if not own_file.exists() or own_file in failed_files:
+                continue
+            try:
+                render_file(file, variables, folder)
+            except TemplateError as error:
+                failure = error.failure
+                failures.setdefault((failure.path, failure.line), failure)
+                failed_files.add(failure.path)
+    return list(failures.values())
 
 
-def _problem(fault: Fault) -> Problem:
+def _unknown_template(path: Path) -> Problem:
+    advice = did_you_mean(path.name, built_in_files())
+    if not advice:
+        advice = "a part that others include has a name that begins with `_`"
+    return Problem(f"no mail uses a template `{path.name}`", advice, path=path, level="warning")
+
+
+def _problem(failure: TemplateFailure) -> Problem:
     try:
-        lines = fault.path.read_text(encoding="utf-8").splitlines()
+        lines = failure.path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
-    shown = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
-    advice = "what a template may use is in docs/howto/own-templates.md"
+    source_line = ""
+    if 0 < failure.line <= len(lines):
+        source_line = lines[failure.line - 1]
     return Problem(
-        fault.message, advice, fault.path, fault.line, 1 if shown else 0, max(1, len(shown)), shown
+        failure.message,
+        "what a template may use is in docs/howto/own-templates.md",
+        failure.path,
+        failure.line,
+        1 if source_line else 0,
+        max(1, len(source_line)),
+        source_line,
     )
 
 
 def _samples() -> Iterator[tuple[str, dict[str, object]]]:
-    """Words for every template: with all that may be known, and with nothing that may be missing."""
+    """Yield variables for every template: with all optional texts, and with none of them."""
     for alert in _alerts():
-        yield template_of(alert), {"letter": email_view(alert, rows_of(alert, _FORM), _FORM)}
+        view = email_view(alert, listed_rows(alert, _OPTIONS), _OPTIONS)
+        yield template_name(alert), {"letter": view}
     line = DigestLine(
         "sample-rule", "3 of 10 samples are wrong", Severity.ERROR, _AT, "sanityd show sample-rule"
     )
@@ -97,64 +119,62 @@ def _samples() -> Iterator[tuple[str, dict[str, object]]]:
     full = Digest(
         _AT, "", "", lines, lines, lines, lines, lines, lines, lines, "28 d: 4 mails, 3 acted on", 9
     )
-    for one in (full, Digest(_AT, "", holding=9)):
-        yield "digest", {"letter": digest_view.digest_view(one, UTC, "0", "")}
+    for digest in (full, Digest(_AT, "", holding=9)):
+        yield "digest", {"letter": digest_view.digest_view(digest, UTC, "0", "")}
 
 
 def _alerts() -> Iterator[Alert]:
     for reason in Reason:
-        if reason.mails and reason is not Reason.DIGEST:
-            full, bare = _full(reason), News(reason, RuleFacts("sample-rule", "", "", "", "Sample"))
-            for news in ((full,), (bare,), (full, bare)):
-                yield Alert(reason, _AT, news)
+        if not reason.mails or reason is Reason.DIGEST:
+            continue
+        full = _full_news(reason)
+        bare = News(reason, RuleFacts("sample-rule", "", "", "", "Sample"))
+        yield Alert(reason, _AT, (full,))
+        yield Alert(reason, _AT, (bare,))
+        yield Alert(reason, _AT, (full, bare))
 
 
-def _full(reason: Reason) -> News:
-    cause = {Reason.ERRORED: Cause.ERRORED, Reason.SOURCE_DOWN: Cause.SOURCE_DOWN}.get(
-        reason, Cause.VIOLATED
-    )
+def _full_news(reason: Reason) -> News:
     incident = Incident(
-        "sample",
-        "sample-rule",
-        "app",
-        _AT - timedelta(hours=25),
-        Severity.ERROR,
-        40,
-        100,
-        cause=cause,
+        id="sample",
+        rule="sample-rule",
+        source="app",
+        opened_at=_AT - timedelta(hours=25),
+        severity=Severity.ERROR,
+        violations=40,
+        checked=100,
+        cause=_CAUSES.get(reason, Cause.VIOLATED),
     )
-    rows = tuple(
-        Tracked(
-            str(number), {"id": number}, True, _AT, _AT, shown={"name": "Ana"}, detail="is wrong"
-        )
-        for number in range(40)
+    if reason is Reason.RESOLVED:
+        incident = replace(incident, resolved_at=_AT)
+    rule = RuleFacts(
+        id="sample-rule",
+        kind="row",
+        source="app",
+        table="app.samples",
+        title="Sample",
+        why="It matters.",
+        fix="Do something.",
+        owner="ana",
+        location="rules.yaml:1",
+        revision="0123456",
+        key=("id",),
     )
+    outcomes = (Outcome.COMPLETE, Outcome.COMPLETE, Outcome.COMPLETE, Outcome.ERRORED)
+    last = LastNotification(Reason.OPENED, 12, Severity.ERROR, at=_AT - timedelta(hours=24))
     return News(
         reason=reason,
-        rule=RuleFacts(
-            *(
-                "sample-rule",
-                "row",
-                "app",
-                "app.samples",
-                "Sample",
-                "It matters.",
-                "Do something.",
-                "ana",
-            ),
-            location="rules.yaml:1",
-            revision="0123456",
-            key=("id",),
-        ),
-        incident=replace(incident, resolved_at=_AT if reason is Reason.RESOLVED else None),
+        rule=rule,
+        incident=incident,
         sentence="40 of 100 samples are wrong",
-        rows=rows,
-        last_notification=LastNotification(
-            Reason.OPENED, 12, Severity.ERROR, at=_AT - timedelta(hours=24)
-        ),
-        history=tuple(
-            PastRun(_AT, outcome, 3) for outcome in (*[Outcome.COMPLETE] * 3, Outcome.ERRORED)
-        ),
+        rows=tuple(_sample_row(number) for number in range(40)),
+        last_notification=last,
+        history=tuple(PastRun(_AT, outcome, 3) for outcome in outcomes),
         noise="declared critical, now error since 2 Nov: 14 mails, none acted on",
         due=_AT + timedelta(days=3),
     )
+
+
+def _sample_row(number: int) -> Tracked:
+    shown = {"name": "Ana"}
+    return Tracked(str(number), {"id": number}, True, _AT, _AT, shown=shown, detail="is wrong")

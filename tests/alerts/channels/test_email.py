@@ -1,4 +1,4 @@
-"""The channel `email` against real servers: ones that work, and ones that misbehave at every verb."""
+"""The channel `email` against real servers: working ones, and ones that fail at every verb."""
 
 import socket
 import ssl
@@ -248,7 +248,7 @@ def test_what_breaks_after_the_final_dot_may_have_arrived(fault: str) -> None:
 
 
 def test_a_connection_lost_in_the_middle_of_a_mail_is_certain() -> None:
-    """The mail is larger than what the network takes in advance, so the dot can't have been sent."""
+    """The mail is larger than the network's buffers, so the dot can't have been sent."""
     huge = Message(
         "<a@b>", "team", "team@example.com", "Huge", ("x" * 70 + "\n") * 200_000, "<p>.</p>"
     )
@@ -261,7 +261,7 @@ def test_a_connection_lost_in_the_middle_of_a_mail_is_certain() -> None:
 def test_a_server_that_sends_a_byte_now_and_then_is_cut_off(
     verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sanityd.alerts.channels.email._PATIENCE", 0.8)
+    monkeypatch.setattr("sanityd.alerts.channels.email._TOTAL_TIMEOUT", 0.8)
     with scripted(**{verb: DRIP}) as server:
         begun = stopwatch()
         error = failure(

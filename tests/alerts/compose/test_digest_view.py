@@ -22,8 +22,8 @@ from tests.alerts.samples import AT, DIGESTS, digest, digest_mail
 
 def test_the_sections_stand_in_the_order_of_what_people_must_do() -> None:
     for text in (digest_mail(digest()).text, Page(digest_mail(digest()).html).text):
-        places = [text.index(f"{title}") for title, _ in SECTIONS.values()]
-        assert places == sorted(places)
+        positions = [text.index(title) for title, _ in SECTIONS.values()]
+        assert positions == sorted(positions)
 
 
 def test_the_text_says_what_matters_first_and_how_to_act() -> None:
@@ -33,9 +33,9 @@ def test_the_text_says_what_matters_first_and_how_to_act() -> None:
     )
     assert "205 rules hold. 28 d: 41 mails, 29 acted on." in text
     assert (
-        "ERROR 2 keys, 5 rows are not unique; the acknowledgement by ana ends tomorrow no-duplicate-emails"
-        in text
-    )
+        "ERROR 2 keys, 5 rows are not unique; the acknowledgement by ana ends tomorrow "
+        "no-duplicate-emails"
+    ) in text
     assert 'since Sat 07:05 sanityd ack no-duplicate-emails --for 3d --reason "…"' in text
     assert "sanityd noise undo rates" in text
 
@@ -47,17 +47,17 @@ def test_a_section_without_lines_has_no_heading() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holding", "said"),
+    ("holding", "sentence"),
     [
         (214, "All 214 rules held."),
         (1, "The one rule held."),
-        (0, "There is no rule that was looked at."),
+        (0, "No rule was checked."),
     ],
 )
-def test_an_empty_digest_says_how_many_rules_held(holding: int, said: str) -> None:
+def test_an_empty_digest_says_how_many_rules_held(holding: int, sentence: str) -> None:
     empty = Digest(AT, "ana@example.com", "team-mail", holding=holding)
     assert empty.empty
-    assert digest_mail(empty).text.startswith(said)
+    assert digest_mail(empty).text.startswith(sentence)
     assert not digest().empty
 
 
@@ -101,11 +101,11 @@ def test_the_subject_names_the_day_and_no_counts() -> None:
 def test_both_parts_say_the_same() -> None:
     for about in DIGESTS.values():
         message = digest_mail(about)
-        said, page = (
+        text_words, page_words = (
             set(re.sub(r"\W+", " ", text).lower().split())
             for text in (message.text, Page(message.html).text)
         )
-        assert said <= page
+        assert text_words <= page_words
 
 
 def test_programs_get_the_same_lines() -> None:

@@ -12,8 +12,9 @@ from sanityd.model import Alert, Value
 from tests.alerts.samples import ALL, MANY, alert, mail, news, opened, row
 
 KEYS = (
-    "event rule title sentence noise owner tags table location fix incident cause severity declared violations checked "
-    "opened_at resolved_at systemic source error hint stale_since due rows"
+    "event rule title sentence noise owner tags table location fix incident cause severity "
+    "declared violations checked opened_at resolved_at systemic source error hint stale_since "
+    "due rows"
 )
 
 

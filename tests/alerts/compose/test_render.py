@@ -43,16 +43,17 @@ def test_the_text_is_the_one_of_the_design() -> None:
         "WHAT TO DO       https://wiki.example.com/runbooks/welcome-mail\n"
         "OWNER            payments\n"
         "\n"
-        "WHICH ONES       id 7     since 09:05\n"
+        "VIOLATIONS       id 7     since 09:05\n"
         "                 id 77    since 09:05\n"
         "                 id 777   since 09:05\n"
         "\n"
         "LAST 14 RUNS     0 0 0 0 0 0 0 0 0 0 0 0 0 3\n"
         "\n"
-        "LOOK YOURSELF    sanityd try every-person-has-a-welcome-mail\n"
+        "CHECK BY HAND    sanityd try every-person-has-a-welcome-mail\n"
         "                 (rules.yaml:21, revision 4f2c9e1)\n"
-        'QUIETEN IT       sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"\n'
-        "NEXT             You hear again when it doubles, is solved, or tomorrow 09:05.\n"
+        'ACKNOWLEDGE      sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"\n'
+        "NEXT             You are notified again when the count doubles, when it is\n"
+        "                 resolved, or tomorrow 09:05.\n"
         "\n"
         "You get this because the rule notifies `team-mail`. sanityd prod, 0.1.0,\n"
         "Europe/Berlin.\n"
@@ -64,21 +65,25 @@ def test_the_html_says_the_same_in_the_same_order() -> None:
     parts = [
         "error", "Every person has a welcome mail", "3 of 1,000 people have no sent welcome mail.",
         "First seen today 09:05. Checked 09:05, all 1,000 people in scope were read.",
-        "WHY IT MATTERS", "Without it people never", "WHAT TO DO", "https://wiki.example.com/runbooks/welcome-mail",
-        "OWNER", "payments", "WHICH ONES", "id since", "7 09:05", "77 09:05", "777 09:05", "LAST 14 RUNS", "0 0 0",
-        "LOOK YOURSELF", "sanityd try every-person-has-a-welcome-mail", "rules.yaml:21, revision 4f2c9e1",
-        "QUIETEN IT", 'sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"',
-        "NEXT", "You hear again when it doubles, is solved, or tomorrow 09:05.",
+        "WHY IT MATTERS", "Without it people never",
+        "WHAT TO DO", "https://wiki.example.com/runbooks/welcome-mail",
+        "OWNER", "payments",
+        "VIOLATIONS", "id since", "7 09:05", "77 09:05", "777 09:05",
+        "LAST 14 RUNS", "0 0 0",
+        "CHECK BY HAND", "sanityd try every-person-has-a-welcome-mail",
+        "rules.yaml:21, revision 4f2c9e1",
+        "ACKNOWLEDGE", 'sanityd ack every-person-has-a-welcome-mail --for 3d --reason "…"',
+        "NEXT", "You are notified again when the count doubles, when it is resolved, or tomorrow",
         "You get this because the rule notifies team-mail .",
     ]  # fmt: skip
-    places = [text.index(part) for part in parts]
-    assert places == sorted(places)
+    positions = [text.index(part) for part in parts]
+    assert positions == sorted(positions)
 
 
 def test_what_the_rule_does_not_say_has_no_heading() -> None:
     bare = RuleFacts(id="bare", kind="query", source="app", table="", title="Bare")
     message = mail(opened([], total=1, rule=bare, history=()))
-    for heading in ("WHY IT", "WHAT TO", "OWNER", "WHICH", "LAST"):
+    for heading in ("WHY IT", "WHAT TO", "OWNER", "VIOLATIONS", "LAST"):
         assert heading not in message.text
         assert heading not in message.html
     assert "all 1,000 rows in scope were read" in message.text
@@ -118,18 +123,18 @@ def test_an_escalation_says_what_was_known_and_what_is_new() -> None:
         "First seen Sun 08:05, 25 h ago. It was an error at the last mail and is critical now."
         in text
     )
-    assert "Since the run before: 25 new, 1 solved." in text
+    assert "Since the previous run: 25 new, 1 resolved." in text
 
 
 def test_an_incomplete_look_does_not_claim_to_have_read_everything() -> None:
     text = " ".join(mail(opened(MANY, 5_000, complete=False)).text.split())
-    assert "the number is exact, but there are too many to follow each of them" in text
+    assert "the count is exact, but too many rows violate it to track each." in text
     assert "were read" not in text
 
 
 def test_rows_that_came_back_are_said_to() -> None:
     text = mail(opened(changes={Change.REGRESSED: 1, Change.NEW: 2})).text
-    assert "1 was solved within the last week and came back." in " ".join(text.split())
+    assert "1 was resolved within the last week and came back." in " ".join(text.split())
 
 
 def test_a_resolved_mail_says_what_became_of_each_and_how_long_it_took() -> None:
@@ -137,16 +142,16 @@ def test_a_resolved_mail_says_what_became_of_each_and_how_long_it_took() -> None
     assert text.startswith(
         "3 were repaired (2) or deleted (1). It lasted 1 h 10 min, from today 07:55 to 09:05."
     )
-    assert "You hear again if it comes back." in text
+    assert "You are notified again if it comes back." in text
     assert "WHY IT MATTERS" not in text
 
 
 def test_what_nobody_saw_is_not_called_checked_or_repaired() -> None:
     text = mail(alert(over(news(), resolutions={Resolution.RULE_REMOVED: 3}))).text
-    assert text.startswith("3 were not looked at again, because the rule left the rules file.")
+    assert text.startswith("3 were not checked again, because the rule was removed")
     assert "Checked" not in text
     assert "repaired" not in text
-    assert "You hear again" not in text
+    assert "notified again" not in text
 
 
 def test_only_web_addresses_of_the_rule_become_links() -> None:
@@ -202,8 +207,8 @@ def test_runs_that_could_not_look_have_letters_instead_of_bars() -> None:
 
 def test_an_escalation_says_whose_decision_it_ends_and_why_it_was_made() -> None:
     text = words("escalated-decided")
-    assert "This ends the acknowledgement of ana of 3 Nov: it has doubled since." in text
-    assert "It was for this reason: The supplier repairs it." in text
+    assert "The acknowledgement by ana of 3 Nov has ended: the count has doubled since." in text
+    assert "It was given for this reason: The supplier repairs it." in text
 
 
 def test_an_update_lists_what_is_new_before_what_was_known() -> None:
@@ -215,7 +220,7 @@ def test_an_update_lists_what_is_new_before_what_was_known() -> None:
 
 def test_a_reminder_says_for_how_long_it_has_been_so_and_when_the_next_comes() -> None:
     assert words("reminder").startswith(
-        "Still so after 25 h: 3 of 1,000 people have no sent welcome mail."
+        "Still open after 25 h: 3 of 1,000 people have no sent welcome mail."
     )
     assert "or on 25 Nov 09:05." in words("reminder")
     last = opened(
@@ -229,14 +234,13 @@ def test_a_reminder_says_for_how_long_it_has_been_so_and_when_the_next_comes() -
 
 def test_what_could_not_be_verified_of_late_says_since_when() -> None:
     text = words("reminder-stale")
-    assert "Not verified since today 08:05: this is what the look of 07:05 saw." in text
+    assert "Not verified since today 08:05: this is the result of the check at 07:05." in text
     assert "were read" not in text
 
 
 def test_one_fault_that_broke_many_rows_is_called_one() -> None:
-    assert "One fault, not 40,000 cases: look for what broke them all at once." in words(
-        "opened-systemic"
-    )
+    sentence = "This looks like one fault, not 40,000 separate ones: look for the common cause."
+    assert sentence in words("opened-systemic")
 
 
 def test_a_rule_that_fails_says_what_to_do_about_it_and_where_it_stands() -> None:
@@ -273,7 +277,7 @@ def test_a_source_says_how_much_is_not_checked_and_what_follows_when_it_is_back(
     [
         (
             "notice",
-            "This rule will become a warning on 26 Nov 09:05.",
+            "This rule will be downgraded to a warning on 26 Nov 09:05.",
             "STOP IT sanityd noise undo every-person",
         ),
         (
@@ -284,17 +288,17 @@ def test_a_source_says_how_much_is_not_checked_and_what_follows_when_it_is_back(
         (
             "restored",
             "Declared error counts again: 3 of 4 incidents were acted on.",
-            "QUIETEN IT sanityd ack",
+            "ACKNOWLEDGE sanityd ack",
         ),
         (
             "flapping",
             "It came and went 9 times in its last 19 runs (score 45).",
-            "QUIETEN IT sanityd ack",
+            "ACKNOWLEDGE sanityd ack",
         ),
         (
             "calm",
             "It came and went for 3 d, and is solved now (score 20).",
-            "LOOK YOURSELF sanityd try",
+            "CHECK BY HAND sanityd try",
         ),
     ],
 )
@@ -305,8 +309,11 @@ def test_a_decision_about_noise_is_said_with_its_numbers_and_its_command(
     assert command in words(name)
 
 
-def test_every_mail_of_a_quietened_rule_says_so_and_how_to_undo_it() -> None:
-    line = "Declared critical, now error since 2 Nov: 14 mails, none acted on; undo: `sanityd noise undo every-person"
+def test_every_mail_of_a_downgraded_rule_says_so_and_how_to_undo_it() -> None:
+    line = (
+        "Declared critical, now error since 2 Nov: 14 mails, none acted on; "
+        "undo: `sanityd noise undo every-person"
+    )
     assert line in words("opened-downgraded-once")
     assert line.replace("`", "") in Page(mail(ALL["opened-downgraded-once"]).html).text
 
@@ -323,7 +330,7 @@ def test_several_incidents_share_a_mail_the_worst_first() -> None:
 def test_a_summary_says_the_state_of_each() -> None:
     text = words("summary")
     assert text.startswith(
-        "5 incidents have news: 1 critical, 1 error, 1 source down, 1 not checked, 1 resolved."
+        "5 incidents have updates: 1 critical, 1 error, 1 source down, 1 not checked, 1 resolved."
     )
     assert (
         text.index("CRITICAL No two")
@@ -339,11 +346,11 @@ def test_what_a_mail_has_no_room_for_is_counted() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_both_parts_say_the_same(name: str) -> None:
-    """Every word of the text is in the HTML; what tables say with columns, the text says with words of its own."""
+    """Every word of the text is in the HTML, but for the words that replace table columns."""
     message = mail(ALL[name])
     page = re.sub(r"\W+", " ", Page(message.html).text).lower().split()
-    said = re.sub(r"\W+", " ", message.text).lower().split()
-    assert set(said) - set(page) <= {"since", "id", "name"} | set("e")
+    text = re.sub(r"\W+", " ", message.text).lower().split()
+    assert set(text) - set(page) <= {"since", "id", "name"} | set("e")
     assert len(message.html.encode()) < 90_000
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanityd.alerts.compose.sanitize import ascii_line, escaped, paragraphs, visible
+from sanityd.alerts.compose.sanitize import ascii_line, escaped, sanitized_lines, visible
 from sanityd.model import Value
 from tests.alerts.hostile import HOSTILE
 
@@ -82,7 +82,7 @@ def test_an_escape_is_never_cut_in_two() -> None:
 
 
 def test_words_keep_their_lines_and_nothing_else() -> None:
-    assert paragraphs("first\n\n  second \x1b[1m\u202e  end\n") == [
+    assert sanitized_lines("first\n\n  second \x1b[1m\u202e  end\n") == [
         "first",
         "second \\x1b[1m\\u202e end",
     ]

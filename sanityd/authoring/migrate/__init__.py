@@ -1,1 +1,5 @@
-"""Other tools' checks as rules of ours: a file per format reads it, `writing` makes a rules file of what it found."""
+"""Checks of other tools as rules, and rules as a data contract.
+
+`dbt`, `soda` and `odcs` each read the files of one tool; `writing` makes a rules file of the
+result; `export` writes a data contract.
+"""

@@ -1,164 +1,172 @@
-"""What dbt says of a test besides the test: severity and thresholds, `where`, tags, owner, whether it is on."""
+"""The configuration of dbt's tests: severity and thresholds, `where`, tags, owner, `enabled`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate import spans
-from sanityd.authoring.migrate.draft import ROWS, VALUES, Draft, Unmappable
-from sanityd.authoring.migrate.reading import Node
+from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.foreign_yaml import YamlNode, plain_or_none
+from sanityd.authoring.migrate.thresholds import parse_threshold
 
-#: Keys that may also stand beside a test's arguments.
-KEYS = {
-    *(
-        "severity",
-        "tags",
-        "enabled",
-        "where",
-        "limit",
-        "warn_if",
-        "error_if",
-        "fail_calc",
-        "store_failures",
-    ),
-    *(
-        "store_failures_as",
-        "meta",
-        "database",
-        "schema",
-        "alias",
-        "group",
-        "docs",
-        "sql_header",
-        "weight",
-    ),
+#: Keys of the configuration, which may also stand beside a test's arguments.
+CONFIG_KEYS = {
+    "severity",
+    "tags",
+    "enabled",
+    "where",
+    "limit",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "store_failures",
+    "store_failures_as",
+    "meta",
+    "database",
+    "schema",
+    "alias",
+    "group",
+    "docs",
+    "sql_header",
+    "weight",
 }
 _JINJA = ("{{", "{%", "{#")
 
 
+@dataclass(frozen=True, slots=True)
+class ResourceConfig:
+    """What a model, source, table or column says about all of its tests."""
+
+    tags: list[str]
+    owner: Any
+    is_enabled: bool
+
+
 def has_jinja(value: Any) -> bool:
-    """Whether a text in a piece of plain data is for dbt to evaluate."""
+    """Tell whether a text in a piece of data has Jinja, which dbt must evaluate."""
     if isinstance(value, dict):
-        return any(map(has_jinja, (*value.keys(), *value.values())))
+        return any(has_jinja(part) for pair in value.items() for part in pair)
     if isinstance(value, list):
-        return any(map(has_jinja, value))
+        return any(has_jinja(item) for item in value)
     return isinstance(value, str) and any(mark in value for mark in _JINJA)
 
 
-def of_test(body: Node | None) -> dict[str, Any]:
-    """The configuration of a test, from `config` and from beside it."""
+def read_test_config(body: YamlNode | None) -> dict[str, Any]:
+    """Return the configuration of a test, from `config` and from beside it."""
     if body is None or not isinstance(body.value, dict):
         return {}
-    inside = body.get("config")
-    found = {key: node.plain() for key, node in body.value.items() if key in KEYS}
-    return {
-        **found,
-        **({} if inside is None or not isinstance(inside.value, dict) else inside.plain()),
+    config = {key: node.plain() for key, node in body.value.items() if key in CONFIG_KEYS}
+    inner = body.get("config")
+    if inner is not None:
+        config.update(inner.plain_mapping())
+    return config
+
+
+def read_resource_config(node: YamlNode) -> ResourceConfig:
+    """Return the configuration of a model, source, table or column."""
+    config_node = node.get("config")
+    config = {} if config_node is None else config_node.plain_mapping()
+    meta = {
+        **_mapping_or_empty(plain_or_none(node.get("meta"))),
+        **_mapping_or_empty(config.get("meta")),
     }
+    tags = [*_names(plain_or_none(node.get("tags"))), *_names(config.get("tags"))]
+    return ResourceConfig(tags, meta.get("owner"), config.get("enabled", True) is not False)
 
 
-def of_resource(node: Node) -> dict[str, Any]:
-    """Tags, owner and `enabled` of a model, source, table or column."""
-    config = node.get("config")
-    inside = config.plain() if config is not None and isinstance(config.value, dict) else {}
-    own = inside.get("meta")
-    meta = {**_mapping(node, "meta"), **(own if isinstance(own, dict) else {})}
-    tags = [*_names(_plain(node, "tags")), *_names(inside.get("tags"))]
-    return {"tags": tags, "owner": meta.get("owner"), "enabled": inside.get("enabled", True)}
+def _mapping_or_empty(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def decorated(draft: Draft, config: Mapping[str, Any], above: Sequence[dict[str, Any]]) -> Draft:
-    """The rule with what the configuration of its test, column and model (`above`) says of it."""
-    _refuse(config)
-    meta = config.get("meta") if isinstance(config.get("meta"), dict) else {}
-    owners = (
-        [meta.get("owner"), *(one["owner"] for one in reversed(above))] if meta is not None else []
-    )
-    owner = next((_owner(one) for one in owners if _owner(one)), None)
-    tags = list(
-        dict.fromkeys([*(tag for one in above for tag in one["tags"]), *_names(config.get("tags"))])
-    )
-    on = config.get("enabled", True) is not False and all(
-        one["enabled"] is not False for one in above
-    )
-    severity, note = _severity(config, draft.counted)
-    where = config.get("where") if draft.kind not in ("query", "columns") else None
-    return draft.having(
-        note,
-        _limit(config),
-        where=None if where is None else str(where),
+def with_config(
+    rule: ImportedRule, config: Mapping[str, Any], resources: Sequence[ResourceConfig]
+) -> ImportedRule:
+    """Return the rule with the configuration of its test.
+
+    Parameters: `resources` are the configurations of its source, model and column, outermost
+    first. Raises UnsupportedCheck for what a rule can't express.
+    """
+    _refuse_unsupported(config)
+    tags: dict[str, None] = {}
+    for resource in resources:
+        tags.update(dict.fromkeys(resource.tags))
+    tags.update(dict.fromkeys(_names(config.get("tags"))))
+    is_enabled = config.get("enabled", True) is not False
+    is_enabled = is_enabled and all(resource.is_enabled for resource in resources)
+    severity, note = _read_severity(config, rule.failure_unit)
+    condition = config.get("where")
+    if condition is not None and rule.kind not in ("query", "columns"):
+        rule = rule.with_keys(where=str(condition))
+    limit = config.get("limit")
+    limit_note = f"`limit: {limit}` is left out: all violations are counted." if limit else ""
+    return rule.with_notes(note, limit_note).with_keys(
         severity=severity,
-        owner=owner,
-        tags=tags or None,
-        enabled=None if on else False,
+        owner=_find_owner(config, resources),
+        tags=list(tags) or None,
+        enabled=None if is_enabled else False,
     )
 
 
-def _refuse(config: Mapping[str, Any]) -> None:
-    """What can't be imported as it says something that the file doesn't tell."""
+def _refuse_unsupported(config: Mapping[str, Any]) -> None:
+    """Raise UnsupportedCheck for a configuration whose meaning the file does not tell."""
     for key in ("where", "severity", "enabled", "warn_if", "error_if"):
         if has_jinja(config.get(key)):
-            raise Unmappable(f"`{key}` is Jinja, which dbt alone can evaluate")
-    if str(config.get("fail_calc", "count(*)")).replace(" ", "").lower() != "count(*)":
-        raise Unmappable("`fail_calc` has no counterpart: a rule counts its violations")
+            raise UnsupportedCheck(f"`{key}` is Jinja, which dbt alone can evaluate")
+    failures = str(config.get("fail_calc", "count(*)")).replace(" ", "").lower()
+    if failures != "count(*)":
+        raise UnsupportedCheck("`fail_calc` has no counterpart: a rule counts its violations")
 
 
-def _limit(config: Mapping[str, Any]) -> str:
-    return (
-        f"`limit: {config['limit']}` is left out: all violations are counted."
-        if config.get("limit")
-        else ""
-    )
-
-
-def _severity(config: Mapping[str, Any], counted: str) -> tuple[Any, str]:
-    """A severity, or a ladder of counts, and a note. None where it is the usual one."""
+def _read_severity(config: Mapping[str, Any], unit: FailureUnit) -> tuple[Any, str]:
+    """Return the severity (None: the default), or counts by severity, and a note."""
     word = str(config.get("severity", "error")).lower()
     if word not in ("error", "warn"):
-        raise Unmappable(f"`severity: {word}` is neither error nor warn")
-    warn, error = (_first(config, key) for key in ("warn_if", "error_if"))
-    if counted not in (ROWS, VALUES) and (warn, error) != (1, 1):
-        raise Unmappable("its threshold counts rows, and the rule is about the table as a whole")
-    note = (
-        "The threshold counts distinct values in dbt, rows here."
-        if counted == VALUES and max(warn, error) > 1
-        else ""
-    )
+        raise UnsupportedCheck(f"`severity: {word}` is neither error nor warn")
+    warn, error = _first_failing_count(config, "warn_if"), _first_failing_count(config, "error_if")
+    if unit is FailureUnit.TABLE and (warn, error) != (1, 1):
+        raise UnsupportedCheck(
+            "its threshold counts rows, and the rule is about the table as a whole"
+        )
+    note = ""
+    if unit is FailureUnit.VALUES and max(warn, error) > 1:
+        note = "The threshold counts distinct values in dbt, rows here."
     if word == "warn":
-        return ("warning" if warn == 1 else {"warning": warn}), note
+        return "warning" if warn == 1 else {"warning": warn}, note
     if warn < error:
         return {"warning": warn, "error": error}, note
-    return (None if error == 1 else {"error": error}), note
+    return None if error == 1 else {"error": error}, note
 
 
-def _first(config: Mapping[str, Any], key: str) -> int:
-    """The count from which on a threshold is reached."""
-    if config.get(key) is None:
+def _first_failing_count(config: Mapping[str, Any], key: str) -> int:
+    """Return the first count of failures for which `warn_if` or `error_if` holds."""
+    condition = config.get(key)
+    if condition is None:
         return 1
-    # What is reached when it holds: all but the counts that are right.
-    first = spans.parse(str(config[key])).inverse().first_too_many()
+    passing = parse_threshold(str(condition)).complement()
+    first = passing.first_count_above()
     if first is None:
-        raise Unmappable(
-            f"`{key}: {config[key]}` has no counterpart: rules have a count from which on they are violated"
+        raise UnsupportedCheck(
+            f"`{key}: {condition}` has no counterpart: "
+            "rules have a count from which on they are violated"
         )
     return first
 
 
-def _owner(value: Any) -> str | None:
-    if isinstance(value, dict):
-        value = value.get("name") or value.get("email")
-    return value if isinstance(value, str) and value.strip() and not has_jinja(value) else None
+def _find_owner(config: Mapping[str, Any], resources: Sequence[ResourceConfig]) -> str | None:
+    """Return the owner of the test; else of its column, model or source."""
+    owner = _owner_name(_mapping_or_empty(config.get("meta")).get("owner"))
+    for resource in reversed(resources):
+        owner = owner or _owner_name(resource.owner)
+    return owner
 
 
-def _names(value: Any) -> Iterator[str]:
-    listed = value if isinstance(value, list) else [value]
-    return (str(one) for one in listed if one is not None and not has_jinja(one))
+def _owner_name(owner: Any) -> str | None:
+    if isinstance(owner, dict):
+        owner = owner.get("name") or owner.get("email")
+    if not isinstance(owner, str) or not owner.strip() or has_jinja(owner):
+        return None
+    return owner
 
 
-def _plain(node: Node, name: str) -> Any:
-    found = node.get(name)
-    return None if found is None else found.plain()
-
-
-def _mapping(node: Node, name: str) -> dict[str, Any]:
-    found = _plain(node, name)
-    return found if isinstance(found, dict) else {}
+def _names(value: Any) -> list[str]:
+    names = value if isinstance(value, list) else [value]
+    return [str(name) for name in names if name is not None and not has_jinja(name)]

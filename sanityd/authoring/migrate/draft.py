@@ -1,99 +1,110 @@
-"""The nouns of an import: what stands where in the other tool's file, and the rules it becomes. Knows no format."""
+"""The data types of an import: a check of the other tool, and the rules that it becomes."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-#: What one violation is to the other tool, where that matters to a threshold.
-ROWS, VALUES, WHOLE = "rows", "values", "the table as a whole"
+_SOURCE_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
-class Unmappable(Exception):
-    """A check that has no counterpart here; the reason is for the person who migrates."""
+class UnsupportedCheck(Exception):
+    """A check that sanityd has no counterpart for. Its text is the reason that the user reads."""
+
+
+class FailureUnit(Enum):
+    """What the other tool counts as one failure of a check."""
+
+    ROWS = "rows"
+    VALUES = "values"
+    TABLE = "the table as a whole"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where something stands (1-based)."""
+    """A file and a line in it (1-based)."""
 
     path: Path
     line: int
 
     def __str__(self) -> str:
-        """As editors open it: `models/schema.yml:31`."""
+        """Return `models/schema.yml:31`, as editors open it."""
         return f"{self.path}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A rule to be.
+class ImportedRule:
+    """A rule that a check of the other tool becomes.
 
-    Parameters: `says` is the promise in words, which becomes the id; `options` belong to the check `kind`; `keys` are
-    the rule's other keys; `notes` are what the person who migrates should know; `counted` is what a threshold of the
-    other tool counts.
+    Parameters: `title` says in words what must hold, and becomes the rule's id; `options` belong to
+    the check `kind`; `keys` are the rule's other keys; `notes` are comments for the user;
+    `failure_unit` is what the other tool compares with a threshold.
     """
 
-    says: str
+    title: str
     kind: str
     options: Any
     keys: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    counted: str = ROWS
+    failure_unit: FailureUnit = FailureUnit.ROWS
 
-    def having(self, *notes: str, **keys: Any) -> "Draft":
-        """The same with further notes and keys; a key that is None is left out, two `where` must both hold."""
+    def with_notes(self, *notes: str) -> "ImportedRule":
+        """Return the rule with further notes. Empty notes are ignored."""
+        further_notes = tuple(note for note in notes if note)
+        return replace(self, notes=(*self.notes, *further_notes))
+
+    def with_keys(self, **keys: Any) -> "ImportedRule":
+        """Return the rule with further keys.
+
+        A key that is None is ignored. When the rule has a `where` already, both must hold.
+        """
         added = {key: value for key, value in keys.items() if value is not None}
         if "where" in added and "where" in self.keys:
             added["where"] = f"({self.keys['where']}) and ({added['where']})"
-        said = tuple(note for note in (*self.notes, *notes) if note)
-        return Draft(self.says, self.kind, self.options, {**self.keys, **added}, said, self.counted)
+        return replace(self, keys={**self.keys, **added})
+
+    def with_custom_title(self, name: str | None, index: int) -> "ImportedRule":
+        """Return the rule with the name that the other tool's check was given, if any.
+
+        Parameters: `index` is the position among the rules of that check. All but the first one
+        keep their own title behind the name, so that their ids differ.
+        """
+        if name is None:
+            return self
+        if index == 0:
+            return replace(self, title=name)
+        return replace(self, title=f"{name} {self.title}")
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """One check of the other tool, with the rules that say the same, or the reason why there are none."""
+class ImportedCheck:
+    """One check of the other tool, with its rules, or the reason why it has none."""
 
-    place: SourceLocation
-    what: str
-    drafts: tuple[Draft, ...] = ()
+    location: SourceLocation
+    name: str
+    rules: tuple[ImportedRule, ...] = ()
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """All that was found in some files. `sources` are names of databases, in the order in which they were met; `notes`
-    are about the rules as a whole."""
+class ImportResult:
+    """All checks that were read from some files.
+
+    Parameters: `sources` are the names of databases, in the order of their first use; `notes` are
+    about the rules as a whole.
+    """
 
     tool: str
-    translations: tuple[Translation, ...]
+    translations: tuple[ImportedCheck, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
-_SOURCE = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def quoted(name: str) -> str:
-    """A name of a column or table, to stand in SQL."""
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: Any) -> str:
-    """A value, to stand in SQL."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return "'" + str(value).replace("'", "''") + "'"
-
-
 def source_name(text: str) -> str:
-    """A text as the name of a source; one that can be one stays as it is."""
-    return (
-        text
-        if _SOURCE.fullmatch(text)
-        else re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "app"
-    )
+    """Return a text as the name of a source. A valid name is returned unchanged."""
+    if _SOURCE_NAME.fullmatch(text):
+        return text
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return name or "app"

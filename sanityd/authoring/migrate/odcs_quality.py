@@ -1,23 +1,56 @@
-"""One entry of `quality` in a data contract as rules: library metrics, SQL, and rules of our own that were exported."""
+"""The entries `quality` of a data contract, as rules: metrics of the standard's library, and SQL.
+
+Also the rules that `sanityd export` wrote for the engine `sanityd`.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sanityd import plugins
-from sanityd.authoring.migrate import conditions, spans
-from sanityd.authoring.migrate.conditions import Level, counted
-from sanityd.authoring.migrate.draft import Draft, Unmappable, quoted
-from sanityd.authoring.migrate.spans import Span
+from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.odcs_subject import QualitySubject
+from sanityd.authoring.migrate.plain_data import (
+    read_mapping,
+    read_number,
+    read_text,
+    single_or_list,
+)
+from sanityd.authoring.migrate.sql_text import quote_name
+from sanityd.authoring.migrate.threshold_rules import (
+    Threshold,
+    limit_violations,
+    query_rules,
+    row_count_rules,
+)
+from sanityd.authoring.migrate.thresholds import ValueRange, range_of_comparison
+from sanityd.authoring.migrate.validity import invalid_rules, missing_rules
 from sanityd.errors import RuleError
 from sanityd.model import Severity
 from sanityd.rules.yaml import rules_document
 
-#: The custom property, and the engine, that hold what only sanityd knows.
-OURS = "sanityd"
-OPERATORS = {
+#: The name of the engine, and of the custom property, for what only sanityd reads.
+ENGINE = "sanityd"
+#: Keys of a rule that do not change which rows violate it. Export and import pass them on in a
+#: custom property.
+PASSED_KEYS = (
+    "owner",
+    "key",
+    "show",
+    "redact",
+    "noise",
+    "depends_on",
+    "fix",
+    "enabled",
+    "schedule",
+    "notify",
+    "scan",
+    "confirm",
+)
+_OPERATORS = {
     "mustBe": "=",
     "mustNotBe": "!=",
     "mustBeGreaterThan": ">",
@@ -25,244 +58,243 @@ OPERATORS = {
     "mustBeLessThan": "<",
     "mustBeLessOrEqualTo": "<=",
 }
-#: What `metric` was called before version 3.1, as `rule`.
-_OLD = {
+_RANGES = {"mustBeBetween": False, "mustNotBeBetween": True}
+#: The metrics by their names before version 3.1, where the key was `rule`.
+_OLD_METRICS = {
     "nullCheck": "nullValues",
     "duplicateCount": "duplicateValues",
     "validValues": "invalidValues",
 }
 _VARIABLE = re.compile(r"\$?\{\{?\s*(object|property|table|column)\s*\}?\}")
-#: Keys that say nothing about which rows are right: they may go along beside the standard's own words.
-BESIDE = (
-    *("owner", "key", "show", "redact", "noise", "depends_on", "fix", "enabled"),
-    *("schedule", "notify", "scan", "confirm"),
-)
+_UNKNOWN_VARIABLE = re.compile(r"\$\{|\{\w+\}")
+
+#: Rules, and a note about NULL, which the standard leaves open.
+_RulesAndNote = tuple[list[ImportedRule], str]
 
 
-@dataclass(frozen=True, slots=True)
-class QualitySubject:
-    """A table, or a column of it, as rules name it and as SQL does. `exported`: the contract was made by us."""
-
-    source: str
-    table: str
-    sql: str
-    #: What the contract calls the table.
-    name: str = ""
-    column: str = ""
-    exported: bool = False
-    #: What columns are called in the database, where the contract has other names.
-    physical: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def noun(self) -> str:
-        """The table alone."""
-        return self.table.rpartition(".")[2]
-
-    def of(self, column: str) -> "QualitySubject":
-        """A column of the table."""
-        return replace(self, column=column)
-
-    def says(self, words: str) -> str:
-        """A promise about the column."""
-        return f"{self.column} of {self.noun} {words}"
-
-    def finished(self, draft: Draft, *, why: str | None = None) -> Draft:
-        """The rule with its table, or source."""
-        named = (
-            {"source": self.source} if draft.kind in ("query", "python") else {"table": self.table}
-        )
-        keys = {
-            key: value
-            for key, value in named.items()
-            if not draft.keys.keys() & {"table", "source"}
-        }
-        return draft.having(**keys, why=" ".join(why.split()) if why else None)
-
-    def __str__(self) -> str:
-        """The table, or `table.column`."""
-        return f"{self.noun}.{self.column}" if self.column else self.noun
+def quality_check(node: YamlNode, subject: QualitySubject) -> ImportedCheck:
+    """Return an entry `quality` with its rules."""
+    entry = node.plain()
+    name = f"{_entry_name(entry)} on {subject}"
+    try:
+        return ImportedCheck(node.location, name, tuple(quality_rules(entry, subject)))
+    except UnsupportedCheck as error:
+        return ImportedCheck(node.location, name, reason=str(error))
 
 
-def words_of(item: Any) -> str:
-    """What an entry is called."""
-    if not isinstance(item, dict):
+def _entry_name(entry: Any) -> str:
+    if not isinstance(entry, dict):
         return "quality"
-    word = item.get("metric") or item.get("rule") or item.get("type") or "quality"
-    return f"{word} ({item['name']})" if item.get("name") else str(word)
+    word = entry.get("metric") or entry.get("rule") or entry.get("type") or "quality"
+    if entry.get("name"):
+        return f"{word} ({entry['name']})"
+    return str(word)
 
 
-def drafts_of(item: Any, about: QualitySubject) -> list[Draft]:
-    """The rules of an entry. Raises Unmappable."""
-    if not isinstance(item, dict):
-        raise Unmappable("it is no mapping")
-    kind = item.get("type") or "library"
-    if kind == "text":
-        raise Unmappable("it is text for people")
-    if kind == "custom":
-        return _custom(item, about)
-    if kind == "sql":
-        drafts = _sql(item, about)
-    elif kind == "library":
-        drafts = _library(item, about)
-    else:
-        raise Unmappable(f"the type `{kind}` is not known")
-    return [_decorated(draft, item, about, place) for place, draft in enumerate(drafts)]
+def quality_rules(entry: Any, subject: QualitySubject) -> list[ImportedRule]:
+    """Return the rules of an entry `quality`. Raises UnsupportedCheck."""
+    if not isinstance(entry, dict):
+        raise UnsupportedCheck("it is no mapping")
+    match entry.get("type") or "library":
+        case "text":
+            raise UnsupportedCheck("it is text for people")
+        case "custom":
+            return [_custom_rule(entry, subject)]
+        case "sql":
+            rules = _sql_rules(entry, subject)
+        case "library":
+            rules = _library_rules(entry, subject)
+        case entry_type:
+            raise UnsupportedCheck(f"the type `{entry_type}` is not known")
+    return [
+        _with_entry_keys(rule, entry, subject).with_custom_title(read_text(entry, "name"), index)
+        for index, rule in enumerate(rules)
+    ]
 
 
-def span_of(item: Mapping[str, Any]) -> Span:
-    """The values that the operators of an entry allow."""
-    for word, operator in OPERATORS.items():
-        if word in item:
-            value = item[word]
-            return spans.compared(
-                operator, int(value) if isinstance(value, bool) else spans.number(value)
-            )
-    for word, outside in (("mustBeBetween", False), ("mustNotBeBetween", True)):
-        ends = item.get(word)
-        if isinstance(ends, list) and len(ends) == 2:
-            return Span(spans.number(ends[0]), spans.number(ends[1]), outside=outside)
-    raise Unmappable("it has no operator such as `mustBe`")
+def _read_threshold(entry: Mapping[str, Any]) -> Threshold:
+    """Return the threshold of an entry. Raises UnsupportedCheck without an operator."""
+    for word, operator in _OPERATORS.items():
+        if word in entry:
+            value = entry[word]
+            number = int(value) if isinstance(value, bool) else read_number(value)
+            return Threshold(range_of_comparison(operator, number))
+    for word, outside in _RANGES.items():
+        bounds = entry.get(word)
+        if isinstance(bounds, list) and len(bounds) == 2:
+            low, high = read_number(bounds[0]), read_number(bounds[1])
+            return Threshold(ValueRange(low, high, outside=outside))
+    raise UnsupportedCheck("it has no operator such as `mustBe`")
 
 
-def _library(item: Mapping[str, Any], about: QualitySubject) -> list[Draft]:
-    word = str(item.get("metric") or _OLD.get(str(item.get("rule")), item.get("rule")))
-    levels, percent = [Level(span_of(item))], item.get("unit") == "percent"
-    if word == "rowCount":
-        if percent:
-            raise Unmappable("of which number the rows are a share is not said")
-        return conditions.row_count(about.noun, levels)
-    drafts, note = _violations(word, item, about)
-    # A contract of ours needs no word about what the standard leaves open.
-    return counted(
-        [draft if about.exported else draft.having(note) for draft in drafts],
-        levels,
-        percent=percent,
-    )
+def _library_rules(entry: Mapping[str, Any], subject: QualitySubject) -> list[ImportedRule]:
+    """Return the rules of a metric of the standard's library."""
+    old_name = entry.get("rule")
+    metric = str(entry.get("metric") or _OLD_METRICS.get(str(old_name), old_name))
+    threshold, is_percentage = _read_threshold(entry), entry.get("unit") == "percent"
+    if metric == "rowCount":
+        if is_percentage:
+            raise UnsupportedCheck("of which number the rows are a share is not said")
+        return row_count_rules(subject.short_name, [threshold])
+    rules, null_note = _violation_rules(metric, entry, subject)
+    if not subject.is_exported:
+        rules = [rule.with_notes(null_note) for rule in rules]
+    return limit_violations(rules, [threshold], percent=is_percentage)
 
 
-def _violations(
-    word: str, item: Mapping[str, Any], about: QualitySubject
-) -> tuple[list[Draft], str]:
-    """The rules whose violations a metric counts, and what the standard leaves open about NULL."""
-    arguments = conditions.mapping(item, "arguments")
-    if word == "duplicateValues":
-        names = arguments.get("properties") or ([about.column] if about.column else None)
-        if not isinstance(names, list):
-            raise Unmappable("it names no columns")
-        columns = [about.physical.get(str(name), str(name)) for name in names]
-        says = f"{' and '.join(columns)} of {about.noun} is unique"
-        draft = Draft(says, "unique", columns if columns[1:] else columns[0])
-        return [draft], "A NULL is no duplicate here; the standard leaves it open."
-    if word not in ("nullValues", "missingValues", "invalidValues"):
-        raise Unmappable(f"the metric `{word}` has no counterpart")
-    if not about.column:
-        raise Unmappable(f"`{word}` needs a column")
-    if word == "nullValues":
-        return [Draft(about.says("is never null"), "not_null", about.column)], ""
-    if word == "missingValues":
-        listed = arguments.get("missingValues")
-        values = [one for one in listed if one is not None] if isinstance(listed, list) else []
-        drafts = conditions.missing(
-            about.column, about.noun, {"missing values": values} if values else {}
-        )
-        said = isinstance(listed, list) and None in listed
-        return drafts, "" if said else "A NULL is missing here, too; the standard leaves it open."
-    # An old form, which the standard's own examples have, too: beside `arguments`, not below it.
-    valid, pattern = (arguments.get(key, item.get(key)) for key in ("validValues", "pattern"))
-    known = {"valid values": valid, "valid regex": pattern}
-    drafts = conditions.invalid(
-        about.column, about.noun, {key: one for key, one in known.items() if one is not None}
-    )
-    return drafts, "A NULL is not invalid here; the standard leaves it open."
+def _violation_rules(
+    metric: str, entry: Mapping[str, Any], subject: QualitySubject
+) -> _RulesAndNote:
+    """Return the rules whose violations a metric counts."""
+    arguments = read_mapping(entry, "arguments")
+    if metric == "duplicateValues":
+        return _duplicate_values(arguments, subject)
+    if metric not in ("nullValues", "missingValues", "invalidValues"):
+        raise UnsupportedCheck(f"the metric `{metric}` has no counterpart")
+    if not subject.column:
+        raise UnsupportedCheck(f"`{metric}` needs a column")
+    if metric == "nullValues":
+        return [ImportedRule(subject.title("is never null"), "not_null", subject.column)], ""
+    if metric == "missingValues":
+        return _missing_values(arguments, subject)
+    return _invalid_values(arguments, entry, subject)
 
 
-def _sql(item: Mapping[str, Any], about: QualitySubject) -> list[Draft]:
-    words = {
-        "object": about.sql,
-        "table": about.sql,
-        "property": quoted(about.column),
-        "column": quoted(about.column),
-    }
+def _duplicate_values(arguments: Mapping[str, Any], subject: QualitySubject) -> _RulesAndNote:
+    names = arguments.get("properties")
+    if not names and subject.column:
+        names = [subject.column]
+    if not isinstance(names, list) or not names:
+        raise UnsupportedCheck("it names no columns")
+    columns = [subject.physical_names.get(str(name), str(name)) for name in names]
+    title = f"{' and '.join(columns)} of {subject.short_name} is unique"
+    rule = ImportedRule(title, "unique", single_or_list(columns))
+    return [rule], "A NULL is no duplicate here; the standard leaves it open."
 
-    def filled(found: re.Match[str]) -> str:
-        if found[1] in ("property", "column") and not about.column:
-            raise Unmappable("its query names a column, and it stands at the table")
-        return words[found[1]]
 
-    query = _VARIABLE.sub(filled, str(item.get("query") or ""))
+def _missing_values(arguments: Mapping[str, Any], subject: QualitySubject) -> _RulesAndNote:
+    missing = arguments.get("missingValues")
+    if not isinstance(missing, list):
+        missing = []
+    settings = {"missing values": [value for value in missing if value is not None]}
+    rules = missing_rules(subject.column, subject.short_name, settings)
+    if None in missing:
+        return rules, ""
+    return rules, "A NULL is missing here, too; the standard leaves it open."
+
+
+def _invalid_values(
+    arguments: Mapping[str, Any], entry: Mapping[str, Any], subject: QualitySubject
+) -> _RulesAndNote:
+    # In an old form, which the standard's own examples use, too, there is no `arguments`.
+    valid_values = arguments.get("validValues", entry.get("validValues"))
+    pattern = arguments.get("pattern", entry.get("pattern"))
+    settings = {"valid values": valid_values, "valid regex": pattern}
+    rules = invalid_rules(subject.column, subject.short_name, settings)
+    return rules, "A NULL is not invalid here; the standard leaves it open."
+
+
+def _sql_rules(entry: Mapping[str, Any], subject: QualitySubject) -> list[ImportedRule]:
+    """Return the rules of a query that returns one number."""
+
+    def name_of(match: re.Match[str]) -> str:
+        if match[1] in ("object", "table"):
+            return subject.sql
+        if not subject.column:
+            raise UnsupportedCheck("its query names a column, and it stands at the table")
+        return quote_name(subject.column)
+
+    query = _VARIABLE.sub(name_of, str(entry.get("query") or ""))
     if not query.strip():
-        raise Unmappable("it has no query")
-    if "${" in query or re.search(r"\{\w+\}", query):
-        raise Unmappable("its query has a variable that is not in the file")
-    says = str(item.get("name") or f"query on {about}")
-    return conditions.queried(query, says, [Level(span_of(item))], about.source)
+        raise UnsupportedCheck("it has no query")
+    if _UNKNOWN_VARIABLE.search(query):
+        raise UnsupportedCheck("its query has a variable that is not in the file")
+    title = str(entry.get("name") or f"query on {subject}")
+    return query_rules(query, title, [_read_threshold(entry)], subject.source)
 
 
-def _custom(item: Mapping[str, Any], about: QualitySubject) -> list[Draft]:
-    engine = str(item.get("engine"))
-    if engine != OURS:
-        own = (
-            f", whose own files `sanityd import {engine}` reads"
-            if engine in ("soda", "dbt")
-            else ""
-        )
-        raise Unmappable(f"it is for {engine}{own}")
+def _custom_rule(entry: Mapping[str, Any], subject: QualitySubject) -> ImportedRule:
+    """Return a rule that `sanityd export` wrote. Raises UnsupportedCheck for other engines."""
+    _check_engine(str(entry.get("engine")))
     try:
         document = rules_document.parse_text(
-            str(item.get("implementation")), Path("implementation")
+            str(entry.get("implementation")), Path("implementation")
         )
     except RuleError as error:
-        raise Unmappable(f"its implementation can't be read: {error.message}") from None
-    kinds = [key for key in document.data if key in plugins.names("checks")]
+        raise UnsupportedCheck(f"its implementation can't be read: {error.message}") from None
+    known_kinds = plugins.names("checks")
+    kinds = [key for key in document.data if key in known_kinds]
     if document.problems or len(kinds) != 1:
-        raise Unmappable("its implementation is no rule of sanityd")
-    keys = {key: value for key, value in document.data.items() if key != kinds[0]}
-    name = str(item.get("name") or f"{kinds[0]} of {about}")
-    return [about.finished(Draft(name, kinds[0], document.data[kinds[0]], keys))]
+        raise UnsupportedCheck("its implementation is no rule of sanityd")
+    [kind] = kinds
+    keys = {key: value for key, value in document.data.items() if key != kind}
+    title = str(entry.get("name") or f"{kind} of {subject}")
+    return subject.with_table(ImportedRule(title, kind, document.data[kind], keys))
 
 
-def _decorated(draft: Draft, item: Mapping[str, Any], about: QualitySubject, place: int) -> Draft:
-    """What an entry says besides what must hold."""
-    extra = next(
-        (
-            one.get("value")
-            for one in _mappings(item.get("customProperties"))
-            if one.get("property") == OURS
-        ),
-        None,
-    )
-    keys = {key: extra[key] for key in BESIDE if key in extra} if isinstance(extra, dict) else {}
-    why = item.get("description") or item.get("businessImpact")
-    word, ladder = str(item.get("severity") or "").lower(), draft.keys.get("severity")
-    severity = _severity(word, ladder)
-    foreign = (
-        f"Its severity is `{word}`." if word and word.upper() not in Severity.__members__ else ""
-    )
-    schedule = item.get("schedule") if item.get("scheduler") in (None, "cron") else None
-    tags = item.get("tags") if isinstance(item.get("tags"), list) else None
-    bare = replace(
-        draft, keys={key: value for key, value in draft.keys.items() if key != "severity"}
-    )
-    done = bare.having(
-        foreign, severity=severity, tags=tags or None, **{"schedule": schedule, **keys}
-    )
-    done = about.finished(done).having(why=str(why) if why else None)
-    name = item.get("name")
-    return replace(
-        done,
-        says=str(name) if name and place == 0 else f"{name} {draft.says}" if name else draft.says,
-    )
+def _check_engine(engine: str) -> None:
+    """Raise UnsupportedCheck for an engine other than sanityd."""
+    if engine in ("soda", "dbt"):
+        raise UnsupportedCheck(
+            f"it is for {engine}, whose own files `sanityd import {engine}` reads"
+        )
+    if engine != ENGINE:
+        raise UnsupportedCheck(f"it is for {engine}")
 
 
-def _severity(word: str, ladder: Any) -> Any:
-    """The severity of an entry: its word, from the count or share on that its operator says."""
-    if word.upper() not in Severity.__members__:
-        return ladder
-    if isinstance(ladder, dict):
-        [start] = ladder.values()
+def _with_entry_keys(
+    rule: ImportedRule, entry: Mapping[str, Any], subject: QualitySubject
+) -> ImportedRule:
+    """Return the rule with the keys that any entry can have, such as `tags`."""
+    severity_word = str(entry.get("severity") or "").lower()
+    is_known_severity = severity_word.upper() in Severity.__members__
+    if severity_word and not is_known_severity:
+        rule = rule.with_notes(f"Its severity is `{severity_word}`.")
+    keys = dict(rule.keys)
+    severity = keys.pop("severity", None)
+    if is_known_severity:
+        severity = _renamed_severity(severity_word, severity)
+    rule = replace(rule, keys=keys).with_keys(
+        severity=severity, tags=_read_tags(entry), **_read_other_keys(entry)
+    )
+    why = entry.get("description") or entry.get("businessImpact")
+    return subject.with_table(rule).with_keys(why=str(why) if why else None)
+
+
+def _renamed_severity(word: str, severity: Any) -> Any:
+    """Return a severity with the entry's word; a count or share of violations stays."""
+    if isinstance(severity, dict):
+        [start] = severity.values()
         return {word: start}
     return word
 
 
-def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
-    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
+def _read_tags(entry: Mapping[str, Any]) -> list[Any] | None:
+    tags = entry.get("tags")
+    if not isinstance(tags, list) or not tags:
+        return None
+    return tags
+
+
+def _read_other_keys(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schedule of an entry, and the keys that `sanityd export` passed on."""
+    keys: dict[str, Any] = {}
+    if entry.get("scheduler") in (None, "cron"):
+        keys["schedule"] = entry.get("schedule")
+    passed = _read_passed_keys(entry)
+    for key in PASSED_KEYS:
+        if key in passed:
+            keys[key] = passed[key]
+    return keys
+
+
+def _read_passed_keys(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of the first custom property for sanityd; empty without one."""
+    properties = entry.get("customProperties")
+    if not isinstance(properties, list):
+        return {}
+    for item in properties:
+        if isinstance(item, dict) and item.get("property") == ENGINE:
+            value = item.get("value")
+            return value if isinstance(value, dict) else {}
+    return {}

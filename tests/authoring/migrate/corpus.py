@@ -1,8 +1,8 @@
-"""Files of other tools, the rules that are expected of them, and what either finds in the same small database.
+"""Files of other tools, with the rules that are expected of them.
 
-Beside each `NAME.yaml` stand `NAME.rules.yaml`, which the import must print to the letter, and, where the tool itself
-was run on `shop.sql`, `NAME.verdicts.yaml`: for each rule whether the tool `failed`, how much it counted there, and how
-many violations sanityd finds.
+Beside each `NAME.yaml` stands `NAME.rules.yaml`, which the import must print to the letter. Where
+the tool itself was run on `shop.sql`, there is `NAME.verdicts.yaml`: for each rule whether the
+tool failed, how much it counted, and how many violations sanityd finds.
 """
 
 import sqlite3
@@ -16,10 +16,13 @@ from typing import Any
 import yaml
 
 from sanityd import pipeline
+from sanityd.authoring.migrate import dbt, odcs, soda
 from sanityd.model import Run
 from sanityd.rules.load import load
 
-HERE = Path(__file__).parent
+CORPUS = Path(__file__).parent
+#: The function that reads the files of each tool.
+READERS = {"dbt": dbt.read, "soda": soda.read, "odcs": odcs.read}
 
 
 @dataclass(frozen=True)
@@ -31,38 +34,38 @@ class Case:
 
     @property
     def folder(self) -> Path:
-        """Where it stands, and where the import is run."""
-        return HERE / self.tool
+        """The folder of the file, where the import is run."""
+        return CORPUS / self.tool
 
     @property
     def expected(self) -> str:
-        """The rules file."""
+        """The expected rules file."""
         return (self.folder / f"{self.name}.rules.yaml").read_text(encoding="utf-8")
 
     @property
     def verdicts(self) -> Mapping[str, Any]:
-        """What the tool and sanityd find, by the rule's id; empty where the tool was not run."""
+        """The results of the tool and of sanityd by rule; empty where the tool was not run."""
         file = self.folder / f"{self.name}.verdicts.yaml"
         return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def __str__(self) -> str:
-        """For the test's name."""
+        """Return the name in the test's id."""
         return f"{self.tool}-{self.name}"
 
 
-def cases() -> Iterator[Case]:
-    """All files that have expected rules beside them."""
-    for file in sorted(HERE.glob("*/*.rules.yaml")):
+def all_cases() -> Iterator[Case]:
+    """Return all files that have expected rules."""
+    for file in sorted(CORPUS.glob("*/*.rules.yaml")):
         yield Case(file.parent.name, file.name.removesuffix(".rules.yaml"))
 
 
-def runs(rules: str, folder: Path) -> dict[str, Run]:
-    """What rules find in the shop, by id."""
+def run_rules(rules: str, folder: Path) -> dict[str, Run]:
+    """Run rules on the shop's database; return the runs by rule."""
     with closing(sqlite3.connect(folder / "shop.db")) as connection:
-        connection.executescript((HERE / "shop.sql").read_text(encoding="utf-8"))
+        connection.executescript((CORPUS / "shop.sql").read_text(encoding="utf-8"))
     path = folder / "rules.yaml"
     path.write_text(rules, encoding="utf-8")
     url = f"sqlite:///{folder / 'shop.db'}"
-    loaded = load(path, {"APP_DATABASE_URL": url})
-    found = pipeline.evaluate(loaded, list(loaded.rules.values()), datetime.now(UTC))
-    return {run.rule: run for run in found}
+    rule_set = load(path, {"APP_DATABASE_URL": url})
+    runs = pipeline.evaluate(rule_set, list(rule_set.rules.values()), datetime.now(UTC))
+    return {run.rule: run for run in runs}

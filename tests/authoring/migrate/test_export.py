@@ -1,4 +1,4 @@
-"""The rules as a data contract: right by the standard's own schema, and the same rules when they are imported again."""
+"""Exported contracts: valid by the standard's schema, and the same rules when imported again."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,9 @@ sources: {app: "sqlite:///app.db", mail: "sqlite:///mail.db"}
 channels: {team: {log: info}}
 defaults: {owner: shop, nulls: fail, tags: [all], severity: warning, schedule: 0 7 * * 1-5}
 rules:
-  plain: {table: app.t, not_null: a, owner: me, severity: error, why: "It: must\\nbe.", fix: "https://x", key: [id]}
+  plain:
+    {table: app.t, not_null: a, owner: me, severity: error, why: "It: must\\nbe.",
+     fix: "https://x", key: [id]}
   several: {table: app.t, not_null: [a, b]}
   blank: {table: app.t, not_null: {columns: a, blank: fail}}
   single: {table: app.t, not_null: b, severity: {error: 5%}, notify: [team]}
@@ -37,28 +39,30 @@ rules:
   one-of-those: {table: app.t, row_count: {min: 3, max: 3}}
   at-most: {table: app.t, row_count: {max: 3}}
   young: {table: app.t, fresh: {at: 1h}, within: 5m of at, when_empty: pass}
-  mailed: {table: app.t, has: {in: mail.m, on: {id: t}, count: none}, confirm: 2 runs, severity: {info: 1, error: 9}}
+  mailed:
+    {table: app.t, has: {in: mail.m, on: {id: t}, count: none}, confirm: 2 runs,
+     severity: {info: 1, error: 9}}
   asked: {source: mail, query: "select a\\n  from t", key: a, show: [a]}
   each: {table: "app.{s}.t", references: {a: "{s}.u.id"}, for_each: {s: [n, m]}}
 """
 
 
-def again(rules: RuleSet, path: Path) -> tuple[dict[str, Any], RuleSet]:
-    """Export, import; the contract and the rules."""
+def export_and_import(rules: RuleSet, path: Path) -> tuple[dict[str, Any], RuleSet]:
+    """Export rules and import the contract; return the contract and the imported rules."""
     text = export.contract(rules, rules_document.parse(rules.path).data)
     path.write_text(text, encoding="utf-8")
     written = writing.write(odcs.read([path], None))
-    assert written.left == []
+    assert written.not_imported == []
     return yaml.safe_load(text), load_text(written.text, Path("rules.yaml"))
 
 
-def same(rule: Rule) -> Any:
-    """All that a contract keeps of a rule: everything but where it stands."""
+def without_location(rule: Rule) -> Any:
+    """Return all that a contract keeps of a rule: everything but its id and location."""
     return replace(rule, id="", location="", invariant=replace(rule.invariant, id=""))
 
 
-def id_of(rule: Rule) -> str:
-    """What the import calls it."""
+def imported_id(rule: Rule) -> str:
+    """Return the id of the rule after the import."""
     return rule.id.replace("[", "-").replace("]", "")
 
 
@@ -66,34 +70,34 @@ def id_of(rule: Rule) -> str:
 def exported(tmp_path: Path) -> tuple[RuleSet, dict[str, Any], RuleSet]:
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     rules = load(tmp_path / "rules.yaml", {})
-    return (rules, *again(rules, tmp_path / "contract.odcs.yaml"))
+    return (rules, *export_and_import(rules, tmp_path / "contract.odcs.yaml"))
 
 
 def test_a_round_trip_loses_nothing(exported: tuple[RuleSet, dict[str, Any], RuleSet]) -> None:
     before, _, after = exported
     assert len(before.rules) == 20
-    wanted = {id_of(rule): same(rule) for rule in before.rules.values()}
-    assert {name: same(rule) for name, rule in after.rules.items()} == wanted
+    expected = {imported_id(rule): without_location(rule) for rule in before.rules.values()}
+    assert {name: without_location(rule) for name, rule in after.rules.items()} == expected
 
 
-def test_what_the_standard_has_words_for_is_said_in_them(
+def test_rules_are_written_in_the_words_of_the_standard_where_it_has_them(
     exported: tuple[RuleSet, dict[str, Any], RuleSet],
 ) -> None:
-    """Only where they mean the same: a NULL, `where` and the like are none of the standard's words."""
+    """A rule with `where`, or where NULL violates, is none of them."""
     _, contract, _ = exported
     tables = contract["schema"]
     columns = [column for table in tables for column in table.get("properties", [])]
     native = {
         item["name"]: item
-        for one in (*tables, *columns)
-        for item in one.get("quality", [])
+        for subject in (*tables, *columns)
+        for item in subject.get("quality", [])
         if "metric" in item
     }
-    said = {
+    operators = {
         name: {key: item[key] for key in item if key.startswith("mu") or key == "unit"}
         for name, item in native.items()
     }
-    assert said == {
+    assert operators == {
         "plain": {"mustBe": 0},
         "single": {"mustBeLessThan": 5, "unit": "percent"},
         "pairs": {"mustBeLessThan": 3},
@@ -105,7 +109,7 @@ def test_what_the_standard_has_words_for_is_said_in_them(
     assert native["plain"]["description"] == "It: must\nbe."
 
 
-def test_it_is_right_by_the_standards_own_schema(
+def test_the_contract_is_valid_by_the_schema_of_the_standard(
     exported: tuple[RuleSet, dict[str, Any], RuleSet],
 ) -> None:
     schema = json.loads(
@@ -119,18 +123,20 @@ def test_it_is_right_by_the_standards_own_schema(
     assert list(validator.iter_errors(broken))
 
 
-def test_what_is_of_no_table_is_no_table(exported: tuple[RuleSet, dict[str, Any], RuleSet]) -> None:
-    """It would be one for every other reader of the contract."""
+def test_a_rule_without_a_table_is_a_custom_property(
+    exported: tuple[RuleSet, dict[str, Any], RuleSet],
+) -> None:
+    """Other readers of the contract would take it for a table."""
     _, contract, _ = exported
-    assert {(one["name"], one["physicalName"]) for one in contract["schema"]} == {
+    assert {(table["name"], table["physicalName"]) for table in contract["schema"]} == {
         *(("t", "t"), ("app_s_t", "s.t"), ("mail_t", "t"), ("app_n_t", "n.t"), ("app_m_t", "m.t")),
     }
-    custom = {one["property"]: one["value"] for one in contract["customProperties"]}
-    assert [one["name"] for one in custom["sanitydRules"]] == ["asked"]
+    custom = {item["property"]: item["value"] for item in contract["customProperties"]}
+    assert [rule["name"] for rule in custom["sanitydRules"]] == ["asked"]
 
 
 @pytest.mark.parametrize(
-    ("file", "head", "known_as"),
+    ("file", "head", "contract_id"),
     [
         ("shop/rules.yaml", "", "shop"),
         ("shop/billing.yaml", "", "shop-billing"),
@@ -138,17 +144,19 @@ def test_what_is_of_no_table_is_no_table(exported: tuple[RuleSet, dict[str, Any]
         ("rules/a.yaml", "", "rules"),
     ],
 )
-def test_a_contract_is_known_by_its_project(
-    file: str, head: str, known_as: str, tmp_path: Path
+def test_the_id_of_a_contract_is_that_of_its_project(
+    file: str, head: str, contract_id: str, tmp_path: Path
 ) -> None:
-    """Not by a file that is called the same in every project."""
-    (path := tmp_path / file).parent.mkdir()
+    """The usual name of a rules file is not part of it."""
+    path = tmp_path / file
+    path.parent.mkdir()
     path.write_text(
-        f"{head}sources: {{app: 'sqlite:///a.db'}}\nrules: {{a: {{source: app, query: select 1 as a, key: a}}}}\n"
+        f"{head}sources: {{app: 'sqlite:///a.db'}}\n"
+        "rules: {a: {source: app, query: select 1 as a, key: a}}\n"
     )
     rules = load(path.parent if file.startswith("rules/") else path)
-    contract, after = again(rules, tmp_path / "contract.yaml")
-    assert contract["id"] == known_as
+    contract, after = export_and_import(rules, tmp_path / "contract.yaml")
+    assert contract["id"] == contract_id
     assert "schema" not in contract
     assert list(after.rules) == ["a"]
 
@@ -157,7 +165,7 @@ def test_the_example_rules_survive(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name in ("APP_DATABASE_URL", "LEDGER_DATABASE_URL"):
         monkeypatch.setenv(name, "sqlite:///x.db")
     rules = load(ROOT / "rules.yaml", need_secrets=False)
-    _, after = again(rules, tmp_path / "contract.yaml")
-    assert {name: same(rule) for name, rule in after.rules.items()} == {
-        name: same(rule) for name, rule in rules.rules.items()
+    _, after = export_and_import(rules, tmp_path / "contract.yaml")
+    assert {name: without_location(rule) for name, rule in after.rules.items()} == {
+        name: without_location(rule) for name, rule in rules.rules.items()
     }

@@ -1,4 +1,4 @@
-"""The tables of the guide: every check that is shown becomes the rules that stand beside it, and none is missing."""
+"""The tables of the guide: every check that they show becomes the rules beside it."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ import yaml
 
 from sanityd.authoring.migrate import dbt, odcs, soda, writing
 from sanityd.authoring.migrate.dbt import TESTS
-from sanityd.authoring.migrate.draft import Migration
-from tests.authoring.migrate.corpus import HERE
+from sanityd.authoring.migrate.draft import ImportResult
+from tests.authoring.migrate.corpus import CORPUS
 
-GUIDE = (HERE.parents[2] / "docs" / "howto" / "migrate.md").read_text(encoding="utf-8")
+GUIDE = (CORPUS.parents[2] / "docs" / "howto" / "migrate.md").read_text(encoding="utf-8")
 READERS = {
     "test": dbt.read,
     "check of Soda 3": soda.read,
@@ -22,8 +22,8 @@ READERS = {
 }
 
 
-def rows() -> Iterator[tuple[str, str, set[str]]]:
-    """Each example with the table that it stands in, and the kinds beside it."""
+def examples() -> Iterator[tuple[str, str, set[str]]]:
+    """Return each example with the head of its table and the check kinds beside it."""
     head = ""
     for line in GUIDE.splitlines():
         cells = (
@@ -38,7 +38,7 @@ def rows() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def files(head: str, example: str) -> Iterator[Any]:
-    """A file with the example, at a column and at a table."""
+    """Return files with the example, at a column and at a table."""
     quoted = re.sub(r"(ref\('\w+'\))", r'"\1"', example)
     if head == "check of Soda 3":
         yield {
@@ -47,24 +47,24 @@ def files(head: str, example: str) -> Iterator[Any]:
             )
         }
         return
-    one = yaml.safe_load(quoted)
+    check = yaml.safe_load(quoted)
     match head:
         case "test":
-            yield {"models": [{"name": "t", "columns": [{"name": "a", "tests": [one]}]}]}
-            yield {"models": [{"name": "t", "tests": [one]}]}
+            yield {"models": [{"name": "t", "columns": [{"name": "a", "tests": [check]}]}]}
+            yield {"models": [{"name": "t", "tests": [check]}]}
         case "check of Soda 4":
-            yield {"dataset": "s/t", "columns": [{"name": "a", "checks": [one]}]}
-            yield {"dataset": "s/t", "columns": [{"name": "a"}], "checks": [one]}
+            yield {"dataset": "s/t", "columns": [{"name": "a", "checks": [check]}]}
+            yield {"dataset": "s/t", "columns": [{"name": "a"}], "checks": [check]}
         case _:
             contract = {"kind": "DataContract", "apiVersion": "v3.1.0"}
             yield {
                 **contract,
-                "schema": [{"name": "t", "properties": [{"name": "a", "quality": [one]}]}],
+                "schema": [{"name": "t", "properties": [{"name": "a", "quality": [check]}]}],
             }
 
 
-def imported(head: str, file: Any, folder: Path) -> Migration:
-    """What the file becomes."""
+def import_file(head: str, file: Any, folder: Path) -> ImportResult:
+    """Write the content of a file, and import it."""
     path = folder / "file.yaml"
     path.write_text(yaml.safe_dump(file, sort_keys=False, width=1000), encoding="utf-8")
     return READERS[head]([path], None)
@@ -72,18 +72,18 @@ def imported(head: str, file: Any, folder: Path) -> Migration:
 
 @pytest.mark.parametrize("head", READERS)
 def test_every_check_shown_becomes_the_rules_beside_it(head: str, tmp_path: Path) -> None:
-    shown = [(example, kinds) for table, example, kinds in rows() if table == head]
+    shown = [(example, kinds) for table, example, kinds in examples() if table == head]
     assert len(shown) > 6
     for example, kinds in shown:
-        found = []
+        kinds_of_files = []
         for file in files(head, example):
-            migration = imported(head, file, tmp_path)
-            # A condition on a column is none on the table, and the other way round: lint refuses one of them.
-            [*_, last] = writing.write(migration).translations
-            found.append({draft.kind for draft in last.drafts})
-        assert kinds in found, (example, found)
+            result = import_file(head, file, tmp_path)
+            # The example is valid either at a column or at a table: lint refuses the other one.
+            last_check = writing.write(result).checks[-1]
+            kinds_of_files.append({rule.kind for rule in last_check.rules})
+        assert kinds in kinds_of_files, (example, kinds_of_files)
 
 
-def test_every_test_of_dbt_that_has_a_counterpart_is_shown() -> None:
-    shown = {example.partition(":")[0] for head, example, _ in rows() if head == "test"}
+def test_every_supported_test_of_dbt_is_in_the_guide() -> None:
+    shown = {example.partition(":")[0] for head, example, _ in examples() if head == "test"}
     assert shown == TESTS.keys()

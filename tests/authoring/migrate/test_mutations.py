@@ -1,4 +1,4 @@
-"""Files of other tools that were damaged: never a traceback, and never a rules file that lint refuses."""
+"""Damaged files of other tools: never a traceback, never a rules file that lint refuses."""
 
 import copy
 import random
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sanityd.authoring.migrate import dbt, odcs, soda, writing
+from sanityd.authoring.migrate import writing
 from sanityd.errors import RuleError
-from tests.authoring.migrate.corpus import HERE
+from tests.authoring.migrate.corpus import CORPUS, READERS
 
-READERS = {"dbt": dbt.read, "soda": soda.read, "odcs": odcs.read}
 WORDS = [
     "",
     "~",
@@ -52,47 +51,50 @@ VALUES += ["${x}", "{{ x }}", "1", "> 1", {"x": {"y": None}}]
 
 
 def damaged(text: str, chance: random.Random) -> str:
-    """The text with a line lost, doubled, moved or shifted, or a value that is something else."""
+    """Return the text with lines removed, doubled or shifted, or other values."""
     lines = text.splitlines()
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(lines))
+        index = chance.randrange(len(lines))
         match chance.randrange(5):
             case 0:
-                del lines[at]
+                del lines[index]
             case 1:
-                lines.insert(at, chance.choice(lines))
+                lines.insert(index, chance.choice(lines))
             case 2:
-                lines[at] = chance.choice(["  ", "", "- "]) + lines[at].removeprefix("  ")
+                lines[index] = chance.choice(["  ", "", "- "]) + lines[index].removeprefix("  ")
             case 3:
-                head, colon, _ = lines[at].partition(":")
-                lines[at] = f"{head}{colon} {chance.choice(WORDS)}"
+                head, colon, _ = lines[index].partition(":")
+                lines[index] = f"{head}{colon} {chance.choice(WORDS)}"
             case 4:
-                words = lines[at].split(" ")
+                words = lines[index].split(" ")
                 words[chance.randrange(len(words))] = chance.choice(WORDS)
-                lines[at] = " ".join(words)
+                lines[index] = " ".join(words)
         lines = lines or [""]
     return "\n".join(lines)
 
 
 def replaced(data: Any, chance: random.Random) -> Any:
-    """The data with something else in one or two of its places."""
+    """Return the data with one or two values replaced."""
     for _ in range(chance.randint(1, 2)):
-        places = list(_places(data))
-        inside, key = chance.choice(places)
-        inside[key] = copy.deepcopy(chance.choice(VALUES))
+        container, key = chance.choice(list(_values(data)))
+        container[key] = copy.deepcopy(chance.choice(VALUES))
     return data
 
 
-def _places(data: Any) -> Iterator[tuple[Any, Any]]:
-    for key in (
-        list(data) if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
-    ):
+def _values(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Return each value as its container and its key or index."""
+    keys: list[Any] = []
+    if isinstance(data, dict):
+        keys = list(data)
+    elif isinstance(data, list):
+        keys = list(range(len(data)))
+    for key in keys:
         yield data, key
-        yield from _places(data[key])
+        yield from _values(data[key])
 
 
-def attempt(tool: str, text: str, path: Path) -> bool:
-    """Import it; whether it could be read. What is written has been through lint."""
+def can_be_imported(tool: str, text: str, path: Path) -> bool:
+    """Import a text, and write the rules, which lint checks. Returns False if it is refused."""
     path.write_text(text, encoding="utf-8")
     try:
         writing.write(READERS[tool]([path], None))
@@ -104,25 +106,23 @@ def attempt(tool: str, text: str, path: Path) -> bool:
 @pytest.mark.parametrize("tool", READERS)
 def test_a_damaged_file_is_imported_or_refused(tool: str, tmp_path: Path) -> None:
     chance = random.Random(7)
-    files = [*(HERE / tool).glob("*shapes.yaml"), *(HERE / tool).glob("shop.yaml")]
+    files = [*(CORPUS / tool).glob("*shapes.yaml"), *(CORPUS / tool).glob("shop.yaml")]
     texts = [file.read_text(encoding="utf-8") for file in sorted(files)]
-    read = [
-        attempt(tool, damaged(chance.choice(texts), chance), tmp_path / "file.yaml")
+    imported = [
+        can_be_imported(tool, damaged(chance.choice(texts), chance), tmp_path / "file.yaml")
         for _ in range(20)
     ]
-    assert any(read)
-    assert not all(read)
+    assert any(imported)
+    assert not all(imported)
 
 
 @pytest.mark.parametrize("tool", READERS)
-def test_a_file_of_which_a_part_is_something_else_is_imported_or_refused(
-    tool: str, tmp_path: Path
-) -> None:
+def test_a_file_with_other_values_is_imported_or_refused(tool: str, tmp_path: Path) -> None:
     chance = random.Random(11)
-    files = [*(HERE / tool).glob("*shapes.yaml"), *(HERE / tool).glob("shop.yaml")]
+    files = [*(CORPUS / tool).glob("*shapes.yaml"), *(CORPUS / tool).glob("shop.yaml")]
     data = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(files)]
     texts = [
         yaml.safe_dump(replaced(copy.deepcopy(chance.choice(data)), chance)) for _ in range(25)
     ]
-    read = [attempt(tool, text, tmp_path / "file.yaml") for text in texts]
-    assert any(read)
+    imported = [can_be_imported(tool, text, tmp_path / "file.yaml") for text in texts]
+    assert any(imported)

@@ -1,38 +1,41 @@
-"""YAML of other tools: aliases and merge keys are understood, what can't be read is told with its place."""
+"""YAML of other tools: aliases and merge keys work, errors have a location."""
 
 from pathlib import Path
 
 import pytest
 
-from sanityd.authoring.migrate import dbt, odcs, reading, soda, writing
+from sanityd.authoring.migrate import dbt, odcs, soda, writing
+from sanityd.authoring.migrate.foreign_yaml import YamlNode, read_yaml
 from sanityd.errors import RuleError
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
-#: Ever deeper, by aliases alone.
+#: Deep nesting by aliases alone.
 TOWER = "b0: &b0 [*a39]\n" + "".join(f"b{n}: &b{n} [*b{n - 1}]\n" for n in range(1, 20))
 
 
-def read(tmp_path: Path, text: str | bytes, version: str = "1.2") -> reading.Node:
-    """A file with this text."""
+def read_file(tmp_path: Path, text: str | bytes, version: str = "1.2") -> YamlNode:
+    """Read a file with this text."""
     path = tmp_path / "file.yml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return reading.read(path, version=version)
+    return read_yaml(path, version=version)
 
 
-def test_words_are_those_of_the_tools_own_yaml(tmp_path: Path) -> None:
+def test_words_are_read_by_the_yaml_version_of_the_tool(tmp_path: Path) -> None:
     text = "a: [yes, 12:30, 2020-01-01, 0o17, 1e5, '1', 1.5, ~]"
-    assert read(tmp_path, text).plain() == {
+    assert read_file(tmp_path, text).plain() == {
         "a": ["yes", "12:30", "2020-01-01", 15, 100000.0, "1", 1.5, None]
     }
-    assert read(tmp_path, text, "1.1").plain() == {
+    assert read_file(tmp_path, text, "1.1").plain() == {
         "a": [True, 750, "2020-01-01", "0o17", "1e5", "1", 1.5, None]
     }
 
 
-def test_what_is_named_once_and_used_often_keeps_its_place(tmp_path: Path) -> None:
-    node = read(tmp_path, "one: &one\n  a: 1\n  b: 2\ntwo:\n  <<: [*one, {c: 4, a: 9}]\n  b: 3\n")
+def test_aliases_keep_the_location_of_their_anchor(tmp_path: Path) -> None:
+    node = read_file(
+        tmp_path, "one: &one\n  a: 1\n  b: 2\ntwo:\n  <<: [*one, {c: 4, a: 9}]\n  b: 3\n"
+    )
     assert node.plain()["two"] == {"a": 1, "b": 3, "c": 4}
-    assert [node.mapping("two")[name].place.line for name in "abc"] == [2, 6, 5]
+    assert [node.mapping("two")[name].location.line for name in "abc"] == [2, 6, 5]
 
 
 @pytest.mark.parametrize(
@@ -52,24 +55,24 @@ def test_what_is_named_once_and_used_often_keeps_its_place(tmp_path: Path) -> No
         (BOMB + TOWER, 50, "nested deeper"),
     ],
 )
-def test_what_can_not_be_read_is_told_with_its_line(
+def test_an_error_has_the_line_and_advice(
     tmp_path: Path, text: str | bytes, line: int, words: str
 ) -> None:
-    with pytest.raises(RuleError) as refusal:
-        read(tmp_path, text)
-    [problem] = refusal.value.problems
+    with pytest.raises(RuleError) as raised:
+        read_file(tmp_path, text)
+    [problem] = raised.value.problems
     assert words in problem.message
     assert problem.line == line
     assert problem.advice
 
 
-def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path: Path) -> None:
-    node = read(tmp_path, BOMB)
+def test_a_value_with_too_many_aliases_is_refused(tmp_path: Path) -> None:
+    node = read_file(tmp_path, BOMB)
     with pytest.raises(RuleError, match="10,000 values"):
         node.plain()
 
 
-def test_files_that_stand_for_too_many_rules_are_refused(tmp_path: Path) -> None:
+def test_a_file_with_too_many_rules_is_refused(tmp_path: Path) -> None:
     columns = "&c [" + ", ".join(f"{{name: c{n}, tests: *t}}" for n in range(150)) + "]"
     tests = "&t [" + ", ".join(["unique"] * 150) + "]"
     text = f"t: {tests}\nc: {columns}\nmodels: [{{name: a, columns: *c}}]\n"

@@ -68,7 +68,7 @@ def invariant_of(candidate: Candidate) -> Invariant:
     name = TableName(table.source, table.name, table.info.schema)
     sources = frozenset({table.source})
     check = plugins.lookup("checks", candidate.kind).model_validate(candidate.options)
-    within = Age(GRACE, candidate.grace) if candidate.grace else None
+    within = Age(GRACE, candidate.age_column) if candidate.age_column else None
     # Some name for a row that has none: nothing is fetched by it.
     key = tuple(table.info.columns)[:1] if check.needs_key and not table.info.key else ()
     subject = Subject(table.source, name, sources, within=within, key=key)
@@ -130,7 +130,7 @@ def _try_together(by_id: dict[str, Candidate], looks: Sequence[PlannedCheck]) ->
         [(wrong,)] = scope.snapshot.rows(
             select(func.count()).select_from(scope.table).where(look.violating)
         )
-        return [_told(by_id, look, by_id[look.invariant.id].table.read, wrong)]
+        return [_told(by_id, look, by_id[look.invariant.id].table.rows_read, wrong)]
     columns: list[ColumnElement[int]] = [
         func.count(case((look.violating, 1))).label(f"sanityd_{place}")
         for place, look in enumerate(looks)
@@ -142,7 +142,7 @@ def _try_together(by_id: dict[str, Candidate], looks: Sequence[PlannedCheck]) ->
 
 def _try_one(by_id: dict[str, Candidate], look: PlannedCheck) -> Tried:
     seen = evaluation.see(look, {})
-    checked = by_id[look.invariant.id].table.read if seen.checked is None else seen.checked
+    checked = by_id[look.invariant.id].table.rows_read if seen.checked is None else seen.checked
     return _told(by_id, look, checked, seen.rows if seen.violations else 0, seen.violations)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sanityd.authoring import spelling, starter
+from sanityd.authoring import starter
 from sanityd.authoring.lint import lint
-from sanityd.authoring.suggest import suggest
+from sanityd.authoring.suggest import suggest, table_names
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
-from sanityd.authoring.suggest.proposals.pointing import Pointers
+from sanityd.authoring.suggest.relationships import Relationships
 from sanityd.authoring.suggest.results import NOTHING, Suggestions, Taken
 from sanityd.checks import executor, planner
 from sanityd.errors import Problem
@@ -124,9 +124,9 @@ def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_p
     taken = Taken.by(load(rules.path, {"URL": database_url}).rules.values())
     assert suggestions(database_url, taken=taken).proposals == []
     with snapshot_of(database_url) as snapshot:
-        assert spelling.listed(snapshot, "people", schema) == (None, "people")
+        assert table_names.canonical_name(snapshot, "people", schema) == (None, "people")
         if database_url.startswith("sqlite"):
-            assert spelling.listed(snapshot, "PEOPLE", None) == (None, "people")
+            assert table_names.canonical_name(snapshot, "PEOPLE", None) == (None, "people")
 
 
 def test_a_slip_of_the_finger_is_no_word(sqlite: str) -> None:
@@ -155,7 +155,7 @@ def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
         )
     engine.dispose()
     with snapshot_of(postgres) as snapshot:
-        assert spelling.listed(snapshot, "people", "crm") == ("crm", "people")
+        assert table_names.canonical_name(snapshot, "people", "crm") == ("crm", "people")
 
 
 def test_rows_that_the_login_may_not_see_are_not_said_to_be_missing(
@@ -238,11 +238,11 @@ def test_a_large_table_is_read_as_a_sample_and_that_is_said(
         "not_null",
     }
     for proposal in of_big:
-        assert 20 < proposal.table.read < 2000
+        assert 20 < proposal.table.rows_read < 2000
         # It was tried on those rows, not on all.
-        assert 20 < proposal.tried.checked <= proposal.table.read
+        assert 20 < proposal.tried.checked <= proposal.table.rows_read
         assert proposal.evidence.endswith(
-            f"(a sample: {proposal.table.read:,} of about {proposal.table.rows:,} rows)"
+            f"(a sample: {proposal.table.rows_read:,} of about {proposal.table.rows:,} rows)"
         )
         assert 4000 < proposal.table.rows < 6000
     assert {
@@ -529,7 +529,7 @@ def test_names_say_what_points_where(column: str, target: str | None) -> None:
     known = {each: table(each, keys.get(each, "id")) for each in (*TARGETS, "orderlines")}
     known["customers"] = table("customers", "customer_id")
     asking = known[name] if name in known else table(name, "id", mine)
-    found = Pointers([*known.values(), asking]).targets(asking, asking.columns[mine])
+    found = Relationships([*known.values(), asking]).targets(asking, asking.columns[mine])
     assert (found[0][0].name if found else None) == target
 
 

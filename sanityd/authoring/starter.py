@@ -1,4 +1,4 @@
-"""A first rules file: a commented example, or what was proposed for a database. Writes nothing."""
+"""The text of a first rules file: a commented example, or proposals for a database."""
 
 import os
 import re
@@ -13,20 +13,23 @@ from sanityd.authoring.suggest.results import Proposal, Suggestions
 from sanityd.authoring.yaml_text import comment, scalar
 from sanityd.errors import SourceError
 
-#: What the database's URL is called in the environment, and that of the mail server.
-DATABASE, MAIL = "APP_DATABASE_URL", "SMTP_URL"
+#: The environment variable with the URL of the database.
+DATABASE = "APP_DATABASE_URL"
+#: File suffixes of other databases than SQLite.
 _FILES = {".duckdb": "duckdb", ".ddb": "duckdb"}
 
 _HEAD = """\
-# What must always be true of the data. `sanityd lint` reads it, `sanityd try RULE` looks at one rule,
-# `sanityd check` looks at all of them. `sanityd kinds` lists what can be said.
+# What must always be true of the data. `sanityd lint` reads it, `sanityd try RULE` checks one rule,
+# `sanityd check` checks all of them. `sanityd kinds` lists the kinds of rules.
 sources:
   app: {source}
 
 channels:
-  # Mails as files in a folder beside this one. Once SMTP_URL names your mail server, let `notify` be [team].
+  # Mails as files in the folder `mails`, beside this file. Once SMTP_URL names your mail server,
+  # write `notify: [team]`.
   trial: {{file: mails}}
-  team: {{email: team@example.com, server: "${{SMTP_URL:-smtp://localhost:25}}", from: "Sanity <sanity@example.com>"}}
+  team: {{email: team@example.com, server: "${{SMTP_URL:-smtp://localhost:25}}", \
+from: "Sanity <sanity@example.com>"}}
 
 defaults:
   schedule: every 5m
@@ -36,7 +39,7 @@ rules:
 """
 
 _EXAMPLE = """\
-  # The id is a promise said aloud; it names the rule in mails and keeps its history.
+  # The id says what must be true. It names the rule in mails, and its history belongs to the id.
   every-person-has-a-welcome-mail:
     table: app.people
     has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
@@ -48,9 +51,10 @@ _EXAMPLE = """\
     unique: {columns: email, ignore: [case, spaces]}
 """
 
-#: For a database that nothing could be proposed for: a rule that is right on every database, to be replaced.
+#: When nothing is proposed for a database: a rule that holds on every database, to be replaced.
 _NOTHING = """\
-  # Nothing was proposed. This one holds as long as the database answers; write your own in its place, such as
+  # Nothing was proposed. This rule holds as long as the database answers; write your own in its
+  # place, such as
   #   every-order-has-a-customer: {table: app.orders, references: {customer_id: app.customers.id}}
   the-database-answers:
     source: app
@@ -59,7 +63,7 @@ _NOTHING = """\
 """
 
 _ENVIRONMENT = """\
-# Copy this to `.env`, fill it in, and keep that file to yourself: `set -a; . ./.env; set +a` exports it.
+# Copy this to `.env`, fill it in, and keep that file secret: `set -a; . ./.env; set +a` exports it.
 {database}# The mail server: smtp://user:password@host:587
 SMTP_URL=
 """
@@ -70,71 +74,86 @@ APP_DATABASE_URL=
 
 
 def example() -> str:
-    """A rules file to be edited by hand."""
+    """Return a rules file to edit by hand."""
     return _HEAD.format(source=f"${{{DATABASE}}}") + _EXAMPLE
 
 
-def proposed(found: Suggestions, source: str) -> str:
-    """A rules file with proposals, those of one table together. `source` is what stands for the URL in it."""
+def proposed(suggestions: Suggestions, source: str) -> str:
+    """Return a rules file with the proposals, grouped by table.
+
+    `source` is written in place of the database's URL: the URL of a file, or a variable.
+    """
     is_plain = "${" in source or re.fullmatch(r"[a-z]+:///[A-Za-z0-9_./-]+", source)
     head = _HEAD.format(source=source if is_plain else scalar(source))
-    return head + (written(found.proposals) or _NOTHING)
+    return head + (written(suggestions.proposals) or _NOTHING)
 
 
 def written(proposals: Iterable[Proposal]) -> str:
-    """Rules as they stand below `rules:`, table by table; of each table those that don't hold come first."""
+    """Return the lines below `rules:` for the proposals, sorted by table.
+
+    For each table the order is that of the proposals. Returns nothing when there are none.
+    """
     by_table: dict[str, list[Proposal]] = {}
     for proposal in proposals:
         by_table.setdefault(proposal.table.title, []).append(proposal)
-    parts = []
-    for table, some in sorted(by_table.items()):
-        rules = ["\n".join(f"  {line}" for line in proposal.lines()) for proposal in some]
-        parts.append("\n\n".join([f"  {comment(table)}\n{rules[0]}", *rules[1:]]))
-    return "\n\n".join(parts) + "\n" if parts else ""
+    if not by_table:
+        return ""
+    blocks = []
+    for table, table_proposals in sorted(by_table.items()):
+        rules = [_indented(proposal.lines()) for proposal in table_proposals]
+        rules[0] = f"  {comment(table)}\n{rules[0]}"
+        blocks += rules
+    return "\n\n".join(blocks) + "\n"
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def environment(*, with_database: bool) -> str:
-    """A file with the names of the variables that the rules file needs, and no value."""
+    """Return an `.env` file with the variables that the rules file needs, without values."""
     return _ENVIRONMENT.format(database=_OF_DATABASE if with_database else "")
 
 
 def url_of(text: str) -> str:
-    """What was given on the command line as a URL: a file of SQLite or DuckDB may be named as it is.
+    """Return the URL for a command-line argument: a URL, or a file of SQLite or DuckDB.
 
-    Raises SourceError for a file that isn't there, and for one that no URL can name.
+    Raises SourceError for a missing file, and for one that no URL can name.
     """
     if "://" in text:
         return text
-    if not Path(text).is_file():
+    path = Path(text)
+    if not path.is_file():
         raise SourceError(
             f"there is no file `{visible(text)}`",
             "Name a file of SQLite or DuckDB, or write a URL.",
         )
-    if "?" in str(Path(text).resolve()):
+    if "?" in str(path.resolve()):
         raise SourceError(
             f"`{visible(text)}` can't be named in a URL, where `?` ends a path",
             "Make a link to it.",
         )
-    return f"{_FILES.get(Path(text).suffix, 'sqlite')}:///{Path(text).resolve()}"
+    backend = _FILES.get(path.suffix, "sqlite")
+    return f"{backend}:///{path.resolve()}"
 
 
 def source_in(url: str, folder: Path) -> str:
-    """How the source is written into a rules file in that folder: a file by its path, which is no secret; anything else
-    by the name of a variable."""
+    """Return the source for a rules file in this folder.
+
+    A database file is written with its relative path, which is no secret; any other URL is replaced
+    by an environment variable.
+    """
+    variable = f"${{{DATABASE}}}"
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return f"${{{DATABASE}}}"
-    plain = (
-        parsed.get_backend_name() in ("sqlite", "duckdb")
-        and not parsed.query
-        and not parsed.password
-    )
-    if (
-        not plain
-        or not parsed.database
-        or not Path(parsed.database).is_file()
-        or "${" in parsed.database
-    ):
-        return f"${{{DATABASE}}}"
-    return f"{parsed.get_backend_name()}:///{os.path.relpath(Path(parsed.database).resolve(), folder.resolve())}"
+        return variable
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "duckdb") or parsed.query or parsed.password:
+        return variable
+    if not parsed.database or "${" in parsed.database:
+        return variable
+    path = Path(parsed.database)
+    if not path.is_file():
+        return variable
+    return f"{backend}:///{os.path.relpath(path.resolve(), folder.resolve())}"

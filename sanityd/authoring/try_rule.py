@@ -1,10 +1,10 @@
-"""Candidates are tried by the checks themselves, in the snapshot they were thought of in: what is said to hold, holds.
+"""Try candidates with the checks themselves, in the snapshot that the profile is from.
 
-Row rules of a table are counted by one statement; of the others each takes its own. What a constraint proves is told
-apart by the planner, as it is when rules are checked.
+One statement counts the violations of many row rules of a table; each other rule takes its own
+statements. The planner recognizes what a constraint proves, as it does in `check`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -19,144 +19,196 @@ from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
 
-#: How many violations are fetched; they are counted all the same.
+#: Number of violations that are fetched; all are counted.
 _CAP = 1
-#: How many rules one statement counts for.
-_TOGETHER = 50
+#: Number of rules in one statement.
+_RULES_PER_STATEMENT = 50
+#: A statement that ran for this fraction of the timeout, or longer, was stopped by it.
+_TIMEOUT_FRACTION = 0.9
+#: The form of checks of which one statement counts many.
+_ROW_SCAN = "row scan"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What the trial of a candidate showed."""
+    """A candidate and its violations."""
 
     candidate: Candidate
     invariant: Invariant
-    #: Rows that were looked at; rows that are wrong; and what is wrong, in words, unless nothing is.
+    #: Number of rows that were checked, and of those that violate the rule.
     checked: int = 0
     wrong: int = 0
+    #: The violations in words; empty when there are none.
     sentence: str = ""
-    #: The constraint that makes the rule needless.
+    #: The constraint that proves the rule.
     proof: str | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether no row was found that violates it."""
+        """Whether no row violates the rule."""
         return not self.wrong
 
     @property
     def is_likely(self) -> bool:
-        """Whether so few rows violate it that they are mistakes, and not the rule."""
+        """Whether so few rows violate the rule that the data is wrong, and not the rule."""
         return self.wrong <= self.candidate.tolerance * max(self.checked, 1)
 
     @property
     def meaning(self) -> str:
-        """The same for rules that ask for the same."""
+        """The meaning of the rule, equal for rules that ask for the same."""
         return self.invariant.meaning
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Candidates of a table that were not tried to the end, and why."""
+    """The number of candidates that were not tried, and why."""
 
     candidates: int
     why: str
 
 
-def invariant_of(candidate: Candidate) -> Invariant:
-    """The candidate as a rule that can be looked at. Raises ValueError when its options are wrong."""
-    table = candidate.table
-    name = TableName(table.source, table.name, table.info.schema)
-    sources = frozenset({table.source})
-    check = plugins.lookup("checks", candidate.kind).model_validate(candidate.options)
-    within = Age(GRACE, candidate.grace) if candidate.grace else None
-    # Some name for a row that has none: nothing is fetched by it.
-    key = tuple(table.info.columns)[:1] if check.needs_key and not table.info.key else ()
-    subject = Subject(table.source, name, sources, within=within, key=key)
-    return Invariant(candidate.id, candidate.kind, check, subject, cap=_CAP)
-
-
 def attempt(
     candidates: Sequence[Candidate], snapshot: Snapshot, sample: FromClause | None
 ) -> Iterator[Tried | GivenUp]:
-    """Try the candidates of one table, on a sample of its rows if one is given. Raises SourceError.
+    """Try the candidates for one table, on a sample of its rows if there is one.
 
-    When a statement takes too long, what is left isn't tried; a candidate that can't be evaluated was a wrong guess.
+    After a timeout the remaining candidates are given up. A candidate that can't be evaluated was a
+    wrong guess. Raises SourceError.
     """
-    by_id = {f"candidate-{place}": candidate for place, candidate in enumerate(candidates)}
-    invariants = []
-    for name, candidate in by_id.items():
-        # What can't be said in a rule, for the sake of some name, is not proposed.
-        with suppress(ValueError):
-            invariants.append(replace(invariant_of(candidate), id=name))
-    plan = planner.plan(invariants, snapshot)
-    looks = []
-    for look in plan.checks:
-        if look.proof is not None:
-            yield _told(by_id, look, proof=look.proof)
-        elif sample is not None:
-            looks.append(
-                replace(look, scope=Scope(snapshot, look.invariant.subject, sample=sample))
-            )
+    by_id = {f"candidate-{number}": candidate for number, candidate in enumerate(candidates)}
+    plan = planner.plan(_invariants(by_id), snapshot)
+    checks = []
+    for check in plan.looks:
+        if check.proof is not None:
+            yield _result(by_id, check, proof=check.proof)
         else:
-            looks.append(look)
-    together = [look for look in looks if not look.reads_alone]
-    alone = [look for look in looks if look not in together]
-    work = [together[at : at + _TOGETHER] for at in range(0, len(together), _TOGETHER)] + [
-        [look] for look in alone
-    ]
-    while work:
-        part = work.pop(0)
+            checks.append(_on_sample(check, sample))
+    batches = _batches(checks)
+    while batches:
+        batch = batches.pop(0)
         started = clock.stopwatch()
         try:
-            yield from (
-                _try_together(by_id, part)
-                if part[0].form.scans_rows
-                else [_try_one(by_id, part[0])]
-            )
+            yield from _try_batch(by_id, batch)
         except CheckError as error:
             limit = snapshot.source.settings.statement_timeout.total_seconds()
-            if clock.stopwatch() - started > limit * 0.9 or "locked" in error.message:
-                yield GivenUp(len(part) + sum(map(len, work)), error.message)
+            seconds = clock.stopwatch() - started
+            if seconds > limit * _TIMEOUT_FRACTION or "locked" in error.message:
+                remaining = sum(len(other) for other in batches)
+                yield GivenUp(len(batch) + remaining, error.message)
                 return
-            if len(part) > 1:
-                work[:0] = [part[: len(part) // 2], part[len(part) // 2 :]]
+            # One of them fails: find it by halves.
+            if len(batch) > 1:
+                half = len(batch) // 2
+                batches = [batch[:half], batch[half:], *batches]
 
 
-def _try_together(by_id: dict[str, Candidate], looks: Sequence[PlannedCheck]) -> list[Tried]:
-    """All are about all rows of one table."""
-    scope = looks[0].scope
-    if looks[0].reads_alone:
-        [look] = looks
-        [(wrong,)] = scope.snapshot.rows(
-            select(func.count()).select_from(scope.table).where(look.violating)
-        )
-        return [_told(by_id, look, by_id[look.invariant.id].table.read, wrong)]
-    columns: list[ColumnElement[int]] = [
-        func.count(case((look.violating, 1))).label(f"sanityd_{place}")
-        for place, look in enumerate(looks)
+def _invariants(by_id: Mapping[str, Candidate]) -> list[Invariant]:
+    """Return the candidates as rules, without those that can't be written as a rule."""
+    invariants = []
+    for rule_id, candidate in by_id.items():
+        # The names of some tables and columns can't be written in a rule.
+        with suppress(ValueError):
+            invariants.append(replace(_invariant_of(candidate), id=rule_id))
+    return invariants
+
+
+def _invariant_of(candidate: Candidate) -> Invariant:
+    """Return the candidate as a rule. Raises ValueError when its options are wrong."""
+    table = candidate.table
+    name = TableName(table.source, table.name, table.info.schema)
+    check = plugins.lookup("checks", candidate.kind).model_validate(candidate.options)
+    within = Age(GRACE, candidate.age_column) if candidate.age_column else None
+    key: tuple[str, ...] = ()
+    if check.needs_key and not table.info.key:
+        # Any column will do, as no violation is identified by it.
+        key = tuple(table.info.columns)[:1]
+    subject = Subject(table.source, name, frozenset({table.source}), within=within, key=key)
+    return Invariant(candidate.id, candidate.kind, check, subject, cap=_CAP)
+
+
+def _on_sample(check: PlannedCheck, sample: FromClause | None) -> PlannedCheck:
+    """Return the check, of only the sample's rows if there is one."""
+    if sample is None:
+        return check
+    scope = Scope(check.scope.snapshot, check.invariant.subject, sample=sample)
+    return replace(check, scope=scope)
+
+
+def _batches(checks: Sequence[PlannedCheck]) -> list[list[PlannedCheck]]:
+    """Return the checks that are tried together, row scans first."""
+    together = []
+    alone = []
+    for check in checks:
+        if check.form == _ROW_SCAN and not check.reads_alone:
+            together.append(check)
+        else:
+            alone.append(check)
+    batches = [
+        together[start : start + _RULES_PER_STATEMENT]
+        for start in range(0, len(together), _RULES_PER_STATEMENT)
     ]
+    batches += [[check] for check in alone]
+    return batches
+
+
+def _try_batch(by_id: Mapping[str, Candidate], checks: Sequence[PlannedCheck]) -> Iterator[Tried]:
+    first = checks[0]
+    if first.form != _ROW_SCAN:
+        yield _try_other(by_id, first)
+    elif first.reads_alone:
+        yield _try_row_scan(by_id, first)
+    else:
+        yield from _try_row_scans(by_id, checks)
+
+
+def _try_row_scans(
+    by_id: Mapping[str, Candidate], checks: Sequence[PlannedCheck]
+) -> Iterator[Tried]:
+    """Count the violations of several rules, about all rows of one table, in one statement."""
+    scope = checks[0].scope
+    columns: list[ColumnElement[int]] = []
+    for number, check in enumerate(checks):
+        violations = func.count(case((check.violating, 1)))
+        columns.append(violations.label(f"sanityd_{number}"))
     statement = select(func.count().label("sanityd_rows"), *columns).select_from(scope.table)
-    [(checked, *counts)] = scope.snapshot.rows(statement)
-    return [_told(by_id, look, checked, wrong) for look, wrong in zip(looks, counts, strict=True)]
+    [(rows, *counts)] = scope.snapshot.rows(statement)
+    for check, wrong in zip(checks, counts, strict=True):
+        yield _result(by_id, check, rows, wrong)
 
 
-def _try_one(by_id: dict[str, Candidate], look: PlannedCheck) -> Tried:
-    seen = evaluation.evaluate_check(look, {})
-    checked = by_id[look.invariant.id].table.read if seen.checked is None else seen.checked
-    return _told(by_id, look, checked, seen.rows if seen.violations else 0, seen.violations)
+def _try_row_scan(by_id: Mapping[str, Candidate], check: PlannedCheck) -> Tried:
+    """Count the violations of a rule that reads only the violating rows."""
+    scope = check.scope
+    statement = select(func.count()).select_from(scope.table).where(check.violating)
+    [(wrong,)] = scope.snapshot.rows(statement)
+    rows = by_id[check.invariant.id].table.rows_read
+    return _result(by_id, check, rows, wrong)
 
 
-def _told(
-    by_id: dict[str, Candidate],
-    look: PlannedCheck,
+def _try_other(by_id: Mapping[str, Candidate], check: PlannedCheck) -> Tried:
+    """Evaluate a rule as `check` does."""
+    evaluated = evaluation.see(check, {})
+    rows = evaluated.checked
+    if rows is None:
+        rows = by_id[check.invariant.id].table.rows_read
+    wrong = evaluated.rows if evaluated.violations else 0
+    return _result(by_id, check, rows, wrong, evaluated.violations)
+
+
+def _result(
+    by_id: Mapping[str, Candidate],
+    check: PlannedCheck,
     checked: int = 0,
     wrong: int = 0,
     violations: int | None = None,
     proof: str | None = None,
 ) -> Tried:
-    candidate = by_id[look.invariant.id]
-    invariant = replace(look.invariant, id=candidate.id)
-    count = wrong if violations is None else violations
-    name = candidate.table.name
-    sentence = invariant.check.sentence(name, count, wrong, checked) if count else ""
-    return Tried(candidate, invariant, checked, wrong if count else 0, sentence, proof)
+    """Return the result of a trial. `violations` is the number of wrong rows unless it is given."""
+    candidate = by_id[check.invariant.id]
+    invariant = replace(check.invariant, id=candidate.id)
+    if violations is None:
+        violations = wrong
+    if not violations:
+        return Tried(candidate, invariant, checked, proof=proof)
+    sentence = invariant.check.sentence(candidate.table.name, violations, wrong, checked)
+    return Tried(candidate, invariant, checked, wrong, sentence, proof)

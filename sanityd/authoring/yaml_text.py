@@ -1,6 +1,6 @@
-"""Plain data as YAML on one line, such that it reads back as the same data and nothing in it can break out.
+"""Write plain data as YAML on one line, safely: it reads back as the same data.
 
-Names of tables and columns may be anything at all: line breaks, quotes, colons, control characters.
+Names of tables and columns may contain line breaks, quotes, colons and control characters.
 """
 
 import re
@@ -9,25 +9,19 @@ from typing import Any
 
 from sanityd.alerts.compose.sanitize import escaped
 
-#: What YAML, and any reader of it, takes for text without quotes, in and out of brackets.
+#: Text that needs no quotes for any YAML reader, inside and outside of brackets.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
 _DURATION = re.compile(r"[1-9][0-9]*[smhdw]")
-#: Words that some readers take for something else.
-_OTHER = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"})
+#: Words that some readers take for null, booleans or numbers.
+_RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"})
 _LONGEST_NAME = 60
 
 
 def flow(value: Any) -> str:
-    """A text, number, list or mapping on one line."""
+    """Return a text, number, list or mapping on one line."""
     if isinstance(value, Mapping):
-        # `on` is a key of rules, which nobody writes in quotes.
-        return (
-            "{"
-            + ", ".join(
-                f"{key if key == 'on' else flow(key)}: {flow(item)}" for key, item in value.items()
-            )
-            + "}"
-        )
+        items = [f"{_key(key)}: {flow(item)}" for key, item in value.items()]
+        return "{" + ", ".join(items) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(flow(item) for item in value) + "]"
     if isinstance(value, bool):
@@ -37,26 +31,31 @@ def flow(value: Any) -> str:
     return scalar(str(value))
 
 
+def _key(key: Any) -> str:
+    """Return a key of a mapping. `on` is a key of rules, which nobody writes in quotes."""
+    return "on" if key == "on" else flow(key)
+
+
 def scalar(text: str) -> str:
-    """A text; in quotes, and with escapes, where it needs them."""
-    if _DURATION.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _OTHER):
+    """Return a text, with quotes and escapes where it needs them."""
+    if _DURATION.fullmatch(text) or (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED):
         return text
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
 def condition(text: str) -> str:
-    """A SQL condition, which people read better without quotes: it has them only where it must."""
+    """Return an SQL condition, without quotes where possible, as people read it more easily."""
     is_plain = re.fullmatch(r"[A-Za-z_(][A-Za-z0-9_ ()<>=+*/.-]*", text) and text == text.strip()
     return text if is_plain else scalar(text)
 
 
 def comment(text: str) -> str:
-    """Words for a comment: one line, nothing hidden in it."""
+    """Return a comment of one line, with all control characters escaped."""
     return f"# {escaped(text, 400)}"
 
 
 def named(name: str) -> str:
-    """A name in words for people, which may be a hostile one."""
+    """Return a name for messages, shortened and escaped, as it may be hostile."""
     return escaped(name, _LONGEST_NAME)
 
 
@@ -68,10 +67,8 @@ def _escaped(character: str) -> str:
         return character
     if character.isprintable() and number <= 0xFFFF:
         return character
-    return (
-        f"\\x{number:02x}"
-        if number < 0x100
-        else f"\\u{number:04x}"
-        if number < 0x10000
-        else f"\\U{number:08x}"
-    )
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\U{number:08x}"

@@ -88,7 +88,7 @@ def _places(
     rules: "RuleSet", table: str | None
 ) -> "dict[str, Callable[[Snapshot], Sequence[Place]]]":
     """Which tables to look at, per source. Raises a usage error for a table that can't be meant."""
-    from sanityd.authoring import spelling
+    from sanityd.authoring.suggest import table_names
     from sanityd.checks.invariant import TableName
     from sanityd.cli import proposals
 
@@ -102,7 +102,7 @@ def _places(
 
     def only(snapshot: "Snapshot") -> "Sequence[Place]":
         # Asked here, so that a wrong name is told as such.
-        return [spelling.listed(snapshot, name.name, name.schema)]
+        return [table_names.canonical_name(snapshot, name.name, name.schema)]
 
     return {name.source: only}
 

@@ -1,4 +1,4 @@
-"""Rules are put into a file as a person would; whatever stood there stands there still, byte for byte."""
+"""Rules are inserted below the others; the rest of the file stays the same, byte for byte."""
 
 import os
 from pathlib import Path
@@ -33,13 +33,15 @@ def indented(by: int) -> str:
 
 
 #: The file before, and after; `|` stands for where the rules go.
-PLACES = {
+FILES = {
     "at the end": f"{HEAD}rules:\n{OLD}|\n{BLOCK}",
     "no final newline": f"{HEAD}rules:\n{OLD.rstrip()}|\n\n{BLOCK}",
-    "before another section": f"{HEAD}rules:\n{OLD}|\n{BLOCK}|\n# of channels\nchannels:\n  log: {{log: info}}\n",
+    "before another section": f"{HEAD}rules:\n{OLD}|\n{BLOCK}|"
+    "\n# of channels\nchannels:\n  log: {log: info}\n",
     "deeper": f"{HEAD}rules:\n{OLD.replace('  ', '      ')}|\n{indented(4)}",
     "comments behind": f"{HEAD}rules:\n{OLD}\n    # the last word\n|\n{BLOCK}|\n\n# the end\n",
-    "a comment at the margin": f"{HEAD}rules:\n{OLD}# who looks at it\n    severity: critical\n|\n{BLOCK}",
+    "a comment at the margin": f"{HEAD}rules:\n{OLD}# who looks at it\n"
+    f"    severity: critical\n|\n{BLOCK}",
     "empty": f"{HEAD}rules:|\n{BLOCK}",
     "empty, with a comment": f"{HEAD}rules:   # none yet|\n{BLOCK}",
     "empty, before a section": f"{HEAD}rules:\n|{BLOCK}|channels: {{log: {{log: info}}}}\n",
@@ -58,11 +60,11 @@ def written(folder: Path, before: str) -> str:
     return file.read_bytes().decode()
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("marked", FILES.values(), ids=FILES)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
-def test_rules_are_added_and_nothing_else_changes(place: str, end: str, tmp_path: Path) -> None:
-    mark = "@" if "@" in place else "|"
-    before, new, *rest = place.replace("\n", end).split(mark)
+def test_rules_are_added_and_nothing_else_changes(marked: str, end: str, tmp_path: Path) -> None:
+    mark = "@" if "@" in marked else "|"
+    before, new, *rest = marked.replace("\n", end).split(mark)
     assert written(tmp_path, "".join([before, *rest])) == "".join([before, new, *rest])
     assert load(tmp_path / "rules.yaml", {}).rules.keys() >= NEW.keys()
 
@@ -75,11 +77,12 @@ def test_braces_with_nothing_in_them_go(value: str, tmp_path: Path) -> None:
 REFUSED = {
     "in braces": f"{HEAD}rules: {{old: {{table: app.people, not_null: a}}}}\n",
     "in braces over lines": f"{HEAD}rules: {{\n  old: {{table: app.people, not_null: a}}\n  }}\n",
-    "all in braces": "{sources: {app: sqlite:///app.db}, rules: {old: {table: app.people, not_null: a}}}\n",
+    "all in braces": "{sources: {app: sqlite:///app.db},"
+    " rules: {old: {table: app.people, not_null: a}}}\n",
     "there already": f"{HEAD}rules:\n{OLD.replace('old', 'people-have-ids')}",
     "no rules at all": HEAD,
-    "a text that keeps its end": f"{HEAD}rules:\n  old:\n    source: app\n    key: id\n    query: |+\n"
-    "      select 1 as id\n\n\n\n",
+    "a text that keeps its end": f"{HEAD}rules:\n  old:\n    source: app\n    key: id\n"
+    "    query: |+\n      select 1 as id\n\n\n\n",
 }
 
 

@@ -1,1 +1,1 @@
-"""`suggest` and `init`: profile tables, then propose rules and constraints that their rows support."""
+"""`suggest` and `init`: profile tables, then propose rules and constraints that fit their rows."""

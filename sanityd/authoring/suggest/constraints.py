@@ -1,4 +1,8 @@
-"""Constraints for rules that have held for long: only where one says exactly what the rule says. Printed, never run."""
+"""Database constraints in place of rules that were never violated for long.
+
+A constraint is proposed only where it says exactly the same as the rule. The statements are
+printed, sanityd never runs them.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, column, not_, select
 
 from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
 from sanityd.checks import planner
-from sanityd.checks.base import RowCheck
+from sanityd.checks.base import ColumnCheck, RowCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -19,35 +23,43 @@ from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import TableInfo
 from sanityd.store.stability import Steadfast, steadfast
 
-#: The longest name that all databases take.
-_LONGEST = 60
-#: Kinds whose one option is a condition that a CHECK can repeat word for word.
+#: The longest constraint name that all databases accept.
+_MAX_NAME = 60
+#: Kinds whose only option is a condition, which a CHECK can repeat literally.
 _CONDITIONS = ("always", "never")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A rule that held, and the constraint that would make looking needless."""
+    """A rule, how long it was never violated, and the constraint that can replace its check."""
 
     rule: Rule
     held: Steadfast
     constraint: Constraint
 
 
-def held_long(memory: Connection, rules: RuleSet, at: datetime) -> dict[str, Steadfast]:
-    """The rules that were looked at for long and never violated, by id."""
-    found = {
-        rule.id: steadfast(memory, rules.name, rule.id, rule.meaning, at)
-        for rule in rules.enabled()
-        if _says_it_exactly(rule.invariant)
-    }
-    return {rule: long for rule, long in found.items() if long is not None}
+def held_long(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, Steadfast]:
+    """Return by rule id how long the rules were never violated.
+
+    It contains only rules that a constraint can express and that were checked for long enough.
+    """
+    records = {}
+    for rule in rules.enabled():
+        if not _is_expressible(rule.invariant):
+            continue
+        record = steadfast(connection, rules.name, rule.id, rule.meaning, at)
+        if record is not None:
+            records[rule.id] = record
+    return records
 
 
 def offers(
     snapshot: Snapshot, rules: Sequence[Rule], held: dict[str, Steadfast]
 ) -> Iterator[Offer]:
-    """The constraints for some rules of one source; of those that a constraint proves already there is none."""
+    """Iterate over the constraints for some rules of a source.
+
+    Rules that a constraint proves already are left out, and those that can't be planned.
+    """
     for rule in rules:
         with suppress(CheckError):
             constraint = constraint_for(rule.invariant, snapshot)
@@ -56,40 +68,46 @@ def offers(
 
 
 def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | None:
-    """The constraint that says what the rule says; None where there is one already, or none can say it.
+    """Return the constraint that says what the rule says.
 
-    Raises CheckError when the rule can't be looked at.
+    Returns None where there is such a constraint already, and where none can express the rule.
+    Raises CheckError when the rule can't be planned.
     """
-    if not _says_it_exactly(invariant):
+    if not _is_expressible(invariant):
         return None
-    look = planner.plan_check(invariant, snapshot)
-    info = look.scope.info
-    # A view takes none; it promises nothing, and nobody counts its rows.
-    is_table = info.is_plain or info.enforced.not_null or info.enforced.unique or info.estimate
-    if look.proof is not None or not is_table:
+    planned = planner.look(invariant, snapshot)
+    if planned.proof is not None or not _is_table(planned.scope.info):
         return None
-    ddl, wanted = DIALECTS[snapshot.source.dialect.name], _wanted(invariant, snapshot, info)
+    info = planned.scope.info
+    ddl = DIALECTS[snapshot.source.dialect.name]
+    request = _request(invariant, snapshot, info)
     check: Any = invariant.check
     match invariant.kind:
         case "not_null":
-            return ddl.not_null(
-                wanted, [name for name in check.columns if info.columns[name].nullable]
-            )
+            nullable = [name for name in check.columns if info.columns[name].nullable]
+            return ddl.not_null(request, nullable)
         case "unique":
-            return ddl.unique(wanted, check.columns, invariant.subject.where)
+            return ddl.unique(request, check.columns, invariant.subject.where)
         case "references":
-            return _reference(look.scope, wanted, check.requirements())
+            return _foreign_key(planned.scope, request, check.claims())
         case _:
-            return ddl.check(wanted, _condition(invariant, snapshot))
+            return ddl.check(request, _condition(invariant, snapshot))
 
 
-def _says_it_exactly(invariant: Invariant) -> bool:
-    """Whether a constraint can say the same: of all rows, in one source, with SQL's own NULL and equality."""
-    subject, check = invariant.subject, invariant.check
-    if subject.within or subject.window or subject.nulls_fail or invariant.elsewhere is not None:
+def _is_table(info: TableInfo) -> bool:
+    """Return whether it is a table: a view has no constraint and no row estimate."""
+    enforced = info.enforced
+    return bool(info.is_plain or enforced.not_null or enforced.unique or info.estimate)
+
+
+def _is_expressible(invariant: Invariant) -> bool:
+    """Return whether a constraint can say the same as the rule.
+
+    A constraint is about all rows, of one source, with SQL's own NULL and equality.
+    """
+    if invariant.elsewhere is not None or not _is_about_all_rows(invariant):
         return False
-    if subject.where is not None and invariant.kind != "unique":
-        return False
+    check = invariant.check
     match invariant.kind:
         case "not_null":
             return getattr(check, "blank", "") == "pass"
@@ -97,55 +115,74 @@ def _says_it_exactly(invariant: Invariant) -> bool:
             return not getattr(check, "ignore", ()) and getattr(check, "nulls", "") == "distinct"
         case "references":
             return getattr(check, "where", None) is None and len({*check.tables()}) == 1
-        case kind if kind in _CONDITIONS:
-            return True
-    # An expression that takes long would make each write slow.
-    return bool(check.value_columns()) and not check.is_expensive
+    if invariant.kind in _CONDITIONS:
+        return True
+    # An expensive expression would slow down each write.
+    return isinstance(check, ColumnCheck) and not check.is_dear
 
 
-def _wanted(invariant: Invariant, snapshot: Snapshot, info: TableInfo) -> ConstraintRequest:
-    name = snapshot.quoted(invariant.id.replace("-", "_")[:_LONGEST])
+def _is_about_all_rows(invariant: Invariant) -> bool:
+    """Return whether the rule is about all rows, with SQL's own NULL.
+
+    A unique index may be about some of the rows.
+    """
+    subject = invariant.subject
+    if subject.within or subject.window or subject.nulls_fail:
+        return False
+    return subject.where is None or invariant.kind == "unique"
+
+
+def _request(invariant: Invariant, snapshot: Snapshot, info: TableInfo) -> ConstraintRequest:
+    """Return the parts of the constraint, quoted for the database."""
+    constraint_name = invariant.id.replace("-", "_")[:_MAX_NAME]
     return ConstraintRequest(
-        _table(snapshot, info), info, name, {name: snapshot.quoted(name) for name in info.columns}
+        table=_quoted_table(snapshot, info),
+        info=info,
+        name=snapshot.quoted(constraint_name),
+        quoted={name: snapshot.quoted(name) for name in info.columns},
     )
 
 
-def _table(snapshot: Snapshot, info: TableInfo) -> str:
+def _quoted_table(snapshot: Snapshot, info: TableInfo) -> str:
     return ".".join(snapshot.quoted(part) for part in (info.schema, info.name) if part)
 
 
-def _reference(scope: Scope, wanted: ConstraintRequest, claims: Sequence[Any]) -> Constraint | None:
+def _foreign_key(
+    scope: Scope, request: ConstraintRequest, claims: Sequence[Any]
+) -> Constraint | None:
+    """Return the foreign key, None where the database would refuse it."""
     [claim] = claims
     target = scope.other(claim.table).info
-    mine, theirs = list(claim.on), list(claim.on.values())
-    # Only what the other table can't have twice can be pointed at; and values of one type only.
-    if not any({*index.columns} == {*theirs} for index in target.enforced.unique):
+    columns = list(claim.on)
+    target_columns = list(claim.on.values())
+    # A foreign key can only reference unique columns, of the same type.
+    is_unique = any(set(index.columns) == set(target_columns) for index in target.enforced.unique)
+    if not is_unique:
         return None
-    if any(
-        scope.info.columns[a].family is not target.columns[b].family for a, b in claim.on.items()
-    ):
-        return None
-    quoted = [scope.snapshot.quoted(name) for name in theirs]
-    return DIALECTS[scope.snapshot.source.dialect.name].reference(
-        wanted, mine, _table(scope.snapshot, target), quoted
-    )
+    for name, target_name in claim.on.items():
+        if scope.info.columns[name].family is not target.columns[target_name].family:
+            return None
+    ddl = DIALECTS[scope.snapshot.source.dialect.name]
+    key = [scope.snapshot.quoted(name) for name in target_columns]
+    return ddl.reference(request, columns, _quoted_table(scope.snapshot, target), key)
 
 
-class _Bare(Scope):
-    """The same table, whose columns stand in SQL without its name: a CHECK knows no other."""
+class _UnqualifiedScope(Scope):
+    """A scope whose columns are written without the table: a CHECK knows no other table."""
 
     def column(self, name: str) -> ColumnElement[Any]:
-        """The column alone."""
+        """Return the column, without its table."""
         self.column_info(name)
         return column(name)
 
 
 def _condition(invariant: Invariant, snapshot: Snapshot) -> str:
-    """What a row must not make false: just what the rule asks, turned round."""
+    """Return the condition of a CHECK: the negation of the rule's violation."""
     assert isinstance(invariant.check, RowCheck)
     if invariant.kind == "always":
-        [plain] = invariant.check.sql()
-        return plain
-    asked = not_(invariant.check.is_bad(_Bare(snapshot, invariant.subject)))
-    text = snapshot.sql(select(1).where(asked)).partition("WHERE ")[2]
-    return " ".join(text.split())
+        [condition] = invariant.check.sql()
+        return condition
+    scope = _UnqualifiedScope(snapshot, invariant.subject)
+    statement = select(1).where(not_(invariant.check.is_bad(scope)))
+    _, _, condition = snapshot.sql(statement).partition("WHERE ")
+    return " ".join(condition.split())

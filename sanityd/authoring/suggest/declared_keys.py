@@ -1,64 +1,80 @@
-"""Foreign keys that a table declares and that prove nothing, as they can be got round: the best hint there is.
+"""Foreign keys that a table declares and that prove nothing, as sessions can bypass them.
 
-SQLite sees to them only where each connection says so; MariaDB and DuckDB do, unless a session switched it off.
+SQLite enforces them only in connections that ask for it. MariaDB and DuckDB enforce them unless a
+session switches that off. They are still the best hint for a `references` rule.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Column, MetaData, String, Table, func, select
 
-from sanityd.authoring.suggest.profile import Declared
+from sanityd.authoring.suggest.profile import DeclaredForeignKey
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import TableInfo
 
 
-def declared(snapshot: Snapshot, info: TableInfo) -> tuple[Declared, ...]:
-    """What the table declares; nothing where the catalog can't be asked, and of PostgreSQL, whose own are proofs."""
-    ask = _BY_DIALECT.get(snapshot.source.dialect.name)
+@dataclass(frozen=True, slots=True)
+class _KeyColumn:
+    """One column of a foreign key. `constraint` is the name or number of the key in its table."""
+
+    constraint: str
+    column: str
+    schema: str | None
+    table: str
+    referenced_column: str | None
+
+
+def declared_foreign_keys(snapshot: Snapshot, info: TableInfo) -> tuple[DeclaredForeignKey, ...]:
+    """Return the foreign keys that the table declares.
+
+    Returns nothing when the catalog can't be queried, and for PostgreSQL, whose keys are proofs.
+    """
+    query = _BY_DIALECT.get(snapshot.source.dialect.name)
+    if query is None:
+        return ()
     try:
-        return tuple(ask(snapshot, info)) if ask is not None else ()
+        return tuple(query(snapshot, info))
     except CheckError:
         return ()
 
 
-def _of_sqlite(snapshot: Snapshot, info: TableInfo) -> Iterator[Declared]:
-    """Without a column there, the primary key is meant."""
+def _of_sqlite(snapshot: Snapshot, info: TableInfo) -> Iterator[DeclaredForeignKey]:
     keys = func.pragma_foreign_key_list(bind(info.name)).table_valued(
         "id", "seq", "table", "from", "to"
     )
-    ordered = select(keys.c.id, keys.c["table"], keys.c["from"], keys.c["to"]).order_by(
-        keys.c.id, keys.c.seq
+    statement = select(keys.c.id, keys.c["table"], keys.c["from"], keys.c["to"])
+    rows = snapshot.rows(statement.order_by(keys.c.id, keys.c.seq))
+    # The referenced column is NULL where the primary key is meant.
+    key_columns = (
+        _KeyColumn(str(constraint), column, None, table, referenced_column)
+        for constraint, table, column, referenced_column in rows
     )
-    yield from _grouped(
-        ((None, str(key), there), mine, theirs)
-        for key, there, mine, theirs in snapshot.rows(ordered)
-    )
+    yield from _grouped(key_columns, is_enforced=False)
 
 
 _USAGE = Table(
     "key_column_usage",
     MetaData(schema="information_schema"),
-    *(
-        Column(f"{prefix}{name}", String)
-        for prefix in ("", "referenced_")
-        for name in ("table_name", "column_name")
-    ),
-    *(
-        Column(name, String)
-        for name in ("constraint_name", "table_schema", "referenced_table_schema")
-    ),
+    Column("table_name", String),
+    Column("column_name", String),
+    Column("referenced_table_name", String),
+    Column("referenced_column_name", String),
+    Column("constraint_name", String),
+    Column("table_schema", String),
+    Column("referenced_table_schema", String),
     Column("ordinal_position", String),
 )
 
 
-def _of_mysql(snapshot: Snapshot, info: TableInfo) -> Iterator[Declared]:
+def _of_mysql(snapshot: Snapshot, info: TableInfo) -> Iterator[DeclaredForeignKey]:
     usage = _USAGE.c
     schema = bind(info.schema) if info.schema else func.database()
-    there = func.nullif(usage.referenced_table_schema, func.database())
-    asked = select(
-        there,
+    referenced_schema = func.nullif(usage.referenced_table_schema, func.database())
+    statement = select(
+        referenced_schema,
         usage.constraint_name,
         usage.referenced_table_name,
         usage.column_name,
@@ -68,26 +84,26 @@ def _of_mysql(snapshot: Snapshot, info: TableInfo) -> Iterator[Declared]:
         usage.table_name == bind(info.name),
         usage.referenced_table_name.is_not(None),
     )
-    rows = snapshot.rows(asked.order_by(usage.constraint_name, usage.ordinal_position))
-    yield from _grouped(
-        (((other, name, table), mine, theirs) for other, name, table, mine, theirs in rows),
-        kept=True,
+    rows = snapshot.rows(statement.order_by(usage.constraint_name, usage.ordinal_position))
+    key_columns = (
+        _KeyColumn(constraint, column, other_schema, table, referenced_column)
+        for other_schema, constraint, table, column, referenced_column in rows
     )
+    yield from _grouped(key_columns, is_enforced=True)
 
 
-def _of_duckdb(snapshot: Snapshot, info: TableInfo) -> Iterator[Declared]:
-    names = (
+def _of_duckdb(snapshot: Snapshot, info: TableInfo) -> Iterator[DeclaredForeignKey]:
+    keys = func.duckdb_constraints().table_valued(
         "database_name",
         "schema_name",
         "table_name",
         "constraint_type",
         "constraint_column_names",
-    )
-    keys = func.duckdb_constraints().table_valued(
-        *names, "referenced_table", "referenced_column_names"
+        "referenced_table",
+        "referenced_column_names",
     )
     schema = bind(info.schema) if info.schema else func.current_schema()
-    asked = select(
+    statement = select(
         keys.c.referenced_table, keys.c.constraint_column_names, keys.c.referenced_column_names
     ).where(
         keys.c.database_name == func.current_database(),
@@ -95,23 +111,25 @@ def _of_duckdb(snapshot: Snapshot, info: TableInfo) -> Iterator[Declared]:
         keys.c.table_name == bind(info.name),
         keys.c.constraint_type == bind("FOREIGN KEY"),
     )
-    for table, mine, theirs in snapshot.rows(asked):
+    for table, names, referenced_names in snapshot.rows(statement):
+        columns = dict(zip(names, referenced_names, strict=True))
         # DuckDB has no foreign keys across schemas.
-        yield Declared(dict(zip(mine, theirs, strict=True)), info.schema, table, kept=True)
+        yield DeclaredForeignKey(columns, info.schema, table, is_enforced=True)
 
 
 def _grouped(
-    rows: Iterator[tuple[tuple[str | None, str, str], str, str | None]], *, kept: bool = False
-) -> Iterator[Declared]:
-    """One for each constraint, of rows with its schema there, its name and its table there, and two columns."""
+    key_columns: Iterator[_KeyColumn], *, is_enforced: bool
+) -> Iterator[DeclaredForeignKey]:
+    """Group the columns by their foreign key."""
     keys: dict[tuple[str | None, str, str], dict[str, str | None]] = {}
-    for key, mine, theirs in rows:
-        keys.setdefault(key, {})[mine] = theirs
+    for key_column in key_columns:
+        key = (key_column.schema, key_column.constraint, key_column.table)
+        keys.setdefault(key, {})[key_column.column] = key_column.referenced_column
     for (schema, _, table), columns in keys.items():
-        yield Declared(columns, schema, table, kept=kept)
+        yield DeclaredForeignKey(columns, schema, table, is_enforced=is_enforced)
 
 
-_BY_DIALECT: Mapping[str, Callable[[Snapshot, TableInfo], Iterator[Declared]]] = {
+_BY_DIALECT: Mapping[str, Callable[[Snapshot, TableInfo], Iterator[DeclaredForeignKey]]] = {
     "sqlite": _of_sqlite,
     "mysql": _of_mysql,
     "duckdb": _of_duckdb,

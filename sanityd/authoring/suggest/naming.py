@@ -1,11 +1,11 @@
-"""What names of tables and columns say, and the ids of rules made of them. Pure."""
+"""Words in the names of tables and columns, and rule ids made of such names. No I/O."""
 
 import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
-#: The end of a camel-cased word, the beginning of the next.
+#: The boundary between two words in camel case.
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IRREGULAR = {
     "person": "people",
@@ -14,24 +14,28 @@ _IRREGULAR = {
     "woman": "women",
     "datum": "data",
 }
-#: What follows a name in a column that points at rows of that name.
-POINTERS = frozenset({"id", "uuid", "guid", "key", "fk", "code", "no", "number", "nr", "ref"})
+#: Last words of columns that reference another table: `person_id`, `country_code`.
+REFERENCE_SUFFIXES = frozenset(
+    {"id", "uuid", "guid", "key", "fk", "code", "no", "number", "nr", "ref"}
+)
 
 
 def vocabulary(text: str) -> frozenset[str]:
-    """Words to be looked for in names."""
+    """Return the set of words in a text, to search names for."""
     return frozenset(text.split())
 
 
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name, in lower case: `orderLine_ID` → order, line, id."""
+    """Return the words of a name, in lower case: `orderLine_ID` → order, line, id."""
     return tuple(re.findall(r"[^\W_]+", _CAMEL.sub(" ", name).lower()))
 
 
 def singulars(word: str) -> Iterator[str]:
-    """What one of them may be called, the word itself included."""
+    """Iterate over the possible singulars of a word; the word itself is the first."""
     yield word
-    yield from (one for one, many in _IRREGULAR.items() if many == word)
+    for singular, plural in _IRREGULAR.items():
+        if plural == word:
+            yield singular
     if word.endswith("ies"):
         yield word[:-3] + "y"
     if word.endswith("es"):
@@ -41,23 +45,22 @@ def singulars(word: str) -> Iterator[str]:
 
 
 def slug(*parts: str) -> str:
-    """A part of an id: small letters and digits with hyphens. What has none of these becomes a few digits, the same
-    each time."""
+    """Return a part of a rule id: lower-case ASCII letters and digits, separated by hyphens.
+
+    For names without any such character it is the start of their hash.
+    """
     text = "-".join(parts)
-    plain = (
-        unicodedata.normalize("NFKD", _CAMEL.sub("-", text))
-        .encode("ascii", "ignore")
-        .decode()
-        .lower()
-    )
-    found = re.sub("[^a-z0-9]+", "-", plain).strip("-")
-    return found or hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:6]
+    decomposed = unicodedata.normalize("NFKD", _CAMEL.sub("-", text))
+    ascii_text = decomposed.encode("ascii", "ignore").decode().lower()
+    plain = re.sub("[^a-z0-9]+", "-", ascii_text).strip("-")
+    return plain or hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:6]
 
 
-def distinct(wanted: str, taken: Collection[str]) -> str:
-    """The id, with a number behind it where it is taken."""
-    number, name = 1, wanted
-    while name in taken:
+def unique_id(base: str, used_ids: Collection[str]) -> str:
+    """Return the id, with a number appended if it is used already."""
+    number = 1
+    rule_id = base
+    while rule_id in used_ids:
         number += 1
-        name = f"{wanted}-{number}"
-    return name
+        rule_id = f"{base}-{number}"
+    return rule_id

@@ -1,7 +1,7 @@
-"""What was seen of tables before rules are proposed for them: counts, ends, a few rows. Frozen; reads nothing.
+"""Profiles of tables and columns: row counts, minimum and maximum, sample rows. No I/O.
 
-The values in here (`rows`, `low`, `high`, `words`) are the user's data: they decide what is proposed and leave this
-process nowhere, but for the words of columns that are codes.
+The values in a profile (`sample`, `minimum`, `maximum`, `value_counts`) are user data. They decide
+what is proposed. None of them leaves this process, except the values of columns of codes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,83 +12,88 @@ from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 
 #: Families whose values are numbers.
 NUMBERS = frozenset({Family.INTEGER, Family.NUMBER})
-#: Fewer values than that are different by chance.
-_FEW = 5
 #: Families whose values are times.
 TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
+#: Families of columns that may be a primary key.
+_KEY_FAMILIES = frozenset({Family.TEXT, Family.INTEGER, Family.UUID})
+#: Fewer values than these may be distinct by chance.
+_MIN_KEY_VALUES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column, as far as it was looked at."""
+    """The profile of a column."""
 
     info: ColumnInfo
-    #: How many rows have a value.
-    filled: int = 0
-    #: How many of these are text of nothing but blanks.
+    #: Number of rows with a value.
+    non_null: int = 0
+    #: Number of these values that are text of blanks only.
     blank: int = 0
-    #: The ends of a column of numbers.
-    low: Any = None
-    high: Any = None
-    #: Whether it is text that is read as times, as SQLite has no other.
-    is_written_time: bool = False
+    #: The smallest and the largest value of a column of numbers.
+    minimum: Any = None
+    maximum: Any = None
+    #: Whether it is a text column that holds times: SQLite has no type for times.
+    holds_time_text: bool = False
 
     @property
     def name(self) -> str:
-        """As the database spells it."""
+        """The column name, as the database spells it."""
         return self.info.name
 
     @property
     def family(self) -> Family:
-        """What kind of values it holds."""
+        """The family of its type."""
         return self.info.family
 
     @property
     def is_time(self) -> bool:
-        """Whether it says when something was."""
-        return self.family in TIMES or self.is_written_time
+        """Whether its values are dates or times."""
+        return self.family in TIMES or self.holds_time_text
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """A foreign key that is no proof. A column there is None where the primary key is meant; `kept` says whether the
-    database sees to it all the same, as a rule."""
+class DeclaredForeignKey:
+    """A foreign key in the catalog that proves nothing, as sessions can bypass it.
+
+    `columns` maps each column to the referenced one, or to None for the referenced table's primary
+    key. `is_enforced` tells whether the database usually enforces the key all the same.
+    """
 
     columns: Mapping[str, str | None]
     schema: str | None
     table: str
-    kept: bool = False
+    is_enforced: bool = False
 
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table or view."""
+    """The profile of a table or view."""
 
     source: str
     info: TableInfo
-    #: How many rows it has: counted, or as the database believes when only some were read.
+    #: Number of rows: counted, or the database's estimate when only a sample was read.
     rows: int
-    #: How many of them were read; fewer when it is large.
-    read: int
+    #: Number of rows that were read; less than `rows` for a large table.
+    rows_read: int
     columns: Mapping[str, ColumnProfile]
-    #: Some of its first and last rows.
+    #: Some of the first and of the last rows.
     sample: Sequence[Mapping[str, Any]] = ()
-    #: For columns of codes: how often each value occurs. Empty for one that has too many.
-    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    #: For columns that say when a row was made or changed: how many are of each of the last days, today's first.
-    days: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    #: For each column of codes, how often each value occurs; without columns of too many values.
+    value_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: For columns of creation or change times, the rows on each of the last days, today first.
+    daily_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     #: Foreign keys that prove nothing.
-    declared: Sequence[Declared] = ()
+    declared_foreign_keys: Sequence[DeclaredForeignKey] = ()
 
     @property
     def name(self) -> str:
-        """The table's name without its schema."""
+        """The table name, without its schema."""
         return self.info.name
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its rows were read."""
-        return self.read >= self.rows
+        """Whether all rows were read."""
+        return self.rows_read >= self.rows
 
     @property
     def title(self) -> str:
@@ -97,28 +102,31 @@ class TableProfile:
 
     @property
     def likely_key(self) -> str | None:
-        """The column that seems to name the rows of a table that nobody gave a key: the first one, where it is text or
-        a whole number, has a value in each row, and none twice in the few rows."""
-        first = next(iter(self.columns.values()), None)
-        if (
-            self.info.key
-            or first is None
-            or first.family not in (Family.TEXT, Family.INTEGER, Family.UUID)
-        ):
-            return None
-        values = self.seen(first.name)
-        is_whole = first.filled == self.read and len(values) >= _FEW
-        return first.name if is_whole and len({*map(str, values)}) == len(values) else None
+        """The probable key column of a table without a declared key.
 
-    def seen(self, column: str) -> list[Any]:
-        """The values of a column in the few rows, without NULLs."""
+        This is the first column, if it is text, an integer or a UUID, has a value in each row, and
+        its sample values are distinct.
+        """
+        first = next(iter(self.columns.values()), None)
+        if self.info.key or first is None or first.family not in _KEY_FAMILIES:
+            return None
+        values = self.sample_values(first.name)
+        if first.non_null != self.rows_read or len(values) < _MIN_KEY_VALUES:
+            return None
+        is_distinct = len({str(value) for value in values}) == len(values)
+        return first.name if is_distinct else None
+
+    def sample_values(self, column: str) -> list[Any]:
+        """Return the values of a column in the sample rows, without NULLs."""
         return [row[column] for row in self.sample if row.get(column) is not None]
 
-    def of(self, *families: Family) -> Iterator[ColumnProfile]:
-        """The columns of these families."""
-        return (column for column in self.columns.values() if column.family in families)
+    def columns_of(self, *families: Family) -> Iterator[ColumnProfile]:
+        """Iterate over the columns of these type families."""
+        for column in self.columns.values():
+            if column.family in families:
+                yield column
 
 
 def is_nameable(*names: str | None) -> bool:
-    """Whether rules can name it: they split names at their dots."""
+    """Return whether rules can name all of these: a dot separates the parts of a name."""
     return not any(name is not None and "." in name for name in names)

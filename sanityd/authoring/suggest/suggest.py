@@ -1,6 +1,7 @@
-"""From a source to proposals: its tables are looked at one by one, and what is thought of each is tried at once.
+"""Propose rules for the tables of a source: profile each table, then try the candidates for it.
 
-All of it in one snapshot. What can't be read, or not in time, is told and left out.
+All of it happens in one snapshot. Tables that can't be read, or not in time, are skipped and
+reported.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -11,8 +12,8 @@ from sqlalchemy import func, select
 
 from sanityd.authoring.suggest import naming, profiler, proposals
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile, is_nameable
-from sanityd.authoring.suggest.proposals.base import Surroundings
-from sanityd.authoring.suggest.proposals.pointing import Pointers
+from sanityd.authoring.suggest.proposals.base import SourceContext
+from sanityd.authoring.suggest.relationships import Relationships
 from sanityd.authoring.suggest.results import NOTHING, Proposal, Suggestions, Taken
 from sanityd.authoring.try_rule import GivenUp, Tried, attempt
 from sanityd.checks.scope import bind
@@ -20,19 +21,20 @@ from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
 from sanityd.sources.privileges import SEE_ALL
 
-Place = tuple[str | None, str]
-#: How many rules are proposed for one table, and in all.
+#: Schema and name of a table.
+TableKey = tuple[str | None, str]
+#: Maximum number of rules proposed for one table, and for all.
 PER_TABLE = 10
 IN_ALL = 60
-#: How many rules of a table are enough not to count its rows besides.
-_PLENTY = 3
-#: How many rules that were left out are named.
-_NAMED = 4
+#: A `row_count` rule is proposed only for a table with fewer rules than this.
+_ENOUGH_RULES = 3
+#: Number of left-out rules that a message names.
+_MAX_NAMED = 4
 
 
 @dataclass
-class _TableProposals:
-    """What is collected on the way."""
+class _Progress:
+    """The results so far, while the tables are read."""
 
     proposals: list[Proposal] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -44,183 +46,231 @@ class _TableProposals:
 
 def suggest(
     snapshot: Snapshot,
-    places: Sequence[Place],
+    places: Sequence[TableKey],
     *,
     whole: int,
     taken: Taken = NOTHING,
     per_table: int = PER_TABLE,
     step: Callable[[str], None] = lambda _: None,
 ) -> Suggestions:
-    """Look at some tables of a source and propose rules for them. Raises SourceError when it is lost.
+    """Return proposals for some tables of a source. Raises SourceError when it is lost.
 
-    Parameters: `places` are the schemas and names; tables with more than `whole` rows are read as a sample; `taken` is
-    what is not proposed; of one table at most `per_table` are; `step` is called with each table's name beforehand.
+    Parameters: `places` are the schemas and names of the tables; tables with more than `whole`
+    rows are read as a sample; rules that say what those in `taken` say are not proposed; at most
+    `per_table` rules are proposed for one table; `step` is called with the name of each table
+    before it is read.
     """
     source = snapshot.source.settings.name
-    taken = taken.respelled(snapshot)
-    found = _TableProposals()
-    surroundings = Surroundings(
-        Pointers(list(_known(snapshot, source))),
-        lambda table, column, values: _share(snapshot, table, column, values),
-        snapshot.quoted,
-    )
-    for place in places:
-        title = ".".join(part for part in (source, *place) if part)
+    taken = taken.with_canonical_names(snapshot)
+    progress = _Progress()
+    context = _context(snapshot)
+    for table_key in places:
+        title = ".".join(part for part in (source, *table_key) if part)
         step(title)
-        if not is_nameable(*place):
-            found.skipped.append((title, "a name with a dot can't be written in a rule"))
+        if not is_nameable(*table_key):
+            progress.skipped.append((title, "a name with a dot can't be written in a rule"))
             continue
         try:
-            good = _of_table(snapshot, place, surroundings, whole, taken, found)
-            found.left_out += max(0, len(good) - per_table)
-            found.proposals += good[:per_table]
+            table_proposals = _propose(snapshot, table_key, context, whole, taken, progress)
         except CheckError as error:
-            found.skipped.append((title, error.message))
-    best = sorted(found.proposals, key=_order)
+            progress.skipped.append((title, error.message))
+            continue
+        progress.left_out += max(0, len(table_proposals) - per_table)
+        progress.proposals += table_proposals[:per_table]
+    best = sorted(progress.proposals, key=_sort_key)
     return Suggestions(
         source,
         snapshot.source.dialect.name,
-        found.tables,
-        found.rows,
-        _with_ids(best[:IN_ALL], taken.ids),
-        found.left_out + max(0, len(best) - IN_ALL),
-        found.skipped,
-        found.empty,
+        progress.tables,
+        progress.rows,
+        _with_final_ids(best[:IN_ALL], taken.ids),
+        progress.left_out + max(0, len(best) - IN_ALL),
+        progress.skipped,
+        progress.empty,
     )
 
 
-def _of_table(
+def _context(snapshot: Snapshot) -> SourceContext:
+    """Return what the proposals may ask about the whole source."""
+
+    def share_contained(table: TableProfile, column: str, values: Iterable[object]) -> float:
+        return _share_contained(snapshot, table, column, list(values))
+
+    tables = list(_catalog_tables(snapshot))
+    return SourceContext(Relationships(tables), share_contained, snapshot.quoted)
+
+
+def _propose(
     snapshot: Snapshot,
-    place: Place,
-    surroundings: Surroundings,
+    table_key: TableKey,
+    context: SourceContext,
     whole: int,
     taken: Taken,
-    found: _TableProposals,
+    progress: _Progress,
 ) -> list[Proposal]:
-    table, scope = profiler.profile(snapshot, snapshot.source.settings.name, place, whole)
-    found.tables += 1
-    found.rows += table.read
-    if not table.read:
-        if table.info.is_filtered:
-            found.skipped.append(
-                (table.title, f"row-level security hides all of its rows, if it has any; {SEE_ALL}")
-            )
-        else:
-            found.empty.append(table.title)
+    """Return all proposals for one table, the best first. Raises CheckError."""
+    table, scope = profiler.profile(snapshot, snapshot.source.settings.name, table_key, whole)
+    progress.tables += 1
+    progress.rows += table.rows_read
+    if not table.rows_read:
+        _record_empty(table, progress)
         return []
+    tried_rules = []
     sample = None if table.is_whole else scope.table
-    candidates = list(proposals.candidates(table, surroundings))
-    tried = []
-    for one in attempt(candidates, snapshot, sample):
-        if isinstance(one, GivenUp):
-            found.skipped.append(
-                (table.title, f"{one.candidates} of its rules were not tried: {one.why}")
-            )
-        elif one.proof is None and one.is_likely and not (one.holds and one.candidate.only_broken):
-            tried.append(one)
-    sampled = _part_seen(table)
-    new = [one for one in _said_once(tried) if not taken.covers(one)]
-    good = sorted(_with_keys(table, tried, new, sampled), key=_order)
-    if unnamed := [one for one in new if all(one is not proposal.tried for proposal in good)]:
-        found.skipped.append((table.title, _without_a_key(unnamed)))
-    return good
+    for trial in attempt(list(proposals.candidates(table, context)), snapshot, sample):
+        if isinstance(trial, GivenUp):
+            reason = f"{trial.candidates} of its rules were not tried: {trial.why}"
+            progress.skipped.append((table.title, reason))
+        elif _is_worth_proposing(trial):
+            tried_rules.append(trial)
+    new_rules = [tried for tried in _without_redundant(tried_rules) if not taken.covers(tried)]
+    table_proposals, without_key = _with_keys(table, tried_rules, new_rules)
+    if without_key:
+        progress.skipped.append((table.title, _missing_key_message(without_key)))
+    return sorted(table_proposals, key=_sort_key)
 
 
-def _part_seen(table: TableProfile) -> str:
-    """Which of its rows were looked at, where it may have others."""
-    sampled = "" if table.is_whole else f"a sample: {table.read:,} of about {table.rows:,} rows"
-    filtered = (
-        "only rows that row-level security shows to this login" if table.info.is_filtered else ""
-    )
-    return "; ".join(filter(None, (sampled, filtered)))
+def _record_empty(table: TableProfile, progress: _Progress) -> None:
+    """Record a table of which no row was read."""
+    if table.info.is_filtered:
+        reason = f"row-level security hides all of its rows, if it has any; {SEE_ALL}"
+        progress.skipped.append((table.title, reason))
+    else:
+        progress.empty.append(table.title)
 
 
-def _without_a_key(left_out: Sequence[Tried]) -> str:
-    """What can't be said of a table whose rows nothing names, and what to do about it."""
-    rules = [f"`{one.candidate.kind}` of {' and '.join(one.candidate.about)}" for one in left_out]
-    more = f" and {len(rules) - _NAMED} more" if len(rules) > _NAMED else ""
+def _is_worth_proposing(tried: Tried) -> bool:
+    """Return whether a rule is likely right, and isn't proved by a constraint."""
+    if tried.proof is not None or not tried.is_likely:
+        return False
+    return not (tried.holds and tried.candidate.only_if_violated)
+
+
+def _rows_read_note(table: TableProfile) -> str:
+    """Return which rows of a table were read, in words; nothing when all were."""
+    notes = []
+    if not table.is_whole:
+        notes.append(f"a sample: {table.rows_read:,} of about {table.rows:,} rows")
+    if table.info.is_filtered:
+        notes.append("only rows that row-level security shows to this login")
+    return "; ".join(notes)
+
+
+def _missing_key_message(left_out: Sequence[Tried]) -> str:
+    """Return why rules about the rows of a table are left out, and how to write them."""
+    rules = []
+    for tried in left_out:
+        candidate = tried.candidate
+        rules.append(f"`{candidate.kind}` of {' and '.join(candidate.columns)}")
+    more = f" and {len(rules) - _MAX_NAMED} more" if len(rules) > _MAX_NAMED else ""
     return (
-        "it has no primary key, so a rule about its rows needs `key: [columns that tell them apart]`; "
-        f"left out: {', '.join(rules[:_NAMED])}{more}"
+        "it has no primary key, so a rule about its rows needs"
+        " `key: [columns that tell them apart]`; "
+        f"left out: {', '.join(rules[:_MAX_NAMED])}{more}"
     )
 
 
-def _said_once(tried: Iterable[Tried]) -> Iterator[Tried]:
-    """Of rules that say which texts a column may hold, the one that says it most exactly: a code that exists elsewhere,
-    or is in a list, needs no form."""
-    said: set[str] = set()
-    ordered = sorted(tried, key=lambda each: -each.candidate.worth)
-    for place, one in enumerate(ordered):
-        kind, about = one.candidate.kind, one.candidate.about
-        # It is worth least, and would stand below each table.
-        if kind == "row_count" and place >= _PLENTY:
+def _without_redundant(tried_rules: Iterable[Tried]) -> Iterator[Tried]:
+    """Iterate over the rules, the most important first, without redundant ones.
+
+    A code that exists in another table, or is in a list of values, needs no format.
+    """
+    restricted_columns: set[str] = set()
+    ordered = sorted(tried_rules, key=lambda tried: -tried.candidate.priority)
+    for number, tried in enumerate(ordered):
+        kind, columns = tried.candidate.kind, tried.candidate.columns
+        # It is the least important, and would be proposed for every table.
+        if kind == "row_count" and number >= _ENOUGH_RULES:
             continue
-        if kind in ("accepted_values", "matches") and said.issuperset(about):
+        if kind in ("accepted_values", "matches") and restricted_columns.issuperset(columns):
             continue
         if kind in ("references", "accepted_values"):
-            said.update(about)
-        yield one
+            restricted_columns.update(columns)
+        yield tried
 
 
 def _with_keys(
-    table: TableProfile, tried: Sequence[Tried], new: Sequence[Tried], sampled: str
-) -> Iterator[Proposal]:
-    """Rules about rows need to name them: by the table's key, or by a column that was just found to be one."""
-    key: tuple[str, ...] = ()
-    if not table.info.key:
-        for one in tried:
-            [name, *others] = one.candidate.about or ("", "")
-            if (
-                one.candidate.kind == "unique"
-                and one.holds
-                and not others
-                and table.columns[name].filled == table.read
-            ):
-                key = (name,)
-                break
-    for one in new:
-        needs = one.invariant.check.needs_key and not table.info.key
-        if not needs or key:
-            yield Proposal(one.candidate.id, one, key if needs else (), sampled)
+    table: TableProfile, tried_rules: Sequence[Tried], new_rules: Sequence[Tried]
+) -> tuple[list[Proposal], list[Tried]]:
+    """Return the proposals, and the rules that are left out as they need a key and there is none.
+
+    Rules about rows need the table's own key, or a column that was found to be unique.
+    """
+    note = _rows_read_note(table)
+    has_own_key = bool(table.info.key)
+    unique_column = None
+    if not has_own_key:
+        unique_column = _unique_column(table, tried_rules)
+    table_proposals = []
+    without_key = []
+    for tried in new_rules:
+        rule_id = tried.candidate.id
+        if has_own_key or not tried.invariant.check.needs_key:
+            table_proposals.append(Proposal(rule_id, tried, (), note))
+        elif unique_column is not None:
+            table_proposals.append(Proposal(rule_id, tried, (unique_column,), note))
+        else:
+            without_key.append(tried)
+    return table_proposals, without_key
 
 
-def _order(proposal: Proposal) -> tuple[bool, int, str, str]:
-    """What doesn't hold comes first, then what is worth most."""
+def _unique_column(table: TableProfile, tried_rules: Sequence[Tried]) -> str | None:
+    """Return a column that was found to be unique and not NULL, None when there is none."""
+    for tried in tried_rules:
+        candidate = tried.candidate
+        if candidate.kind != "unique" or not tried.holds or len(candidate.columns) != 1:
+            continue
+        name = candidate.columns[0]
+        if table.columns[name].non_null == table.rows_read:
+            return name
+    return None
+
+
+def _sort_key(proposal: Proposal) -> tuple[bool, int, str, str]:
+    """Sort rules that don't hold first, then by priority."""
     candidate = proposal.tried.candidate
-    return proposal.tried.holds, -candidate.worth, candidate.table.title, candidate.id
+    return proposal.tried.holds, -candidate.priority, candidate.table.title, candidate.id
 
 
-def _with_ids(proposals: Sequence[Proposal], taken: Collection[str]) -> list[Proposal]:
-    """The ids with their table in them, each once."""
-    used = set(taken)
-    named = []
-    for proposal in proposals:
+def _with_final_ids(
+    sorted_proposals: Sequence[Proposal], used_ids: Collection[str]
+) -> list[Proposal]:
+    """Return the proposals with unique ids that contain the name of the table."""
+    used = set(used_ids)
+    renamed = []
+    for proposal in sorted_proposals:
         info = proposal.table.info
         table = naming.slug(*(part for part in (info.schema, info.name) if part))
-        wanted = proposal.id.replace("{table}", table)
-        used.add(name := naming.distinct(wanted, used))
-        named.append(replace(proposal, id=name))
-    return named
+        rule_id = naming.unique_id(proposal.id.replace("{table}", table), used)
+        used.add(rule_id)
+        renamed.append(replace(proposal, id=rule_id))
+    return renamed
 
 
-def _known(snapshot: Snapshot, source: str) -> Iterator[TableProfile]:
-    """All tables as the catalog has them; nothing of them is read."""
+def _catalog_tables(snapshot: Snapshot) -> Iterator[TableProfile]:
+    """Iterate over all tables of the source, as the catalog describes them; reads no rows."""
+    source = snapshot.source.settings.name
     for schema, name in snapshot.places():
         try:
             info = snapshot.table(name, schema)
         except CheckError:
             continue
-        columns = {column: ColumnProfile(about) for column, about in info.columns.items()}
+        columns = {
+            column: ColumnProfile(column_info) for column, column_info in info.columns.items()
+        }
         yield TableProfile(source, info, 0, 0, columns)
 
 
-def _share(snapshot: Snapshot, table: TableProfile, column: str, values: Iterable[object]) -> float:
-    """Which share of these values there is in a column."""
-    wanted = list(values)
-    there = table.info.clause.c[column]
-    statement = select(func.count(sql_distinct(there))).select_from(table.info.clause)
+def _share_contained(
+    snapshot: Snapshot, table: TableProfile, column: str, values: Sequence[object]
+) -> float:
+    """Return the share of these values that exists in a column; 0.0 when that is unknown."""
+    clause = table.info.clause
+    expression = clause.c[column]
+    statement = select(func.count(sql_distinct(expression))).select_from(clause)
     try:
-        [(found,)] = snapshot.rows(statement.where(there.in_([bind(value) for value in wanted])))
+        bound_values = [bind(value) for value in values]
+        [(count,)] = snapshot.rows(statement.where(expression.in_(bound_values)))
     except CheckError:
         return 0.0
-    return min(1.0, float(found) / len(wanted)) if wanted else 0.0
+    return min(1.0, float(count) / len(values)) if values else 0.0

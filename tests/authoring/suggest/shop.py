@@ -1,4 +1,4 @@
-"""A shop with planted facts, on any database: what should be proposed for it, what must not, and what is broken."""
+"""A shop on any database, with facts to propose rules for, and with planted violations."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,15 +15,16 @@ HOSTILE = "x\n  evil: {table: app.people}\r\x1b[31m # \u202e"
 
 _TABLES = (
     "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), name VARCHAR(80),"
-    " login VARCHAR(40) NOT NULL UNIQUE, status VARCHAR(20), country_code VARCHAR(3), website VARCHAR(90),"
-    " created_at TIMESTAMP NULL)",
-    "CREATE TABLE orders (id INTEGER PRIMARY KEY, person_id INTEGER NOT NULL, number INTEGER, subtotal DECIMAL(12, 2),"
-    " tax DECIMAL(12, 2), total DECIMAL(12, 2), discount_percent INTEGER, status VARCHAR(20), placed_at TIMESTAMP NULL,"
-    " shipped_at TIMESTAMP NULL)",
+    " login VARCHAR(40) NOT NULL UNIQUE, status VARCHAR(20), country_code VARCHAR(3),"
+    " website VARCHAR(90), created_at TIMESTAMP NULL)",
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, person_id INTEGER NOT NULL, number INTEGER,"
+    " subtotal DECIMAL(12, 2), tax DECIMAL(12, 2), total DECIMAL(12, 2), discount_percent INTEGER,"
+    " status VARCHAR(20), placed_at TIMESTAMP NULL, shipped_at TIMESTAMP NULL)",
     "CREATE TABLE order_lines (order_id INTEGER NOT NULL, line INTEGER NOT NULL, quantity INTEGER,"
     " note VARCHAR(80), PRIMARY KEY (order_id, line))",
     "CREATE TABLE vacant (id INTEGER PRIMARY KEY, email VARCHAR(80))",
-    "CREATE TABLE {odd} (id INTEGER PRIMARY KEY, {select} VARCHAR(80), {from_} TIMESTAMP NULL, {to} TIMESTAMP NULL)",
+    "CREATE TABLE {odd} (id INTEGER PRIMARY KEY, {select} VARCHAR(80),"
+    " {from_} TIMESTAMP NULL, {to} TIMESTAMP NULL)",
     "CREATE TABLE dotted (id INTEGER PRIMARY KEY, {dot} VARCHAR(20), email VARCHAR(80))",
     "CREATE VIEW known_people AS SELECT id, email, status FROM people WHERE status <> 'gone'",
 )
@@ -60,7 +61,8 @@ def build(url: str, *, schema: bool = False) -> None:
         if schema:
             connection.exec_driver_sql("CREATE SCHEMA crm")
             connection.exec_driver_sql(
-                "CREATE TABLE crm.notes (id INTEGER PRIMARY KEY, person_id INTEGER, note VARCHAR(9))"
+                "CREATE TABLE crm.notes"
+                " (id INTEGER PRIMARY KEY, person_id INTEGER, note VARCHAR(9))"
             )
             rows = ({"id": n, "person_id": n % PEOPLE + 1, "note": "n"} for n in range(50))
             _fill(connection, "notes", rows, schema="crm")
@@ -77,7 +79,7 @@ def _fill(
 
 
 def _people() -> Iterator[dict[str, Any]]:
-    """One twin of an address in other letters, one without a name, one whose status nobody knows."""
+    """Iterate over people: one duplicate address, one blank name, one unknown status."""
     start = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(days=400)
     for n in range(1, PEOPLE + 1):
         yield {
@@ -93,7 +95,7 @@ def _people() -> Iterator[dict[str, Any]]:
 
 
 def _orders() -> Iterator[dict[str, Any]]:
-    """Two of people who are gone, one total that is wrong, one that was sent before it was placed."""
+    """Iterate over orders: two of missing people, one wrong total, one shipped before placed."""
     start = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(days=300)
     for n in range(1, ORDERS + 1):
         subtotal, tax = n * 10 + n % 7, n % 5 + 1
@@ -113,7 +115,7 @@ def _orders() -> Iterator[dict[str, Any]]:
 
 
 def _lines() -> Iterator[dict[str, Any]]:
-    """Two for each order but one; one quantity is negative."""
+    """Iterate over two lines for each order but one; one quantity is negative."""
     for n in range(LINES):
         order = n // 2 + 1
         if order != 50:

@@ -1,4 +1,4 @@
-"""Constraints for rules that held for 90 days: they run on the real databases, and then prove the rule."""
+"""Constraints for rules that held for 90 days: they run on real databases and prove the rule."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +24,8 @@ from tests.support.project import Project
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TABLES = (
     "CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR(40), email VARCHAR(40){exact})",
-    "CREATE TABLE orders (id INTEGER PRIMARY KEY, person_id INTEGER, number INTEGER, total INTEGER, status VARCHAR(9),"
-    " {odd} INTEGER)",
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, person_id INTEGER, number INTEGER, total INTEGER,"
+    " status VARCHAR(9), {odd} INTEGER)",
     "INSERT INTO people VALUES (1, 'Ana', 'a@x'), (2, 'Ben', 'A@x')",
     "INSERT INTO orders VALUES (1, 1, 10, 5, 'it''s', 1), (2, NULL, 11, 7, 'paid', 2)",
 )
@@ -41,7 +41,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "condition": {"table": "app.orders", "always": "total <= number"},
     "never": {"table": "app.orders", "never": "total > number"},
 }
-#: The rules that the database proves when the statements have been run; of the others it is said that it doesn't.
+#: The rules that the database proves after the statements have run.
 PROVED = {
     "postgres": {
         "not-null",
@@ -102,22 +102,18 @@ def test_they_run_and_prove_the_rule_or_say_why_not(database_url: str, tmp_path:
     rules = loaded(database_url, tmp_path, RULES)
     with snapshot_of(rules) as snapshot:
         name = snapshot.source.dialect.name
-        found = {
+        by_rule = {
             rule.id: constraints.constraint_for(rule.invariant, snapshot)
             for rule in rules.rules.values()
         }
-    assert {
-        rule for rule, one in found.items() if one is not None and not one.statements
-    } == IMPOSSIBLE[name]
-    assert {rule for rule, one in found.items() if one is not None and one.proves} == PROVED[name]
+    proposed = {rule: constraint for rule, constraint in by_rule.items() if constraint is not None}
+    without_statements = {rule for rule in proposed if not proposed[rule].statements}
+    assert without_statements == IMPOSSIBLE[name]
+    assert {rule for rule in proposed if proposed[rule].proves} == PROVED[name]
     # DuckDB alters no table that has an index.
-    order = sorted(
-        found.values(), key=lambda one: "INDEX" in "".join(one.statements if one else ())
-    )
-    run_all(
-        database_url,
-        *(statement for one in order if one is not None for statement in one.statements),
-    )
+    ordered = sorted(proposed.values(), key=lambda item: "INDEX" in "".join(item.statements))
+    for constraint in ordered:
+        run_all(database_url, *constraint.statements)
     with snapshot_of(rules) as snapshot:
         plan = planner.plan([rule.invariant for rule in rules.rules.values()], snapshot)
         assert not plan.refused
@@ -168,8 +164,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def held(store: Store, *, meaning: str = "m") -> Steadfast | None:
-    with store.read() as memory:
-        return steadfast(memory, "f", "r", meaning, NOW)
+    with store.read() as connection:
+        return steadfast(connection, "f", "r", meaning, NOW)
 
 
 def look(
@@ -179,13 +175,13 @@ def look(
     run = Run(
         "r", "unique", "app", NOW - ago, outcome, violations, violations, 10, severity=severity
     )
-    with store.write() as memory:
-        runs.record(memory, run, revision="1", incident=None)
+    with store.write() as connection:
+        runs.record(connection, run, revision="1", incident=None)
 
 
 def remember(store: Store, ago: timedelta, meaning: str = "m") -> None:
-    with store.write() as memory:
-        rules_seen.remember(memory, "f", "r", meaning, "1", NOW - ago)
+    with store.write() as connection:
+        rules_seen.remember(connection, "f", "r", meaning, "1", NOW - ago)
 
 
 DAY = timedelta(days=1)
@@ -200,11 +196,11 @@ def test_a_rule_has_held_when_its_whole_record_says_so(store: Store) -> None:
     assert held(store) == Steadfast(NOW - 100 * DAY + timedelta(hours=1), 100)
     assert held(store, meaning="other") is None
     # What is rolled up counts on.
-    with store.write() as memory:
-        retention._add(memory, "r", NOW - 99 * DAY - timedelta(hours=12), _day(5))
-    found = held(store)
-    assert found is not None
-    assert found.looks == 105
+    with store.write() as connection:
+        retention._add(connection, "r", NOW - 99 * DAY - timedelta(hours=12), _day(5))
+    record = held(store)
+    assert record is not None
+    assert record.looks == 105
 
 
 def _day(answered: int, most: int = 0) -> Any:
@@ -235,8 +231,8 @@ def test_a_rule_has_not_held_when_anything_speaks_against_it(store: Store, spoil
             outcome=outcome,
         )
     if spoilt == "violated long ago":
-        with store.write() as memory:
-            retention._add(memory, "r", NOW - 110 * DAY, _day(3, most=1))
+        with store.write() as connection:
+            retention._add(connection, "r", NOW - 110 * DAY, _day(3, most=1))
     assert held(store) is None
 
 
@@ -256,10 +252,11 @@ def test_suggest_prints_them_and_runs_none(project: Project, tmp_path: Path) -> 
     project.state("UPDATE rules_seen SET since = datetime(since, '-100 days')")
     project.state("UPDATE runs SET at = datetime(at, '-1 day') WHERE rule = 'statuses'")
     project.state(
-        "INSERT INTO runs (rule, source, kind, at, outcome, violations, rows, checked, seconds, statements, revision)"
+        "INSERT INTO runs (rule, source, kind, at, outcome, violations, rows, checked, seconds,"
+        " statements, revision)"
         " WITH RECURSIVE s(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM s WHERE n < 98)"
-        " SELECT 'statuses', 'app', 'unique', datetime('now', '-' || n || ' days'), 'complete', 0, 0, 9, 0, 1, 'x'"
-        " FROM s"
+        " SELECT 'statuses', 'app', 'unique', datetime('now', '-' || n || ' days'), 'complete',"
+        " 0, 0, 9, 0, 1, 'x' FROM s"
     )
     answer = project.run("suggest")
     assert answer.code == 0, answer.err

@@ -1,4 +1,4 @@
-"""Rules are proposed for what holds, and for what nearly does; what is said of them is what checks find."""
+"""Rules are proposed that hold, or nearly hold; checks find the violations that they state."""
 
 import re
 from collections import Counter
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sanityd.authoring import spelling, starter
+from sanityd.authoring import starter
 from sanityd.authoring.lint import lint
-from sanityd.authoring.suggest import suggest
+from sanityd.authoring.suggest import suggest, table_names
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
-from sanityd.authoring.suggest.proposals.pointing import Pointers
+from sanityd.authoring.suggest.relationships import Relationships
 from sanityd.authoring.suggest.results import NOTHING, Suggestions, Taken
 from sanityd.checks import executor, planner
 from sanityd.errors import Problem
@@ -46,8 +46,8 @@ def suggestions(url: str, whole: int = ALL, taken: Taken = NOTHING) -> Suggestio
         return suggest.suggest(snapshot, snapshot.places(), whole=whole, per_table=50, taken=taken)
 
 
-def written(found: Suggestions, url: str, folder: Path) -> RuleSet:
-    (folder / "rules.yaml").write_text(starter.proposed(found, "${URL}"), encoding="utf-8")
+def written(result: Suggestions, url: str, folder: Path) -> RuleSet:
+    (folder / "rules.yaml").write_text(starter.proposed(result, "${URL}"), encoding="utf-8")
     return load(folder / "rules.yaml", {"URL": url, "APP_DATABASE_URL": url})
 
 
@@ -60,10 +60,14 @@ def checked(rules: RuleSet, url: str) -> Mapping[str, Run]:
 
 BROKEN = {
     "no-duplicate-email-in-people": "1 value of email occurs more than once in people, in 2 rows",
-    "every-person-id-of-orders-exists": "2 of 120 orders have a value in person_id that is in no app.people.id",
+    "every-person-id-of-orders-exists": (
+        "2 of 120 orders have a value in person_id that is in no app.people.id"
+    ),
     "every-row-of-people-has-name": "1 of 60 people has no name",
     "total-of-orders-adds-up": "1 of 120 orders breaks `total = subtotal + tax`",
-    "shipped-at-of-orders-is-not-before-placed-at": "1 of 120 orders breaks `shipped_at >= placed_at`",
+    "shipped-at-of-orders-is-not-before-placed-at": (
+        "1 of 120 orders breaks `shipped_at >= placed_at`"
+    ),
     "status-of-people-is-known": "1 of 60 people has status outside the accepted values",
     "every-website-of-people-is-well-formed": "1 of 60 people has no well-formed website",
     "every-row-of-orders-has-order-lines": "1 of 120 orders has no row in app.order_lines",
@@ -86,12 +90,12 @@ def url(database_url: str) -> str:
 
 
 def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) -> None:
-    found = suggestions(url)
-    by_id = {proposal.id: proposal for proposal in found.proposals}
-    broken = {proposal.id: proposal.tried.sentence for proposal in found.broken}
+    result = suggestions(url)
+    by_id = {proposal.id: proposal for proposal in result.proposals}
+    broken = {proposal.id: proposal.tried.sentence for proposal in result.broken}
     assert {name: broken.get(name) for name in BROKEN} == BROKEN
     assert {name for name in HOLD if name in by_id and by_id[name].tried.holds} == HOLD
-    rules = written(found, url, tmp_path)
+    rules = written(result, url, tmp_path)
     runs = checked(rules, url)
     assert runs.keys() == by_id.keys()
     for name, run in runs.items():
@@ -99,7 +103,7 @@ def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) 
         assert run.rows == by_id[name].tried.wrong, name
     assert mistakes(rules) == []
     assert_no_data_is_written(tmp_path / "rules.yaml")
-    assert found.empty == ["app.vacant"]
+    assert result.empty == ["app.vacant"]
     # What is written is not proposed again.
     assert suggestions(url, taken=Taken.by(rules.rules.values())).proposals == []
 
@@ -109,7 +113,7 @@ DEFAULTS = {"sqlite": "main", "postgresql": "public", "duckdb": "main"}
 
 
 def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_path: Path) -> None:
-    """Also where a rule looks into another one; one of the same name in another schema is not."""
+    """Also the table that a rule looks up; but not one of the same name in another schema."""
     shop.build(database_url)
     rules = written(suggestions(database_url), database_url, tmp_path)
     schema = (
@@ -124,13 +128,13 @@ def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_p
     taken = Taken.by(load(rules.path, {"URL": database_url}).rules.values())
     assert suggestions(database_url, taken=taken).proposals == []
     with snapshot_of(database_url) as snapshot:
-        assert spelling.listed(snapshot, "people", schema) == (None, "people")
+        assert table_names.canonical_name(snapshot, "people", schema) == (None, "people")
         if database_url.startswith("sqlite"):
-            assert spelling.listed(snapshot, "PEOPLE", None) == (None, "people")
+            assert table_names.canonical_name(snapshot, "PEOPLE", None) == (None, "people")
 
 
 def test_a_slip_of_the_finger_is_no_word(sqlite: str) -> None:
-    """Neither is it one of few: `VOID` is as rare, and like no other."""
+    """`VOID` is as rare, but similar to no other value."""
     engine = owner(sqlite)
     words = ["CARD", "CASH"] * 300 + ["CRAD", "VOID"]
     with engine.begin() as connection:
@@ -138,13 +142,13 @@ def test_a_slip_of_the_finger_is_no_word(sqlite: str) -> None:
         rows = ", ".join(f"({n}, '{word}')" for n, word in enumerate(words))
         connection.exec_driver_sql(f"INSERT INTO payments VALUES {rows}")
     engine.dispose()
-    [found] = [
-        one
-        for one in suggestions(sqlite).proposals
-        if one.tried.candidate.kind == "accepted_values"
+    [proposed] = [
+        proposal
+        for proposal in suggestions(sqlite).proposals
+        if proposal.tried.candidate.kind == "accepted_values"
     ]
-    assert found.tried.candidate.options == {"method": ["CARD", "CASH", "VOID"]}
-    assert found.tried.sentence == "1 of 602 payments has method outside the accepted values"
+    assert proposed.tried.candidate.options == {"method": ["CARD", "CASH", "VOID"]}
+    assert proposed.tried.sentence == "1 of 602 payments has method outside the accepted values"
 
 
 def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
@@ -155,34 +159,35 @@ def test_a_table_of_another_schema_is_another_one(postgres: str) -> None:
         )
     engine.dispose()
     with snapshot_of(postgres) as snapshot:
-        assert spelling.listed(snapshot, "people", "crm") == ("crm", "people")
+        assert table_names.canonical_name(snapshot, "people", "crm") == ("crm", "people")
 
 
 def test_rows_that_the_login_may_not_see_are_not_said_to_be_missing(
     postgres: str, tmp_path: Path
 ) -> None:
-    """Nor is it silent about some of them; an owner sees all, and is told nothing."""
+    """It says when some are hidden; an owner sees all, and gets no note."""
     tables = (
         "CREATE TABLE hidden (id int PRIMARY KEY);INSERT INTO hidden SELECT generate_series(1, 50);"
         "CREATE TABLE half (id int PRIMARY KEY, hidden_id int);"
         "INSERT INTO half SELECT g, g FROM generate_series(1, 50) g;"
         "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;ALTER TABLE half ENABLE ROW LEVEL SECURITY;"
-        "CREATE POLICY late ON half FOR SELECT USING (id > 25);GRANT SELECT ON hidden, half TO {name}"
+        "CREATE POLICY late ON half FOR SELECT USING (id > 25);"
+        "GRANT SELECT ON hidden, half TO {name}"
     )
     create, drop = (
         "CREATE ROLE {name} LOGIN PASSWORD '{password}'",
         "DROP OWNED BY {name};DROP ROLE {name}",
     )
     with login(postgres, create, tables, drop) as reader:
-        found = suggestions(reader)
-        told = dict(found.skipped)["app.hidden"]
+        result = suggestions(reader)
+        reason = dict(result.skipped)["app.hidden"]
         assert (
-            told.startswith("row-level security hides all of its rows, if it has any"),
-            found.empty,
+            reason.startswith("row-level security hides all of its rows, if it has any"),
+            result.empty,
         ) == (True, [])
         ends = [
-            one.evidence.endswith("(only rows that row-level security shows to this login)")
-            for one in found.proposals
+            proposal.evidence.endswith("(only rows that row-level security shows to this login)")
+            for proposal in result.proposals
         ]
         assert (bool(ends), all(ends)) == (True, True)
         (tmp_path / "rules.yaml").write_text(
@@ -192,15 +197,15 @@ def test_rows_that_the_login_may_not_see_are_not_said_to_be_missing(
         )
         rules = load(tmp_path / "rules.yaml", {"URL": reader})
         warned = [problem.message for problem in mistakes(rules, "warning")]
-    said = "row-level security may hide rows of `app.{}` from this login: nobody looks at them"
-    assert warned == [said.format("half"), said.format("hidden")]
+    warning = "row-level security may hide rows of `app.{}` from this login: nobody looks at them"
+    assert warned == [warning.format("half"), warning.format("hidden")]
     owners = suggestions(postgres)
-    assert {one.table.name for one in owners.proposals} >= {"hidden", "half"}
-    assert not [one for one in owners.proposals if "row-level" in one.evidence]
+    assert {proposal.table.name for proposal in owners.proposals} >= {"hidden", "half"}
+    assert not [proposal for proposal in owners.proposals if "row-level" in proposal.evidence]
 
 
 def assert_no_data_is_written(file: Path, *, evil: bool = False) -> None:
-    """But for the words of columns of codes, and names, which may be `evil`."""
+    """Except codes, and names, which may be `evil`."""
     text = file.read_text(encoding="utf-8")
     assert evil or "evil" not in text
     assert "\n  evil" not in text
@@ -229,8 +234,8 @@ def test_a_large_table_is_read_as_a_sample_and_that_is_said(
                 "ANALYZE TABLE big" if url.startswith("mysql") else "ANALYZE big"
             )
     engine.dispose()
-    found = suggestions(url, whole=2000)
-    of_big = [proposal for proposal in found.proposals if proposal.table.name == "big"]
+    result = suggestions(url, whole=2000)
+    of_big = [proposal for proposal in result.proposals if proposal.table.name == "big"]
     assert {proposal.tried.candidate.kind for proposal in of_big} == {
         "unique",
         "matches",
@@ -238,16 +243,16 @@ def test_a_large_table_is_read_as_a_sample_and_that_is_said(
         "not_null",
     }
     for proposal in of_big:
-        assert 20 < proposal.table.read < 2000
+        assert 20 < proposal.table.rows_read < 2000
         # It was tried on those rows, not on all.
-        assert 20 < proposal.tried.checked <= proposal.table.read
+        assert 20 < proposal.tried.checked <= proposal.table.rows_read
         assert proposal.evidence.endswith(
-            f"(a sample: {proposal.table.read:,} of about {proposal.table.rows:,} rows)"
+            f"(a sample: {proposal.table.rows_read:,} of about {proposal.table.rows:,} rows)"
         )
         assert 4000 < proposal.table.rows < 6000
     assert {
         run.rows
-        for name, run in checked(written(found, url, tmp_path), url).items()
+        for name, run in checked(written(result, url, tmp_path), url).items()
         if "-big" in name
     } == {0}
 
@@ -264,25 +269,25 @@ def test_what_takes_too_long_is_left_out_and_told(sqlite: str) -> None:
     engine.dispose()
     source = open_source(SourceSettings("app", sqlite, statement_timeout=timedelta(microseconds=1)))
     with source.snapshot() as snapshot:
-        found = suggest.suggest(snapshot, snapshot.places(), whole=ALL)
+        result = suggest.suggest(snapshot, snapshot.places(), whole=ALL)
     source.close()
-    [(title, why)] = found.skipped
+    [(title, why)] = result.skipped
     assert title == "app.slow"
     assert "cut off" in why
-    assert "people" in {proposal.table.name for proposal in found.proposals}
+    assert "people" in {proposal.table.name for proposal in result.proposals}
 
 
 def test_there_is_a_limit_and_it_is_told(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.build(sqlite)
     monkeypatch.setattr(suggest, "IN_ALL", 10)
     with snapshot_of(sqlite) as snapshot:
-        found = suggest.suggest(snapshot, snapshot.places(), whole=ALL, per_table=4)
-    assert len(found.proposals) == 10
-    assert found.left_out > 5
-    per_table = Counter(proposal.table.name for proposal in found.proposals)
+        result = suggest.suggest(snapshot, snapshot.places(), whole=ALL, per_table=4)
+    assert len(result.proposals) == 10
+    assert result.left_out > 5
+    per_table = Counter(proposal.table.name for proposal in result.proposals)
     assert max(per_table.values()) <= 4
     # What doesn't hold is never left out for what does.
-    holds = [proposal.tried.holds for proposal in found.proposals]
+    holds = [proposal.tried.holds for proposal in result.proposals]
     assert holds == sorted(holds)
 
 
@@ -305,9 +310,9 @@ def test_values_that_may_be_about_people_are_not_written(sqlite: str, tmp_path: 
             marks = ", ".join("?" * len(row))
             connection.exec_driver_sql(f"INSERT INTO people VALUES ({n}, {marks})", tuple(row))
     engine.dispose()
-    found = suggestions(sqlite)
-    assert "accepted_values" not in {proposal.tried.candidate.kind for proposal in found.proposals}
-    text = starter.proposed(found, "x")
+    result = suggestions(sqlite)
+    assert "accepted_values" not in {proposal.tried.candidate.kind for proposal in result.proposals}
+    text = starter.proposed(result, "x")
     assert not [
         value
         for values in PERSONAL.values()
@@ -329,26 +334,30 @@ def test_a_table_without_a_key_gets_one_or_rules_that_need_none(
             connection.exec_driver_sql(f"CREATE TABLE {name} ({column}, status TEXT)")
             series = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60)"
             connection.exec_driver_sql(
-                f"INSERT INTO {name} {series} SELECT {ids}, CASE n % 2 WHEN 0 THEN 'new' ELSE 'old' END FROM s"
+                f"INSERT INTO {name} {series} SELECT {ids},"
+                " CASE n % 2 WHEN 0 THEN 'new' ELSE 'old' END FROM s"
             )
     engine.dispose()
-    found = suggestions(sqlite)
+    result = suggestions(sqlite)
     kinds = {
-        name: {p.tried.candidate.kind: p.key for p in found.proposals if p.table.name == name}
+        name: {p.tried.candidate.kind: p.key for p in result.proposals if p.table.name == name}
         for name in NAMES
     }
     assert kinds["named"] == {"unique": (), "not_null": ("id",), "accepted_values": ("id",)}
     assert kinds["nameless"] == {"row_count": ()}
-    told = "it has no primary key, so a rule about its rows needs `key: [columns that tell them apart]`; "
+    reason = (
+        "it has no primary key, so a rule about its rows needs"
+        " `key: [columns that tell them apart]`; "
+    )
     left_out = "left out: `not_null` of id and status, `accepted_values` of status"
-    assert found.skipped == [("app.nameless", told + left_out)]
-    assert found.tables == len(NAMES)
+    assert result.skipped == [("app.nameless", reason + left_out)]
+    assert result.tables == len(NAMES)
     assert kinds["coded"] == {
         "unique": (),
         "not_null": ("carrier",),
         "accepted_values": ("carrier",),
     }
-    rules = written(found, sqlite, tmp_path)
+    rules = written(result, sqlite, tmp_path)
     assert mistakes(rules) == []
 
 
@@ -378,7 +387,7 @@ def test_rows_that_came_every_day_and_stopped_are_told(sqlite: str) -> None:
 def test_declared_foreign_keys_are_believed_as_far_as_the_database_sees_to_them(
     database_url: str,
 ) -> None:
-    """SQLite doesn't unless told to; the others do, so that only a broken one is worth a word."""
+    """SQLite enforces them only on request; of the others, only a violated one is proposed."""
     engine = owner(database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if database_url.startswith("mysql"):
@@ -392,21 +401,21 @@ def test_declared_foreign_keys_are_believed_as_far_as_the_database_sees_to_them(
             connection.exec_driver_sql(
                 f"CREATE TABLE of_{name} (id INTEGER PRIMARY KEY, {name}_id INTEGER, {key})"
             )
-            theirs = {n: 99 if (n, name) == (7, "broken") else n for n in range(30)}
+            references = {n: 99 if (n, name) == (7, "broken") else n for n in range(30)}
             connection.exec_driver_sql(
-                f"INSERT INTO {name} VALUES {', '.join(f'({n})' for n in theirs)}"
+                f"INSERT INTO {name} VALUES {', '.join(f'({n})' for n in references)}"
             )
             connection.exec_driver_sql(
-                f"INSERT INTO of_{name} VALUES {', '.join(map(str, theirs.items()))}"
+                f"INSERT INTO of_{name} VALUES {', '.join(map(str, references.items()))}"
             )
     engine.dispose()
-    found = {
+    result = {
         proposal.table.name: proposal.tried.holds
         for proposal in suggestions(database_url).proposals
         if proposal.tried.candidate.kind == "references"
     }
     broken = {"of_broken": False} if database_url.startswith(("sqlite", "mysql")) else {}
-    assert found == broken | ({"of_held": True} if database_url.startswith("sqlite") else {})
+    assert result == broken | ({"of_held": True} if database_url.startswith("sqlite") else {})
 
 
 HOSTILE = (
@@ -422,7 +431,7 @@ HOSTILE = (
 
 
 def test_names_may_be_anything_at_all(sqlite: str, tmp_path: Path) -> None:
-    """And what is written for them is right, loads, and holds nothing that steers a terminal."""
+    """The written rules load, are right, and contain no control characters."""
     engine = owner(sqlite)
     raw = engine.raw_connection()
     for name in HOSTILE:
@@ -432,7 +441,8 @@ def test_names_may_be_anything_at_all(sqlite: str, tmp_path: Path) -> None:
         )
         end = shop.quoted(sqlite, f"{name} end")
         raw.cursor().execute(
-            f"CREATE TABLE {shop.quoted(sqlite, name)} (id INTEGER PRIMARY KEY, {columns}, {end} DATE)"
+            f"CREATE TABLE {shop.quoted(sqlite, name)} "
+            f"(id INTEGER PRIMARY KEY, {columns}, {end} DATE)"
         )
         marks = [(n, f"a{n}@example.com", n, "2026-01-01", "2026-01-02") for n in range(30)]
         raw.cursor().executemany(
@@ -441,17 +451,17 @@ def test_names_may_be_anything_at_all(sqlite: str, tmp_path: Path) -> None:
     raw.commit()
     raw.close()
     engine.dispose()
-    found = suggestions(sqlite)
-    assert {proposal.table.name for proposal in found.proposals} == set(HOSTILE)
-    rules = written(found, sqlite, tmp_path)
-    assert rules.rules.keys() == {proposal.id for proposal in found.proposals}
+    result = suggestions(sqlite)
+    assert {proposal.table.name for proposal in result.proposals} == set(HOSTILE)
+    rules = written(result, sqlite, tmp_path)
+    assert rules.rules.keys() == {proposal.id for proposal in result.proposals}
     assert mistakes(rules) == []
     assert {run.outcome for run in checked(rules, sqlite).values()} == {"complete"}
     assert_no_data_is_written(tmp_path / "rules.yaml", evil=True)
 
 
 def test_sqlite_may_hold_anything_in_any_column(sqlite: str) -> None:
-    """Nothing of it stops the look, and none of it is taken for what it isn't."""
+    """No value stops `suggest`, and none leads to a wrong rule."""
     engine = owner(sqlite)
     values = (
         "NULL",
@@ -465,7 +475,10 @@ def test_sqlite_may_hold_anything_in_any_column(sqlite: str) -> None:
         "''",
         "'2026-13-45'",
     )
-    columns = "status INTEGER, total NUMERIC, tax REAL, number INTEGER, email TEXT, created_at TIMESTAMP, updated_at TEXT"
+    columns = (
+        "status INTEGER, total NUMERIC, tax REAL, number INTEGER, email TEXT,"
+        " created_at TIMESTAMP, updated_at TEXT"
+    )
     with engine.begin() as connection:
         connection.exec_driver_sql(
             f"CREATE TABLE invoices (id INTEGER PRIMARY KEY, {columns}, parent_id BLOB, person_id)"
@@ -474,9 +487,9 @@ def test_sqlite_may_hold_anything_in_any_column(sqlite: str) -> None:
             row = ", ".join(values[(n * step + n) % len(values)] for step in range(9))
             connection.exec_driver_sql(f"INSERT INTO invoices VALUES ({n}, {row})")
     engine.dispose()
-    found = suggestions(sqlite)
-    assert found.skipped == []
-    assert {proposal.tried.candidate.kind for proposal in found.proposals} == {"row_count"}
+    result = suggestions(sqlite)
+    assert result.skipped == []
+    assert {proposal.tried.candidate.kind for proposal in result.proposals} == {"row_count"}
 
 
 POINTING = {
@@ -505,9 +518,9 @@ TARGETS = (
 
 
 def mistakes(rules: RuleSet, level: str = "error") -> list[Problem]:
-    """What `lint --connect` calls wrong, or worth a look."""
-    told = lint.connected(rules, rules_document.parse(rules.path))
-    return [problem for problem in told if problem.level == level]
+    """Return the problems of one level that `lint --connect` reports."""
+    problems = lint.connected(rules, rules_document.parse(rules.path))
+    return [problem for problem in problems if problem.level == level]
 
 
 @pytest.mark.parametrize(("column", "target"), POINTING.items())
@@ -524,32 +537,33 @@ def test_names_say_what_points_where(column: str, target: str | None) -> None:
             "app", info, 9, 9, {each: ColumnProfile(about) for each, about in columns.items()}
         )
 
-    name, _, mine = column.partition(".")
+    name, _, column_name = column.partition(".")
     keys = {"countries": "code"}
-    known = {each: table(each, keys.get(each, "id")) for each in (*TARGETS, "orderlines")}
-    known["customers"] = table("customers", "customer_id")
-    asking = known[name] if name in known else table(name, "id", mine)
-    found = Pointers([*known.values(), asking]).targets(asking, asking.columns[mine])
-    assert (found[0][0].name if found else None) == target
+    tables = {each: table(each, keys.get(each, "id")) for each in (*TARGETS, "orderlines")}
+    tables["customers"] = table("customers", "customer_id")
+    asking = tables[name] if name in tables else table(name, "id", column_name)
+    result = Relationships([*tables.values(), asking]).targets(asking, asking.columns[column_name])
+    assert (result[0][0].name if result else None) == target
 
 
 def test_what_a_constraint_proves_is_not_proposed(postgres: str) -> None:
-    """A CHECK, UNIQUE, NOT NULL and a foreign key; and all of it where they were never validated."""
+    """By a CHECK, UNIQUE, NOT NULL or a foreign key; it is, when they were never validated."""
     engine = owner(postgres)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE people (id integer PRIMARY KEY)")
         connection.exec_driver_sql("INSERT INTO people SELECT g FROM generate_series(1, 60) g")
         connection.exec_driver_sql(
-            "CREATE TABLE proved (id integer PRIMARY KEY, code text NOT NULL UNIQUE, amount integer NOT NULL"
-            " CHECK (amount >= 0), status text NOT NULL CHECK (status IN ('new', 'old')),"
+            "CREATE TABLE proved (id integer PRIMARY KEY, code text NOT NULL UNIQUE,"
+            " amount integer NOT NULL CHECK (amount >= 0),"
+            " status text NOT NULL CHECK (status IN ('new', 'old')),"
             " person_id integer NOT NULL REFERENCES people)"
         )
         connection.exec_driver_sql(
             "CREATE TABLE claimed (id integer PRIMARY KEY, amount integer, person_id integer)"
         )
         connection.exec_driver_sql(
-            "INSERT INTO proved SELECT g, 'c' || g, g, CASE WHEN g < 30 THEN 'new' ELSE 'old' END, g"
-            " FROM generate_series(1, 60) g"
+            "INSERT INTO proved SELECT g, 'c' || g, g,"
+            " CASE WHEN g < 30 THEN 'new' ELSE 'old' END, g FROM generate_series(1, 60) g"
         )
         connection.exec_driver_sql(
             "INSERT INTO claimed SELECT g, g, g FROM generate_series(1, 61) g"
@@ -559,8 +573,8 @@ def test_what_a_constraint_proves_is_not_proposed(postgres: str) -> None:
             "ALTER TABLE claimed ADD FOREIGN KEY (person_id) REFERENCES people NOT VALID"
         )
     engine.dispose()
-    found: dict[str, set[str]] = {}
+    result: dict[str, set[str]] = {}
     for proposal in suggestions(postgres).proposals:
-        found.setdefault(proposal.table.name, set()).add(proposal.tried.candidate.kind)
-    assert found["proved"] == {"row_count"}
-    assert found["claimed"] == {"references", "between", "not_null"}
+        result.setdefault(proposal.table.name, set()).add(proposal.tried.candidate.kind)
+    assert result["proved"] == {"row_count"}
+    assert result["claimed"] == {"references", "between", "not_null"}

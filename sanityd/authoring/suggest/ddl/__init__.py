@@ -1,4 +1,7 @@
-"""Constraints as each database writes them, with advice for a table in use. sanityd itself never runs any."""
+"""Statements that add a constraint to a table in use, for each database, with advice.
+
+sanityd never runs them.
+"""
 
 from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl
 from sanityd.authoring.suggest.ddl.duckdb import DuckdbDdl
@@ -6,7 +9,7 @@ from sanityd.authoring.suggest.ddl.mysql import MysqlDdl
 from sanityd.authoring.suggest.ddl.postgresql import PostgresqlDdl
 from sanityd.authoring.suggest.ddl.sqlite import SqliteDdl
 
-#: By the name that sqlglot has for the dialect.
+#: By sqlglot's name of the dialect.
 DIALECTS: dict[str, Ddl] = {
     "postgres": PostgresqlDdl(),
     "mysql": MysqlDdl(),

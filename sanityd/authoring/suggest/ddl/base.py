@@ -1,4 +1,4 @@
-"""The contract of a database's way to say constraints: statements to be run by a person, or why there are none."""
+"""The interface to a database's constraints: statements to run by hand, or why there are none."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,11 @@ from sanityd.sources.catalog import TableInfo
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What would make the database itself see to a rule.
+    """The statements that make the database enforce a rule.
 
-    `statements` are empty where it can't be added to the table; `advice` says what they cost, or why there are none.
-    `proves` says whether sanityd takes the constraint at its word afterwards, and looks no more.
+    `statements` is empty where the constraint can't be added to the table. `advice` says what the
+    statements cost, or why there are none. `proves` tells whether sanityd trusts the constraint
+    afterwards, and no longer checks the rule.
     """
 
     statements: tuple[str, ...]
@@ -22,9 +23,10 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class ConstraintRequest:
-    """The table as SQL names it, what the catalog says of it, and the name that the constraint gets, in quotes.
+    """The parts of a constraint.
 
-    `quoted` has the columns as they stand in SQL.
+    `table` and `name` (of the constraint) are quoted for SQL; `quoted` maps column names to their
+    quoted form; `info` is the table in the catalog.
     """
 
     table: str
@@ -33,34 +35,34 @@ class ConstraintRequest:
     quoted: Mapping[str, str]
 
     def columns(self, names: Sequence[str]) -> str:
-        """A list of columns."""
+        """Return a comma-separated list of quoted columns."""
         return ", ".join(self.quoted[name] for name in names)
 
 
 class Ddl(ABC):
-    """One database. Each method says how a rule of that meaning becomes a constraint."""
+    """The constraints of one database. Each method returns the constraint for one kind of rule."""
 
     @abstractmethod
-    def not_null(self, wanted: ConstraintRequest, columns: Sequence[str]) -> Constraint:
-        """The columns always have a value."""
+    def not_null(self, request: ConstraintRequest, columns: Sequence[str]) -> Constraint:
+        """Return a constraint by which the columns are never NULL."""
 
     @abstractmethod
     def unique(
-        self, wanted: ConstraintRequest, columns: Sequence[str], where: str | None
+        self, request: ConstraintRequest, columns: Sequence[str], where: str | None
     ) -> Constraint:
-        """No combination of values occurs twice, among the rows that `where` picks."""
+        """Return a constraint by which the columns are unique in the rows that `where` selects."""
 
     @abstractmethod
     def reference(
-        self, wanted: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
+        self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
     ) -> Constraint:
-        """The values exist in the target's key; `key` is in quotes already."""
+        """Return a foreign key to the key of a target table; `target` and `key` are quoted."""
 
     @abstractmethod
-    def check(self, wanted: ConstraintRequest, condition: str) -> Constraint:
-        """The condition is false in no row."""
+    def check(self, request: ConstraintRequest, condition: str) -> Constraint:
+        """Return a constraint by which the condition is false in no row."""
 
 
-def impossible(why: str) -> Constraint:
-    """No constraint says the same."""
-    return Constraint((), why, proves=False)
+def impossible(reason: str) -> Constraint:
+    """Return the reason why no constraint can be added."""
+    return Constraint((), reason, proves=False)

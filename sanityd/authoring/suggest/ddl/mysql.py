@@ -1,67 +1,82 @@
-"""MariaDB and MySQL: in place and without a lock where that is possible; some must copy the table."""
+"""MariaDB and MySQL: constraints are added online where possible; some copy the table."""
 
 from collections.abc import Sequence
 
 from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, impossible
-from sanityd.sources.catalog import Family
+from sanityd.sources.catalog import ColumnInfo, Family
 
-_IN_PLACE = "ALGORITHM=INPLACE, LOCK=NONE"
-_COPIES = "The table is copied while writers wait; at a quiet hour, or with pt-online-schema-change or gh-ost."
-_GOES_ON = "sanityd goes on looking, since a session may switch it off."
+_ONLINE = "ALGORITHM=INPLACE, LOCK=NONE"
+_COPYING = "ALGORITHM=COPY, LOCK=SHARED"
+_COPY_ADVICE = (
+    "The table is copied while writers wait; at a quiet hour, or with pt-online-schema-change"
+    " or gh-ost."
+)
+_NOT_TRUSTED = "sanityd keeps checking the rule, since a session may switch it off."
+_MODIFY_ADVICE = (
+    "MODIFY replaces the definition of the column: add its DEFAULT, COMMENT and the like, as SHOW"
+    " CREATE TABLE has them."
+)
 
 
 class MysqlDdl(Ddl):
-    """One ALTER TABLE each."""
+    """One ALTER TABLE for each constraint."""
 
-    def not_null(self, wanted: ConstraintRequest, columns: Sequence[str]) -> Constraint:
-        """MODIFY says the whole column anew, of which the catalog tells us the type and the collation."""
+    def not_null(self, request: ConstraintRequest, columns: Sequence[str]) -> Constraint:
+        """Return MODIFY clauses, with the type and the collation from the catalog.
+
+        MODIFY replaces the whole definition of the column.
+        """
         parts = []
         for name in columns:
-            info = wanted.info.columns[name]
+            info = request.info.columns[name]
             collation = f" COLLATE {info.collation}" if info.collation else ""
-            parts.append(f"MODIFY {wanted.quoted[name]} {info.type}{collation} NOT NULL")
-        return Constraint(
-            (f"ALTER TABLE {wanted.table} {', '.join(parts)}, {_IN_PLACE}",),
-            "MODIFY says the whole column anew: add its DEFAULT, COMMENT and the like, as SHOW CREATE TABLE has them.",
-        )
+            parts.append(f"MODIFY {request.quoted[name]} {info.type}{collation} NOT NULL")
+        statement = f"ALTER TABLE {request.table} {', '.join(parts)}, {_ONLINE}"
+        return Constraint((statement,), _MODIFY_ADVICE)
 
     def unique(
-        self, wanted: ConstraintRequest, columns: Sequence[str], where: str | None
+        self, request: ConstraintRequest, columns: Sequence[str], where: str | None
     ) -> Constraint:
-        """Where the collation tells apart what the rule tells apart."""
+        """Return a unique index, where its collation distinguishes what the rule does."""
         if where is not None:
             return impossible("an index can't be about some of the rows")
         for name in columns:
-            info = wanted.info.columns[name]
+            info = request.info.columns[name]
             if info.type.endswith(("text", "blob")):
                 return impossible(
                     f"an index on {name} ({info.type}) would be about its first characters only"
                 )
-            exact = info.collation is None or info.collation.endswith(("nopad_bin", "0900_bin"))
-            if info.family in (Family.TEXT, Family.ENUM) and not exact:
+            if info.family in (Family.TEXT, Family.ENUM) and not _compares_exactly(info):
                 return impossible(
-                    f"the collation of {name} takes for the same what the rule tells apart"
+                    f"the collation of {name} equates values that the rule tells apart"
                 )
-        add = f"ADD UNIQUE INDEX {wanted.name} ({wanted.columns(columns)})"
-        return Constraint(
-            (f"ALTER TABLE {wanted.table} {add}, {_IN_PLACE}",), "Others read and write meanwhile."
-        )
+        index = f"ADD UNIQUE INDEX {request.name} ({request.columns(columns)})"
+        statement = f"ALTER TABLE {request.table} {index}, {_ONLINE}"
+        return Constraint((statement,), "Others read and write meanwhile.")
 
     def reference(
-        self, wanted: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
+        self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
     ) -> Constraint:
-        """In place would be possible only unchecked."""
-        to = f"FOREIGN KEY ({wanted.columns(columns)}) REFERENCES {target} ({', '.join(key)})"
-        statement = f"ALTER TABLE {wanted.table} ADD CONSTRAINT {wanted.name} {to}, ALGORITHM=COPY, LOCK=SHARED"
-        return Constraint((statement,), f"{_COPIES} {_GOES_ON}", proves=False)
+        """Return a foreign key. Adding it online would not check the rows."""
+        clause = f"FOREIGN KEY ({request.columns(columns)}) REFERENCES {target} ({', '.join(key)})"
+        return _copying(request, clause)
 
-    def check(self, wanted: ConstraintRequest, condition: str) -> Constraint:
-        """In place would be possible only unchecked."""
+    def check(self, request: ConstraintRequest, condition: str) -> Constraint:
+        """Return a CHECK. Adding it online would not check the rows."""
         if "\\" in condition:
             return impossible(
                 "its text has a backslash, which means something else in each SQL mode"
             )
-        statement = f"ALTER TABLE {wanted.table} ADD CONSTRAINT {wanted.name} CHECK ({condition})"
-        return Constraint(
-            (f"{statement}, ALGORITHM=COPY, LOCK=SHARED",), f"{_COPIES} {_GOES_ON}", proves=False
-        )
+        return _copying(request, f"CHECK ({condition})")
+
+
+def _copying(request: ConstraintRequest, clause: str) -> Constraint:
+    """Return a constraint that is added by a copy of the table, and that proves nothing."""
+    constraint = f"ADD CONSTRAINT {request.name} {clause}"
+    statement = f"ALTER TABLE {request.table} {constraint}, {_COPYING}"
+    return Constraint((statement,), f"{_COPY_ADVICE} {_NOT_TRUSTED}", proves=False)
+
+
+def _compares_exactly(info: ColumnInfo) -> bool:
+    """Return whether the collation of a column distinguishes all values."""
+    return info.collation is None or info.collation.endswith(("nopad_bin", "0900_bin"))

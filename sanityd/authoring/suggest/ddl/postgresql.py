@@ -1,4 +1,4 @@
-"""PostgreSQL: each constraint in two steps, of which the long one lets readers and writers go on."""
+"""PostgreSQL: constraints are added in two steps; the long one blocks neither reads nor writes."""
 
 from collections.abc import Sequence
 
@@ -7,65 +7,67 @@ from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Dd
 _TWO_STEPS = (
     "The first statement holds a lock for a moment; VALIDATE reads the table while others write."
 )
+_CONCURRENTLY = "Outside of a transaction; if it fails, DROP INDEX CONCURRENTLY what it leaves."
+_PARTIAL_INDEX = "sanityd keeps checking the rule: it does not read the condition of an index."
 
 
 class PostgresqlDdl(Ddl):
     """`NOT VALID` and `VALIDATE`, `CONCURRENTLY` and `USING INDEX`."""
 
-    def not_null(self, wanted: ConstraintRequest, columns: Sequence[str]) -> Constraint:
-        """By a CHECK that was validated: then SET NOT NULL needn't read the table under its lock."""
-        filled = " AND ".join(f"{wanted.quoted[name]} IS NOT NULL" for name in columns)
-        alter = f"ALTER TABLE {wanted.table}"
+    def not_null(self, request: ConstraintRequest, columns: Sequence[str]) -> Constraint:
+        """Return a validated CHECK, by which SET NOT NULL needn't read the table when locked."""
+        conditions = [f"{request.quoted[name]} IS NOT NULL" for name in columns]
+        alterations = [f"ALTER COLUMN {request.quoted[name]} SET NOT NULL" for name in columns]
+        statements = (
+            *_in_two_steps(request, f"CHECK ({' AND '.join(conditions)})"),
+            f"ALTER TABLE {request.table} {', '.join(alterations)}",
+            f"ALTER TABLE {request.table} DROP CONSTRAINT {request.name}",
+        )
         return Constraint(
-            (
-                f"{alter} ADD CONSTRAINT {wanted.name} CHECK ({filled}) NOT VALID",
-                f"{alter} VALIDATE CONSTRAINT {wanted.name}",
-                f"{alter} {', '.join(f'ALTER COLUMN {wanted.quoted[name]} SET NOT NULL' for name in columns)}",
-                f"{alter} DROP CONSTRAINT {wanted.name}",
-            ),
-            f"{_TWO_STEPS} SET NOT NULL believes the CHECK, which is not needed after that.",
+            statements,
+            f"{_TWO_STEPS} SET NOT NULL trusts the CHECK, which is not needed after that.",
         )
 
     def unique(
-        self, wanted: ConstraintRequest, columns: Sequence[str], where: str | None
+        self, request: ConstraintRequest, columns: Sequence[str], where: str | None
     ) -> Constraint:
-        """An index that is built while others write; a constraint can't be about some of the rows, so there it stays an
-        index."""
+        """Return an index that is built concurrently, and a constraint that uses it.
+
+        A constraint can't be about some of the rows: there only the index is returned.
+        """
         for name in columns:
-            info = wanted.info.columns[name]
+            info = request.info.columns[name]
             if info.type == "citext" or info.collation:
                 return impossible(
-                    f"an index on {name} would take for the same what the rule tells apart"
+                    f"an index on {name} would equate values that the rule tells apart"
                 )
-        index = f"CREATE UNIQUE INDEX CONCURRENTLY {wanted.name} ON {wanted.table} ({wanted.columns(columns)})"
-        advice = "Outside of a transaction; if it fails, DROP INDEX CONCURRENTLY what it leaves."
+        key = f"{request.table} ({request.columns(columns)})"
+        index = f"CREATE UNIQUE INDEX CONCURRENTLY {request.name} ON {key}"
         if where is not None:
-            advice += " sanityd goes on looking: it does not read what an index is about."
-            return Constraint((f"{index} WHERE ({where})",), advice, proves=False)
-        use = f"ALTER TABLE {wanted.table} ADD CONSTRAINT {wanted.name} UNIQUE USING INDEX {wanted.name}"
-        return Constraint((index, use), advice)
+            statement = f"{index} WHERE ({where})"
+            return Constraint((statement,), f"{_CONCURRENTLY} {_PARTIAL_INDEX}", proves=False)
+        constraint = f"ADD CONSTRAINT {request.name} UNIQUE USING INDEX {request.name}"
+        return Constraint((index, f"ALTER TABLE {request.table} {constraint}"), _CONCURRENTLY)
 
     def reference(
-        self, wanted: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
+        self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
     ) -> Constraint:
-        """The target must be unique, which the caller has seen to."""
-        alter = f"ALTER TABLE {wanted.table}"
-        to = f"FOREIGN KEY ({wanted.columns(columns)}) REFERENCES {target} ({', '.join(key)})"
+        """Return a foreign key. The caller has made sure that the target is unique."""
+        clause = f"FOREIGN KEY ({request.columns(columns)}) REFERENCES {target} ({', '.join(key)})"
         return Constraint(
-            (
-                f"{alter} ADD CONSTRAINT {wanted.name} {to} NOT VALID",
-                f"{alter} VALIDATE CONSTRAINT {wanted.name}",
-            ),
+            _in_two_steps(request, clause),
             f"{_TWO_STEPS} An index on the columns keeps deletes from the other table quick.",
         )
 
-    def check(self, wanted: ConstraintRequest, condition: str) -> Constraint:
-        """In two steps, too."""
-        alter = f"ALTER TABLE {wanted.table}"
-        return Constraint(
-            (
-                f"{alter} ADD CONSTRAINT {wanted.name} CHECK ({condition}) NOT VALID",
-                f"{alter} VALIDATE CONSTRAINT {wanted.name}",
-            ),
-            _TWO_STEPS,
-        )
+    def check(self, request: ConstraintRequest, condition: str) -> Constraint:
+        """Return a CHECK."""
+        return Constraint(_in_two_steps(request, f"CHECK ({condition})"), _TWO_STEPS)
+
+
+def _in_two_steps(request: ConstraintRequest, clause: str) -> tuple[str, str]:
+    """Return the statements that add a constraint, and that validate it."""
+    alter = f"ALTER TABLE {request.table}"
+    return (
+        f"{alter} ADD CONSTRAINT {request.name} {clause} NOT VALID",
+        f"{alter} VALIDATE CONSTRAINT {request.name}",
+    )

@@ -1,59 +1,74 @@
-"""`fresh`: rows that came every day keep coming."""
+"""`fresh`: a table that gets rows every day keeps getting them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from sanityd.authoring.suggest.naming import slug, vocabulary, words
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
-from sanityd.authoring.suggest.proposals.base import TRAFFIC, Candidate, Surroundings, counted
+from sanityd.authoring.suggest.proposals.base import TRAFFIC, Candidate, SourceContext, counted
 from sanityd.authoring.yaml_text import named
 from sanityd.sources.catalog import Family
 
-_MADE = vocabulary(
+_ROW_TIME_WORDS = vocabulary(
     "created inserted updated modified placed ordered received sent logged recorded occurred"
 )
-#: How many rows a day, and on how many of the days before the last one, make traffic.
-_STEADY, _DAYS = 5, 6
+#: The rows of a day that make it an active one, and the number of the seven days before today that
+#: must be active.
+_MIN_ROWS_PER_DAY, _MIN_ACTIVE_DAYS = 5, 6
 #: The length of a date as text.
-_DAY = 10
+_DATE_LENGTH = 10
 
 
-def is_mark_of_time(column: ColumnProfile) -> bool:
-    """Whether a column says when a row was made or last changed."""
-    said = {*words(column.name)}
-    return column.is_time and bool(column.filled) and bool((_MADE & said) or said == {"timestamp"})
+def is_row_time(column: ColumnProfile) -> bool:
+    """Return whether a column holds the time at which a row was created or last changed."""
+    if not column.is_time or not column.non_null:
+        return False
+    name_words = set(words(column.name))
+    return not _ROW_TIME_WORDS.isdisjoint(name_words) or name_words == {"timestamp"}
 
 
-def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """One rule for the first of the columns that has traffic. It is told as broken when the last day has none."""
-    del tables
-    if (name := with_traffic(table)) is not None:
-        days = table.days[name]
-        # A row of a date was made at any hour of it.
-        is_date = table.columns[name].family is Family.DATE or all(
-            len(str(value)) <= _DAY for value in table.seen(name)
-        )
-        limit = "2d" if is_date else "1d"
-        # Times without a zone may be those of another one than the database's clock: no row of the future, for that.
-        has_zone = table.columns[name].family is Family.TIMESTAMPTZ
-        options = {name: limit} if has_zone else {"columns": {name: limit}, "ahead": "1d"}
-        quietest = min(count for count in days[1:] if count)
-        yield Candidate(
-            table,
-            f"{{table}}-keep-coming-by-{slug(name)}",
-            "fresh",
-            options,
-            TRAFFIC,
-            f"fresh: at least {counted(quietest, 'row')} on each of the last days by {named(name)}",
-            tolerance=1.0,
-            about=(name,),
-        )
+def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidate]:
+    """Iterate over one rule, for the first column with rows on nearly each day.
 
-
-def with_traffic(table: TableProfile) -> str | None:
-    """The first of the columns by which rows came on nearly every one of the last days."""
-    steady = (
-        name
-        for name, days in table.days.items()
-        if sum(count >= _STEADY for count in days[1:]) >= _DAYS
+    It doesn't hold if the last day has none.
+    """
+    del context
+    name = steady_column(table)
+    if name is None:
+        return
+    counts = [count for count in table.daily_counts[name][1:] if count]
+    rows = counted(min(counts), "row")
+    yield Candidate(
+        table,
+        f"{{table}}-keep-coming-by-{slug(name)}",
+        "fresh",
+        _options(table, name),
+        TRAFFIC,
+        f"fresh: at least {rows} on each of the last days by {named(name)}",
+        tolerance=1.0,
+        columns=(name,),
     )
-    return next(steady, None)
+
+
+def _options(table: TableProfile, name: str) -> dict[str, Any]:
+    # A row with a date may be from any hour of that day.
+    limit = "2d" if _holds_dates(table, name) else "1d"
+    if table.columns[name].family is Family.TIMESTAMPTZ:
+        return {name: limit}
+    # Times without a zone may be of another zone than the database's clock, and so in the future.
+    return {"columns": {name: limit}, "ahead": "1d"}
+
+
+def _holds_dates(table: TableProfile, name: str) -> bool:
+    if table.columns[name].family is Family.DATE:
+        return True
+    return all(len(str(value)) <= _DATE_LENGTH for value in table.sample_values(name))
+
+
+def steady_column(table: TableProfile) -> str | None:
+    """Return the first time column with rows on nearly each of the last days, or None."""
+    for name, counts in table.daily_counts.items():
+        active_days = sum(count >= _MIN_ROWS_PER_DAY for count in counts[1:])
+        if active_days >= _MIN_ACTIVE_DAYS:
+            return name
+    return None

@@ -1,17 +1,27 @@
-"""`between`: numbers whose name says where they end, such as a percentage; amounts and counts that aren't negative."""
+"""`between`: numbers with natural limits, such as percentages, and quantities that aren't negative.
 
-from collections.abc import Iterator
+The names of the columns tell which they are.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from sanityd.authoring.suggest.naming import slug, vocabulary, words
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
-from sanityd.authoring.suggest.proposals.base import ENOUGH, RANGE, Candidate, Surroundings, counted
+from sanityd.authoring.suggest.proposals.base import (
+    MIN_ROWS,
+    RANGE,
+    Candidate,
+    SourceContext,
+    counted,
+)
 from sanityd.authoring.yaml_text import named
 from sanityd.sources.catalog import Family
 
-#: The last word of a column, and where its values end.
-_ENDS = {
+#: The last word in the name of a column, and the limits of its values.
+_LIMITS = {
     **dict.fromkeys(("percent", "percentage", "pct"), (0, 100)),
     **dict.fromkeys(("probability", "fraction", "share"), (0, 1)),
     **dict.fromkeys(("latitude", "lat"), (-90, 90)),
@@ -20,68 +30,116 @@ _ENDS = {
     "month": (1, 12),
     "hour": (0, 23),
 }
-#: Words for what there can't be less than nothing of.
-_NOT_NEGATIVE = vocabulary(
-    "amount total subtotal price cost tax fee quantity qty count stock weight height width length size "
-    "duration seconds minutes age distance capacity salary discount area volume bytes attempts retries"
+#: Words for quantities that are never negative.
+_NEVER_NEGATIVE_WORDS = vocabulary(
+    "amount total subtotal price cost tax fee quantity qty count stock weight height width length"
+    " size duration seconds minutes age distance capacity salary discount area volume bytes"
+    " attempts retries"
 )
-_MOST = 8
+#: Number of columns in one rule.
+_MAX_COLUMNS = 8
 
 
-def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """One rule for each column with two ends; one for all that are never negative, one for each that rarely is."""
-    del tables
-    if table.read < ENOUGH:
+def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidate]:
+    """Iterate over rules for numbers.
+
+    They are one rule for each column with limits, one for all columns that are never negative, and
+    one for each column that rarely is.
+    """
+    del context
+    if table.rows_read < MIN_ROWS:
         return
-    never = []
-    for column in table.of(Family.INTEGER, Family.NUMBER):
-        said = words(column.name)
-        if not said or not column.filled or not is_number(column.low) or not is_number(column.high):
+    quantities = []
+    for column in table.columns_of(Family.INTEGER, Family.NUMBER):
+        if not _is_measured(column):
             continue
-        if (ends := ends_of(column.name)) is not None:
-            yield _with_ends(table, column, *ends)
+        limits = limits_of(column.name)
+        if limits is not None:
+            yield _limits_rule(table, column, limits)
         elif is_never_negative(column.name):
-            never.append(column)
-    if fine := [column for column in never if column.low >= 0][:_MOST]:
-        lowest = {column.name: {"min": 0} for column in fine}
-        evidence = f"between: {', '.join(named(column.name) for column in fine)}: none of {counted(table.read, 'row')}"
-        yield _rule(table, "nothing-in-{table}-is-negative", lowest, f"{evidence} is below 0")
-    for column in never:
-        if column.low < 0:
-            evidence = (
-                f"between: {named(column.name)} is at least 0 in {counted(table.read, 'row')}"
-            )
-            rule = f"{slug(column.name)}-of-{{table}}-is-not-negative"
-            yield _rule(table, rule, {column.name: {"min": 0}}, evidence)
+            quantities.append(column)
+    yield from _quantity_rules(table, quantities)
 
 
-def ends_of(name: str) -> tuple[int, int] | None:
-    """Where the values of such a column end, by its name."""
-    return _ENDS.get(words(name)[-1]) if words(name) else None
+def _quantity_rules(
+    table: TableProfile, quantities: Sequence[ColumnProfile]
+) -> Iterator[Candidate]:
+    """Iterate over the rules for columns that should not be negative."""
+    never_negative = [column for column in quantities if column.minimum >= 0][:_MAX_COLUMNS]
+    if never_negative:
+        yield _never_negative_rule(table, never_negative)
+    for column in quantities:
+        if column.minimum < 0:
+            yield _rarely_negative_rule(table, column)
+
+
+def _is_measured(column: ColumnProfile) -> bool:
+    """Return whether a column has a name in words, and numbers only."""
+    if not words(column.name) or not column.non_null:
+        return False
+    return is_number(column.minimum) and is_number(column.maximum)
+
+
+def limits_of(name: str) -> tuple[int, int] | None:
+    """Return the limits of a column's values by its name, None when it has no limits."""
+    name_words = words(name)
+    return _LIMITS.get(name_words[-1]) if name_words else None
 
 
 def is_never_negative(name: str) -> bool:
-    """Whether there can't be less than nothing of it, by its name."""
-    return bool(_NOT_NEGATIVE & {*words(name)})
+    """Return whether the name of a column says that its values are never negative."""
+    return not _NEVER_NEGATIVE_WORDS.isdisjoint(words(name))
 
 
-def _with_ends(table: TableProfile, column: ColumnProfile, low: int, high: int) -> Candidate:
-    evidence = (
-        f"between: {counted(column.filled, 'value')} of {named(column.name)} from {low} to {high}"
-    )
+def _limits_rule(table: TableProfile, column: ColumnProfile, limits: tuple[int, int]) -> Candidate:
+    low, high = limits
+    values = counted(column.non_null, "value")
     return _rule(
-        table, f"{slug(column.name)}-of-{{table}}-is-in-range", {column.name: [low, high]}, evidence
+        table,
+        f"{slug(column.name)}-of-{{table}}-is-in-range",
+        {column.name: [low, high]},
+        f"between: {values} of {named(column.name)} from {low} to {high}",
     )
 
 
-def _rule(table: TableProfile, rule: str, options: dict[str, Any], evidence: str) -> Candidate:
+def _never_negative_rule(table: TableProfile, columns: Sequence[ColumnProfile]) -> Candidate:
+    names = ", ".join(named(column.name) for column in columns)
+    rows = counted(table.rows_read, "row")
+    return _rule(
+        table,
+        "nothing-in-{table}-is-negative",
+        {column.name: {"min": 0} for column in columns},
+        f"between: {names}: none of {rows} is below 0",
+    )
+
+
+def _rarely_negative_rule(table: TableProfile, column: ColumnProfile) -> Candidate:
+    rows = counted(table.rows_read, "row")
+    return _rule(
+        table,
+        f"{slug(column.name)}-of-{{table}}-is-not-negative",
+        {column.name: {"min": 0}},
+        f"between: {named(column.name)} is at least 0 in {rows}",
+    )
+
+
+def _rule(table: TableProfile, rule_id: str, options: dict[str, Any], evidence: str) -> Candidate:
     return Candidate(
-        table, rule, "between", options, RANGE, evidence, tolerance=0.005, about=tuple(options)
+        table,
+        rule_id,
+        "between",
+        options,
+        RANGE,
+        evidence,
+        tolerance=0.005,
+        columns=tuple(options),
     )
 
 
 def is_number(value: object) -> bool:
-    """Neither text, which SQLite may hold anywhere, nor no number at all."""
+    """Return whether a value is a number, and not NaN. SQLite allows text in any column."""
     if isinstance(value, Decimal):
         return value.is_finite()
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    if isinstance(value, float):
+        return not math.isnan(value)
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,136 +1,194 @@
-"""`references`: what points at a row of another table points at one that exists; `acyclic`: no row is its own ancestor.
+"""`references`: each reference is to an existing row; `acyclic`: no row is its own ancestor.
 
-The table that is meant is found by names, in any schema; of several, by which has the values. Columns of UUIDs and
-codes whose names say nothing are found by their values alone.
+The referenced table is found by names, in any schema; of several, it is the one with the values.
+Columns of UUIDs and codes whose names say nothing are found by their values alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
-from sanityd.authoring.suggest.naming import POINTERS, slug, vocabulary, words
-from sanityd.authoring.suggest.profile import ColumnProfile, Declared, TableProfile, is_nameable
+from sanityd.authoring.suggest.naming import REFERENCE_SUFFIXES, slug, vocabulary, words
+from sanityd.authoring.suggest.profile import (
+    ColumnProfile,
+    DeclaredForeignKey,
+    TableProfile,
+    is_nameable,
+)
 from sanityd.authoring.suggest.proposals.base import (
-    ENOUGH,
+    MIN_ROWS,
     REFERENCE,
     Candidate,
-    Surroundings,
+    SourceContext,
     counted,
 )
-from sanityd.authoring.suggest.proposals.pointing import key_of
+from sanityd.authoring.suggest.relationships import key_of
 from sanityd.authoring.yaml_text import named
 from sanityd.sources.catalog import Family
 
-#: Words for the row that a row of the same table hangs on.
-_PARENTS = vocabulary("parent manager supervisor ancestor superior predecessor reply reports")
-_VALUES = 100
-#: How many tables are asked for values: of those that a name speaks for, and of all others.
-_NAMED, _OTHERS = 5, 20
-#: Such a share of the values must be there for names to be believed, and for values alone.
-_BY_NAME, _BY_VALUE = 0.7, 0.95
+#: Words for the parent of a row, in the same table.
+_PARENT_WORDS = vocabulary("parent manager supervisor ancestor superior predecessor reply reports")
+#: Number of values that are looked up.
+_MAX_VALUES = 100
+#: Number of tables in which they are looked up: of those with a fitting name, and of the others.
+_MAX_NAMED_TABLES, _MAX_OTHER_TABLES = 5, 20
+#: The share of the values that must exist in a table with a fitting name, and in another one.
+_MIN_SHARE_BY_NAME, _MIN_SHARE_BY_VALUES = 0.7, 0.95
 
 
-def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """At most one rule for each column that points somewhere."""
-    declared = {name for key in table.declared for name in key.columns}
-    for key in table.declared:
-        yield from _declared(table, key, tables)
+def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidate]:
+    """Iterate over the rules for declared foreign keys, and for other columns with references."""
+    declared_columns: set[str] = set()
+    for foreign_key in table.declared_foreign_keys:
+        declared_columns.update(foreign_key.columns)
+    for foreign_key in table.declared_foreign_keys:
+        candidate = _for_declared(table, foreign_key, context)
+        if candidate is not None:
+            yield candidate
     for name, column in table.columns.items():
-        said = words(name)
-        if not column.filled or not said or name in declared or not is_nameable(name, table.name):
+        if not column.non_null or name in declared_columns or not words(name):
             continue
-        if said[0] in _PARENTS and (own := key_of(table, column)) and name != own:
-            yield from _to_its_own(table, name, own)
-        elif (target := _target(table, column, tables)) is not None:
-            yield _reference(table, name, *target)
+        if is_nameable(name, table.name):
+            yield from _for_column(table, column, context)
+
+
+def _for_column(
+    table: TableProfile, column: ColumnProfile, context: SourceContext
+) -> Iterator[Candidate]:
+    """Iterate over the rules for a column that may be a reference."""
+    name = column.name
+    if words(name)[0] in _PARENT_WORDS:
+        own_key = key_of(table, column)
+        if own_key is not None and name != own_key:
+            yield _reference(table, name, table, own_key)
+            if table.is_whole:
+                yield _acyclic(table, name, own_key)
+            return
+    target = _find_target(table, column, context)
+    if target is not None:
+        target_table, target_key = target
+        yield _reference(table, name, target_table, target_key)
 
 
 def _reference(table: TableProfile, name: str, target: TableProfile, key: str) -> Candidate:
-    filled = table.columns[name].filled
+    values = counted(table.columns[name].non_null, "value")
+    target_column = f"{named(target.name)}.{named(key)}"
     return Candidate(
         table,
         f"every-{slug(name)}-of-{{table}}-exists",
         "references",
         {name: f"{target.title}.{key}"},
         REFERENCE,
-        f"references: all {counted(filled, 'value')} of {named(name)} exist in {named(target.name)}.{named(key)}",
+        f"references: all {values} of {named(name)} exist in {target_column}",
         tolerance=0.1,
-        about=(name,),
+        columns=(name,),
     )
 
 
-def _declared(table: TableProfile, key: Declared, tables: Surroundings) -> Iterator[Candidate]:
-    """As the table says itself."""
-    there = next(
-        (t for t in tables.pointers.tables if (t.info.schema, t.name) == (key.schema, key.table)),
-        None,
-    )
-    if there is None or not all(
-        name in table.columns and table.columns[name].filled for name in key.columns
-    ):
-        return
-    theirs = [
-        name or main for name, main in zip_longest(key.columns.values(), there.info.primary_key)
-    ]
-    on = dict(zip(key.columns, theirs, strict=False))
-    if not is_nameable(*on, *on.values()) or None in on.values():
-        return
-    rows = min(table.columns[name].filled for name in on)
-    yield Candidate(
+def _acyclic(table: TableProfile, parent_column: str, key: str) -> Candidate:
+    rows = counted(table.columns[parent_column].non_null, "row")
+    return Candidate(
         table,
-        f"every-{slug(*on)}-of-{{table}}-exists",
-        "references",
-        {name: f"{there.title}.{column}" for name, column in on.items()},
-        REFERENCE + 2,
-        f"references: a declared foreign key to {named(there.name)} that the database sees to only when it is told to; "
-        f"it holds in {counted(rows, 'row')}",
-        tolerance=1.0,
-        only_broken=key.kept,
-        about=tuple(on),
-    )
-
-
-def _to_its_own(table: TableProfile, name: str, key: str) -> Iterator[Candidate]:
-    yield _reference(table, name, table, key)
-    if not table.is_whole:
-        return
-    yield Candidate(
-        table,
-        f"no-row-of-{{table}}-is-its-own-{slug(name.removesuffix('_id'))}",
+        f"no-row-of-{{table}}-is-its-own-{slug(parent_column.removesuffix('_id'))}",
         "acyclic",
-        {key: name},
+        {key: parent_column},
         REFERENCE - 3,
-        f"acyclic: {counted(table.columns[name].filled, 'row')} with a {named(name)}, no ring",
-        about=(name, key),
+        f"acyclic: {rows} with a {named(parent_column)}, no ring",
+        columns=(parent_column, key),
     )
 
 
-def _target(
-    table: TableProfile, column: ColumnProfile, tables: Surroundings
+def _for_declared(
+    table: TableProfile, foreign_key: DeclaredForeignKey, context: SourceContext
+) -> Candidate | None:
+    """Return the rule for a declared foreign key, None when rules can't express it."""
+    target = _table_of(foreign_key, context)
+    if target is None:
+        return None
+    for name in foreign_key.columns:
+        if name not in table.columns or not table.columns[name].non_null:
+            return None
+    column_pairs = _column_pairs(foreign_key, target)
+    if column_pairs is None:
+        return None
+    rows = counted(min(table.columns[name].non_null for name in column_pairs), "row")
+    return Candidate(
+        table,
+        f"every-{slug(*column_pairs)}-of-{{table}}-exists",
+        "references",
+        {name: f"{target.title}.{column}" for name, column in column_pairs.items()},
+        REFERENCE + 2,
+        f"references: a declared foreign key to {named(target.name)} that the database enforces"
+        f" only when it is told to; it holds in {rows}",
+        tolerance=1.0,
+        only_if_violated=foreign_key.is_enforced,
+        columns=tuple(column_pairs),
+    )
+
+
+def _table_of(foreign_key: DeclaredForeignKey, context: SourceContext) -> TableProfile | None:
+    """Return the table that a declared foreign key references."""
+    for table in context.relationships.tables:
+        if table.info.schema == foreign_key.schema and table.name == foreign_key.table:
+            return table
+    return None
+
+
+def _column_pairs(
+    foreign_key: DeclaredForeignKey, target: TableProfile
+) -> Mapping[str, str] | None:
+    """Return the columns of a foreign key, each with the column that it references.
+
+    Returns None when one of them is unknown, or can't be named in a rule.
+    """
+    target_columns = []
+    for declared, primary in zip_longest(foreign_key.columns.values(), target.info.primary_key):
+        target_columns.append(declared or primary)
+    pairs = {}
+    for name, target_column in zip(foreign_key.columns, target_columns, strict=False):
+        if target_column is None or not is_nameable(name, target_column):
+            return None
+        pairs[name] = target_column
+    return pairs
+
+
+def _find_target(
+    table: TableProfile, column: ColumnProfile, context: SourceContext
 ) -> tuple[TableProfile, str] | None:
-    """The table and its key that a column points at, or None."""
-    values = list(dict.fromkeys(table.seen(column.name)))[:_VALUES]
+    """Return the table that a column references, with its key; None when it references none."""
+    values = list(dict.fromkeys(table.sample_values(column.name)))[:_MAX_VALUES]
     if not values:
         return None
-    close = tables.pointers.targets(table, column)[:_NAMED]
-    shares = [(tables.contained(other, key, values), other, key) for other, key in close]
-    if shares and (best := max(shares, key=lambda share: share[0]))[0] >= _BY_NAME:
-        return best[1], best[2]
-    return None if shares else _by_value(table, column, tables, values)
+    targets = context.relationships.targets(table, column)[:_MAX_NAMED_TABLES]
+    if not targets:
+        return _find_by_values(table, column, context, values)
+    best_target = None
+    best_share = 0.0
+    for target_table, key in targets:
+        share = context.share_contained(target_table, key, values)
+        if best_target is None or share > best_share:
+            best_target, best_share = (target_table, key), share
+    return best_target if best_share >= _MIN_SHARE_BY_NAME else None
 
 
-def _by_value(
-    table: TableProfile, column: ColumnProfile, tables: Surroundings, values: list[object]
+def _find_by_values(
+    table: TableProfile, column: ColumnProfile, context: SourceContext, values: Sequence[object]
 ) -> tuple[TableProfile, str] | None:
-    """Whole numbers from 1 on are everywhere; a UUID or a code that exists in a table was taken from there."""
-    is_pointer = words(column.name)[-1] in POINTERS and (column.name,) not in table.info.keys
-    if column.family not in (Family.UUID, Family.TEXT) or not is_pointer or len(values) < ENOUGH:
+    """Return the first table that contains the values of a column of UUIDs or codes.
+
+    Integers from 1 on exist in every table, and show nothing.
+    """
+    if column.family not in (Family.UUID, Family.TEXT) or len(values) < MIN_ROWS:
         return None
-    others = [
-        (other, key_of(other, column))
-        for other in tables.pointers.tables
-        if other.title != table.title
-    ]
-    for other, key in [(other, key) for other, key in others if key is not None][:_OTHERS]:
-        if tables.contained(other, key, values) >= _BY_VALUE:
+    if words(column.name)[-1] not in REFERENCE_SUFFIXES or (column.name,) in table.info.keys:
+        return None
+    targets = []
+    for other in context.relationships.tables:
+        if other.title == table.title:
+            continue
+        key = key_of(other, column)
+        if key is not None:
+            targets.append((other, key))
+    for other, key in targets[:_MAX_OTHER_TABLES]:
+        if context.share_contained(other, key, values) >= _MIN_SHARE_BY_VALUES:
             return other, key
     return None

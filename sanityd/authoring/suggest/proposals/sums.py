@@ -1,131 +1,196 @@
-"""`always`: a total is the sum (or the product) of other columns, in nearly all of the rows that were looked at."""
+"""`always`: a total is the sum or the product of other columns, in nearly all sample rows."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
 from sanityd.authoring.suggest.naming import slug, vocabulary, words
 from sanityd.authoring.suggest.profile import NUMBERS, ColumnProfile, TableProfile
-from sanityd.authoring.suggest.proposals.base import ENOUGH, SUM, Candidate, Surroundings, counted
+from sanityd.authoring.suggest.proposals.base import (
+    MIN_ROWS,
+    SUM,
+    Candidate,
+    SourceContext,
+    counted,
+)
 from sanityd.authoring.yaml_text import named
 
-#: Words for what other numbers make together; where several could be it, the first of these is.
-_TOTALS = ("total", "gross", "sum", "balance", "due", "amount", "net")
-#: Words of what is a number but no amount.
-_NO_AMOUNT = vocabulary("id no nr number year month day key code version position rank lat lon lng")
-_MOST_COLUMNS = 9
-#: How many of the rows must add up for it to be more than chance, and for it to be a mistake where they don't.
-_NEARLY = 0.9
-#: Half a cent: as near as numbers come that are kept in binary.
-_NEAR = "0.005"
+#: Words for totals, the most likely first.
+_TOTAL_WORDS = ("total", "gross", "sum", "balance", "due", "amount", "net")
+#: Words for numbers that are no amounts.
+_NO_AMOUNT_WORDS = vocabulary(
+    "id no nr number year month day key code version position rank lat lon lng"
+)
+#: A table with more amounts has too many combinations to try.
+_MAX_AMOUNTS = 9
+#: The share of the rows in which a formula must hold.
+_MIN_SHARE = 0.9
+#: Half a cent: the precision of amounts that are stored as binary floating-point numbers.
+_PRECISION = "0.005"
 
-
-#: The values of a column in the rows that were looked at, None for no number.
+#: The values of a column in the sample rows, None for NULL and for anything else but numbers.
 Values = list[float | None]
 
 
-def candidates(table: TableProfile, tables: Surroundings) -> Iterator[Candidate]:
-    """At most one rule for each total."""
+@dataclass(frozen=True, slots=True)
+class _Formula:
+    """A sum of columns, each with its sign; or a product of two columns, with the signs `**`."""
+
+    signs: str
+    columns: tuple[ColumnProfile, ...]
+
+    @property
+    def is_product(self) -> bool:
+        return self.signs == "**"
+
+    def text(self, names: Sequence[str]) -> str:
+        """Return it with these names of the columns: `subtotal + tax - discount`."""
+        if self.is_product:
+            return f"{names[0]} * {names[1]}"
+        added = [name for sign, name in zip(self.signs, names, strict=True) if sign == "+"]
+        subtracted = [name for sign, name in zip(self.signs, names, strict=True) if sign == "-"]
+        return " - ".join([" + ".join(added), *subtracted])
+
+    def result(self, numbers: Sequence[float]) -> float:
+        """Return its result for these values of the columns."""
+        if self.is_product:
+            return numbers[0] * numbers[1]
+        total = 0.0
+        for sign, number in zip(self.signs, numbers, strict=True):
+            total += number if sign == "+" else -number
+        return total
+
+
+def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidate]:
+    """Iterate over at most one rule for each total."""
     amounts = [column for column in table.columns.values() if _is_amount(column)]
-    if len(table.sample) < ENOUGH or len(amounts) > _MOST_COLUMNS:
+    if len(table.sample) < MIN_ROWS or len(amounts) > _MAX_AMOUNTS:
         return
     values = {column.name: _values(table, column.name) for column in amounts}
-    # What is always the same adds up with anything.
-    amounts = [column for column in amounts if len({*values[column.name]} - {None}) > 1]
-    told: list[set[str]] = []
-    for total in sorted((column for column in amounts if _rank(column) < len(_TOTALS)), key=_rank):
+    # A constant column fits too many formulas.
+    amounts = [column for column in amounts if _is_variable(values[column.name])]
+    proposed: list[set[str]] = []
+    for total in _totals(amounts):
         parts = [column for column in amounts if column is not total]
-        for signs, columns in _ways(parts):
-            names = {total.name, *(column.name for column in columns)}
-            # `net = total - tax` says nothing that `total = net + tax` hasn't said.
-            if names not in told and _adds_up(
-                values[total.name], signs, [values[column.name] for column in columns]
-            ):
-                told.append(names)
-                yield _rule(table, tables, total, signs, columns)
-                break
+        formula = _find_formula(total, parts, values, proposed)
+        if formula is not None:
+            proposed.append(_names(total, formula))
+            yield _rule(table, context, total, formula)
 
 
-def _rank(column: ColumnProfile) -> int:
-    """How likely it is a total, by its name; the number of words for totals if it isn't one."""
-    said = words(column.name)
-    return min((place for place, word in enumerate(_TOTALS) if word in said), default=len(_TOTALS))
+def _find_formula(
+    total: ColumnProfile,
+    parts: Sequence[ColumnProfile],
+    values: Mapping[str, Values],
+    proposed: Sequence[set[str]],
+) -> _Formula | None:
+    """Return the first formula for a total that holds in nearly all sample rows, or None.
+
+    `proposed` has the columns of earlier rules: `net = total - tax` says nothing new after
+    `total = net + tax`.
+    """
+    for formula in _formulas(parts):
+        if _names(total, formula) in proposed:
+            continue
+        part_values = [values[column.name] for column in formula.columns]
+        if _holds(formula, values[total.name], part_values):
+            return formula
+    return None
 
 
-def _ways(parts: Sequence[ColumnProfile]) -> Iterator[tuple[str, tuple[ColumnProfile, ...]]]:
-    """Products of two, then sums and differences of two and of three."""
-    yield from (("**", pair) for pair in combinations(parts, 2))
+def _names(total: ColumnProfile, formula: _Formula) -> set[str]:
+    return {total.name, *(column.name for column in formula.columns)}
+
+
+def _totals(amounts: Sequence[ColumnProfile]) -> list[ColumnProfile]:
+    """Return the columns that may be totals by their names, the most likely first."""
+    totals = [column for column in amounts if _total_rank(column) < len(_TOTAL_WORDS)]
+    return sorted(totals, key=_total_rank)
+
+
+def _total_rank(column: ColumnProfile) -> int:
+    """Return the rank of a column's most likely word for totals; their number without any."""
+    name_words = words(column.name)
+    for rank, word in enumerate(_TOTAL_WORDS):
+        if word in name_words:
+            return rank
+    return len(_TOTAL_WORDS)
+
+
+def _formulas(parts: Sequence[ColumnProfile]) -> Iterator[_Formula]:
+    """Iterate over products of two columns, then sums and differences of two and of three."""
+    for pair in combinations(parts, 2):
+        yield _Formula("**", pair)
     for size in (2, 3):
         for columns in combinations(parts, size):
             for signs in product("+-", repeat=size):
                 if "+" in signs:
-                    yield "".join(signs), columns
+                    yield _Formula("".join(signs), columns)
 
 
 def _rule(
-    table: TableProfile,
-    tables: Surroundings,
-    total: ColumnProfile,
-    signs: str,
-    columns: Sequence[ColumnProfile],
+    table: TableProfile, context: SourceContext, total: ColumnProfile, formula: _Formula
 ) -> Candidate:
-    right = _written(signs, [tables.quoted(column.name) for column in columns])
-    left = tables.quoted(total.name)
-    is_exact = not any(
-        isinstance(value, float) for one in (total, *columns) for value in table.seen(one.name)
-    )
-    condition = f"{left} = {right}" if is_exact else f"abs({left} - ({right})) < {_NEAR}"
-    said = _written(signs, [named(column.name) for column in columns])
+    left = context.quoted(total.name)
+    right = formula.text([context.quoted(column.name) for column in formula.columns])
+    condition = f"{left} = {right}"
+    if _has_floats(table, (total, *formula.columns)):
+        condition = f"abs({left} - ({right})) < {_PRECISION}"
+    formula_text = formula.text([named(column.name) for column in formula.columns])
+    rows = counted(table.rows_read, "row")
     return Candidate(
         table,
         f"{slug(total.name)}-of-{{table}}-adds-up",
         "always",
         condition,
         SUM,
-        f"always: {named(total.name)} = {said} in {counted(table.read, 'row')}",
+        f"always: {named(total.name)} = {formula_text} in {rows}",
         tolerance=0.02,
-        about=(total.name,),
+        columns=(total.name,),
     )
 
 
-def _written(signs: str, names: Sequence[str]) -> str:
-    """`subtotal + tax - discount`: what is added first."""
-    if signs == "**":
-        return f"{names[0]} * {names[1]}"
-    ordered = sorted(zip(signs, names, strict=True), key=lambda part: part[0] == "-")
-    return ordered[0][1] + "".join(f" {sign} {name}" for sign, name in ordered[1:])
+def _has_floats(table: TableProfile, columns: Sequence[ColumnProfile]) -> bool:
+    for column in columns:
+        if any(isinstance(value, float) for value in table.sample_values(column.name)):
+            return True
+    return False
 
 
-def _adds_up(totals: Values, signs: str, parts: Sequence[Values]) -> bool:
-    """Whether nearly all rows do, as far as they tell; most ways are given up after a few rows."""
-    known = telling = wrong = 0
+def _holds(formula: _Formula, totals: Values, parts: Sequence[Values]) -> bool:
+    """Return whether a formula holds in nearly all sample rows that have all values.
+
+    Most formulas are discarded after a few rows.
+    """
+    complete = significant = wrong = 0
     for total, *row in zip(totals, *parts, strict=True):
         numbers = [number for number in row if number is not None]
         if total is None or len(numbers) < len(row):
             continue
-        known += 1
-        # Where all parts but one are nothing, nothing is added.
-        telling += sum(number != 0 for number in numbers) > 1
-        wrong += not abs(total - _value(signs, numbers)) < float(_NEAR)
-        if wrong > len(totals) * (1 - _NEARLY):
+        complete += 1
+        # Where all parts but one are zero, nothing is added.
+        significant += len(numbers) - numbers.count(0) > 1
+        wrong += not abs(total - formula.result(numbers)) < float(_PRECISION)
+        if wrong > len(totals) * (1 - _MIN_SHARE):
             return False
-    return known >= ENOUGH and telling >= ENOUGH // 2 and wrong <= known * (1 - _NEARLY)
-
-
-def _value(signs: str, numbers: Sequence[float]) -> float:
-    if signs == "**":
-        return numbers[0] * numbers[1]
-    return sum(
-        number if sign == "+" else -number for sign, number in zip(signs, numbers, strict=True)
-    )
+    if complete < MIN_ROWS or significant < MIN_ROWS // 2:
+        return False
+    return wrong <= complete * (1 - _MIN_SHARE)
 
 
 def _values(table: TableProfile, name: str) -> Values:
     return [_number(row.get(name)) for row in table.sample]
 
 
+def _is_variable(values: Values) -> bool:
+    """Return whether a column has different numbers."""
+    return len({number for number in values if number is not None}) > 1
+
+
 def _number(value: Any) -> float | None:
+    """Return a value as a finite number, None when it is none."""
     if isinstance(value, str | bool) or not hasattr(value, "__float__"):
         return None
     number = float(value)
@@ -133,6 +198,7 @@ def _number(value: Any) -> float | None:
 
 
 def _is_amount(column: ColumnProfile) -> bool:
-    return (
-        column.family in NUMBERS and bool(column.filled) and not _NO_AMOUNT & {*words(column.name)}
-    )
+    """Return whether a column holds amounts, by its type and name."""
+    if column.family not in NUMBERS or not column.non_null:
+        return False
+    return _NO_AMOUNT_WORDS.isdisjoint(words(column.name))

@@ -1,4 +1,4 @@
-"""Order between times, numbers far out and times to come: one wrong row among many is told, and chance is not."""
+"""Order of times, outliers, times in the future: one wrong row among many is a violation."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,20 +11,24 @@ from tests.support.services import owner
 
 ROWS = 1_200
 _LOANS = (
-    "CREATE TABLE loans (id INTEGER PRIMARY KEY, lent_on DATE, returned_on DATE, due_on DATE, fetched_on DATE,"
-    " back_on DATE, born_on DATE, copied_on DATE, level DECIMAL(9, 2), score INTEGER, price INTEGER,"
-    " heavy DECIMAL(20, 2), balance INTEGER, depth INTEGER, grade INTEGER, paid_at TIMESTAMP NULL,"
+    "CREATE TABLE loans (id INTEGER PRIMARY KEY, lent_on DATE, returned_on DATE, due_on DATE,"
+    " fetched_on DATE, back_on DATE, born_on DATE, copied_on DATE, level DECIMAL(9, 2),"
+    " score INTEGER, price INTEGER, heavy DECIMAL(20, 2), balance INTEGER, depth INTEGER,"
+    " grade INTEGER, paid_at TIMESTAMP NULL,"
     " scheduled_at TIMESTAMP NULL, starts_at TIMESTAMP NULL, earned_fee DECIMAL(20, 2))"
 )
 BROKEN = {
-    "returned-on-of-loans-is-not-before-lent-on": "1 of 1,200 loans breaks `returned_on >= lent_on`",
+    "returned-on-of-loans-is-not-before-lent-on": (
+        "1 of 1,200 loans breaks `returned_on >= lent_on`"
+    ),
     "back-on-of-loans-is-not-before-fetched-on": "1 of 1,200 loans breaks `back_on >= fetched_on`",
     "no-level-of-loans-is-far-out": "1 of 1,200 loans has level above 60",
     "no-score-of-loans-is-far-out": "1 of 1,200 loans has score below 0",
     "no-price-of-loans-is-far-out": "2 of 1,200 loans have price above 200",
     "paid-at-of-loans-is-not-in-the-future": "1 of 1,200 loans has paid_at later than now + 1d",
 }
-#: Of the others, which are signed, have a long tail, are not that far away or are no past, nothing is said.
+#: Nothing is proposed for the other columns: they are signed, have a long tail, are not far enough
+#: away, or may be in the future.
 HOLD = {"due-on-of-loans-is-not-before-lent-on", "nothing-in-loans-is-negative"}
 
 
@@ -73,17 +77,17 @@ def build(url: str) -> None:
     engine.dispose()
 
 
-def test_one_wrong_row_among_many_is_told_and_chance_is_not(
+def test_one_wrong_row_among_many_is_a_violation_and_chance_is_not(
     database_url: str, tmp_path: Path
 ) -> None:
     build(database_url)
-    found = suggestions(database_url)
-    broken = {proposal.id: proposal.tried.sentence for proposal in found.broken}
+    result = suggestions(database_url)
+    broken = {proposal.id: proposal.tried.sentence for proposal in result.broken}
     assert broken == BROKEN
-    about = {p.id for p in found.proposals if p.tried.candidate.kind in ("always", "between")}
+    about = {p.id for p in result.proposals if p.tried.candidate.kind in ("always", "between")}
     assert about - BROKEN.keys() == HOLD
-    rules = written(found, database_url, tmp_path)
+    rules = written(result, database_url, tmp_path)
     assert {
         name: run.rows for name, run in checked(rules, database_url).items() if name in BROKEN
-    } == {proposal.id: proposal.tried.wrong for proposal in found.broken}
+    } == {proposal.id: proposal.tried.wrong for proposal in result.broken}
     assert mistakes(rules) == []

@@ -52,8 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect slow tests with `--fast`; start long tests first, so that no worker waits for
     one."""
     if config.getoption("--fast"):
-        fast = []
-        slow = []
+        fast: list[pytest.Item] = []
+        slow: list[pytest.Item] = []
         for item in items:
             group = slow if _is_slow(item) else fast
             group.append(item)

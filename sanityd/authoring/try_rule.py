@@ -26,7 +26,6 @@ _RULES_PER_STATEMENT = 50
 #: A statement that ran for this fraction of the timeout, or longer, was stopped by it.
 _TIMEOUT_FRACTION = 0.9
 #: The form of checks of which one statement counts many.
-_ROW_SCAN = "row scan"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def attempt(
     by_id = {f"candidate-{number}": candidate for number, candidate in enumerate(candidates)}
     plan = planner.plan(_invariants(by_id), snapshot)
     checks = []
-    for check in plan.looks:
+    for check in plan.checks:
         if check.proof is not None:
             yield _result(by_id, check, proof=check.proof)
         else:
@@ -139,7 +138,7 @@ def _batches(checks: Sequence[PlannedCheck]) -> list[list[PlannedCheck]]:
     together = []
     alone = []
     for check in checks:
-        if check.form == _ROW_SCAN and not check.reads_alone:
+        if not check.reads_alone:
             together.append(check)
         else:
             alone.append(check)
@@ -153,7 +152,7 @@ def _batches(checks: Sequence[PlannedCheck]) -> list[list[PlannedCheck]]:
 
 def _try_batch(by_id: Mapping[str, Candidate], checks: Sequence[PlannedCheck]) -> Iterator[Tried]:
     first = checks[0]
-    if first.form != _ROW_SCAN:
+    if not first.form.scans_rows:
         yield _try_other(by_id, first)
     elif first.reads_alone:
         yield _try_row_scan(by_id, first)
@@ -187,7 +186,7 @@ def _try_row_scan(by_id: Mapping[str, Candidate], check: PlannedCheck) -> Tried:
 
 def _try_other(by_id: Mapping[str, Candidate], check: PlannedCheck) -> Tried:
     """Evaluate a rule as `check` does."""
-    evaluated = evaluation.see(check, {})
+    evaluated = evaluation.evaluate_check(check, {})
     rows = evaluated.checked
     if rows is None:
         rows = by_id[check.invariant.id].table.rows_read

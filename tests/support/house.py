@@ -128,13 +128,12 @@ class House:
         """Variables and parameters with an empty name, as `file:line name`."""
         for file, tree in self.trees.items():
             for node in ast.walk(tree):
-                name = None
-                if isinstance(node, ast.arg):
-                    name = node.arg
-                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    name = node.id
-                if name in EMPTY_NAMES:
-                    yield f"{file}:{node.lineno} {name}"
+                if isinstance(node, ast.arg) and node.arg in EMPTY_NAMES:
+                    yield f"{file}:{node.lineno} {node.arg}"
+                if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Store):
+                    continue
+                if node.id in EMPTY_NAMES:
+                    yield f"{file}:{node.lineno} {node.id}"
 
     def check_types(self) -> Iterator[str]:
         """Places that ask for the class of a check, as `file:line`."""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sanityd.authoring.lint import mentions
 from sanityd.authoring.lint.sql_errors import Refused, Wrong, quoted
 from sanityd.checks import planner
-from sanityd.checks.base import AggregateCheck, Check, PairCheck, QueryCheck, RowCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.planner import Elsewhere, PlannedCheck
 from sanityd.checks.scope import Scope
@@ -87,7 +87,7 @@ class RuleDatabaseCheck:
             # That it needs a key is told already; what it selects can't be narrowed to one.
             self._snapshot.query(query)
             return
-        look = planner.look(invariant, self._snapshot, self._elsewhere, faults)
+        look = planner.plan_check(invariant, self._snapshot, self._elsewhere, faults)
         _name_columns(look)
         for name in self._draft.columns:
             look.scope.column(name)
@@ -198,10 +198,7 @@ class RuleDatabaseCheck:
         """The table that the check's own conditions are about, where it is another one."""
         check = invariant.check
         tables = list(check.tables())
-        conditions = isinstance(check, PairCheck) or (
-            isinstance(check, RowCheck) and check.claims()
-        )
-        if not tables or not conditions or there is None:
+        if not tables or not check.compared_columns() or there is None:
             return None
         return Scope(self._snapshot, invariant.subject, faults=faults).other(tables[0], None, there)
 
@@ -251,12 +248,8 @@ def _functions(written: _RuleText, names: Sequence[Wrong]) -> Iterator[Wrong]:
 
 def _own_columns(check: Check | None) -> tuple[str, ...]:
     """The columns of the rule's own table by which it is compared with another one."""
-    if isinstance(check, RowCheck):
-        return tuple(check.claims()[0].on) if check.claims() else ()
-    if isinstance(check, PairCheck):
-        agreement = check.agreement()
-        return (*agreement.on, *agreement.compare)
-    return ()
+    compared = check.compared_columns() if check is not None else ()
+    return tuple(compared[0].columns) if compared else ()
 
 
 def _name_columns(look: PlannedCheck) -> None:
@@ -272,22 +265,5 @@ def _name_columns(look: PlannedCheck) -> None:
 
 def _statements(look: PlannedCheck) -> Iterator[tuple[Snapshot, AnySelect]]:
     """What will be asked, such that the database reads it and no row."""
-    scope, check = look.scope, look.invariant.check
-    own = scope.snapshot
-    if look.other is not None:
-        # Each source reads its own half.
-        yield look.other.snapshot, select(1).select_from(look.other.table).where(look.other.rows)
-        yield own, select(1).select_from(scope.table).where(scope.rows)
-        return
-    match check:
-        case RowCheck():
-            yield own, select(1).select_from(scope.table).where(look.violating)
-        case QueryCheck():
-            yield own, check.violations(scope)
-        case AggregateCheck():
-            yield (
-                own,
-                select(1, *check.measures(scope).values())
-                .select_from(scope.table)
-                .where(scope.rows),
-            )
+    for scope, statement in look.form.statements(look):
+        yield scope.snapshot, statement

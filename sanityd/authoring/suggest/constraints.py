@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, column, not_, select
 
 from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
 from sanityd.checks import planner
-from sanityd.checks.base import ColumnCheck, RowCheck
+from sanityd.checks.base import RowCheck
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -75,7 +75,7 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
     """
     if not _is_expressible(invariant):
         return None
-    planned = planner.look(invariant, snapshot)
+    planned = planner.plan_check(invariant, snapshot)
     if planned.proof is not None or not _is_table(planned.scope.info):
         return None
     info = planned.scope.info
@@ -89,7 +89,7 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
         case "unique":
             return ddl.unique(request, check.columns, invariant.subject.where)
         case "references":
-            return _foreign_key(planned.scope, request, check.claims())
+            return _foreign_key(planned.scope, request, check.requirements())
         case _:
             return ddl.check(request, _condition(invariant, snapshot))
 
@@ -118,7 +118,7 @@ def _is_expressible(invariant: Invariant) -> bool:
     if invariant.kind in _CONDITIONS:
         return True
     # An expensive expression would slow down each write.
-    return isinstance(check, ColumnCheck) and not check.is_dear
+    return bool(check.value_columns()) and not check.is_expensive
 
 
 def _is_about_all_rows(invariant: Invariant) -> bool:

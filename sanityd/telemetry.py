@@ -57,7 +57,7 @@ def capture(error: BaseException, **tags: str) -> None:
         return
     try:
         _send(dsn, error, tags)
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 (reporting an error must not fail)
         _log.warning(
             "sending an error to Sentry failed: %s. Check SENTRY_DSN.", type(failure).__name__
         )
@@ -76,7 +76,7 @@ def check_in(monitor: str, well: bool) -> bool:
         return True
     try:
         _check_in(dsn, monitor, well)
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 (as above)
         _log.warning(
             "sending the heartbeat to Sentry failed: %s. Check SENTRY_DSN.", type(failure).__name__
         )
@@ -103,7 +103,7 @@ def _send(dsn: str, error: BaseException, tags: Mapping[str, str]) -> None:
 
 
 def _connect(dsn: str) -> None:
-    global _connected_to
+    global _connected_to  # noqa: PLW0603 (the SDK's client is global, too)
     import sentry_sdk
     from sentry_sdk.integrations.atexit import AtexitIntegration
 

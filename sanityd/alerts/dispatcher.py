@@ -106,7 +106,7 @@ def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError
         return error
     # A channel may be a user's own code. Whatever it raises, the other messages must go out, and
     # this one must not be lost.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (one message must not stop the others)
         telemetry.capture(error, channel=name, kind=channel.kind)
         return DeliveryError(
             f"the channel failed unexpectedly ({type(error).__name__})", retryable=True

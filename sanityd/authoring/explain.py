@@ -1,4 +1,5 @@
-"""What `check` would do now, source by source. Reads the catalog and asks for estimates; looks at no row."""
+"""What `check` would do now, source by source. Reads the catalog and asks for estimates; looks at
+no row."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
 """A SQL statement as people like to read it: a clause per line, subqueries moved in.
 
-Only blanks and line breaks change: what is printed can be run. A statement that can't be read stays as it came.
+Only blanks and line breaks change: what is printed can be run. A statement that can't be read stays
+as it came.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,8 @@ def laid_out(sql: str, dialect: str | None) -> str:
 
 @dataclass
 class _Bracket:
-    """What an opened bracket holds: a subquery, whose clauses have lines of their own, or less, which stays in one."""
+    """What an opened bracket holds: a subquery, whose clauses have lines of their own, or less,
+    which stays in one."""
 
     is_query: bool
     #: How far its clauses are moved in.
@@ -84,7 +86,8 @@ class _SqlLayout:
         yield f" {rest}" if (rest := self.sql[end:].strip()) else ""
 
     def _between(self, gap: str, place: int, depth: int | None) -> str:
-        """What stands before a word: a new line, moved in by so much, or a blank where there was one."""
+        """What stands before a word: a new line, moved in by so much, or a blank where there was
+        one."""
         comment = gap.strip()
         if place == 0:
             return f"{comment}\n" if comment else ""

@@ -1,4 +1,5 @@
-"""One rule looked at for its author: the run, how it looked, and what would come of it. Records nothing.
+"""One rule looked at for its author: the run, how it looked, and what would come of it. Records
+nothing.
 
 What is remembered is read, where there is a memory; it is never made, migrated or written.
 """
@@ -22,7 +23,8 @@ from sanityd.sources.snapshot_pool import SnapshotPool
 from sanityd.store import rule_copy, runs, violations
 from sanityd.store.open import Store
 
-#: What to do about a refusal that has no advice of its own: the general one names the command that is running.
+#: What to do about a refusal that has no advice of its own: the general one names the command that
+#: is running.
 _ADVICE = "`sanityd lint --connect` shows the place in the file; where it finds none, run the SQL in a client of yours."
 
 
@@ -37,7 +39,8 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What was there to remember: how many runs of the last weeks, and the last of them; or why it can't be read."""
+    """What was there to remember: how many runs of the last weeks, and the last of them; or why it
+    can't be read."""
 
     runs: int = 0
     last: Run | None = None
@@ -62,7 +65,8 @@ class Trial:
 
 
 def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
-    """Look at one rule. A source that doesn't answer gives a skipped run, a store that can't be read a `trouble`.
+    """Look at one rule. A source that doesn't answer gives a skipped run, a store that can't be
+    read a `trouble`.
 
     Parameters: `state` is the URL of the store; None for the one beside the rules file.
     """

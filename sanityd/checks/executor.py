@@ -131,7 +131,7 @@ class _EvaluationTask:
             results = list(evaluation.evaluate_together(unit, self._open_keys, counts))
         except SourceError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 (each rule is evaluated alone next)
             return [self._evaluate_alone(planned) for planned in unit]
         seconds = (clock.stopwatch() - started) / len(unit)
         statements = snapshot.statements - before
@@ -159,7 +159,7 @@ class _EvaluationTask:
             raise
         except CheckError as error:
             return isolated_error(planned, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (one rule must not stop the others)
             telemetry.capture(error, rule=planned.rule)
             message = f"sanityd itself failed at this rule ({type(error).__name__})"
             return CheckError(message, SanitydError.hint)

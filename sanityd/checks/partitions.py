@@ -26,7 +26,8 @@ class Partitions:
     def __init__(self, size: int, files: ExitStack) -> None:
         self._size = size
         self._parts: list[IO[bytes]] = [
-            files.enter_context(TemporaryFile(prefix="sanityd-")) for _ in range(PARTS)
+            files.enter_context(TemporaryFile(prefix="sanityd-"))  # noqa: SIM115 (closed by `files`)
+            for _ in range(PARTS)
         ]
 
     def fill(self, records: Iterable[bytes]) -> None:

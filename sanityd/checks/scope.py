@@ -35,7 +35,7 @@ class Scope:
     Raises CheckError when the table doesn't exist.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (most rules need only two)
         self,
         snapshot: Snapshot,
         subject: Subject,

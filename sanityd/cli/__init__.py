@@ -1,4 +1,5 @@
-"""The command line. Imports nothing but click until a command is chosen, so that `--help` answers at once."""
+"""The command line. Imports nothing but click until a command is chosen, so that `--help` answers
+at once."""
 
 import errno
 import gc
@@ -13,7 +14,8 @@ import click
 
 from sanityd import __version__
 
-#: Every command: the module (and, if there are several in it, the function) it lives in, and its line in `--help`.
+#: Every command: the module (and, if there are several in it, the function) it lives in, and its
+#: line in `--help`.
 COMMANDS = {
     "demo": ("demo", "See what sanityd does, in a minute, on a database of its own."),
     "init": ("init", "Write a first rules.yaml."),
@@ -42,7 +44,8 @@ COMMANDS = {
     "noise": ("noise", "Which rules cry wolf, and what is done about it."),
 }
 
-#: How many objects may be made before garbage is looked for (Python's own 700 is for machines with little memory).
+#: How many objects may be made before garbage is looked for (Python's own 700 is for machines with
+#: little memory).
 _NEW_OBJECTS = 50_000
 #: What the operator can do something about.
 _OPERATORS = {
@@ -100,7 +103,8 @@ def root(ctx: click.Context, log: str) -> None:
 def main() -> NoReturn:
     """Run a command and exit with its code; an error becomes a sentence, never a traceback."""
     _take_any_output()
-    # What is imported stays: looking through it for garbage, time and again, is a fifth of a short command's life.
+    # What is imported stays: looking through it for garbage, time and again, is a fifth of a short
+    # command's life.
     gc.set_threshold(_NEW_OBJECTS)
     try:
         # A command that ends by `ctx.exit(code)` makes click return the code.
@@ -112,18 +116,20 @@ def main() -> NoReturn:
         error.show()
         code = error.exit_code
     except BrokenPipeError:
-        # The reader went away, as with `| head`; there is nobody left to tell, and flushing would fail again.
+        # The reader went away, as with `| head`; there is nobody left to tell, and flushing would
+        # fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
         code = _refused(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last resort: an exit code and a message)
         code = _explain(error)
     sys.exit(code)
 
 
 def _refused(error: OSError) -> int:
-    """A file that can't be written, or an output that is full: the operator's to mend, and no fault of ours."""
+    """A file that can't be written, or an output that is full: the operator's to mend, and no fault
+    of ours."""
     if error.errno not in _OPERATORS:
         return _explain(error)
     with suppress(OSError):
@@ -139,8 +145,9 @@ def _refused(error: OSError) -> int:
 
 
 def _take_any_output() -> None:
-    """A terminal that knows ASCII only gets question marks; where there is no output at all, it is not missed."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")
+    """A terminal that knows ASCII only gets question marks; where there is no output at all, it is
+    not missed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     sys.stderr = sys.stderr or sys.stdout
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,5 @@
-"""`sanityd ack`, `snooze`, `accept`, `close`: people decide about what is open, with a reason and an end."""
+"""`sanityd ack`, `snooze`, `accept`, `close`: people decide about what is open, with a reason and
+an end."""
 
 import getpass
 import os
@@ -83,7 +84,8 @@ def reasoned(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def timed(usual: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options for an end. `usual` is how long it lasts when nobody says, where that may be left out."""
+    """The options for an end. `usual` is how long it lasts when nobody says, where that may be left
+    out."""
     otherwise = f"; else {usual}" if usual else ""
 
     def limited(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Check the rules once: evaluate, record, mail, then return.
 
-    Exit 0: all hold. 1: an error or critical rule is violated. 2: the rules file is wrong. 3: something could not be
-    checked, recorded or mailed.
+    Exit 0: all hold. 1: an error or critical rule is violated. 2: the rules file is wrong. 3:
+    something could not be checked, recorded or mailed.
     """
     # Heavy rooms are imported here, so that `--help` needs none of them.
     from sanityd import clock, pipeline, telemetry
@@ -74,7 +74,8 @@ def command(
         rules = load(path)
     except RuleError as error:
         if form == "json":
-            # Neither `rules` nor `summary`: whoever counts failures finds none where none was looked for.
+            # Neither `rules` nor `summary`: whoever counts failures finds none where none was
+            # looked for.
             click.echo(as_json(error.problems))
         raise
     at, begun = clock.now(), clock.stopwatch()
@@ -112,7 +113,8 @@ def command(
 
 
 def _beat(ended: Mapping[str, int]) -> None:
-    """A heartbeat: that data is wrong is not the watchman's business, that something is not known is."""
+    """A heartbeat: that data is wrong is not the watchman's business, that something is not known
+    is."""
     from sanityd.daemon import heartbeat
 
     heartbeat.beat(
@@ -123,7 +125,8 @@ def _beat(ended: Mapping[str, int]) -> None:
 def exit_code(
     results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int
 ) -> int:
-    """What the pass came to: something unknown weighs more than something wrong, as it may hide more of it."""
+    """What the pass came to: something unknown weighs more than something wrong, as it may hide
+    more of it."""
     from sanityd.model import Severity
 
     verdicts = [(result.run.verdict, result.severity) for result in results]

@@ -1,4 +1,5 @@
-"""`sanityd demo`: the story in five scenes, on a database of its own, with the real pipeline and a real mail server."""
+"""`sanityd demo`: the story in five scenes, on a database of its own, with the real pipeline and a
+real mail server."""
 
 import shutil
 import sys
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from sanityd.rules.rule import RuleSet
     from sanityd.store.open import Store
 
-#: Marks a folder as one of ours, so that a second demo may make it anew and nothing else is ever deleted.
+#: Marks a folder as one of ours, so that a second demo may make it anew and nothing else is ever
+#: deleted.
 MARK = ".sanityd-demo"
 
 
@@ -28,7 +30,8 @@ MARK = ".sanityd-demo"
     help="Where to put the database, the rules and the mails.",
 )
 def command(folder: Path) -> None:
-    """See what sanityd does, in a minute: breaks data, shows what is seen, and which mails go out."""
+    """See what sanityd does, in a minute: breaks data, shows what is seen, and which mails go
+    out."""
     from importlib import resources
 
     from sanityd.cli import screen

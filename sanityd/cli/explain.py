@@ -29,7 +29,8 @@ RULES = 12
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Path) -> None:
-    """How the rules will be looked at: what is read together, what is proved, what it costs. Looks at no row."""
+    """How the rules will be looked at: what is read together, what is proved, what it costs. Looks
+    at no row."""
     from sanityd import telemetry
     from sanityd.authoring import explain
     from sanityd.cli import screen

@@ -19,8 +19,9 @@ from sanityd.cli.options import rules_option
 def command(form: str, output: Path | None, path: Path) -> None:
     """Write the rules as a data contract: the Open Data Contract Standard (ODCS) 3.1.
 
-    Rules that the standard has no words for go along as they are, for the engine `sanityd`. Sources, their URLs,
-    channels and rule tests are not written. A file that is there is never overwritten.
+    Rules that the standard has no words for go along as they are, for the engine `sanityd`.
+    Sources, their URLs, channels and rule tests are not written. A file that is there is never
+    overwritten.
     """
     from sanityd.authoring.migrate import export
     from sanityd.cli.options import is_there, write_new

@@ -24,7 +24,8 @@ USUAL = timedelta(days=30)
 )
 @rules_option
 def command(name: str | None, row: str | None, since: timedelta, form: str, path: Path) -> None:
-    """What happened: incidents, what people decided, what was mailed to whom, what became of rows."""
+    """What happened: incidents, what people decided, what was mailed to whom, what became of
+    rows."""
     from sanityd import clock
     from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import screen

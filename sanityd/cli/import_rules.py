@@ -24,8 +24,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
 
     `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
-    line and the reason, on stderr and at the top of the file, and on stderr how many rules notify nobody. Of a folder
-    all YAML files are read. A file that is there is never overwritten.
+    line and the reason, on stderr and at the top of the file, and on stderr how many rules notify
+    nobody. Of a folder all YAML files are read. A file that is there is never overwritten.
 
     Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
     """
@@ -61,7 +61,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """The files, and those in the folders; each once. SQL is read where it is named: most of it is no test."""
+    """The files, and those in the folders; each once. SQL is read where it is named: most of it is
+    no test."""
     found = (
         file
         for path in paths

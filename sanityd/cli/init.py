@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 @sample_option
 @rules_option
 def command(url: str | None, whole: int, path: Path) -> None:
-    """Write a first rules.yaml; with the URL of a database, with rules that its data keeps, or nearly keeps.
+    """Write a first rules.yaml; with the URL of a database, with rules that its data keeps, or
+    nearly keeps.
 
     Beside it goes `sanityd.schema.json`, by which editors complete, explain and mark it.
 
-    A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not written anywhere:
-    export it as APP_DATABASE_URL. The database is only read.
+    A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not
+    written anywhere: export it as APP_DATABASE_URL. The database is only read.
     """
     from sanityd.authoring import starter
     from sanityd.authoring.reference import schema
@@ -79,7 +80,8 @@ def _next(
 
 
 def _meant(text: str) -> str:
-    """The URL. Raises a usage error for what is none that sanityd could look at, whatever answers."""
+    """The URL. Raises a usage error for what is none that sanityd could look at, whatever
+    answers."""
     from sanityd.authoring import starter
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings

@@ -26,7 +26,8 @@ from sanityd.cli.options import rules_option
 def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
     """Show every mistake in the rules file, at once. Nothing is run.
 
-    Exit 0: no mistake. 2: mistakes. Without `--connect` an environment variable that is not set is only a warning.
+    Exit 0: no mistake. 2: mistakes. Without `--connect` an environment variable that is not set is
+    only a warning.
     """
     from sanityd.authoring.lint import lint
     from sanityd.rules.diagnostics import as_github, as_json, format_problems, in_colour

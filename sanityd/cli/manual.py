@@ -1,4 +1,5 @@
-"""The reference of the commands, in Markdown, from what click knows of them: what `--help` shows, on one page.
+"""The reference of the commands, in Markdown, from what click knows of them: what `--help` shows,
+on one page.
 
 `python -m sanityd.cli.manual` prints the page `docs/reference/commands.md`.
 """

@@ -1,4 +1,5 @@
-"""`sanityd noise`: which rules cry wolf, what is done about it and why, and what other settings would have done."""
+"""`sanityd noise`: which rules cry wolf, what is done about it and why, and what other settings
+would have done."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -86,7 +87,8 @@ def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
 )
 @rules_option
 def replay(since: timedelta, path: Path) -> None:
-    """What the settings of the rules file would have mailed and downgraded, over the recorded history."""
+    """What the settings of the rules file would have mailed and downgraded, over the recorded
+    history."""
     from sanityd import clock
     from sanityd.cli import screen
     from sanityd.pipeline.simulation import replay as rehearse

@@ -35,7 +35,8 @@ sample_option: Callable[[Any], Any] = click.option(
 
 
 def open_store(rules: "RuleSet") -> "Store":
-    """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules file."""
+    """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules
+    file."""
     import os
 
     from sanityd.store.open import Store
@@ -54,8 +55,8 @@ def known_store(rules: "RuleSet") -> "Store | None":
 
 
 def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
-    """The rule, also one that has left the file, or `source:NAME` that is meant by its id or by that of an incident.
-    Raises a usage error."""
+    """The rule, also one that has left the file, or `source:NAME` that is meant by its id or by
+    that of an incident. Raises a usage error."""
     from sanityd.model import about_source
     from sanityd.store import incidents, rules_seen
 
@@ -75,7 +76,8 @@ def rule_named(rules: "RuleSet", name: str) -> Any:
 
 
 def no_such(words: str, word: str, known: Iterable[str], after: str = "") -> click.UsageError:
-    """The error of a word that isn't known: what it is in `words`, with the one that may be meant."""
+    """The error of a word that isn't known: what it is in `words`, with the one that may be
+    meant."""
     from sanityd.model.did_you_mean import did_you_mean
 
     advice = did_you_mean(word, known)
@@ -88,7 +90,8 @@ def is_there(path: Path) -> click.UsageError:
 
 
 def write_beside(path: Path, text: str) -> bool:
-    """Write a file where there is none, also no link; False when there is one: what others wrote is theirs."""
+    """Write a file where there is none, also no link; False when there is one: what others wrote is
+    theirs."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

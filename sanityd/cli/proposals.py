@@ -21,7 +21,8 @@ def look(
     taken: "Taken",
     most: int | None = None,
 ) -> "tuple[Suggestions, float]":
-    """Look at some tables of a source, with a progress bar; and how many seconds it took. Raises SourceError.
+    """Look at some tables of a source, with a progress bar; and how many seconds it took. Raises
+    SourceError.
 
     Parameters: `most` is how many rules of one table are proposed, unless the usual number is.
     """

@@ -24,8 +24,8 @@ SAMPLE = 10
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """A whole pass. `waiting` counts messages that are still in the outbox; `removed` are the rules that have left the
-    file since the last one, with how much of each was open."""
+    """A whole pass. `waiting` counts messages that are still in the outbox; `removed` are the rules
+    that have left the file since the last one, with how much of each was open."""
 
     rules: RuleSet
     results: tuple[Result, ...]
@@ -207,7 +207,8 @@ def _line(result: Result, *cells: Text) -> list[Text]:
 
 
 def _loud(results: Sequence[Result], at: datetime) -> Iterator[list[Text] | Text]:
-    """What is to be read; a source that does not answer is told once, not once for each of its rules."""
+    """What is to be read; a source that does not answer is told once, not once for each of its
+    rules."""
     silent: dict[tuple[str, str | None], list[Result]] = {}
     for result in results:
         if result.run.verdict == "skipped":

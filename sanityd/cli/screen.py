@@ -1,6 +1,8 @@
-"""What goes to the terminal: text whose parts have styles. Rich draws it; where there is no terminal it is plain text.
+"""What goes to the terminal: text whose parts have styles. Rich draws it; where there is no
+terminal it is plain text.
 
-Row values and words of the rules file are never read as markup, and arrive with control characters made visible.
+Row values and words of the rules file are never read as markup, and arrive with control characters
+made visible.
 """
 
 import sys

@@ -28,8 +28,8 @@ log = logging.getLogger("sanityd")
 def command(ctx: click.Context, web: str | None, path: Path) -> None:
     """Check the rules on their schedules and mail what changes, until SIGTERM.
 
-    The rules are read again when the file changes, and on SIGHUP. Exit 70: the process can't go on, and a new one must
-    begin.
+    The rules are read again when the file changes, and on SIGHUP. Exit 70: the process can't go on,
+    and a new one must begin.
     """
     from sanityd import telemetry
     from sanityd.rules.load import load
@@ -51,7 +51,8 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
         daemon.run()
         log.info("stopped")
         if daemon.timetable.abandoned or daemon.timetable.broken:
-            # Python would wait for the thread of the check that hangs, and it would record into a closed store.
+            # Python would wait for the thread of the check that hangs, and it would record into a
+            # closed store.
             logging.shutdown()
             os._exit(EXIT_SOFTWARE if daemon.timetable.broken else 0)
 

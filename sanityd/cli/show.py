@@ -55,7 +55,8 @@ def command(name: str, everything: bool, path: Path) -> None:
                 gone = f"{rule_id} has left the rules file; `sanityd history {rule_id}` tells what was."
                 console.print(screen.signed(screen.UNKNOWN, gone))
             if rule is not None or incident is not None:
-                # As it counts: without rows that were accepted, and less severe where it was downgraded.
+                # As it counts: without rows that were accepted, and less severe where it was
+                # downgraded.
                 counting = {one.incident.id: one.incident for one in goes_on}
                 _incident(console, rules, incident and counting.get(incident.id, incident), at)
             _told(console, memory, rule_id, goes_on, at)
@@ -119,7 +120,8 @@ def _incident(console: Any, rules: "RuleSet", incident: "Incident | None", at: "
 def _told(
     console: Any, memory: "Connection", rule: str, goes_on: "Iterable[OpenIncident]", at: "datetime"
 ) -> None:
-    """What people decided, what the policies did, and for each recipient why they hear of it or don't."""
+    """What people decided, what the policies did, and for each recipient why they hear of it or
+    don't."""
     from sanityd.cli import screen
     from sanityd.store import noise_state
 

@@ -39,7 +39,8 @@ def command(
     by: str | None,
     path: Path,
 ) -> None:
-    """Hear nothing of some rules for a while. RULE may hold `*`; what is still wrong afterwards is told then."""
+    """Hear nothing of some rules for a while. RULE may hold `*`; what is still wrong afterwards is
+    told then."""
     from sanityd.cli import screen
     from sanityd.model import Silence
     from sanityd.notifications import triage as room

@@ -1,4 +1,5 @@
-"""SQL on the terminal: a clause per line, in colours where there are any; hostile values can't steer it."""
+"""SQL on the terminal: a clause per line, in colours where there are any; hostile values can't
+steer it."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ LINE = 2_000
 
 def shown(console: "Console", sql: str, dialect: str | None, by: int = 2) -> Text:
     """The statement, moved in by so many blanks."""
-    # What is hidden in a text is shown before anything is coloured, and cut after it, or a text would have no end.
+    # What is hidden in a text is shown before anything is coloured, and cut after it, or a text
+    # would have no end.
     plain = "\n".join(escaped(line, sys.maxsize) for line in laid_out(sql, dialect).split("\n"))
     lines = [Text(" " * by).append_text(line) for line in _coloured(console, plain).split("\n")]
     for line in lines:

@@ -1,4 +1,5 @@
-"""`sanityd status`: what is wrong, since when, and what is not known. What sanityd itself can't do comes first."""
+"""`sanityd status`: what is wrong, since when, and what is not known. What sanityd itself can't do
+comes first."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""`sanityd suggest`: rules that the data keeps, or nearly keeps, and that nobody has written yet."""
+"""`sanityd suggest`: rules that the data keeps, or nearly keeps, and that nobody has written
+yet."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -47,10 +48,11 @@ def command(
     whole: int,
     path: Path,
 ) -> None:
-    """Look at the tables and propose rules, each with what was seen; and constraints for rules that have held for long.
+    """Look at the tables and propose rules, each with what was seen; and constraints for rules that
+    have held for long.
 
-    TABLE is one table: `people`, `crm.people`, or with its source, `app.people`. The databases are only read;
-    constraints are printed and never made. Nothing is written without `--accept`.
+    TABLE is one table: `people`, `crm.people`, or with its source, `app.people`. The databases are
+    only read; constraints are printed and never made. Nothing is written without `--accept`.
     """
     from sanityd import telemetry
     from sanityd.authoring import yaml_insert

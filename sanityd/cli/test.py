@@ -1,4 +1,5 @@
-"""`sanityd test`: play the examples of the rules. Needs no database of the user's, and no environment variable."""
+"""`sanityd test`: play the examples of the rules. Needs no database of the user's, and no
+environment variable."""
 
 import sys
 from fnmatch import fnmatchcase
@@ -59,10 +60,12 @@ def command(
 ) -> None:
     """Play the examples (`tests:`) of a rules file; of FILE, where they have a file of their own.
 
-    Each is a few rows and what the rule must find in them, in a present of its own. Then rows are taken away and
-    clauses left out: what no example notices is told, as nothing shows that the rule does it.
+    Each is a few rows and what the rule must find in them, in a present of its own. Then rows are
+    taken away and clauses left out: what no example notices is told, as nothing shows that the rule
+    does it.
 
-    Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did not answer.
+    Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did
+    not answer.
     """
     from sanityd import clock, telemetry
     from sanityd.authoring.ruletests.runner import CaseRunner

@@ -88,7 +88,8 @@ def _doubt_object(doubt: CoverageGap) -> dict[str, Any]:
 
 
 def as_junit(tested: Tested, out: IO[str]) -> None:
-    """One test case per example. What the examples don't show is one more each, which fails where that is strict."""
+    """One test case per example. What the examples don't show is one more each, which fails where
+    that is strict."""
     doubts = tested.report.gaps
     suite = ElementTree.Element(
         "testsuite",

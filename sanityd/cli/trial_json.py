@@ -1,4 +1,5 @@
-"""What `try --format json` prints: one object, with what `check --format json` says of a rule and more."""
+"""What `try --format json` prints: one object, with what `check --format json` says of a rule and
+more."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""What `try` tells people: what is wrong, how it was looked at, and what would come of it as things stand."""
+"""What `try` tells people: what is wrong, how it was looked at, and what would come of it as things
+stand."""
 
 import math
 from collections.abc import Iterator
@@ -157,7 +158,8 @@ def number(value: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that is never rounded away: what is below one has two digits that say something."""
+    """A percentage that is never rounded away: what is below one has two digits that say
+    something."""
     percent = part / whole * 100
     digits = 1 if percent >= 1 or not percent else 1 - math.floor(math.log10(percent))
     return f"{percent:.{digits}f}".rstrip("0").rstrip(".") + " %"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Path) -> None:
-    """Look at one rule now: rows, SQL, plan, cost, what would come of it, and the mail. Records and sends nothing.
+    """Look at one rule now: rows, SQL, plan, cost, what would come of it, and the mail. Records and
+    sends nothing.
 
     Exit 0: it holds. 1: it is violated. 2: the rules file is wrong. 3: it could not be checked.
     """

@@ -1,7 +1,8 @@
-"""Rules that are read: what changed, by whom, for the audit; and a file that is wrong, for its owners.
+"""Rules that are read: what changed, by whom, for the audit; and a file that is wrong, for its
+owners.
 
-What changed is told by the audit itself, so that a restart, or another process that reads the same file, says nothing
-twice.
+What changed is told by the audit itself, so that a restart, or another process that reads the same
+file, says nothing twice.
 """
 
 import hashlib
@@ -23,7 +24,8 @@ _ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
 
 
 def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
-    """Keep in the audit which rules changed since any process read the file; and end that it was wrong.
+    """Keep in the audit which rules changed since any process read the file; and end that it was
+    wrong.
 
     Returns how many of each change there were. Raises StoreError.
     """
@@ -78,7 +80,8 @@ def _about(rules: RuleSet) -> str:
 def _changes(
     known: Mapping[str, tuple[str, str]], now: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """For each rule that isn't what it was: what happened, and how it can be recognised from now on."""
+    """For each rule that isn't what it was: what happened, and how it can be recognised from now
+    on."""
     before = {rule: mark for rule, (action, mark) in known.items() if action != _REMOVED}
     found = {
         rule: (_CHANGED if rule in before else _ADDED, mark)

@@ -1,4 +1,5 @@
-"""A mail server for the demo: takes every mail on loopback and keeps it in a folder, as .eml and .html."""
+"""A mail server for the demo: takes every mail on loopback and keeps it in a folder, as .eml and
+.html."""
 
 import email
 import email.policy

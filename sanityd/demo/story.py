@@ -1,4 +1,5 @@
-"""The application of the demo and what befalls it, scene by scene. Plain SQL; knows nothing of rules or mails."""
+"""The application of the demo and what befalls it, scene by scene. Plain SQL; knows nothing of
+rules or mails."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ _GREETINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One thing that happened: a heading, what happened in the application, and what it did to the data."""
+    """One thing that happened: a heading, what happened in the application, and what it did to the
+    data."""
 
     heading: str
     happened: str

@@ -1,4 +1,5 @@
-"""What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what became of rows."""
+"""What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what
+became of rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ _STATES = {
 }
 #: States in which the last error still says something.
 _UNSENT = {"pending", "leased", "uncertain", "dead"}
-#: How an incident, or a row in it, ends by the rules file, of which nobody knows how it would have gone on.
+#: How an incident, or a row in it, ends by the rules file, of which nobody knows how it would have
+#: gone on.
 _ENDS_UNSEEN = {
     Resolution.RULE_REMOVED: "no longer looked at: the rule left the file{open}",
     Resolution.RULE_CHANGED: "looked at anew: the rule means something else now{open}",
@@ -157,7 +159,8 @@ def _incident(incident: Incident, seen: int | None, counted: Counted) -> Iterato
 def _between(
     memory: Connection, rule: str, since: datetime, told: Iterable[Incident], counted: Counted
 ) -> Iterator[Event]:
-    """What came and went while an incident was open; what did with its beginning and its end is told there."""
+    """What came and went while an incident was open; what did with its beginning and its end is
+    told there."""
     known = {at for incident in told for at in (incident.opened_at, incident.resolved_at)}
     for at, rows in violations.begun(memory, rule, since).items():
         if at not in known and (many := counted(rule, rows)):

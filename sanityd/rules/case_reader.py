@@ -20,7 +20,7 @@ from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 
 #: The present of a case that has no `now`: no test depends on the day on which it is run.
-NOON = datetime(2026, 1, 1, 12, 0)
+NOON = datetime(2026, 1, 1, 12, 0)  # noqa: DTZ001 (in the zone of the rule's source)
 
 
 def zones(sources: Any) -> dict[str, ZoneInfo]:
@@ -269,8 +269,9 @@ def tables_of(invariant: Invariant) -> list[TableName]:
     tables = []
     if subject.table is not None:
         tables.append(subject.table)
-    for text in invariant.check.tables():
-        tables.append(TableName.parse(text, subject.sources, subject.source))
+    tables += [
+        TableName.parse(text, subject.sources, subject.source) for text in invariant.check.tables()
+    ]
     return list(dict.fromkeys(tables))
 
 

@@ -78,7 +78,8 @@ def _property(text: str) -> str:
 
 
 def in_colour(stream: IO[str]) -> bool:
-    """Whether to print colours: in a terminal that has them, unless NO_COLOR or FORCE_COLOR is set."""
+    """Whether to print colours: in a terminal that has them, unless NO_COLOR or FORCE_COLOR is
+    set."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (
@@ -149,7 +150,8 @@ def _around(problem: Problem) -> tuple[str, str, str]:
 
 
 def _shown(text: str) -> str:
-    """Return the text with control characters made visible; a tab is a blank, so that carets fit."""
+    """Return the text with control characters made visible; a tab is a blank, so that carets
+    fit."""
     text = text.replace("\t", " ")
     return "".join(char if _is_plain(char) else f"\\u{ord(char):04x}" for char in text)
 

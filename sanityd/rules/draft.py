@@ -1,6 +1,6 @@
 """The part of a rule that a database can be asked about, also of a rule with errors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant, Scan, Subject
@@ -23,7 +23,7 @@ class RuleDraft:
     subject: Subject
     #: None when the check is not valid, or must not be shown to a database.
     check: Check | None
-    scan: Scan = Scan()
+    scan: Scan = field(default_factory=Scan)
     #: Columns that are named in options which are otherwise invalid.
     columns: tuple[str, ...] = ()
     #: Whether check and subject say what the file says: nothing is corrected or left out.

@@ -282,15 +282,15 @@ class _FileReader:
         """Return the problems of the YAML and of the rules, one kind per line of the file."""
         yaml_problems = self._document.problems
         yaml_lines = {(problem.path, problem.line) for problem in yaml_problems}
-        problems = list(yaml_problems)
-        for problem in (
+        reader_problems = (
             *self._problems,
             *self._connections.problems,
             *self._redaction_keys.problems,
-        ):
-            if (problem.path, problem.line) not in yaml_lines:
-                problems.append(problem)
-        return problems
+        )
+        others = [
+            problem for problem in reader_problems if (problem.path, problem.line) not in yaml_lines
+        ]
+        return [*yaml_problems, *others]
 
     def _section(self, name: str) -> dict[str, Any]:
         """Return a section, empty when it is missing or, which is reported, not a mapping."""

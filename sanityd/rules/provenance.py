@@ -36,7 +36,7 @@ def _git(path: Path, *words: str) -> str:
     # A file monitor named by a repository's own settings would be run.
     command = ["git", "-c", "core.fsmonitor=false", *words, "--", name]
     try:
-        process = subprocess.run(
+        process = subprocess.run(  # noqa: S603 (fixed arguments and the user's own file)
             command,
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},

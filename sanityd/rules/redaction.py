@@ -13,7 +13,7 @@ from sanityd.rules.spec import Defaults, RuleSpec
 from sanityd.rules.yaml.rules_document import Document
 
 #: The environment variable of the secret.
-SECRET = "SANITYD_REDACT_KEY"
+SECRET = "SANITYD_REDACT_KEY"  # noqa: S105 (the name of the variable)
 #: How many characters make a secret that can't be guessed.
 MIN_LENGTH = 16
 

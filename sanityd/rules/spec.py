@@ -1,4 +1,5 @@
-"""What a rules file may say outside of check kinds, as models: field names are the keys, types are what they take."""
+"""What a rules file may say outside of check kinds, as models: field names are the keys, types are
+what they take."""
 
 import re
 from datetime import timedelta
@@ -49,7 +50,8 @@ def _age(value: Any) -> Any:
 
 
 def _age_meant(text: str) -> str:
-    """`10m created_at` and `10m after created_at` as they are meant; nothing when it doesn't begin with a duration."""
+    """`10m created_at` and `10m after created_at` as they are meant; nothing when it doesn't begin
+    with a duration."""
     first, *rest = text.split() or [""]
     try:
         duration(first)

@@ -12,7 +12,7 @@ from sanityd.store.tables import audit
 RULE_CHANGES = ("rule added", "rule changed", "rule removed")
 
 
-def append(
+def append(  # noqa: PLR0913 (each is a column)
     connection: Connection,
     at: datetime,
     actor: str,

@@ -1,4 +1,5 @@
-"""Semantics as data: `<kind>.yaml` says rows, a rule and what it must find; every case runs on every database.
+"""Semantics as data: `<kind>.yaml` says rows, a rule and what it must find; every case runs on
+every database.
 
 A file is a list of groups that share tables:
 
@@ -45,7 +46,8 @@ DATABASES = ("sqlite", "postgresql", "mariadb", "duckdb")
 #: What a column's type is called: where a word isn't listed, it is the databases' own.
 TYPES: Mapping[str, Mapping[str, str]] = {
     "text": {"mariadb": "varchar(200)"},
-    # Text whose collation sees no difference in case (and, in two of them, in accents and blanks at the end).
+    # Text whose collation sees no difference in case (and, in two of them, in accents and blanks at
+    # the end).
     "loose": {
         "sqlite": "text collate nocase",
         "postgresql": "text collate loose",
@@ -110,7 +112,7 @@ class Case:
 
 def cases(kind: str) -> list[Case]:
     """The cases of a kind."""
-    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), READER)
+    groups = yaml.load((HERE / f"{kind}.yaml").read_text(encoding="utf-8"), READER)  # noqa: S506 (a SafeLoader)
     return [_case(group, case) for group in groups for case in group["cases"]]
 
 
@@ -323,7 +325,8 @@ def _plain_key(key: Mapping[str, Any]) -> Any:
 
 
 def _ordered(expected: Sequence[Any], run: Run) -> Sequence[Any]:
-    """The expected keys in the order found: which of two texts comes first is the collation's business."""
+    """The expected keys in the order found: which of two texts comes first is the collation's
+    business."""
     found = [_plain_key(violation.key) for violation in run.tracked]
     wanted = [
         [_plain(part) for part in key] if isinstance(key, list) else _plain(key) for key in expected

@@ -1,11 +1,13 @@
-"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the policies make of it.
+"""A quarter of a team's life in virtual time: 40 rules, people who read their mail, and what the
+policies make of it.
 
     python -m tests.bench.quarter [--days 91]
 
-Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves before anybody looks,
-and 27 are healthy: now and then something real breaks, is acknowledged and repaired. Later in the quarter one noisy
-rule and one flapping rule become really bad, which must not be hidden. The rules are recorded, judged and told by the
-product itself (`pipeline/simulation.py`); only the data and the people are made up.
+Six rules are noisy (violated on most days, and nobody cares), four flap, three pass by themselves
+before anybody looks, and 27 are healthy: now and then something real breaks, is acknowledged and
+repaired. Later in the quarter one noisy rule and one flapping rule become really bad, which must
+not be hidden. The rules are recorded, judged and told by the product itself
+(`pipeline/simulation.py`); only the data and the people are made up.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""Whole numbers of two databases: bitmaps say what sets say, whatever the sign, the size and the gaps."""
+"""Whole numbers of two databases: bitmaps say what sets say, whatever the sign, the size and the
+gaps."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,8 @@ def test_numbers_differ_as_sets_do(lists: Lists, mine: list[int], theirs: list[i
 
 
 def test_many_numbers_are_few_rows_where_a_database_can(lists: Lists) -> None:
-    """A thousand numbers are 16 bitmaps; SQLite gives them one by one, as its columns hold what they like. So does
-    DuckDB, which fetches as fast as it groups."""
+    """A thousand numbers are 16 bitmaps; SQLite gives them one by one, as its columns hold what
+    they like. So does DuckDB, which fetches as fast as it groups."""
     lists.fill(mine=list(range(-500, 500)), theirs=[])
     with lists.source.snapshot() as snapshot:
         rows = list(numbers(snapshot, "mine").stream(dense=True))

@@ -1,4 +1,5 @@
-"""Rows of one database and their evidence in another: each pair of databases, every way to count, values as values."""
+"""Rows of one database and their evidence in another: each pair of databases, every way to count,
+values as values."""
 
 import json
 from collections.abc import Iterator
@@ -64,7 +65,8 @@ def two(
 
 @pytest.fixture
 def people(two: Two) -> Two:
-    """Five people here; there two mails of the first, one of the second, one of nobody, and one of somebody unknown."""
+    """Five people here; there two mails of the first, one of the second, one of nobody, and one of
+    somebody unknown."""
     two.sql("app", "CREATE TABLE people (id INTEGER PRIMARY KEY, email VARCHAR(80), age INTEGER)")
     two.sql("app", "INSERT INTO people VALUES (1,'a',1),(2,'b',2),(3,'A',3),(4,NULL,4),(5,'a ',5)")
     two.sql(
@@ -162,7 +164,8 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
 def test_times_are_instants_whatever_zone_they_are_kept_in(two: Two) -> None:
-    """Here with a zone, there without one, meant in that of the source; and days, which have none."""
+    """Here with a zone, there without one, meant in that of the source; and days, which have
+    none."""
     instant = "TIMESTAMP" if two.urls["app"].startswith("mysql") else "TIMESTAMPTZ"
     plain = "DATETIME" if two.urls["mail"].startswith(("mysql", "sqlite")) else "TIMESTAMP"
     offset = "" if two.urls["app"].startswith("mysql") else "+00:00"

@@ -1,4 +1,5 @@
-"""What the catalog proves, and what only looks as if it did. Each proof is compared with what a look finds."""
+"""What the catalog proves, and what only looks as if it did. Each proof is compared with what a
+look finds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

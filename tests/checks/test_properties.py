@@ -1,4 +1,5 @@
-"""Every kind that finds rows, pairs or groups, compared with plain Python on random small tables, on every database."""
+"""Every kind that finds rows, pairs or groups, compared with plain Python on random small tables,
+on every database."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

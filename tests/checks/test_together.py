@@ -1,4 +1,5 @@
-"""Rules that are answered together say what each says alone: on random rows, on each database, whoever fails."""
+"""Rules that are answered together say what each says alone: on random rows, on each database,
+whoever fails."""
 
 import random
 import threading
@@ -17,7 +18,8 @@ from tests.checks.conftest import Looks
 
 Do = Callable[..., None]
 
-#: Of each form: those that share a scan and those that don't, in and out of a window, with grace, with NULLs.
+#: Of each form: those that share a scan and those that don't, in and out of a window, with grace,
+#: with NULLs.
 RULES: list[dict[str, Any]] = [
     {"not_null": ["name", "age"]},
     {"not_null": {"columns": ["name"], "blank": "fail"}, "show": ["age"]},
@@ -70,7 +72,8 @@ BROKEN: list[dict[str, Any]] = [
 
 @pytest.fixture
 def fill(do: Do) -> Callable[[random.Random], None]:
-    """Makes the table of random rows, few of each value, so that each rule is broken now and then."""
+    """Makes the table of random rows, few of each value, so that each rule is broken now and
+    then."""
     do(
         "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20), age INTEGER, state VARCHAR(20), ref INTEGER,"
         " code BIGINT, made TIMESTAMP NULL)"
@@ -207,7 +210,8 @@ def test_the_second_connection_sees_the_instant_of_the_first(
 
 
 def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], looks: Looks) -> None:
-    """But for those that have another table in them, and for regular expressions, which ask about words first."""
+    """But for those that have another table in them, and for regular expressions, which ask about
+    words first."""
     fill(random.Random(1))
     shared = ROW_KINDS - {"references", "has", "never", "matches", "not_matches"} | {
         "row_count",

@@ -1,4 +1,5 @@
-"""When sanityd says of itself that it isn't to be trusted: in exactly the cases named, and in no other."""
+"""When sanityd says of itself that it isn't to be trusted: in exactly the cases named, and in no
+other."""
 
 import os
 import subprocess

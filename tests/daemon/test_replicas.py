@@ -1,4 +1,5 @@
-"""Several daemons on one PostgreSQL store: each slot is looked at once, whoever dies, and every mail arrives."""
+"""Several daemons on one PostgreSQL store: each slot is looked at once, whoever dies, and every
+mail arrives."""
 
 import multiprocessing
 import os
@@ -52,7 +53,8 @@ HOURS = 10
 
 
 def replica(folder: Path, state: str, pipe: Any) -> None:
-    """A daemon whose time is told by the test, step by step: what its timetable would do in that time."""
+    """A daemon whose time is told by the test, step by step: what its timetable would do in that
+    time."""
     at = BEGIN
     clock.now = lambda: at
     at = pipe.recv()
@@ -115,7 +117,8 @@ def sql(folder: Path, said: str) -> None:
 
 
 def live(folder: Path, state: str, box: Mailbox, seed: int) -> Hours:
-    """Two replicas for ten hours, each killed again and again, while the data breaks and is repaired."""
+    """Two replicas for ten hours, each killed again and again, while the data breaks and is
+    repaired."""
     chance, found = random.Random(seed), Hours()
     both = [Replica(), Replica()]
     at, is_broken = BEGIN, False
@@ -175,7 +178,8 @@ def folder(tmp_path: Path) -> Path:
 def test_two_replicas_that_die_all_the_time_look_once_and_mail_once(
     folder: Path, postgres: str
 ) -> None:
-    """Twice only what the server had taken and nobody could write down; then under the same Message-ID."""
+    """Twice only what the server had taken and nobody could write down; then under the same
+    Message-ID."""
     with working() as box:
         (folder / "rules.yaml").write_text(RULES % f"smtp://127.0.0.1:{box.port}")
         found = live(folder, postgres, box, seed=6)
@@ -192,7 +196,8 @@ def test_two_replicas_that_die_all_the_time_look_once_and_mail_once(
     assert told == {"opened": len(found.broken), "resolved": len(found.broken)}
     assert found.kills > 100
     doubled = len(found.mails) - len({name for _, name, _ in found.mails})
-    # Each was killed some hundred times, a few of these while the mail server's answer was on its way.
+    # Each was killed some hundred times, a few of these while the mail server's answer was on its
+    # way.
     assert doubled <= 3
 
 
@@ -227,7 +232,8 @@ def look(read):
 
 @pytest.fixture
 def slow(folder: Path, postgres: str) -> Iterator[tuple[Path, Store]]:
-    """A project whose only rule waits, when it is first looked at, for as long as there is a file."""
+    """A project whose only rule waits, when it is first looked at, for as long as there is a
+    file."""
     (folder / "rules.yaml").write_text(SLOW)
     (folder / "waiting.py").write_text(WAITING)
     (folder / "wait").touch()

@@ -1,4 +1,5 @@
-"""Rules that are read again: what changed is in the audit, once, with its author; a broken file is told once."""
+"""Rules that are read again: what changed is in the audit, once, with its author; a broken file is
+told once."""
 
 import os
 import pwd

@@ -1,4 +1,5 @@
-"""What alerting promises, as a model of its own: written from the design, and knowing nothing of how it is built."""
+"""What alerting promises, as a model of its own: written from the design, and knowing nothing of
+how it is built."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ GROWTH = 2
 
 @dataclass(frozen=True)
 class Mail:
-    """One delivery that the receiver knows of: `sure` is False when our side never heard that it arrived."""
+    """One delivery that the receiver knows of: `sure` is False when our side never heard that it
+    arrived."""
 
     at: datetime
     event: str

@@ -1,4 +1,5 @@
-"""Canaries in all that is secret, and the whole program run among them: none of them gets out, whatever breaks."""
+"""Canaries in all that is secret, and the whole program run among them: none of them gets out,
+whatever breaks."""
 
 import base64
 import re
@@ -245,7 +246,8 @@ def sentry() -> Iterator[Sentry]:
 
 @pytest.fixture
 def cage(tmp_path: Path, pg: str, maria: str, sentry: Sentry) -> Iterator[Cage]:
-    """Rules of both databases, a channel and a function of the user's own, and a Sentry that hears of all faults."""
+    """Rules of both databases, a channel and a function of the user's own, and a Sentry that hears
+    of all faults."""
     project = Project(tmp_path)
     project.rules(RULES + rules_of("pg", "maria") + rules_of("maria", "pg"))
     (tmp_path / "sniffing.py").write_text(SNIFFING, encoding="utf-8")

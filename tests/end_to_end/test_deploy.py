@@ -1,4 +1,5 @@
-"""What lies under `deploy/`: each file as the program reads it that will, and the same paths under the same guards."""
+"""What lies under `deploy/`: each file as the program reads it that will, and the same paths under
+the same guards."""
 
 import os
 import re

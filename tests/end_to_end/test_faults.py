@@ -1,4 +1,5 @@
-"""Faults of a store, a source or the clock, end to end; those of mail, scheduler and death have files of their own."""
+"""Faults of a store, a source or the clock, end to end; those of mail, scheduler and death have
+files of their own."""
 
 import os
 import shutil
@@ -77,7 +78,8 @@ def test_a_store_that_vanishes_is_made_anew_and_tells_what_is_open(project: Proj
 
 
 def _keep_copy(state: str) -> Callable[[], None]:
-    """Copy a store as its administrator would; call what is returned to put the copy in its place."""
+    """Copy a store as its administrator would; call what is returned to put the copy in its
+    place."""
     url = make_url(state)
     if url.drivername == "sqlite":
         place, copy = Path(str(url.database)), Path(f"{url.database}.copy")
@@ -109,7 +111,8 @@ def _keep_copy(state: str) -> Callable[[], None]:
 
 
 def test_a_store_from_a_backup_does_not_storm(state: str, tmp_path: Path) -> None:
-    """Thirty rules broke, and thirty others were repaired, since the copy was made: all comes as two mails."""
+    """Thirty rules broke, and thirty others were repaired, since the copy was made: all comes as
+    two mails."""
     project = Project(tmp_path)
     rules = "".join(f"  r{n}: {{table: app.t, never: n = {n}}}\n" for n in range(60))
     project.rules(HEAD + rules)
@@ -265,7 +268,8 @@ def _all(connection: Connection, statements: str) -> None:
 def test_a_source_that_deadlocks_with_a_migration_resolves_nothing(
     shop: tuple[Project, Connection], postgres: str
 ) -> None:
-    """Reading takes locks, too: one table is read already; who alters the other one wants the first one next."""
+    """Reading takes locks, too: one table is read already; who alters the other one wants the first
+    one next."""
     project, connection = shop
     url = connection.engine.url.render_as_string(hide_password=False)
     both = "".join(

@@ -1,4 +1,5 @@
-"""SIGKILL at every step from "rows read" to "mail sent": nothing is lost, and nothing doubled but by a lost answer."""
+"""SIGKILL at every step from "rows read" to "mail sent": nothing is lost, and nothing doubled but
+by a lost answer."""
 
 import shutil
 import signal
@@ -61,7 +62,8 @@ ONE = Trouble("opened", 1, lose, find)
 TWO = Trouble("opened", 2, double, part)
 DOWN = Trouble("source_down", 1, unplug, plug)
 
-#: While the lease of who died goes on, when it has ended long ago, and when the data is right again.
+#: While the lease of who died goes on, when it has ended long ago, and when the data is right
+#: again.
 SOON, LATER, MENDED = timedelta(seconds=40), timedelta(hours=2), timedelta(hours=3)
 
 
@@ -108,8 +110,8 @@ class World:
         return {mail["Message-ID"] for mail in self.arrived()} - sent
 
     def revive(self) -> int:
-        """Healthy passes, soon and late: all is told, once, and once more what was not answered. Returns how many came
-        twice."""
+        """Healthy passes, soon and late: all is told, once, and once more what was not answered.
+        Returns how many came twice."""
         lost = self.unanswered()
         self.go(SOON)
         assert len(self.arrived()) <= 1
@@ -235,8 +237,9 @@ STEPS = [
     *deaths("sanityd.store.outbox", "Outbox.sent"),
 ]
 
-#: What `check` commits, in order: it opens the store, looks whether rules changed, reads what is open, writes what it
-#: saw, forgets what was removed, tells, claims, writes that it was sent, claims in vain, and looks what is left.
+#: What `check` commits, in order: it opens the store, looks whether rules changed, reads what is
+#: open, writes what it saw, forgets what was removed, tells, claims, writes that it was sent,
+#: claims in vain, and looks what is left.
 WHAT_IT_SAW, WHAT_IT_TELLS, ITS_CLAIM, ITS_SUCCESS, LAST = 4, 6, 7, 8, 10
 COMMIT = "DefaultDialect.do_commit"
 COMMITS = deaths("sqlalchemy.engine.default", COMMIT, *range(1, LAST + 1))
@@ -251,7 +254,8 @@ ANSWER_LOST = [
 
 @pytest.mark.parametrize("death", [*STEPS, *COMMITS], ids=name_of)
 def test_whoever_dies_wherever_the_mail_arrives(two: World, death: Death) -> None:
-    """Twice only where the server had taken it and nobody could write that down; then under the same Message-ID."""
+    """Twice only where the server had taken it and nobody could write that down; then under the
+    same Message-ID."""
     two.die(death)
     assert two.revive() == (death in ANSWER_LOST)
     two.mend()
@@ -285,7 +289,8 @@ TAKEN = (("after", "dot"), ("before", "quit"), ("after", "quit"))
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_only_who_dies_after_the_dot_mails_twice(two: World, when: str, verb: str) -> None:
-    """The server throws away a mail without its dot, so it must come again; one with it came, so it comes twice."""
+    """The server throws away a mail without its dot, so it must come again; one with it came, so it
+    comes twice."""
     two.die(Death("smtplib", "SMTP.send", when, 1 + VERBS.index(verb)))
     assert two.revive() == ((when, verb) in TAKEN)
 
@@ -296,7 +301,8 @@ MEANWHILE = 0.5
 
 @pytest.mark.parametrize("death", [*STEPS[1::2], *COMMITS[2 * WHAT_IT_TELLS - 2 :: 2]], ids=name_of)
 def test_while_one_is_dying_another_goes_on(two: World, death: Death) -> None:
-    """One stops there, with what it has locked and leased; another passes, or waits; then the first is killed."""
+    """One stops there, with what it has locked and leased; another passes, or waits; then the first
+    is killed."""
     dying = two.begin(death, waits=True)
     assert dying.arrive()
     other = two.begin()

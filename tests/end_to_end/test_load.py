@@ -1,5 +1,5 @@
-"""Rules run without a pause while writers keep committing transactions that keep them: no false alarm, and no true
-violation missed."""
+"""Rules run without a pause while writers keep committing transactions that keep them: no false
+alarm, and no true violation missed."""
 
 import json
 from collections.abc import Iterator

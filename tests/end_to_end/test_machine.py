@@ -1,4 +1,5 @@
-"""Anything may happen in any order: the product against a model of what it promises (`reference.py`).
+"""Anything may happen in any order: the product against a model of what it promises
+(`reference.py`).
 
 SANITYD_LONG=1 runs far more of it.
 """
@@ -47,7 +48,8 @@ IDS = st.integers(1, 9)
 
 
 class Post(Channel):
-    """A post office of the test's own: it works, is down, refuses one recipient, or takes mail and says nothing."""
+    """A post office of the test's own: it works, is down, refuses one recipient, or takes mail and
+    says nothing."""
 
     kind: ClassVar[str] = "post"
     office: Any
@@ -253,8 +255,9 @@ TestMachine: Callable[..., Any] = pytest.mark.long(Machine.TestCase)
 
 @pytest.mark.parametrize("weather", ["fine", "down", "refuses"])
 def test_that_it_is_over_is_told_however_long_it_could_not_be(weather: str) -> None:
-    """Found by the machine: after three days a message is given up, and those who heard of the beginning believed for
-    ever that it goes on; as well where nothing ran on these days, so that nobody had tried."""
+    """Found by the machine: after three days a message is given up, and those who heard of the
+    beginning believed for ever that it goes on; as well where nothing ran on these days, so that
+    nobody had tried."""
     machine = Machine()
     machine.begin()
     machine.a_row_breaks(3)

@@ -1,4 +1,5 @@
-"""What runs with sanityd's own rights: nothing beside a rules file, unless the file says `allow: {python: true}`."""
+"""What runs with sanityd's own rights: nothing beside a rules file, unless the file says `allow:
+{python: true}`."""
 
 from pathlib import Path
 

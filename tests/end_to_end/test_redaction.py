@@ -1,4 +1,5 @@
-"""Keys that may not leave the database (`redact: hash`): canaries in keys, and the whole program run among them."""
+"""Keys that may not leave the database (`redact: hash`): canaries in keys, and the whole program
+run among them."""
 
 import hashlib
 import hmac
@@ -88,7 +89,8 @@ class Watched:
                 connection.exec_driver_sql(statement)
 
     def rows(self, rule: str = "grown-up") -> dict[str, tuple[bool, str | None, int]]:
-        """The rows of a rule that are remembered: whether open, their fate, and how often they were."""
+        """The rows of a rule that are remembered: whether open, their fate, and how often they
+        were."""
         found = self.cage.project.state(
             f"SELECT key, open, fate, episodes FROM violations WHERE rule = '{rule}'"
         )
@@ -172,7 +174,8 @@ def test_no_key_leaves_by_looking(watched: Watched) -> None:
 
 
 def test_a_row_lives_as_any_other(watched: Watched) -> None:
-    """Opened, gone on with, resolved, come back; and a single one can be accepted by what is told of it."""
+    """Opened, gone on with, resolved, come back; and a single one can be accepted by what is told
+    of it."""
     watched.cage.look("check", "grown-up")
     watched.cage.look("check", "grown-up")
     assert watched.rows() == {digest(key): (True, None, 1) for key in KEYS}
@@ -190,7 +193,8 @@ def test_a_row_lives_as_any_other(watched: Watched) -> None:
 
 
 def test_beyond_the_cap_nothing_is_resolved(watched: Watched) -> None:
-    """No row can be looked for by its digest, so that one that isn't among those followed is not known to be good."""
+    """No row can be looked for by its digest, so that one that isn't among those followed is not
+    known to be good."""
     watched.cage.look("check", "grown-up")
     watched.cage.project.rules(rules() + "alerts: {limits: {tracked_rows: 1}}\n")
     watched.sql(f"UPDATE people SET age = 40 WHERE email = '{KEYS[2]}'")
@@ -210,7 +214,8 @@ def test_a_proof_is_not_believed_while_rows_are_open(watched: Watched) -> None:
 
 
 def test_what_was_known_in_clear_is_forgotten(project: Project) -> None:
-    """Rows, what was decided about them, and what lay in the file; that they are good is not said."""
+    """Rows, what was decided about them, and what lay in the file; that they are good is not
+    said."""
     project.sql(
         f"CREATE TABLE who (name TEXT PRIMARY KEY, age INT); INSERT INTO who VALUES ('{KEYS[0]}', 5)"
     )
@@ -351,7 +356,8 @@ def test_what_is_shown_was_declared_to_leave() -> None:
 
 
 def test_no_number_leaves_by_the_statements_that_look_it_up_elsewhere(project: Project) -> None:
-    """The keys read in one database are asked for in the other, where numbers would stand in the text of the SQL."""
+    """The keys read in one database are asked for in the other, where numbers would stand in the
+    text of the SQL."""
     project.sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY, age INTEGER)")
     project.sql("INSERT INTO accounts VALUES (48151623, 5)")
     with closing(sqlite3.connect(project.folder / "there.db")) as there, there:

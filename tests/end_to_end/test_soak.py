@@ -23,7 +23,8 @@ def soak(folder: Path, *words: str) -> list[dict[str, Any]]:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_neither_the_store_nor_the_memory_grows_when_what_is_kept_is_full(tmp_path: Path) -> None:
-    """Incidents, the audit and a row per rule and day are kept for ever: a small part of what runs would take."""
+    """Incidents, the audit and a row per rule and day are kept for ever: a small part of what runs
+    would take."""
     told = soak(tmp_path, "--runs", "6000", "--rules", "10", "--hours", "8")
     half, last = told[len(told) // 2 - 1], told[-1]
     assert last["runs"] == 2 * half["runs"] == 6_000

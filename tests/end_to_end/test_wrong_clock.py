@@ -1,4 +1,5 @@
-"""What was written while the clock was wrong: neither told again, nor does it keep anything quiet until then."""
+"""What was written while the clock was wrong: neither told again, nor does it keep anything quiet
+until then."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -11,7 +11,8 @@ import click
 
 from tests.fuzz.trial import Outcome, attempt, batch, content
 
-#: Files that one process reads before the next one begins, so that all memory that is seen is that of few files.
+#: Files that one process reads before the next one begins, so that all memory that is seen is that
+#: of few files.
 _BATCH = 500
 
 

@@ -1,4 +1,5 @@
-"""Rules files that are right: those of the documentation, and one of each kind made of its acceptance tests."""
+"""Rules files that are right: those of the documentation, and one of each kind made of its
+acceptance tests."""
 
 import re
 from functools import cache
@@ -55,4 +56,4 @@ def files() -> tuple[str, ...]:
 @cache
 def data() -> tuple[Any, ...]:
     """The same as plain data."""
-    return tuple(yaml.load(text, acceptance.READER) for text in files())
+    return tuple(yaml.load(text, acceptance.READER) for text in files())  # noqa: S506 (a SafeLoader)

@@ -1,4 +1,5 @@
-"""Ways to break a rules file: its bytes, its lines, its structure, its values, how deep and how large it is."""
+"""Ways to break a rules file: its bytes, its lines, its structure, its values, how deep and how
+large it is."""
 
 import copy
 from collections.abc import Callable

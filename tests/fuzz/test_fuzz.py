@@ -1,4 +1,5 @@
-"""Broken rules files are read or refused with their lines, soon and in little memory; the long run is
+"""Broken rules files are read or refused with their lines, soon and in little memory; the long run
+is
 `python -m tests.fuzz --files 100000`."""
 
 import re

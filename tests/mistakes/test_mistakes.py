@@ -65,7 +65,8 @@ def test_a_function_that_a_database_does_not_have_is_pointed_at(
 def test_a_function_is_pointed_at_behind_columns_that_there_are_not(
     database_url: str, tmp_path: Path
 ) -> None:
-    """And one that there is isn't, though a database may not know which one is meant without the type of a column."""
+    """And one that there is isn't, though a database may not know which one is meant without the
+    type of a column."""
     tables.build(database_url)
     rules = "  a:\n    table: app.people\n    always: abs(idd) > 0 and lenght(nmae) > 3\n"
     there = "to_char(idd, '9') > '1'" if database_url.startswith("postgresql") else "abs(idd) > 0"

@@ -91,7 +91,8 @@ def test_a_row_that_was_left_alone_because_of_the_rules_file_is_not_said_to_have
 
 
 def test_rows_that_were_only_counted_are_not_new_when_they_are_seen() -> None:
-    """Two are followed of four that were counted: two of the three others may have been there all the time."""
+    """Two are followed of four that were counted: two of the three others may have been there all
+    the time."""
     incident = Incident("one", "r", "app", AT - 2 * DAY, Severity.ERROR, 4)
     found = lifecycle.transitions(known(1, 2), run(2, 3, 4, 5), incident)
     assert changes(found) == {
@@ -191,7 +192,8 @@ LOOKS = st.lists(st.tuples(st.sampled_from(Outcome), st.frozensets(st.integers(1
 def test_no_history_of_looks_loses_a_row_or_ends_one_by_a_fault(
     looks: list[tuple[Outcome, frozenset[int]]],
 ) -> None:
-    """After each answer what is open is what was seen; a fault leaves all as it was; one incident at most."""
+    """After each answer what is open is what was seen; a fault leaves all as it was; one incident
+    at most."""
     rows: dict[str, Tracked] = {}
     incident: Incident | None = None
     for step, (outcome, seen) in enumerate(looks):

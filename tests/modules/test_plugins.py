@@ -1,4 +1,5 @@
-"""Kinds are found by the names of their files, then by entry points; only the one asked for is imported."""
+"""Kinds are found by the names of their files, then by entry points; only the one asked for is
+imported."""
 
 import os
 import subprocess

@@ -1,4 +1,5 @@
-"""pytest's plugin in nested runs of pytest: what it collects, what it says, what the fixture asserts, what it costs."""
+"""pytest's plugin in nested runs of pytest: what it collects, what it says, what the fixture
+asserts, what it costs."""
 
 import sqlite3
 import subprocess
@@ -29,7 +30,8 @@ WHOLE = "sources: {app: '${APP_DATABASE_URL}'}\n" + RULES.partition("\n\n")[2] +
 
 @pytest.fixture
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with rules, their examples, one test module and a database in which a mail was lost."""
+    """A folder with rules, their examples, one test module and a database in which a mail was
+    lost."""
     # As its entry point does, without those of all others.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p sanityd.pytest_plugin -p no:cacheprovider")
@@ -57,7 +59,8 @@ def test_without_being_asked_it_takes_no_part(folder: Path, pytester: pytest.Pyt
 
 
 def test_examples_are_tests_beside_the_others(folder: Path, pytester: pytest.Pytester) -> None:
-    """Each has a name, a place and the difference, without a traceback; the fixture tells what does not hold."""
+    """Each has a name, a place and the difference, without a traceback; the fixture tells what does
+    not hold."""
     (folder / "rules.yaml").write_text(WHOLE.replace("violates: [2]", "violates: [1]"))
     result = pytester.runpytest_inprocess("--sanityd", "-v")
     result.assert_outcomes(passed=5, failed=2)

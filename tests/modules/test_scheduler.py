@@ -1,4 +1,5 @@
-"""When batches are due, spread and overdue. The signals of a real process are tested with `sanityd serve`."""
+"""When batches are due, spread and overdue. The signals of a real process are tested with `sanityd
+serve`."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -92,7 +92,8 @@ def sentry() -> Iterator[Sentry]:
 
 
 def run(style: str = "text", **environment: str) -> subprocess.CompletedProcess[str]:
-    """A program that fails and reports it, as a process of its own: delivery at its exit belongs to the promise."""
+    """A program that fails and reports it, as a process of its own: delivery at its exit belongs to
+    the promise."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SENTRY_")}
     command = [sys.executable, "-c", PROGRAM, style]
     return subprocess.run(

@@ -1,4 +1,5 @@
-"""The traps of a scheduler, each with what is done against it: a real timetable in a process of its own."""
+"""The traps of a scheduler, each with what is done against it: a real timetable in a process of its
+own."""
 
 import multiprocessing
 import os
@@ -142,7 +143,8 @@ class Crowd(Tale):
 
 
 def test_a_thousand_batches_on_four_threads_are_all_looked_at(begin: Any) -> None:
-    """With APScheduler's own patience of one second, those that wait for longer would be dropped."""
+    """With APScheduler's own patience of one second, those that wait for longer would be
+    dropped."""
     names = [f"source{number}" for number in range(1000)]
     told = begin(Crowd, *(batch("every 24h", name) for name in names))
     wanted = {f"{name} every 24h" for name in names}
@@ -234,7 +236,8 @@ def test_a_stopped_process_blames_nobody_when_it_goes_on(begin: Any) -> None:
 
 
 class Jumping(Tale):
-    """Its clock jumps after the first look, as the tale says; what is due then is asked for anew."""
+    """Its clock jumps after the first look, as the tale says; what is due then is asked for
+    anew."""
 
     by = timedelta(0)
 

@@ -1,4 +1,5 @@
-"""What is told does not depend on where sanityd's memory is; `test_pipeline.py` tells both apart."""
+"""What is told does not depend on where sanityd's memory is; `test_pipeline.py` tells both
+apart."""
 
 import pytest
 

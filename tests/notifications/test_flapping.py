@@ -38,7 +38,8 @@ def test_the_score_is_icingas(pattern: str, score: float) -> None:
 
 @given(st.text(".x", max_size=60), st.integers(5, 60))
 def test_the_score_is_the_sum_that_icinga_makes(pattern: str, window: int) -> None:
-    """Its buffer holds one bit for each run, with zeros at first; its weights are 0.8 + 0.02 i for 20."""
+    """Its buffer holds one bit for each run, with zeros at first; its weights are 0.8 + 0.02 i for
+    20."""
     bits = [before != after for before, after in pairwise(pattern)][-window:]
     buffer = [False] * (window - len(bits)) + bits
     expected = sum(0.8 + 0.4 / window * place for place, changed in enumerate(buffer) if changed)

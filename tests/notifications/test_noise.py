@@ -216,7 +216,8 @@ def test_a_notice_is_withdrawn_when_there_is_nothing_left_to_downgrade(
 
 
 def test_the_baseline_is_that_of_the_last_violation() -> None:
-    """A rule that holds at the moment of its downgrade would be an error again at its next violation otherwise."""
+    """A rule that holds at the moment of its downgrade would be an error again at its next
+    violation otherwise."""
     facts = mails(8)
     assert (
         judge(record(**facts, looks=looks("x...", violations=40)), NOTICE, SETTINGS, AT)[0].baseline

@@ -196,7 +196,8 @@ def test_after_an_undo_nothing_is_downgraded_for_thirty_days(
 
 @given(errors, st.lists(moments, min_size=1, max_size=30).map(sorted))
 def test_what_comes_later_changes_no_earlier_decision(known: Record, times: list[datetime]) -> None:
-    """Judged in virtual time, a history tells what would have been told then. `ended` of what goes on is not known."""
+    """Judged in virtual time, a history tells what would have been told then. `ended` of what goes
+    on is not known."""
     at = times[-1]
     cut = replace(
         known,
@@ -215,7 +216,8 @@ def test_what_comes_later_changes_no_earlier_decision(known: Record, times: list
 def test_runs_judged_one_by_one_or_all_at_once_end_in_the_same_standing(
     seen: list[tuple[int, Severity | None]],
 ) -> None:
-    """Without mails there is no notice, which is the one decision that depends on when it was asked for."""
+    """Without mails there is no notice, which is the one decision that depends on when it was asked
+    for."""
     known = record(
         looks=[PastRunResult(AT - (len(seen) - n) * HOUR, *facts) for n, facts in enumerate(seen)]
     )
@@ -223,7 +225,8 @@ def test_runs_judged_one_by_one_or_all_at_once_end_in_the_same_standing(
 
 
 def test_runs_that_had_no_answer_change_nothing() -> None:
-    """They are not among the looks, so an outage between two of them is neither clean time nor a change."""
+    """They are not among the looks, so an outage between two of them is neither clean time nor a
+    change."""
     there = looks("." * 20 + ".x" * 10)
     late = [replace(look, at=look.at - 30 * DAY) for look in there[:25]] + there[25:]
     one, other = (judge(record(looks=seen), NoiseState(), SETTINGS, AT) for seen in (there, late))
@@ -240,8 +243,8 @@ def test_runs_that_had_no_answer_change_nothing() -> None:
 
 
 def _ninety_days(broken: str, acted: float = 0, per_day: int = 4) -> Record:
-    """A rule that looks every six hours; each `x` of the pattern is a run that saw three violations, anew if before
-    it held, and was mailed if so.
+    """A rule that looks every six hours; each `x` of the pattern is a run that saw three
+    violations, anew if before it held, and was mailed if so.
     """
     seen = looks((broken * 400)[: 90 * per_day], DAY / per_day)
     starts = [
@@ -269,7 +272,8 @@ def _days(known: Record, policy: Settings = SETTINGS) -> list[tuple[int, Reason]
 
 
 def test_ninety_days_of_a_rule_that_comes_and_goes() -> None:
-    """Two runs a day broken: one mail that it is flapping; as nobody acts on it, it becomes a warning, too."""
+    """Two runs a day broken: one mail that it is flapping; as nobody acts on it, it becomes a
+    warning, too."""
     assert _days(_ninety_days("..x.")) == [
         (5, Reason.FLAPPING_STARTED),
         (14, Reason.DOWNGRADE_NOTICE),

@@ -1,4 +1,5 @@
-"""Who is told what and when: real rules over a real database, real mails, and a clock that is turned by hand."""
+"""Who is told what and when: real rules over a real database, real mails, and a clock that is
+turned by hand."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -342,7 +342,8 @@ def test_nothing_less_than_an_error_is_ever_mailed(now: PolicyInput) -> None:
 
 @given(situations)
 def test_who_was_told_is_not_told_the_same_again(now: PolicyInput) -> None:
-    """Whatever was mailed, the next look at the same says nothing: repeating a pass can't double a mail."""
+    """Whatever was mailed, the next look at the same says nothing: repeating a pass can't double a
+    mail."""
     first = decide_reason(now, USUAL, AT)
     if first.mails:
         known = LastNotification(first, now.incident.violations, now.incident.severity, 2, AT)

@@ -174,7 +174,8 @@ def test_new_rows_and_open_ones_tell_what_all_rows_tell(watch: Watch, scan: str,
 
 
 def _broken(watch: Watch) -> list[int]:
-    """Rows that are open in a rule of each kind, so that a change to one is seen by all that know it."""
+    """Rows that are open in a rule of each kind, so that a change to one is seen by all that know
+    it."""
     known = set(watch.open_rows("adults-narrow"))
     return sorted(known) or [0]
 
@@ -403,7 +404,8 @@ def test_only_what_grows_tells_what_is_new(watch: Watch) -> None:
 def test_every_number_is_seen_before_it_is_old(
     commits: list[int], waits: list[int], reads: st.DataObject
 ) -> None:
-    """Numbers are given one a minute, each visible up to 55 minutes later; whatever a look skips, one before saw."""
+    """Numbers are given one a minute, each visible up to 55 minutes later; whatever a look skips,
+    one before saw."""
     visible = {
         number: START + timedelta(minutes=number + delay)
         for number, delay in enumerate(commits, start=1)

@@ -1,4 +1,5 @@
-"""One batch, end to end: a real database, a real store and a real mail server, in a time of the test's own."""
+"""One batch, end to end: a real database, a real store and a real mail server, in a time of the
+test's own."""
 
 import shutil
 import sqlite3
@@ -32,7 +33,8 @@ def test_a_finding_is_mailed_once_however_often_it_is_seen(scene: Scene, box: Ma
 
 
 def test_a_proof_is_believed_for_a_week_and_then_looked_into(scene: Scene) -> None:
-    """Also one that is broken, as an index is after its collation was upgraded; what is found is looked at on."""
+    """Also one that is broken, as an index is after its collation was upgraded; what is found is
+    looked at on."""
     scene.rules = {"named": {"table": "app.things", "unique": "name"}}
     scene.sql(
         "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT); CREATE INDEX once ON things (name)"
@@ -149,7 +151,8 @@ def test_a_server_that_was_down_gets_each_mail_once_and_in_order(scene: Scene) -
 
 
 def test_what_waits_for_one_recipient_goes_out_in_order(scene: Scene) -> None:
-    """The answer to the first was lost; it goes out once more before the second is even asked for."""
+    """The answer to the first was lost; it goes out once more before the second is even asked
+    for."""
     scene.children(1)
     with scripted(dot=DROP) as server:
         scene.port = server.port
@@ -278,7 +281,8 @@ MEND = {"sqlite": "DROP TRIGGER broken", "postgresql": "ALTER TABLE {0} DROP CON
 def test_a_store_that_breaks_half_way_keeps_nothing_and_loses_nothing(
     scene: Scene, box: Mailbox, table: str
 ) -> None:
-    """All that follows from a look is one transaction: whichever part fails, it is as if nobody had looked."""
+    """All that follows from a look is one transaction: whichever part fails, it is as if nobody had
+    looked."""
     scene.children(1)
     kind = scene.store.engine.dialect.name
     with scene.store.write() as memory:

@@ -33,7 +33,8 @@ def rules(tmp_path: Path) -> RuleSet:
 
 
 def recorded(store: Store, days: int) -> None:
-    """`noisy` is violated for half of every other day, `restless` every other time, `calm` never."""
+    """`noisy` is violated for half of every other day, `restless` every other time, `calm`
+    never."""
     with store.write() as memory:
         for number, odd in zip(range(6 * days), cycle((0, 1)), strict=False):
             at = BEGIN + timedelta(hours=4 * number)

@@ -1,4 +1,5 @@
-"""A rule that held isn't looked at again while nothing at all was written; only PostgreSQL can tell that for sure."""
+"""A rule that held isn't looked at again while nothing at all was written; only PostgreSQL can tell
+that for sure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,8 @@ AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 @pytest.fixture
 def quiet(postgres: str, tmp_path: Path) -> Iterator[Watch]:
-    """On a server on which nobody else writes, or the test would see other tests' writes as its own."""
+    """On a server on which nobody else writes, or the test would see other tests' writes as its
+    own."""
     made = Watch(postgres, tmp_path)
     made.rules, made.writes = {"adults": RULES["adults"]}, False
     made.add(1)
@@ -34,7 +36,8 @@ def looks(watch: Watch, minutes: float = 5) -> bool:
 
 
 def settled(watch: Watch) -> bool:
-    """Whether a run could go without reading, if nobody else has written meanwhile: other tests share the server."""
+    """Whether a run could go without reading, if nobody else has written meanwhile: other tests
+    share the server."""
     return any(not looks(watch) for _ in range(20))
 
 

@@ -1,4 +1,5 @@
-"""The `tests:` section: what it takes, and what it says of every mistake, at its place, all at once."""
+"""The `tests:` section: what it takes, and what it says of every mistake, at its place, all at
+once."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +36,8 @@ def read(folder: Path, tests: str) -> dict[str, tuple[Case, ...]]:
 
 
 def mistakes(folder: Path, tests: str) -> list[str]:
-    """Each mistake as `line:column message | advice`; lines counted from the first line of `tests`."""
+    """Each mistake as `line:column message | advice`; lines counted from the first line of
+    `tests`."""
     with pytest.raises(RuleError) as caught:
         read(folder, tests)
     offset = HEAD.count("\n")

@@ -1,4 +1,5 @@
-"""Reading a rules file: what it takes, and what it says of every mistake, at its place, all at once."""
+"""Reading a rules file: what it takes, and what it says of every mistake, at its place, all at
+once."""
 
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def read(tmp_path: Path, rules: str, head: str = HEAD) -> RuleSet:
 
 
 def mistakes(tmp_path: Path, rules: str, head: str = HEAD) -> list[str]:
-    """Each mistake as `line:column message | advice`; lines counted from the first line of `rules`."""
+    """Each mistake as `line:column message | advice`; lines counted from the first line of
+    `rules`."""
     with pytest.raises(RuleError) as caught:
         read(tmp_path, rules, head)
     offset = head.count("\n")

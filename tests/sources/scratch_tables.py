@@ -1,6 +1,8 @@
-"""Stages for hostile statements: a database with much to spoil, somebody else's session in it, and a look at all of it.
+"""Stages for hostile statements: a database with much to spoil, somebody else's session in it, and
+a look at all of it.
 
-Everything that a statement could change outside of its own session is part of the look, which costs a few milliseconds.
+Everything that a statement could change outside of its own session is part of the look, which costs
+a few milliseconds.
 """
 
 import secrets
@@ -67,7 +69,8 @@ class Stage(ABC):
 
     @abstractmethod
     def _set(self, server: str) -> str:
-        """Make the database, its logins, its tables and the victim's session; the URL of the login."""
+        """Make the database, its logins, its tables and the victim's session; the URL of the
+        login."""
 
     @abstractmethod
     def look(self) -> Look:
@@ -84,7 +87,8 @@ class Stage(ABC):
         return sql
 
     def changes(self, patience: float = PATIENCE) -> Look:
-        """What is no longer as it was at first, as it is now; what only needs a moment is waited for."""
+        """What is no longer as it was at first, as it is now; what only needs a moment is waited
+        for."""
         until = time.monotonic() + patience
         while (now := self.look()) != self.first and time.monotonic() < until:
             time.sleep(0.02)
@@ -100,7 +104,8 @@ class Stage(ABC):
 
 
 class SqliteStage(Stage):
-    """A file. SQLite has no sessions that could be ended; the victim is one that must still be able to lock all."""
+    """A file. SQLite has no sessions that could be ended; the victim is one that must still be able
+    to lock all."""
 
     logins: ClassVar[tuple[str, ...]] = ("file",)
 
@@ -136,7 +141,8 @@ class SqliteStage(Stage):
 
 
 class DuckdbStage(Stage):
-    """A file that is open in our own process while it is looked at, so that nobody else can be in it."""
+    """A file that is open in our own process while it is looked at, so that nobody else can be in
+    it."""
 
     logins: ClassVar[tuple[str, ...]] = ("file",)
 
@@ -287,7 +293,8 @@ class MariadbStage(ServerStage):
     """MariaDB."""
 
     logins: ClassVar[tuple[str, ...]] = ("superuser", "owner", "reader")
-    # PyMySQL reads all certificates of the machine for each connection, which takes longer than all the rest.
+    # PyMySQL reads all certificates of the machine for each connection, which takes longer than all
+    # the rest.
     options: ClassVar[dict[str, str]] = {"ssl_disabled": "true"}
 
     def _people(self, urls: dict[str, URL]) -> Iterator[str]:
@@ -357,7 +364,8 @@ FILES = ("sqlite", "duckdb")
 
 @contextmanager
 def stage(database: str, login: str, server: str) -> Iterator[Stage]:
-    """A stage, and all traces of it removed at the end. `server` is an administrator's URL, empty for files."""
+    """A stage, and all traces of it removed at the end. `server` is an administrator's URL, empty
+    for files."""
     with ExitStack() as opened:
         yield STAGES[database](opened, login, server)
 
@@ -453,7 +461,8 @@ _MARIADB_LOOK = {
     "settings": "SHOW GLOBAL VARIABLES WHERE Variable_name NOT LIKE 'gtid%' AND Variable_name <> 'time_zone'",
     "sessions": "SELECT id, user FROM information_schema.processlist WHERE user IN ({users}) ORDER BY id",
     "named lock": "SELECT IS_USED_LOCK('{database}'), IS_USED_LOCK('loot')",
-    # What nobody has locked; information_schema.innodb_trx tells what was true a moment ago, to whoever asks often.
+    # What nobody has locked; information_schema.innodb_trx tells what was true a moment ago, to
+    # whoever asks often.
     "rows without lock": "SELECT id FROM people FOR UPDATE SKIP LOCKED",
     "held rows without lock": "SELECT id FROM held FOR UPDATE SKIP LOCKED",
 }

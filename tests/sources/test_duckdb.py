@@ -1,4 +1,5 @@
-"""DuckDB's peculiarities: a file in our own process, locks between processes, settings, its own catalog."""
+"""DuckDB's peculiarities: a file in our own process, locks between processes, settings, its own
+catalog."""
 
 import subprocess
 import sys

@@ -1,4 +1,5 @@
-"""CSV and Parquet files as tables: which table is which file, what is guessed, what can't be read."""
+"""CSV and Parquet files as tables: which table is which file, what is guessed, what can't be
+read."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,5 @@
-"""SQL in which the clock stands: on every database it sees the time that was put there, and nothing else changes."""
+"""SQL in which the clock stands: on every database it sees the time that was put there, and nothing
+else changes."""
 
 from datetime import UTC, datetime
 

@@ -1,6 +1,8 @@
-"""Two guards, each alone enough: what a rule's SQL could do to a watched database, tried for real by each login.
+"""Two guards, each alone enough: what a rule's SQL could do to a watched database, tried for real
+by each login.
 
-The statements are in hostile.yaml. Each is sent as rules' SQL is: once past the gate, and once with the gate removed.
+The statements are in hostile.yaml. Each is sent as rules' SQL is: once past the gate, and once with
+the gate removed.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""A pattern that is measured instead of counted matches the same texts: on PostgreSQL, with random patterns."""
+"""A pattern that is measured instead of counted matches the same texts: on PostgreSQL, with random
+patterns."""
 
 import random
 import re

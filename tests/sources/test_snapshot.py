@@ -52,7 +52,8 @@ RAW_ATTACKS = (
     "DO SLEEP(0)",
 )
 
-#: These write files where the login may: no session forbids that, only the form in which rules' SQL is sent.
+#: These write files where the login may: no session forbids that, only the form in which rules' SQL
+#: is sent.
 FILE_ATTACKS = (
     "SELECT * FROM people INTO OUTFILE '/tmp/sanityd_loot'",
     "SELECT * FROM people INTO DUMPFILE '/tmp/sanityd_loot'",
@@ -94,7 +95,8 @@ def test_the_gate_lets_no_attack_through(source: Source) -> None:
 
 
 def test_the_session_withstands_attacks_that_pass_the_gate(source: Source, admin: Engine) -> None:
-    """Each statement is sent as rules' SQL would be, bare and as a subquery, as if there were no gate."""
+    """Each statement is sent as rules' SQL would be, bare and as a subquery, as if there were no
+    gate."""
     for attack in RAW_ATTACKS:
         for statement in (raw_sql.token(attack), raw_sql.head(attack)):
             with source.snapshot() as snapshot, pytest.raises(DBAPIError):

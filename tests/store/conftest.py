@@ -27,7 +27,8 @@ def store(url: str, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def race(tmp_path: Path) -> Callable[..., list[str]]:
-    """Runs a program in several processes, which say that they are ready, wait for a line, and go on all at once.
+    """Runs a program in several processes, which say that they are ready, wait for a line, and go
+    on all at once.
 
     Gives back what each printed then; it is an error when one of them fails.
     """

@@ -40,7 +40,8 @@ def test_a_store_is_what_the_tables_say_whether_new_or_migrated(
     store.close()
 
 
-#: What the second version of the schema knew: an incident that one recipient was told of, and one that is over.
+#: What the second version of the schema knew: an incident that one recipient was told of, and one
+#: that is over.
 OLD = """
 INSERT INTO incidents (id, rule, source, opened_at, resolved_at, severity, violations, fates, meaning) VALUES
   ('one', 'r', 'app', '2026-11-23 08:00:00', NULL, 4, 7, '{}', 'm'),

@@ -23,7 +23,8 @@ from sanityd.store.tables import metadata
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 
-#: All that takes time is done before it is ready, so that several come to the store in the same moment.
+#: All that takes time is done before it is ready, so that several come to the store in the same
+#: moment.
 OPENS_WHEN_TOLD = """
 import pathlib, sys
 import sanityd.store.migrate
@@ -144,7 +145,8 @@ def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
-    """A folder that may be read only; root, who may write everywhere, becomes somebody else meanwhile."""
+    """A folder that may be read only; root, who may write everywhere, becomes somebody else
+    meanwhile."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

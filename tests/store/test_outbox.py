@@ -329,7 +329,8 @@ def test_an_end_is_told_where_the_beginning_may_have_arrived(store: Store) -> No
 
 
 def test_what_another_pass_is_sending_is_not_left_behind_by_this_one(store: Store) -> None:
-    """Forty first passes at once send one mail; thirty-nine of them said that it could not be delivered."""
+    """Forty first passes at once send one mail; thirty-nine of them said that it could not be
+    delivered."""
 
     def left(at: datetime) -> int:
         with store.read() as memory:

@@ -1,7 +1,8 @@
-"""`sanityd` in processes of their own, some of which kill themselves on the way, or wait there to be killed.
+"""`sanityd` in processes of their own, some of which kill themselves on the way, or wait there to
+be killed.
 
-They are forked from a server that has imported everything (`warm.py`): to import it anew takes longer than most
-commands do.
+They are forked from a server that has imported everything (`warm.py`): to import it anew takes
+longer than most commands do.
 """
 
 import importlib
@@ -37,8 +38,8 @@ class Ended:
 
 @dataclass(frozen=True)
 class Death:
-    """Where a process kills itself, without any clean-up: when the function is entered (`before`) or left (`after`) the
-    n-th time."""
+    """Where a process kills itself, without any clean-up: when the function is entered (`before`)
+    or left (`after`) the n-th time."""
 
     module: str
     name: str
@@ -75,7 +76,8 @@ def _die(place: Path, *, waits: bool) -> None:
 class Process:
     """`sanityd` on its way in a process of its own.
 
-    Parameters: `later` is by how much its clock is ahead of ours; with `waits` it stops where it was to die.
+    Parameters: `later` is by how much its clock is ahead of ours; with `waits` it stops where it
+    was to die.
     """
 
     def __init__(

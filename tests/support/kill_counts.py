@@ -1,4 +1,5 @@
-"""How often processes were killed where, and what came of it: counted over all workers, told at the end of a run."""
+"""How often processes were killed where, and what came of it: counted over all workers, told at the
+end of a run."""
 
 import json
 import os
@@ -10,7 +11,8 @@ FOLDER = "SANITYD_TEST_RUN"
 
 
 def count(places: Collection[str], mails: int, doubled: int, lost: int) -> None:
-    """One test's deaths: where, how many mails there were to send, how many came twice, how many answers were lost."""
+    """One test's deaths: where, how many mails there were to send, how many came twice, how many
+    answers were lost."""
     line = json.dumps({"places": list(places), "mails": mails, "doubled": doubled, "lost": lost})
     with _file().open("a", encoding="utf-8") as file:
         file.write(line + "\n")

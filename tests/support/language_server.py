@@ -1,4 +1,5 @@
-"""The language server that editors run for YAML, spoken to over its standard input and output as an editor does."""
+"""The language server that editors run for YAML, spoken to over its standard input and output as an
+editor does."""
 
 import json
 import os
@@ -109,7 +110,8 @@ class LanguageServer:
         self._write({"method": method, "params": parameters})
 
     def _hear(self) -> dict[str, Any]:
-        """The next message; what the server asks itself is answered, and what it tells of a file is kept."""
+        """The next message; what the server asks itself is answered, and what it tells of a file is
+        kept."""
         message = self._read()
         match message.get("method"):
             case "textDocument/publishDiagnostics":

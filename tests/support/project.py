@@ -1,4 +1,5 @@
-"""A folder with a rules file and an application's database, and the command line run in it as a person would."""
+"""A folder with a rules file and an application's database, and the command line run in it as a
+person would."""
 
 import os
 import sqlite3
@@ -88,7 +89,8 @@ class Project:
         later: timedelta = timedelta(0),
         waits: bool = False,
     ) -> Process:
-        """A pass in a process of its own, which may die on the way, or wait there; its clock may be ahead of ours."""
+        """A pass in a process of its own, which may die on the way, or wait there; its clock may be
+        ahead of ours."""
         return Process(
             self.folder, ["check"], {**os.environ, **environment}, death, later=later, waits=waits
         )

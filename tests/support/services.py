@@ -1,8 +1,9 @@
-"""Private database servers for one run of the tests: one class per server, which knows nothing of pytest.
+"""Private database servers for one run of the tests: one class per server, which knows nothing of
+pytest.
 
-Everything lives in a folder of the run: started on a free loopback port with a random password and without the
-safety that costs time (fsync, logs), stopped and deleted at the end. Servers refuse to run as root, so that root
-lends them the account that their Debian package made.
+Everything lives in a folder of the run: started on a free loopback port with a random password and
+without the safety that costs time (fsync, logs), stopped and deleted at the end. Servers refuse to
+run as root, so that root lends them the account that their Debian package made.
 """
 
 import fcntl
@@ -27,8 +28,8 @@ PATIENCE = 60.0
 
 
 def owner(url: str) -> Engine:
-    """The engine of a database's owner. A DuckDB file that is open for writing can't be looked at by anybody else, so
-    that its connections are closed after each use."""
+    """The engine of a database's owner. A DuckDB file that is open for writing can't be looked at
+    by anybody else, so that its connections are closed after each use."""
     return (
         create_engine(url, poolclass=NullPool) if url.startswith("duckdb") else create_engine(url)
     )
@@ -56,7 +57,8 @@ class Server(ABC):
 
     @classmethod
     def shared(cls, run: Path) -> str:
-        """The administrator's URL; the first process that asks starts the server, the others wait for it."""
+        """The administrator's URL; the first process that asks starts the server, the others wait
+        for it."""
         server = cls(run)
         with (run / f"{cls.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,7 +69,8 @@ class Server(ABC):
     def stop(self) -> None:
         """Stop it, if it runs.
 
-        It is asked first: after the machine's restart the number in a file is another process's, or nobody's.
+        It is asked first: after the machine's restart the number in a file is another process's, or
+        nobody's.
         """
         if self._url.exists() and self._answers(make_url(self._url.read_text())):
             self._stop()
@@ -196,7 +199,8 @@ class MariaDB(Server):
             f"CREATE USER owner@'127.0.0.1' IDENTIFIED BY '{password}';\n"
             "GRANT ALL ON *.* TO owner@'127.0.0.1' WITH GRANT OPTION;\n"
         )
-        # `normal`: root without a password, but only through the socket, which this folder keeps from others.
+        # `normal`: root without a password, but only through the socket, which this folder keeps
+        # from others.
         quick = "--no-defaults --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve"
         self._run(self._program("mariadb-install-db"), *quick.split(), f"--datadir={self.data}")
         fast = "--innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=32M --innodb-log-file-size=16M"

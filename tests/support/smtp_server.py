@@ -1,4 +1,5 @@
-"""Mail servers on the loopback interface: one that works, with TLS and logins, and one that misbehaves as told."""
+"""Mail servers on the loopback interface: one that works, with TLS and logins, and one that
+misbehaves as told."""
 
 import asyncio
 import contextlib
@@ -59,7 +60,8 @@ class Mailbox:
 
 
 class _Counted(SMTP):
-    """Knows how many clients are there, so that a test can wait until what a dead one sent is read."""
+    """Knows how many clients are there, so that a test can wait until what a dead one sent is
+    read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Again after STARTTLS, which is no new conversation.
@@ -79,7 +81,8 @@ def working(
     login: bool = False,
     utf8: bool = False,
 ) -> Iterator[Mailbox]:
-    """A real server that takes mail. `tls` offers STARTTLS, or TLS from the first byte where `implicit`."""
+    """A real server that takes mail. `tls` offers STARTTLS, or TLS from the first byte where
+    `implicit`."""
     box = Mailbox()
 
     def session() -> SMTP:
@@ -126,7 +129,8 @@ HANG, DROP, DRIP = "hang", "drop", "drip"
 
 @dataclass
 class Script:
-    """A server that answers each verb as told: a reply, HANG, DROP or DRIP. `body` counts what came after DATA."""
+    """A server that answers each verb as told: a reply, HANG, DROP or DRIP. `body` counts what came
+    after DATA."""
 
     answers: Mapping[str, str]
     port: int = 0
@@ -148,7 +152,8 @@ _USUAL = {
 
 @contextlib.contextmanager
 def scripted(**answers: str) -> Iterator[Script]:
-    """A raw socket that speaks just enough SMTP. Verbs: connect, ehlo, mail, rcpt, data, body, dot, quit.
+    """A raw socket that speaks just enough SMTP. Verbs: connect, ehlo, mail, rcpt, data, body, dot,
+    quit.
 
     `body=DROP` breaks off as soon as the first bytes of the mail have come; `dot` is the answer to the final dot.
     """

@@ -1,6 +1,7 @@
 """Writers that never rest and never break an invariant: every transaction leaves the data right.
 
-Each has ids of its own, so that two never wait for the same row but where they mean to (the accounts).
+Each has ids of its own, so that two never wait for the same row but where they mean to (the
+accounts).
 """
 
 import random
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 #: How many accounts there are, and what they hold together.
 ACCOUNTS, TOTAL = 20, 2000
-#: So few people and orders a writer always keeps: a table that is suddenly empty is an error, and rightly so.
+#: So few people and orders a writer always keeps: a table that is suddenly empty is an error, and
+#: rightly so.
 FEW = 10
 #: Rows of writers have smaller ids; the tests' own have larger ones.
 RESERVED = 9_000_000
@@ -68,7 +70,8 @@ def run(connection: Connection, statement: str, **values: object) -> None:
 
 
 class Writer:
-    """One thread's transactions. `elsewhere` is a second database, in which the mails of people are, with a lag."""
+    """One thread's transactions. `elsewhere` is a second database, in which the mails of people
+    are, with a lag."""
 
     def __init__(self, number: int, engine: Engine, elsewhere: Engine | None = None) -> None:
         self.engine, self.elsewhere = engine, elsewhere
@@ -86,7 +89,7 @@ class Writer:
             while not stop.is_set():
                 self._chance.choice(doings)()
                 time.sleep(0.002)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the test raises it)
             self.error = error
 
     def doings(self) -> list[Callable[[], None]]:
@@ -141,7 +144,8 @@ class Writer:
         del self._people[person]
 
     def swap(self) -> None:
-        """Two people exchange their addresses: for a moment, inside the transaction, both have the same."""
+        """Two people exchange their addresses: for a moment, inside the transaction, both have the
+        same."""
         if len(self._people) < 2:
             return
         one, other = sorted(self._chance.sample(list(self._people), 2))
@@ -199,8 +203,8 @@ class Writer:
             )
 
     def transfer(self) -> None:
-        """Money moves, and stays as much as it is. The smaller account is locked first, so that nobody waits in a
-        ring."""
+        """Money moves, and stays as much as it is. The smaller account is locked first, so that
+        nobody waits in a ring."""
         one, other = sorted(self._chance.sample(range(ACCOUNTS), 2))
         amount = self._chance.randint(-9, 9)
         with self._commit(self.engine) as here:
@@ -237,7 +241,8 @@ class Biller(Writer):
 
 @contextmanager
 def traffic(*writers: Writer) -> Iterator[Callable[[], int]]:
-    """Writers at work; gives how many transactions they have committed. Raises what stopped one of them."""
+    """Writers at work; gives how many transactions they have committed. Raises what stopped one of
+    them."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=writer.go_on, args=(stop,), daemon=True) for writer in writers

@@ -1,4 +1,5 @@
-"""What the server behind `forked.py` does before it forks: import everything, and go once through all of it."""
+"""What the server behind `forked.py` does before it forks: import everything, and go once through
+all of it."""
 
 import logging
 from datetime import UTC, datetime

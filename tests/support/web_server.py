@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-#: What a server may do instead of answering: hang up before it has read, hang up afterwards, or answer a byte a second.
+#: What a server may do instead of answering: hang up before it has read, hang up afterwards, or
+#: answer a byte a second.
 DROP_FIRST, DROP, DRIP = "drop first", "drop", "drip"
 
 
@@ -23,7 +24,8 @@ class Request:
 
 @dataclass
 class Server:
-    """Where it listens, what it got, and what it answers: a status for each request in turn, the last one for ever."""
+    """Where it listens, what it got, and what it answers: a status for each request in turn, the
+    last one for ever."""
 
     port: int = 0
     got: list[Request] = field(default_factory=list)

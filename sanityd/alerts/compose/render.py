@@ -26,7 +26,7 @@ MOST_BYTES = 90_000
 _SHRINK_STEPS = (1, 2, 4, 8, 16)
 
 
-def render(
+def render(  # noqa: PLR0913 (each is a setting of the team)
     alert: Alert,
     *,
     recipient: str,

@@ -1,4 +1,5 @@
-"""One rule and its database: everything that the database would refuse in it, each at its word in the file."""
+"""One rule and its database: everything that the database would refuse in it, each at its word in
+the file."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,8 @@ _MISSING = re.compile("no such function|does not exist", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class _RuleText:
-    """SQL of the user's: where it stands, what it is about, and how to have the database read it."""
+    """SQL of the user's: where it stands, what it is about, and how to have the database read
+    it."""
 
     place: KeyPath
     sql: str
@@ -40,8 +42,8 @@ class _RuleText:
 class RuleDatabaseCheck:
     """Asks one source about one rule.
 
-    Parameters: `elsewhere` gives the snapshots of other sources; None where the one that the rule needs doesn't answer,
-    so that only its own half is asked about.
+    Parameters: `elsewhere` gives the snapshots of other sources; None where the one that the rule
+    needs doesn't answer, so that only its own half is asked about.
     """
 
     def __init__(
@@ -74,7 +76,8 @@ class RuleDatabaseCheck:
             yield from self._named(refused)
 
     def _ask(self, faults: list[CheckError]) -> None:
-        """Let the database read the rule's SQL without reading any row. Raises CheckError when it can't."""
+        """Let the database read the rule's SQL without reading any row. Raises CheckError when it
+        can't."""
         invariant = self._invariant
         if invariant is None:
             self._own_half(faults)
@@ -224,8 +227,8 @@ class RuleDatabaseCheck:
 
 
 def _functions(written: _RuleText, names: Sequence[Wrong]) -> Iterator[Wrong]:
-    """A function that there isn't, behind columns that there aren't: the database, which tells one thing at a time, is
-    asked again with NULL in their places."""
+    """A function that there isn't, behind columns that there aren't: the database, which tells one
+    thing at a time, is asked again with NULL in their places."""
     sql, start = "", 0
     for one in names:
         # A table can't be NULL, nor can what stands behind the name of one.

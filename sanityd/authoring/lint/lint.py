@@ -1,4 +1,5 @@
-"""Everything that can be said of a rules file: its own mistakes, and what the databases say, each at its place."""
+"""Everything that can be said of a rules file: its own mistakes, and what the databases say, each
+at its place."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,7 +26,8 @@ from sanityd.sources.snapshot_pool import SnapshotPool
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found, in the order of the files, and in what: None where a file can't be read to its end."""
+    """What was found, in the order of the files, and in what: None where a file can't be read to
+    its end."""
 
     problems: tuple[Problem, ...]
     rules: RuleSet | None = None
@@ -37,7 +39,8 @@ class Findings:
 
 
 def lint(path: Path, *, connect: bool = False) -> Findings:
-    """Look at a rules file, and with `connect` also ask the databases about all of it that can be read."""
+    """Look at a rules file, and with `connect` also ask the databases about all of it that can be
+    read."""
     try:
         document = rules_document.parse(path)
         examination = examine(document, path, need_secrets=connect)
@@ -56,8 +59,8 @@ def lint(path: Path, *, connect: bool = False) -> Findings:
 
 
 def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
-    """A warning, once, that nobody hears of rules although there are channels. A file without any tells nobody on
-    purpose, as in CI; so does a rule that says `notify: []`."""
+    """A warning, once, that nobody hears of rules although there are channels. A file without any
+    tells nobody on purpose, as in CI; so does a rule that says `notify: []`."""
     defaults = document.data.get("defaults")
     if (
         not rules.channels
@@ -82,7 +85,8 @@ def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
 def connected(
     rules: RuleSet, document: Document, drafts: Iterable[RuleDraft] | None = None
 ) -> Iterator[Problem]:
-    """Ask each source about its rules. A source that doesn't answer is one problem, not one for each rule.
+    """Ask each source about its rules. A source that doesn't answer is one problem, not one for
+    each rule.
 
     Parameters: `drafts` are what is asked about; by default all rules.
     """
@@ -129,7 +133,8 @@ def _of_source(document: Document, name: str, error: SourceError) -> Problem:
 def _of_filtered(
     document: Document, draft: RuleDraft, snapshot: Snapshot, told: set[TableName]
 ) -> Iterator[Problem]:
-    """Tables of its own source of which rows may be hidden from this login, once each: nobody looks at those."""
+    """Tables of its own source of which rows may be hidden from this login, once each: nobody looks
+    at those."""
     subject, place = draft.subject, ("rules", draft.name)
     named = [(subject.table, (*place, "table"))] if subject.table else []
     others = [

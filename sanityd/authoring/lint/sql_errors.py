@@ -1,6 +1,8 @@
-"""SQL that a database has refused → the words in it that name no table or column. Asks the catalog; runs nothing.
+"""SQL that a database has refused → the words in it that name no table or column. Asks the catalog;
+runs nothing.
 
-Only refused SQL is looked at: whatever this file doesn't know of a dialect makes no mistake of what is none.
+Only refused SQL is looked at: whatever this file doesn't know of a dialect makes no mistake of what
+is none.
 """
 
 import re
@@ -43,13 +45,15 @@ class Refused:
     #: sqlglot's name of the source's SQL.
     dialect: str
     answer: CheckError
-    #: Gives what the catalog says of a table, by schema (or none) and name. Raises CheckError when there is none.
+    #: Gives what the catalog says of a table, by schema (or none) and name. Raises CheckError when
+    #: there is none.
     tables: Callable[[str | None, str], TableInfo]
     #: The table that the SQL is a condition on; None for a whole SELECT.
     own: TableInfo | None = None
 
     def wrong(self) -> list[Wrong]:
-        """What names nothing; where all names mean something, the word that the source's answer is about."""
+        """What names nothing; where all names mean something, the word that the source's answer is
+        about."""
         if found := sorted(set(self._names()), key=lambda wrong: wrong.start):
             return found
         if (word := quoted(self.answer.message, self.sql)) is None:
@@ -105,7 +109,8 @@ class Refused:
 
 
 def quoted(message: str, text: str) -> re.Match[str] | None:
-    """The first word in a database's message that it marks as one, or calls a function, and that stands in the text."""
+    """The first word in a database's message that it marks as one, or calls a function, and that
+    stands in the text."""
     for marked, bare in re.findall(r"[\"'`]([^\"'`]+)[\"'`]|: ([\w.]+)", message):
         word = marked or bare
         for name in (word, word.rpartition(".")[2]):

@@ -1,4 +1,5 @@
-"""The contracts for kinds and channels of one's own, from the docstrings of the classes that they extend.
+"""The contracts for kinds and channels of one's own, from the docstrings of the classes that they
+extend.
 
 `python -m sanityd.authoring.reference.contracts` prints the page `docs/reference/contracts.md`. Reads the source as text.
 """
@@ -91,7 +92,8 @@ def _table(word: str, rows: Iterator[tuple[str, str]]) -> Iterator[str]:
 
 
 def _attributes(node: ast.ClassDef, lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Fields, and what has a comment (`#:`) above it: the rest is known from the class that is extended."""
+    """Fields, and what has a comment (`#:`) above it: the rest is known from the class that is
+    extended."""
     for child in node.body:
         if isinstance(child, ast.AnnAssign) and not ast.unparse(child.target).startswith("_"):
             above: list[str] = []

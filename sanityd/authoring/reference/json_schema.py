@@ -1,6 +1,8 @@
-"""A model of options → the JSON Schema of what people write: both forms, words for lengths of time, no references.
+"""A model of options → the JSON Schema of what people write: both forms, words for lengths of time,
+no references.
 
-Draft-07 with nothing that later drafts changed, as editors speak different ones. Never stricter than the model.
+Draft-07 with nothing that later drafts changed, as editors speak different ones. Never stricter
+than the model.
 """
 
 import inspect
@@ -81,7 +83,8 @@ def as_written(value: Any) -> Any:
 
 
 def examples(model: type[Any]) -> list[Any]:
-    """What the lines `kind: …` in the model's manual say, also those below a name (`team-mail: {email: …}`)."""
+    """What the lines `kind: …` in the model's manual say, also those below a name (`team-mail:
+    {email: …}`)."""
     return [
         found
         for line in (inspect.getdoc(model) or "").splitlines()
@@ -90,7 +93,8 @@ def examples(model: type[Any]) -> list[Any]:
 
 
 def with_examples(schema: Schema, found: list[Any], short: str | None = None) -> Schema:
-    """The schema with these examples, and its options with theirs, where they have none of their own.
+    """The schema with these examples, and its options with theirs, where they have none of their
+    own.
 
     Parameters: `short` is the option that an example in the short form says.
     """
@@ -107,7 +111,8 @@ def with_examples(schema: Schema, found: list[Any], short: str | None = None) ->
 
 
 def with_snippets(schema: Schema) -> Schema:
-    """Examples that are mappings as snippets besides: editors call those by their labels, and not `[object Object]`."""
+    """Examples that are mappings as snippets besides: editors call those by their labels, and not
+    `[object Object]`."""
     mappings = [one for one in schema.get("examples", ()) if isinstance(one, dict)]
     if not mappings:
         return schema
@@ -134,7 +139,8 @@ def nullable(schema: Schema) -> Schema:
 
 
 def widened(schema: Any, mark: str, *, keys: bool = False) -> Any:
-    """The schema, whose texts may also hold what matches `mark`, which is filled in later; maybe its keys, too."""
+    """The schema, whose texts may also hold what matches `mark`, which is filled in later; maybe
+    its keys, too."""
     if isinstance(schema, list):
         return [widened(one, mark, keys=keys) for one in schema]
     if not isinstance(schema, dict):
@@ -173,7 +179,8 @@ def _plain(schema: Any, known: Mapping[str, Any]) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        # What is said beside a reference is said of this place. What holds its like may hold anything.
+        # What is said beside a reference is said of this place. What holds its like may hold
+        # anything.
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         name = schema["$ref"].removeprefix(_REFERENCE)
         schema = {**known.get(name, {}), **beside}

@@ -1,4 +1,5 @@
-"""The manual of check kinds and channels, from their docstrings and fields: what `kinds` and the reference show.
+"""The manual of check kinds and channels, from their docstrings and fields: what `kinds` and the
+reference show.
 
 `python -m sanityd.authoring.reference.manual kinds` prints the page `docs/reference/kinds.md`, `… channels` that of the channels.
 """

@@ -1,7 +1,8 @@
-"""The JSON Schema of a rules file, for editors: what `sanityd schema` prints and `sanityd init` writes.
+"""The JSON Schema of a rules file, for editors: what `sanityd schema` prints and `sanityd init`
+writes.
 
-All of it comes from the models that read the file, and from the manuals of kinds and channels. It knows shapes, not
-meanings: whether a table exists is for `sanityd lint --connect`.
+All of it comes from the models that read the file, and from the manuals of kinds and channels. It
+knows shapes, not meanings: whether a table exists is for `sanityd lint --connect`.
 """
 
 import json
@@ -44,7 +45,8 @@ def text() -> str:
 
 
 def trust(path: Path) -> None:
-    """Take the kinds of one's own beside a rules file, where it allows Python; a file with mistakes may, too."""
+    """Take the kinds of one's own beside a rules file, where it allows Python; a file with mistakes
+    may, too."""
     try:
         allowed = rules_document.parse(path).data.get("allow")
     except RuleError:
@@ -54,7 +56,8 @@ def trust(path: Path) -> None:
 
 
 def rules_file() -> Schema:
-    """The whole schema: of a file, or of one of several in a folder, so that no section is a must."""
+    """The whole schema: of a file, or of one of several in a folder, so that no section is a
+    must."""
     known = {
         "sources": _sources(),
         "channels": _channels(),
@@ -145,7 +148,8 @@ def _rules() -> Schema:
 
 
 def _alone(kinds: list[str]) -> list[Schema]:
-    """That no two of them stand in one rule: the same as `oneOf`, of which editors can't say what is too much."""
+    """That no two of them stand in one rule: the same as `oneOf`, of which editors can't say what
+    is too much."""
     message = "a rule has one check: make one rule of each"
     return [
         {
@@ -191,7 +195,8 @@ def _named(one: Schema, names: re.Pattern[str], description: str) -> Schema:
 
 
 def _for_editors(schema: Any) -> Any:
-    """Each key with its name as a title, Markdown as such, and mappings among the examples as snippets."""
+    """Each key with its name as a title, Markdown as such, and mappings among the examples as
+    snippets."""
     if isinstance(schema, list):
         return [_for_editors(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,1 +1,2 @@
-"""Rule tests: examples played on scratch databases by the real planner and executor, in a time of their own."""
+"""Rule tests: examples played on scratch databases by the real planner and executor, in a time of
+their own."""

@@ -1,4 +1,5 @@
-"""Rules asserted against a test database: what pytest's `sanityd` fixture gives. Knows nothing of pytest."""
+"""Rules asserted against a test database: what pytest's `sanityd` fixture gives. Knows nothing of
+pytest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,9 +47,10 @@ class Sanityd:
     ) -> "Checked":
         """The rules of a file, about other databases than the file says.
 
-        Parameters: `sources` (or further arguments, by name) are URLs, or SQLAlchemy engines whose URLs count; what
-        isn't replaced stays as the file says. `now` is the time at which all clocks stand. What a test has not
-        committed isn't seen. Raises RuleError when the file is wrong, SourceError when it has no such source.
+        Parameters: `sources` (or further arguments, by name) are URLs, or SQLAlchemy engines whose
+        URLs count; what isn't replaced stays as the file says. `now` is the time at which all
+        clocks stand. What a test has not committed isn't seen. Raises RuleError when the file is
+        wrong, SourceError when it has no such source.
         """
         path = self.folder / rules
         try:
@@ -78,7 +80,8 @@ class Checked:
     now: datetime | None = None
 
     def run(self, rule: str) -> Run:
-        """What a look at one rule finds. Records nothing. Raises SourceError when there is no such rule or source."""
+        """What a look at one rule finds. Records nothing. Raises SourceError when there is no such
+        rule or source."""
         found = self._rule(rule)
         for source in {found.source, found.invariant.elsewhere} - {None, *self.rules.sources}:
             advice = f"Give its URL: `check(…, {source}=URL)`."
@@ -99,7 +102,8 @@ class Checked:
             raise AssertionError(f"{count} not hold:\n" + "\n".join(wrong))
 
     def assert_violates(self, rule: str, keys: Sequence[Any] | bool = True) -> None:
-        """Assert that a rule finds just these keys: `[2]`, of several columns `[(1, "a")]` or `[{"id": 1}]`.
+        """Assert that a rule finds just these keys: `[2]`, of several columns `[(1, "a")]` or
+        `[{"id": 1}]`.
 
         By default, that it finds anything at all."""
         __tracebackhide__ = True

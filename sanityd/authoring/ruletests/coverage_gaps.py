@@ -1,4 +1,5 @@
-"""What the examples of a rule don't show. They are played again with rows taken away and with clauses left out.
+"""What the examples of a rule don't show. They are played again with rows taken away and with
+clauses left out.
 
 Every doubt is a fact about the examples: a rule that is worse would have passed them, too.
 """
@@ -77,7 +78,8 @@ class _GapFinder:
         yield from self._empty()
 
     def _immovable(self) -> Iterator[CoverageGap]:
-        """A rule that finds the same whatever rows are taken away: what it finds doesn't come from them."""
+        """A rule that finds the same whatever rows are taken away: what it finds doesn't come from
+        them."""
         if not self.rule.invariant.check.about_rows:
             return
         for one in self.played:
@@ -106,7 +108,8 @@ class _GapFinder:
                 )
 
     def _clauses(self, *, with_others: bool) -> Iterator[CoverageGap]:
-        """Clauses that make no difference. What is said of other tables is no news where these themselves make none."""
+        """Clauses that make no difference. What is said of other tables is no news where these
+        themselves make none."""
         invariant, needless = self.rule.invariant, set[str]()
         for mutant in mutants(invariant, self.played[0].example.dialects.get(self.rule.source, "")):
             of_others = mutant.invariant.check != invariant.check and any(invariant.check.tables())
@@ -118,7 +121,8 @@ class _GapFinder:
                 yield self._doubt(f"no example needs {mutant.label}", advice)
 
     def _empty(self) -> Iterator[CoverageGap]:
-        """Examples that find nothing, have nothing to be judged, and told the rule from no worse one."""
+        """Examples that find nothing, have nothing to be judged, and told the rule from no worse
+        one."""
         for number, one in enumerate(self.played):
             if not one.run.violations and not _lets_pass(one) and number not in self.telling:
                 advice = "give it rows that the rule judges, or take it out"
@@ -129,7 +133,8 @@ class _GapFinder:
                 )
 
     def _is_noticed(self, change: Callable[[Example], Example]) -> bool:
-        """Whether any example gives another answer when it is changed. That it can't be evaluated is another, too."""
+        """Whether any example gives another answer when it is changed. That it can't be evaluated
+        is another, too."""
         noticed = False
         for number, one in enumerate(self.played):
             if self._differs(one, change(one.example)):
@@ -153,7 +158,8 @@ def _answer(run: Run, names: Sequence[str]) -> Answer:
 
 
 def _lets_pass(one: Played) -> bool:
-    """Whether something in scope is not condemned. Where that can't be told, it is taken for granted."""
+    """Whether something in scope is not condemned. Where that can't be told, it is taken for
+    granted."""
     run, check, table = one.run, one.example.invariant.check, one.example.invariant.subject.table
     own = next((sheet for sheet in one.example.sheets if sheet.table == table), None)
     if not check.about_rows:

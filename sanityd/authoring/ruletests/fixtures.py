@@ -1,4 +1,5 @@
-"""The rows of an example → typed tables: what the rule asks for, what the rows have, and what they are meant to be.
+"""The rows of an example → typed tables: what the rule asks for, what the rows have, and what they
+are meant to be.
 
 Every value that can't be what its column holds is a problem at its place. Touches no database.
 """
@@ -64,8 +65,8 @@ class Example:
 class Maker:
     """Makes examples of cases. `problems` fills on the way.
 
-    Parameters: `document` is where the cases stand; `zones` and `dialects` are those of the sources; `catalog` is what
-    the real databases say, where they were asked.
+    Parameters: `document` is where the cases stand; `zones` and `dialects` are those of the
+    sources; `catalog` is what the real databases say, where they were asked.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class Maker:
     def _key(
         self, case: Case, rule: Rule, inferred: Mapping[TableName, Mapping[str, Family]]
     ) -> tuple[str, ...]:
-        """What identifies a row: as the rule says, as the database says, or as the example lets us think."""
+        """What identifies a row: as the rule says, as the database says, or as the example lets us
+        think."""
         subject = rule.invariant.subject
         if subject.key or subject.table is None or not rule.invariant.check.needs_key:
             return subject.key
@@ -158,7 +160,8 @@ class Maker:
         return Sheet(table, columns, tuple(rows))
 
     def _inferred(self, case: Case, table: TableName, times: Collection[str]) -> dict[str, Family]:
-        """The types of the columns that rows have a value of, or that the case or the database tells."""
+        """The types of the columns that rows have a value of, or that the case or the database
+        tells."""
         rows, said = case.given.get(table, ()), case.types.get(table, {})
         columns = dict.fromkeys([*(column for row in rows for column in row), *said])
         types: dict[str, Family] = {}
@@ -334,7 +337,8 @@ def _asked(
     dialects: Mapping[str, str],
     inferred: Mapping[TableName, Mapping[str, Family]],
 ) -> dict[TableName, dict[str, Family | None]]:
-    """All columns that the rule names, outside of SQL and in it. Types are given where only SQL tells."""
+    """All columns that the rule names, outside of SQL and in it. Types are given where only SQL
+    tells."""
     asked: dict[TableName, dict[str, Family | None]] = {
         table: dict.fromkeys(columns) for table, columns in drawn.columns.items()
     }

@@ -1,4 +1,5 @@
-"""Which columns a rule asks for, found by letting its check build its SQL upon tables that have whatever is asked for.
+"""Which columns a rule asks for, found by letting its check build its SQL upon tables that have
+whatever is asked for.
 
 No kind need say so, and no database is asked.
 """
@@ -35,7 +36,8 @@ class Drawn:
 
 
 def draw(invariant: Invariant, known: Families, now: datetime) -> Drawn:
-    """The columns that the check itself asks for. `known` are the types of columns that are there."""
+    """The columns that the check itself asks for. `known` are the types of columns that are
+    there."""
     drawn = Drawn()
     for _ in range(_MOST):
         board = _Boards(drawn, known, now)

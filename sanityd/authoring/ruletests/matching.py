@@ -83,7 +83,8 @@ def _number(value: float | None) -> str:
 
 
 def _named(key: Any, names: Sequence[str]) -> Mapping[str, Any]:
-    """A key of the case by the names of its columns. Raises ValueError when it isn't one of the rule."""
+    """A key of the case by the names of its columns. Raises ValueError when it isn't one of the
+    rule."""
     columns = ", ".join(names)
     if isinstance(key, dict):
         if set(key) != set(names):

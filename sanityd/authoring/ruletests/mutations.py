@@ -1,4 +1,5 @@
-"""A rule with one of its clauses left out, for each clause. Whatever no example notices is not shown by any. Pure."""
+"""A rule with one of its clauses left out, for each clause. Whatever no example notices is not
+shown by any. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ _SUBJECT: Mapping[str, tuple[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule without something: what that is, as people call it, and the larger clause that it is a part of."""
+    """A rule without something: what that is, as people call it, and the larger clause that it is a
+    part of."""
 
     label: str
     invariant: Invariant
@@ -74,7 +76,8 @@ def _parts(check: Check, key: str, value: Any, dialect: str) -> Iterator[tuple[s
 
 
 def _made(check: Check, key: str, value: Any) -> Iterator[Check]:
-    """The check with another value of an option, or (None) without it; nothing where that is no check any more."""
+    """The check with another value of an option, or (None) without it; nothing where that is no
+    check any more."""
     model = type(check)
     said = [
         (name, field.alias or name)
@@ -95,7 +98,8 @@ def _without(value: Any, one: str) -> Any:
 
 
 def _conjuncts(sql: str, dialect: str) -> Iterator[tuple[str, str]]:
-    """Each part of `a and b and c`, with the rest; nothing of SQL that isn't plainly of that form."""
+    """Each part of `a and b and c`, with the rest; nothing of SQL that isn't plainly of that
+    form."""
     from sqlglot import TokenType, tokenize
     from sqlglot.errors import SqlglotError
 
@@ -120,13 +124,13 @@ def _conjuncts(sql: str, dialect: str) -> Iterator[tuple[str, str]]:
         yield part, " and ".join(f"({other}\n)" for other in (*parts[:place], *parts[place + 1 :]))
 
 
-def _OPEN() -> tuple[Any, ...]:
+def _OPEN() -> tuple[Any, ...]:  # noqa: N802 (a constant of a lazily imported package)
     from sqlglot import TokenType
 
     return TokenType.L_PAREN, TokenType.CASE
 
 
-def _CLOSE() -> tuple[Any, ...]:
+def _CLOSE() -> tuple[Any, ...]:  # noqa: N802 (as above)
     from sqlglot import TokenType
 
     return TokenType.R_PAREN, TokenType.END

@@ -1,4 +1,5 @@
-"""An example played: its tables on scratch databases, its rule looked at by the real planner and executor."""
+"""An example played: its tables on scratch databases, its rule looked at by the real planner and
+executor."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,7 +26,8 @@ Engine = Literal["sqlite", "duckdb"]
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case: the run, on which databases, and how it compares with what was expected."""
+    """What came of a case: the run, on which databases, and how it compares with what was
+    expected."""
 
     case: Case
     run: Run
@@ -44,10 +46,12 @@ class CaseResult:
 
 
 class CaseRunner:
-    """Scratch databases for any number of examples, one after the other; all are removed at the end.
+    """Scratch databases for any number of examples, one after the other; all are removed at the
+    end.
 
-    Parameters: `lent` is the URL of a server to be used for sources of its kind; `on` is which embedded database to
-    take for the others, whatever theirs is; `watched` are the real sources, which are never touched.
+    Parameters: `lent` is the URL of a server to be used for sources of its kind; `on` is which
+    embedded database to take for the others, whatever theirs is; `watched` are the real sources,
+    which are never touched.
     """
 
     def __init__(
@@ -82,7 +86,8 @@ class CaseRunner:
     def look(self, example: Example, engine: str = "") -> tuple[Run, str]:
         """What a look at the example's tables finds, and on which embedded database that was.
 
-        Parameters: `engine` is the one to take; without it a second one is tried where the first can't read the SQL.
+        Parameters: `engine` is the one to take; without it a second one is tried where the first
+        can't read the SQL.
         """
         first: tuple[Run, str] | None = None
         for candidate in [engine] if engine else self._engines(example):

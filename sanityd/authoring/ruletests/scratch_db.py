@@ -1,4 +1,5 @@
-"""Scratch databases on which examples are played: made, filled, and removed by us. Knows nothing of rules.
+"""Scratch databases on which examples are played: made, filled, and removed by us. Knows nothing of
+rules.
 
 Stage        tables of several sources, on one kind of database
 ├── SqliteStage, DuckdbStage     files in a temporary folder
@@ -90,7 +91,8 @@ class ScratchDatabase(ABC):
         connection.execution_options(no_parameters=True).exec_driver_sql(statement)
 
     def type(self, name: str, sheet: Sheet) -> str:
-        """The word for a column's type. Numbers are kept exactly where the type has room for them."""
+        """The word for a column's type. Numbers are kept exactly where the type has room for
+        them."""
         family = sheet.columns.get(name, Family.INTEGER)
         values = [row[name] for row in sheet.rows] if family is Family.NUMBER else []
         has_room = all(_has_room(value) for value in values if isinstance(value, Decimal))

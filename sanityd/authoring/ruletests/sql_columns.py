@@ -1,4 +1,5 @@
-"""Which columns of which tables the SQL of a rule names, as far as its text tells. Touches no database."""
+"""Which columns of which tables the SQL of a rule names, as far as its text tells. Touches no
+database."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A column that SQL names, with what it is compared with there. `sure` is whether the SQL says of which table."""
+    """A column that SQL names, with what it is compared with there. `sure` is whether the SQL says
+    of which table."""
 
     table: TableName
     column: str
@@ -97,7 +99,8 @@ def _name(table: "exp.Table", source: str) -> TableName:
 
 
 def _neighbour(column: "exp.Column") -> Family | None:
-    """The kind of what it is compared with: a time, where the SQL around it has to do with the clock."""
+    """The kind of what it is compared with: a time, where the SQL around it has to do with the
+    clock."""
     from sqlglot import exp
 
     parent = column.parent

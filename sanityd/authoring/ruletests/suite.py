@@ -1,4 +1,5 @@
-"""All examples of a rules file, or of a file of its own, read, checked, and played one after the other."""
+"""All examples of a rules file, or of a file of its own, read, checked, and played one after the
+other."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -74,15 +75,17 @@ class SuiteReport:
 
 
 def has_rules(path: Path) -> bool:
-    """Whether it is a rules file, or a folder of them, and not a file that has nothing but tests."""
+    """Whether it is a rules file, or a folder of them, and not a file that has nothing but
+    tests."""
     return path.is_dir() or "rules" in rules_document.parse(path).data
 
 
 def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suite:
     """The examples of the rules file `path`, or of a `file` that has nothing but `tests:` for it.
 
-    Parameters: with `connect` the databases are asked for tables, types and keys; else none is needed, nor any
-    environment variable. Raises RuleError with every mistake, SourceError when a database that is asked doesn't answer.
+    Parameters: with `connect` the databases are asked for tables, types and keys; else none is
+    needed, nor any environment variable. Raises RuleError with every mistake, SourceError when a
+    database that is asked doesn't answer.
     """
     written = rules_document.parse(path)
     rules = load.read(written, path, need_secrets=connect)
@@ -120,7 +123,8 @@ def play(
     doubting: bool = True,
     seen: Callable[[CaseResult], object] = id,
 ) -> SuiteReport:
-    """Play every example; then, rule by rule, look for what they don't show. `seen` is called with each verdict."""
+    """Play every example; then, rule by rule, look for what they don't show. `seen` is called with
+    each verdict."""
     verdicts: list[CaseResult] = []
     found: list[CoverageGap] = []
     for name, examples in suite.examples.items():

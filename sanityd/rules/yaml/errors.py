@@ -1,4 +1,5 @@
-"""What the YAML parser complains of, in words for people, at the place of the mistake rather than where it showed.
+"""What the YAML parser complains of, in words for people, at the place of the mistake rather than
+where it showed.
 
 Knows nothing of rules. Works on the lines of the file and on what the parser says.
 """
@@ -26,7 +27,8 @@ class YamlError:
 
 @dataclass(frozen=True, slots=True)
 class ParserState:
-    """The line and column (0-based) of the complaint and of what was begun there, and the last text that was read."""
+    """The line and column (0-based) of the complaint and of what was begun there, and the last text
+    that was read."""
 
     lines: Sequence[str]
     line: int
@@ -75,8 +77,8 @@ def yaml_error(
 ) -> YamlError:
     """The parser's error, as told to people.
 
-    Parameters: `last` is the last event before it; `opened` is where the list or mapping begins (0-based) that is being
-    read.
+    Parameters: `last` is the last event before it; `opened` is where the list or mapping begins
+    (0-based) that is being read.
     """
     mark = error.problem_mark or error.context_mark
     began = error.context_mark
@@ -148,7 +150,8 @@ def _no_colon(found: ParserState, line: int) -> YamlError:
 
 
 def _with_colon(text: str) -> str:
-    """`table app.people`, `table:app.people` and `table : app.people` as they are meant; a key alone gets its colon."""
+    """`table app.people`, `table:app.people` and `table : app.people` as they are meant; a key
+    alone gets its colon."""
     if found := re.fullmatch(r"([\w-]+)(?: *: *| +)(.+)", text):
         return f"{found[1]}: {found[2]}"
     return f"{text}:"

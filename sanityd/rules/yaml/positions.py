@@ -1,7 +1,8 @@
-"""Where a character of a YAML text stands in the file: quotes, escapes, folded lines and indentation move it.
+"""Where a character of a YAML text stands in the file: quotes, escapes, folded lines and
+indentation move it.
 
-Whatever the style, the characters that are no blanks come in the same order in the file and in the text; counting them
-is enough.
+Whatever the style, the characters that are no blanks come in the same order in the file and in the
+text; counting them is enough.
 """
 
 import re
@@ -15,10 +16,11 @@ _BLANKS = "nrtvfNLP_ \t"
 def place_of(
     lines: Sequence[str], line: int, column: int, style: str, text: str, offset: int
 ) -> tuple[int, int]:
-    """The line and column (1-based) of `text[offset]`, for a scalar that begins at `line` and `column` of the file.
+    """The line and column (1-based) of `text[offset]`, for a scalar that begins at `line` and
+    `column` of the file.
 
-    Parameters: `style` as YAML has it: empty for plain, a quote, `|` or `>`. A blank is taken to stand right behind
-    the character before it.
+    Parameters: `style` as YAML has it: empty for plain, a quote, `|` or `>`. A blank is taken to
+    stand right behind the character before it.
     """
     before = sum(not char.isspace() for char in text[:offset])
     on_blank = offset >= len(text) or text[offset].isspace()
@@ -36,7 +38,8 @@ def place_of(
 def _places(
     lines: Sequence[str], line: int, column: int, style: str
 ) -> Iterator[tuple[int, int, int]]:
-    """Line, column and width of each character in the file that stands for one that is no blank, in order."""
+    """Line, column and width of each character in the file that stands for one that is no blank, in
+    order."""
     start = 0 if style in ("|", ">") else column - 1 + (style in ("'", '"'))
     first = line if style in ("|", ">") else line - 1
     for number in range(first, len(lines)):
@@ -50,7 +53,8 @@ def _places(
 
 
 def _unit(source: str, at: int, style: str) -> tuple[int, bool]:
-    """How many characters of the file stand for the one at that place, and whether that is a blank or nothing."""
+    """How many characters of the file stand for the one at that place, and whether that is a blank
+    or nothing."""
     if style == "'" and source.startswith("''", at):
         return 2, False
     if style == '"' and (found := _ESCAPE.match(source, at)):

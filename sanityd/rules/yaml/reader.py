@@ -1,7 +1,8 @@
-"""Strict YAML → plain data and marks: YAML 1.2's scalars (`no`, `on` and `12:30` stay text); no aliases, no tags, no
-merge keys, no doubled keys.
+"""Strict YAML → plain data and marks: YAML 1.2's scalars (`no`, `on` and `12:30` stay text); no
+aliases, no tags, no merge keys, no doubled keys.
 
-Composed from the parser's events in a loop, not by recursion, so that no nesting can exhaust the stack.
+Composed from the parser's events in a loop, not by recursion, so that no nesting can exhaust the
+stack.
 """
 
 import hashlib
@@ -37,7 +38,8 @@ _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where something stands: 1-based; `length` in characters of its first line; `style` of a scalar as YAML has it."""
+    """Where something stands: 1-based; `length` in characters of its first line; `style` of a
+    scalar as YAML has it."""
 
     path: Path
     line: int
@@ -78,7 +80,8 @@ class YamlLoader:
     def read(self, path: Path) -> None:
         """Read one file; what is wrong with it is kept."""
         try:
-            # No more than is needed to see that it is too large: it may be a device that has no end.
+            # No more than is needed to see that it is too large: it may be a device that has no
+            # end.
             with path.open("rb") as file:
                 content = file.read(_LARGEST + 1)
         except OSError as error:
@@ -263,7 +266,8 @@ class _Composer:
         self.stack.append(_Frame(container, place, (mark.line - 1, mark.column - 1)))
 
     def _section(self, place: KeyPath, is_map: bool) -> dict[str, Any] | None:
-        """The mapping that another file began, for the top level and its sections: files of a folder are one."""
+        """The mapping that another file began, for the top level and its sections: files of a
+        folder are one."""
         if not is_map or len(place) > 1:
             return None
         if not place:

@@ -1,4 +1,5 @@
-"""A rules file, or a folder of them, as plain data that knows its line and column. Knows nothing of rules."""
+"""A rules file, or a folder of them, as plain data that knows its line and column. Knows nothing of
+rules."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,8 @@ class Document:
     _keys: dict[KeyPath, Mark] = field(repr=False)
 
     def mark(self, place: KeyPath, *, key: bool = False) -> Mark:
-        """Where the value at a place stands, or its key. Elements that the file doesn't have are skipped over."""
+        """Where the value at a place stands, or its key. Elements that the file doesn't have are
+        skipped over."""
         known = self.known(place)
         return self._keys.get(known, self._values[known]) if key else self._values[known]
 
@@ -37,7 +39,7 @@ class Document:
         """The first text below a place that is equal to `text`."""
         return next((found for found, value in texts(self.at(place), place) if value == text), None)
 
-    def problem(
+    def problem(  # noqa: PLR0913 (several ways to give the position)
         self,
         place: KeyPath,
         message: str,
@@ -51,7 +53,8 @@ class Document:
     ) -> Problem:
         """Something wrong at a place.
 
-        Parameters: `key` points at the key instead of the value; `word` at the first key or text below that has it;
+        Parameters: `key` points at the key instead of the value; `word` at the first key or text
+        below that has it;
         `at` at a line and column (1-based) inside the value's text.
         """
         mark = self.mark(place, key=key)
@@ -106,8 +109,9 @@ class Document:
 def parse(path: Path, instead: Mapping[Path, bytes] | None = None) -> Document:
     """Read one file, or the `*.yaml` and `*.yml` files of a folder, merged section by section.
 
-    Parameters: `instead` is what to read in place of the content of some of the files.
-    Raises RuleError when a file can't be read to its end; smaller problems are in the document's `problems`.
+    Parameters: `instead` is what to read in place of the content of some of the files. Raises
+    RuleError when a file can't be read to its end; smaller problems are in the document's
+    `problems`.
     """
     files = _files(path)
     reader = YamlLoader()

@@ -1,4 +1,5 @@
-"""The schema in the hands of the language server that VS Code and Neovim run for YAML: really run, and asked."""
+"""The schema in the hands of the language server that VS Code and Neovim run for YAML: really run,
+and asked."""
 
 from collections.abc import Iterator
 

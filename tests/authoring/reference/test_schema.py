@@ -1,4 +1,5 @@
-"""The JSON Schema that editors read: it takes what the loader takes, refuses what an editor can see, and explains all.
+"""The JSON Schema that editors read: it takes what the loader takes, refuses what an editor can
+see, and explains all.
 
 Where SQL and names are concerned the loader sees more. Never must the schema be stricter.
 """
@@ -156,7 +157,8 @@ def test_it_refuses_what_an_editor_can_see(file: dict[str, Any], tmp_path: Path)
 
 
 def test_it_is_never_stricter_than_the_loader(tmp_path: Path) -> None:
-    """Files that are right, with something else put somewhere: whatever still loads is still right for an editor."""
+    """Files that are right, with something else put somewhere: whatever still loads is still right
+    for an editor."""
     dice = random.Random(7)
     usable = [file for _, file in RIGHT if "rules" in file]
     loaded = 0

@@ -22,7 +22,8 @@ TYPES = {
 
 
 def rules_file(folder: Path, database: str, every: int = 1) -> tuple[Path, int]:
-    """A rules file with every n-th case of those that a rule test can say, and how many these are."""
+    """A rules file with every n-th case of those that a rule test can say, and how many these
+    are."""
     chosen = dict(list(_chosen(database))[::every])
     sections = {
         # Nobody is there: only the kind of database counts.

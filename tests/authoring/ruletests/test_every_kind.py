@@ -1,4 +1,5 @@
-"""Whatever the acceptance cases say of every kind, a rule test can say, on every database; nothing is left behind."""
+"""Whatever the acceptance cases say of every kind, a rule test can say, on every database; nothing
+is left behind."""
 
 from pathlib import Path
 

@@ -139,7 +139,8 @@ tests:
 
 
 def test_times_are_meant_in_the_zone_of_their_source(tmp_path: Path) -> None:
-    """Also on the day on which the clocks are set: in Berlin, 01:00 was ten hours before 12:00, and 04:00 eight."""
+    """Also on the day on which the clocks are set: in Berlin, 01:00 was ten hours before 12:00, and
+    04:00 eight."""
     text = """\
 sources: {app: {url: "${APP_DATABASE_URL}", zone: Europe/Berlin}, mail: "${MAIL_DATABASE_URL}"}
 rules: {r: {table: app.t, has: {in: mail.u, on: {at: at}}, within: 10h of at}}
@@ -220,7 +221,8 @@ def test_there_must_be_something_to_test(tmp_path: Path) -> None:
 def test_a_lent_server_is_played_on_and_left_as_it_was(
     server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the rule's own SQL, in the schema that the rule names (which a database of MariaDB is, too)."""
+    """In the rule's own SQL, in the schema that the rule names (which a database of MariaDB is,
+    too)."""
     lent: str = request.getfixturevalue(server)
     # One that has to be made, and one that is there.
     schema, there = (

@@ -12,7 +12,7 @@ from tests.bench.peer.told import Spec, whole
 has: Any = gx.expectations
 
 
-def expectation(rule: dict[str, Any]) -> Any:
+def expectation(rule: dict[str, Any]) -> Any:  # noqa: PLR0911 (one return per kind)
     """A rule in its words. What it can't say is SQL of ours."""
     kind, options, meta = rule["kind"], rule["options"], {"meta": {"id": rule["id"]}}
     match kind:

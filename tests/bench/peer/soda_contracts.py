@@ -10,7 +10,7 @@ from soda_core.contracts import verify_contract_locally  # type: ignore[import-n
 from tests.bench.peer.told import Spec, whole
 
 
-def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def check_of(rule: dict[str, Any]) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (one return per kind)
     """The column that a rule is about ("" for the table), and its check. What Soda can't say is SQL
     of ours."""
     kind, options, name = (

@@ -1,4 +1,5 @@
-"""The databases on which the cases of the kinds are played: one per database and worker, emptied after each case."""
+"""The databases on which the cases of the kinds are played: one per database and worker, emptied
+after each case."""
 
 from collections.abc import Iterator
 from pathlib import Path

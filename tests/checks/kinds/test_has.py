@@ -6,7 +6,8 @@ from tests.support.project import Project
 
 
 def test_sqlite_reads_a_table_without_an_index_once(project: Project) -> None:
-    """And says the same of it as of one with an index: also with NULLs, of two columns, picked by `where`."""
+    """And says the same of it as of one with an index: also with NULLs, of two columns, picked by
+    `where`."""
     project.sql(
         "CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT, y INT); CREATE TABLE b (x TEXT, y INT, ok INT);"
         "INSERT INTO a VALUES (1, 'k', 1), (2, 'K', 1), (3, NULL, 1), (4, 'k', 2), (5, 'm', 3);"

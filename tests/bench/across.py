@@ -6,6 +6,7 @@ took.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import click
 from sqlalchemy import create_engine
 
+from tests.bench.optimisations import VARIABLE
 from tests.conftest import fresh_database
 from tests.support import services
 
@@ -79,9 +81,9 @@ def by_hand(here: str, there: str) -> float:
 
 
 def sanityd(
-    folder: Path, urls: tuple[str, str], rule: dict[str, object]
+    folder: Path, urls: tuple[str, str], rule: dict[str, object], without: str = ""
 ) -> tuple[float, float, int]:
-    """One rule, looked at once."""
+    """Run one rule once, perhaps `without` an optimisation."""
     rules = folder / "rules.json.yaml"
     sources = {
         name: {"url": url, "statement_timeout": "1h"}
@@ -93,7 +95,8 @@ def sanityd(
     )
     rules.chmod(0o600)
     command = [sys.executable, "-m", "tests.bench.look", str(rules)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    environment = {**os.environ, VARIABLE: without}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     seconds, peak, statements = json.loads(done.stdout)
     return seconds, peak, statements
 
@@ -110,6 +113,12 @@ def main(rows: int, rounds: int) -> None:
                 "table": f"here.{table}",
                 "has": {"in": f"there.{table}", "on": {"id": "id"}},
             }
+        without = {
+            "has, dense ids, no bitmaps": "bitmaps",
+            "has, ids with gaps, no bitmaps": "bitmaps",
+        }
+        for name in without:
+            cases[name] = cases[name.removesuffix(", no bitmaps")]
         same = {"in": "there.dense", "on": "id", "compare": "amount"}
         cases["same_as, dense ids"] = {"table": "here.dense", "same_as": same}
         measured: dict[str, list[tuple[float, float, int]]] = {name: [] for name in cases}
@@ -120,7 +129,9 @@ def main(rows: int, rounds: int) -> None:
                 hand.append(by_hand(here, there))
                 bar.update(1)
                 for name, rule in cases.items():
-                    measured[name].append(sanityd(Path(folder), (here, there), rule))
+                    measured[name].append(
+                        sanityd(Path(folder), (here, there), rule, without.get(name, ""))
+                    )
                     bar.update(1)
     yardstick = statistics.median(hand)
     click.echo(f"{rows:,} keys, PostgreSQL against MariaDB, median of {rounds}\n")

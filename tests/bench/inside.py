@@ -18,6 +18,7 @@ import psycopg
 
 from sanityd import cli, pipeline
 from sanityd.rules.load import load
+from tests.bench import optimisations
 from tests.bench.peer.told import peak
 
 
@@ -106,6 +107,7 @@ def _login(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    optimisations.switch_off()
     result = {one.__name__: one for one in (evaluate, check, record, hand, fused, counted)}[
         sys.argv[1]
     ](Path(sys.argv[2]))

@@ -16,6 +16,7 @@ import click
 
 from tests.bench import peers, report, server, shop
 from tests.bench.forty import Promise, fused, promises, rules_file
+from tests.bench.optimisations import OPTIMISATIONS, VARIABLE
 from tests.bench.peers import Candidate
 from tests.bench.report import Measured
 from tests.bench.server import Database
@@ -39,6 +40,16 @@ def ours(folder: Path) -> list[Candidate]:
     return [
         Candidate(name, (sys.executable, "-m", "tests.bench.inside", way, rules), exact=True)
         for name, way in ways.items()
+    ]
+
+
+def without_each(folder: Path) -> list[Candidate]:
+    """Return sanityd with one optimisation switched off, for each that these rules can use."""
+    command = (sys.executable, "-m", "tests.bench.inside", "evaluate", str(folder / "rules.yaml"))
+    return [
+        Candidate(f"without {name}", command, {VARIABLE: name}, exact=True)
+        for name in OPTIMISATIONS
+        if name != "bitmaps"
     ]
 
 
@@ -154,6 +165,12 @@ def in_turns(
     help="Whether to try other tools.",
 )
 @click.option(
+    "--without-each",
+    "without_each_one",
+    is_flag=True,
+    help="Measure sanityd also with each optimisation switched off.",
+)
+@click.option(
     "--peer",
     "names",
     multiple=True,
@@ -172,6 +189,7 @@ def command(
     planted: bool,
     gappy: bool,
     with_peers: bool,
+    without_each_one: bool,
     names: Sequence[str],
     file: Path | None,
 ) -> None:
@@ -182,6 +200,8 @@ def command(
     with server.started() as database, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         candidates = ours(folder)
+        if without_each_one:
+            candidates += without_each(folder)
         failed: dict[str, str] = {}
         for peer in (names or peers.PEERS) if with_peers else ():
             found = peers.candidate(peer, folder)

@@ -64,17 +64,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 #: What a test needs that is not in the fast tier: the parameters and fixtures of servers.
 SERVERS = {"postgres", "mariadb", "postgres_url", "mariadb_url"}
-#: Folders and files of tests that start other processes, browsers or servers of their own.
-SLOW_FOLDERS = ("bench", "docs", "end_to_end", "fuzz", "support")
-SLOW_FILES = ("test_packaging.py", "test_docs.py")
+#: Tests that start processes, browsers or servers, or that try very many cases.
+SLOW = (
+    "bench",
+    "checks/test_properties.py",
+    "checks/test_together.py",
+    "cli",
+    "daemon",
+    "docs",
+    "end_to_end",
+    "fuzz",
+    "modules/test_pytest_plugin.py",
+    "modules/test_timetable.py",
+    "notifications/test_noise_properties.py",
+    "pipeline/test_new_rows.py",
+    "pipeline/test_simulation.py",
+    "sources/test_guards.py",
+    "support",
+    "test_docs.py",
+    "test_packaging.py",
+)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't even import slow tests for the fast tier."""
+    if not config.getoption("--fast") or not collection_path.is_relative_to(ROOT / "tests"):
+        return None
+    path = collection_path.relative_to(ROOT / "tests")
+    return True if any(path.is_relative_to(slow) for slow in SLOW) else None
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    """Return whether a test is left out of the fast tier."""
-    path = item.path.relative_to(ROOT / "tests")
-    if path.parts[0] in SLOW_FOLDERS or path.name in SLOW_FILES:
-        return True
-    if item.get_closest_marker("long") or item.get_closest_marker("slow"):
+    """Return whether a test is left out of the fast tier: marked so, or in need of a server."""
+    if item.get_closest_marker("long"):
         return True
     fixtures = set(getattr(item, "fixturenames", ()))
     parameters = getattr(getattr(item, "callspec", None), "params", {}).values()

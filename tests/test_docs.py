@@ -178,9 +178,9 @@ def test_the_commands_of_the_page_on_acting_run_in_their_order(
 
 def test_every_command_named_exists() -> None:
     for page in PAGES:
-        for name in re.findall(
-            r"(?:^|`)sanityd ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE
-        ):
+        text = page.read_text(encoding="utf-8")
+        code = "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", text, re.MULTILINE | re.DOTALL))
+        for name in re.findall(r"(?:^|`)(?:\$ )?sanityd ([a-z]+)", code, re.MULTILINE):
             assert name in COMMANDS, f"{page.name} names `sanityd {name}`"
 
 

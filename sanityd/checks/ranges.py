@@ -87,10 +87,11 @@ class Range(BaseModel):
             )
 
     def _contains_a_value(self) -> None:
-        low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
-        high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
-        if low is None or high is None:
+        lows = [bound for bound in (self.min, self.above) if bound is not None]
+        highs = [bound for bound in (self.max, self.below) if bound is not None]
+        if not lows or not highs:
             return
+        low, high = max(lows), min(highs)
         is_open = low == self.above or high == self.below
         if low > high or (is_open and low == high):  # type: ignore[operator]
             raise fault(f"no value lies between {low} and {high}", "write the lower bound first")

@@ -27,6 +27,10 @@ def from_now(bound: Bound) -> timedelta | None:
     return -distance if match[1] == "-" else distance
 
 
+def _set_bounds(*bounds: Bound | None) -> list[Bound]:
+    return [bound for bound in bounds if bound is not None]
+
+
 class Range(BaseModel):
     """Bounds of a value: `min` and `max` are included, `above` and `below` are not."""
 
@@ -87,8 +91,8 @@ class Range(BaseModel):
             )
 
     def _contains_a_value(self) -> None:
-        lows = [bound for bound in (self.min, self.above) if bound is not None]
-        highs = [bound for bound in (self.max, self.below) if bound is not None]
+        lows = _set_bounds(self.min, self.above)
+        highs = _set_bounds(self.max, self.below)
         if not lows or not highs:
             return
         low, high = max(lows), min(highs)
@@ -99,9 +103,7 @@ class Range(BaseModel):
     @property
     def bounds(self) -> list[Bound]:
         """Those that are set."""
-        return [
-            bound for bound in (self.min, self.max, self.above, self.below) if bound is not None
-        ]
+        return _set_bounds(self.min, self.max, self.above, self.below)
 
     @property
     def reads_clock(self) -> bool:

@@ -33,6 +33,11 @@ def steadfast(
         return None
     if rules_seen.meaning(connection, file, rule) != meaning:
         return None
+    return _record(connection, rule, since, at)
+
+
+def _record(connection: Connection, rule: str, since: datetime, at: datetime) -> Steadfast | None:
+    """Return the record of a rule whose meaning is the same since then; None if it is too short."""
     recent = _recent(connection, rule, since, at)
     older = _older(connection, rule, since, at)
     if recent.last is None or recent.last < at - RECENT:

@@ -36,13 +36,13 @@ _TimeText = Annotated[
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day, json_schema_input_type=_TimeText)]
 
 
-class _Settings(BaseModel):
+class _SettingsSection(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
     )
 
 
-class Limits(_Settings):
+class Limits(_SettingsSection):
     """Limits on tracked rows and on mails."""
 
     tracked_rows: int = Field(
@@ -54,7 +54,7 @@ class Limits(_Settings):
     )
 
 
-class AcknowledgeSettings(_Settings):
+class AcknowledgeSettings(_SettingsSection):
     """How long an acknowledgement, a snooze and an acceptance last."""
 
     default: Duration = Field(7 * _DAY, description="The duration if none is given.")
@@ -62,7 +62,7 @@ class AcknowledgeSettings(_Settings):
     accepted: Duration = Field(180 * _DAY, description="The longest duration of an acceptance.")
 
 
-class Flapping(_Settings):
+class Flapping(_SettingsSection):
     """When a rule counts as flapping. Scores are from 0 to 100."""
 
     start: float = Field(30, gt=0, le=100, description="Flapping starts at this score.")
@@ -81,7 +81,7 @@ class Flapping(_Settings):
 NoiseMode = Literal["on", "suggest", "off"]
 
 
-class Noise(_Settings):
+class Noise(_SettingsSection):
     """When a rule is downgraded because nobody acts on its mails."""
 
     auto: NoiseMode = Field("on", description="Downgrade, only suggest it, or do nothing.")
@@ -108,7 +108,7 @@ class Noise(_Settings):
     )
 
 
-class DigestSettings(_Settings):
+class DigestSettings(_SettingsSection):
     """The daily mail that lists warnings, long-running incidents and silenced rules."""
 
     at: TimeOfDay | None = Field(time(8, 30), description="The time of day; `null` for no digest.")
@@ -123,7 +123,7 @@ class DigestSettings(_Settings):
     )
 
 
-class QuietHours(_Settings):
+class QuietHours(_SettingsSection):
     """When only critical incidents are mailed.
 
     Other incidents that are still open at the end are mailed then.
@@ -143,7 +143,7 @@ class QuietHours(_Settings):
         return self
 
 
-class Settings(_Settings):
+class Settings(_SettingsSection):
     """The whole section `alerts:`."""
 
     group_wait: Duration = Field(

@@ -51,17 +51,17 @@ def as_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
         "version": 1,
         "sources": [
             {
-                "source": one.source,
-                "database": one.database or None,
-                "rules": one.rules,
-                "error": one.down[0] if one.down else None,
-                "steps": [step_as_json(step) for step in one.steps],
+                "source": explanation.source,
+                "database": explanation.database or None,
+                "rules": explanation.rules,
+                "error": explanation.down[0] if explanation.down else None,
+                "steps": [step_as_json(step) for step in explanation.steps],
                 "refused": [
-                    {"rule": rule, "error": said[0], "hint": said[1]}
-                    for rule, said in one.refused.items()
+                    {"rule": rule, "error": message, "hint": hint}
+                    for rule, (message, hint) in explanation.refused.items()
                 ],
             }
-            for one in explanations
+            for explanation in explanations
         ],
     }
 

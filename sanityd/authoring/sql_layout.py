@@ -74,59 +74,59 @@ class _SqlLayout:
 
     def _parts(self) -> Iterator[str]:
         end = 0
-        for place, token in enumerate(self.tokens):
+        for index, token in enumerate(self.tokens):
             gap, word = self.sql[end : token.start], self.sql[token.start : token.end + 1]
             closes = token.token_type is TokenType.R_PAREN and len(self.open) > 1
             closed = self.open.pop() if closes else None
-            depth = closed.depth - 1 if closed and closed.is_query else self._depth_of_line(place)
-            yield self._between(gap, place, depth)
+            depth = closed.depth - 1 if closed and closed.is_query else self._depth_of_line(index)
+            yield self._between(gap, index, depth)
             yield word
-            self._note(place)
+            self._note(index)
             end = token.end + 1
         yield f" {rest}" if (rest := self.sql[end:].strip()) else ""
 
-    def _between(self, gap: str, place: int, depth: int | None) -> str:
+    def _between(self, gap: str, index: int, depth: int | None) -> str:
         """What stands before a word: a new line, moved in by so much, or a blank where there was
         one."""
         comment = gap.strip()
-        if place == 0:
+        if index == 0:
             return f"{comment}\n" if comment else ""
         if depth is None and not comment:
             at_bracket = (
-                self._kind(place - 1) is TokenType.L_PAREN or self._kind(place) is TokenType.R_PAREN
+                self._kind(index - 1) is TokenType.L_PAREN or self._kind(index) is TokenType.R_PAREN
             )
             return " " * bool(gap and not at_bracket)
         self.depth = self.depth if depth is None else depth
         # A comment may end with its line.
         return f" {comment}" * bool(comment) + "\n" + _INDENT * self.depth
 
-    def _depth_of_line(self, place: int) -> int | None:
+    def _depth_of_line(self, index: int) -> int | None:
         """How far the line is moved in that a word begins; None for a word inside of one."""
-        inside, kind = self.open[-1], self._kind(place)
+        inside, kind = self.open[-1], self._kind(index)
         if not inside.is_query or inside.cases:
             return None
         if kind in _CONDITIONS:
             return None if kind is TokenType.AND and inside.betweens else inside.depth + 1
-        if self._joins(place):
+        if self._joins(index):
             return inside.depth + 1
         return inside.depth if kind in _CLAUSES else None
 
-    def _joins(self, place: int) -> bool:
+    def _joins(self, index: int) -> bool:
         """Whether a join begins here: at `LEFT`, not again at its `JOIN`."""
-        kind, after = self._kind(place), self._kind(place - 1) in _JOINING
+        kind, after = self._kind(index), self._kind(index - 1) in _JOINING
         if kind in _JOINING:
-            return not after and self._kind(place + 1) in {TokenType.JOIN, TokenType.OUTER}
+            return not after and self._kind(index + 1) in {TokenType.JOIN, TokenType.OUTER}
         return kind is TokenType.JOIN and not after
 
-    def _kind(self, place: int) -> TokenType | None:
-        return self.tokens[place].token_type if 0 <= place < len(self.tokens) else None
+    def _kind(self, index: int) -> TokenType | None:
+        return self.tokens[index].token_type if 0 <= index < len(self.tokens) else None
 
-    def _note(self, place: int) -> None:
+    def _note(self, index: int) -> None:
         """What follows is inside a bracket, or a CASE; or was, until here."""
         inside = self.open[-1]
-        match self._kind(place):
+        match self._kind(index):
             case TokenType.L_PAREN:
-                is_query = self._kind(place + 1) in (TokenType.SELECT, TokenType.WITH)
+                is_query = self._kind(index + 1) in (TokenType.SELECT, TokenType.WITH)
                 self.open.append(_Bracket(is_query, self.depth + 1))
             case TokenType.CASE:
                 inside.cases += 1

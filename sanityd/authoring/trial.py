@@ -25,7 +25,10 @@ from sanityd.store.open import Store
 
 #: What to do about a refusal that has no advice of its own: the general one names the command that
 #: is running.
-_ADVICE = "`sanityd lint --connect` shows the place in the file; where it finds none, run the SQL in a client of yours."
+_ADVICE = (
+    "`sanityd lint --connect` shows the place in the file; "
+    "where it finds none, run the SQL in a client of yours."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,15 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) 
     Parameters: `state` is the URL of the store; None for the one beside the rules file.
     """
     with _reading(rules, state) as (connection, trouble):
-        memory, known = (
+        memory, prior = (
             _remembered(connection, rule, at)
             if connection
             else (Memory(trouble=trouble), PriorState())
         )
     # Not while the memory is being read: a look may take long.
-    run, steps, statements, proof = _look(rules, rule, at, replace(known, audited=[rule.id]))
+    run, steps, statements, proof = _look(rules, rule, at, replace(prior, audited=[rule.id]))
     suspected = run.answered and confirm.is_suspect(
-        rule.invariant, run, known.open_keys.get(rule.id, {})
+        rule.invariant, run, prior.open_keys.get(rule.id, {})
     )
     ahead = None if run.down else _foresee(rules, rule, run, state)
     if run.hint == CheckError.hint:
@@ -127,22 +130,22 @@ def _remembered(connection: Connection, rule: Rule, at: datetime) -> tuple[Memor
 
 
 def _look(
-    rules: RuleSet, rule: Rule, at: datetime, known: PriorState
+    rules: RuleSet, rule: Rule, at: datetime, prior: PriorState
 ) -> tuple[Run, tuple[PlanStep, ...], tuple[Statement, ...], str | None]:
     try:
         with SnapshotPool(rules.sources) as views:
             snapshot = views.snapshot(rule.source)
-            plan = planner.plan([rule.invariant], snapshot, views.snapshot, known)
-            [run] = executor.evaluate(plan, snapshot, known.open_keys, at)
+            plan = planner.plan([rule.invariant], snapshot, views.snapshot, prior)
+            [run] = executor.evaluate(plan, snapshot, prior.open_keys, at)
             plain = rule.invariant.redaction is None
             looked = tuple(
                 Statement(
-                    one.source.settings.name,
-                    one.source.dialect.name,
-                    one.sql(statement, values=plain),
+                    view.source.settings.name,
+                    view.source.dialect.name,
+                    view.sql(statement, values=plain),
                 )
-                for one in views.all()
-                for statement in one.looked
+                for view in views.all()
+                for statement in view.looked
             )
             if run.outcome is Outcome.ERRORED and not looked:
                 looked = tuple(_refused(rule, snapshot, views.snapshot))

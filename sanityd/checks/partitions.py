@@ -25,10 +25,10 @@ class Partitions:
 
     def __init__(self, size: int, files: ExitStack) -> None:
         self._size = size
-        self._parts: list[IO[bytes]] = [
-            files.enter_context(TemporaryFile(prefix="sanityd-"))  # noqa: SIM115 (closed by `files`)
-            for _ in range(PARTS)
-        ]
+        self._parts: list[IO[bytes]] = []
+        for _ in range(PARTS):
+            file = TemporaryFile(prefix="sanityd-")  # noqa: SIM115 (closed by `files`)
+            self._parts.append(files.enter_context(file))
 
     def fill(self, records: Iterable[bytes]) -> None:
         """Put each record where it belongs."""

@@ -39,7 +39,7 @@ class PriorState:
     #: The value from which on rows are new, for rules that may read new rows only.
     since: Mapping[str, Value] = field(default_factory=dict)
     #: What rules that held recorded, and the state of the tables at that time.
-    held: Mapping[str, UnchangedState] = field(default_factory=dict)
+    unchanged: Mapping[str, UnchangedState] = field(default_factory=dict)
 
 
 NOTHING = PriorState()

@@ -8,6 +8,7 @@ alone; the others keep their plan.
 from collections.abc import Iterable
 from datetime import timedelta
 
+from sanityd.checks.base import Check
 from sanityd.checks.forms import form_of
 from sanityd.checks.forms.base import PlannedScopes
 from sanityd.checks.invariant import Invariant
@@ -108,7 +109,7 @@ def _plan(invariant: Invariant, reader: PlanReader, prior: PriorState) -> Planne
         newest=newest,
         new_rows=_new_rows(invariant, reader, newest, prior.since.get(invariant.id)),
         state=state,
-        unchanged=_unchanged(state, prior.held.get(invariant.id)),
+        unchanged=_unchanged(state, prior.unchanged.get(invariant.id)),
     )
 
 
@@ -151,11 +152,17 @@ def _depends_on_tables_alone(invariant: Invariant, scopes: PlannedScopes) -> boo
         return False
     if not scope.is_whole or invariant.subject.window or any(check.sql()):
         return False
-    families = (scope.column_info(name).family for name in check.value_columns())
-    if not _CLOCK_DEPENDENT.isdisjoint(families):
+    for name in check.value_columns():
+        if scope.column_info(name).family in _CLOCK_DEPENDENT:
+            return False
+    return _reads_plain_tables(check, scope)
+
+
+def _reads_plain_tables(check: Check, scope: Scope) -> bool:
+    """Whether all tables of a check are plain ones, not views."""
+    if not scope.info.is_plain:
         return False
-    others = (scope.other(table) for table in check.tables())
-    return scope.info.is_plain and all(other.info.is_plain for other in others)
+    return all(scope.other(table).info.is_plain for table in check.tables())
 
 
 __all__ = [

@@ -27,6 +27,10 @@ def from_now(bound: Bound) -> timedelta | None:
     return -distance if match[1] == "-" else distance
 
 
+def _set_bounds(*bounds: Bound | None) -> list[Bound]:
+    return [bound for bound in bounds if bound is not None]
+
+
 class Range(BaseModel):
     """Bounds of a value: `min` and `max` are included, `above` and `below` are not."""
 
@@ -87,10 +91,11 @@ class Range(BaseModel):
             )
 
     def _contains_a_value(self) -> None:
-        low = max((bound for bound in (self.min, self.above) if bound is not None), default=None)
-        high = min((bound for bound in (self.max, self.below) if bound is not None), default=None)
-        if low is None or high is None:
+        lows = _set_bounds(self.min, self.above)
+        highs = _set_bounds(self.max, self.below)
+        if not lows or not highs:
             return
+        low, high = max(lows), min(highs)
         is_open = low == self.above or high == self.below
         if low > high or (is_open and low == high):  # type: ignore[operator]
             raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
@@ -98,9 +103,7 @@ class Range(BaseModel):
     @property
     def bounds(self) -> list[Bound]:
         """Those that are set."""
-        return [
-            bound for bound in (self.min, self.max, self.above, self.below) if bound is not None
-        ]
+        return _set_bounds(self.min, self.max, self.above, self.below)
 
     @property
     def reads_clock(self) -> bool:

@@ -58,8 +58,12 @@ def report_wrong_file(
 ) -> None:
     """Open an incident of the file, of which its owners are told once. Raises StoreError."""
     first, more = problems[0], len(problems) - 1
-    place = f"{first.path.name}:{first.line}:{first.column}: " if first.path and first.line else ""
-    error = f"{place}{first.message}" + (f" (and {more:,} more)" if more else "")
+    location = ""
+    if first.path and first.line:
+        location = f"{first.path.name}:{first.line}:{first.column}: "
+    error = f"{location}{first.message}"
+    if more:
+        error += f" (and {more:,} more)"
     with store.write() as memory:
         _save(memory, rules, error, first.advice or RuleError.hint, at)
 
@@ -78,17 +82,17 @@ def _about(rules: RuleSet) -> str:
 
 
 def _changes(
-    known: Mapping[str, tuple[str, str]], now: Mapping[str, str]
+    recorded: Mapping[str, tuple[str, str]], now: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
     """For each rule that isn't what it was: what happened, and how it can be recognised from now
     on."""
-    before = {rule: mark for rule, (action, mark) in known.items() if action != _REMOVED}
-    found = {
+    before = {rule: mark for rule, (action, mark) in recorded.items() if action != _REMOVED}
+    changes = {
         rule: (_CHANGED if rule in before else _ADDED, mark)
         for rule, mark in now.items()
         if before.get(rule) != mark
     }
-    return found | dict.fromkeys(before.keys() - now.keys(), (_REMOVED, ""))
+    return changes | dict.fromkeys(before.keys() - now.keys(), (_REMOVED, ""))
 
 
 def imprint(rule: Rule) -> str:

@@ -55,7 +55,7 @@ def send(connection: Connection, rules: RuleSet, at: datetime) -> int:
     queued = 0
     for recipient, rule_ids in undecided.items():
         subscribed = [rules.rules[rule_id] for rule_id in rule_ids]
-        digest = _Composer(facts, subscribed).digest(recipient)
+        digest = _DigestComposer(facts, subscribed).digest(recipient)
         incidents.decide(connection, (name, *recipient), Reason.DIGEST, at)
         if not digest.empty or _sends_empty(rules, due):
             queued += _enqueue(connection, rules, digest)
@@ -173,7 +173,7 @@ class DigestFacts:
         )
 
 
-class _Composer:
+class _DigestComposer:
     """Composes the digest about some rules."""
 
     def __init__(self, facts: DigestFacts, rules: Sequence[Rule]) -> None:

@@ -4,8 +4,9 @@ became of rows."""
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from sanityd.model import Cause, Incident, Reason, Resolution, Tracked
 from sanityd.store import audit, incidents, notification_log, retention, runs, violations
@@ -71,25 +72,27 @@ class Event:
 def story(memory: Connection, rule: str | None, since: datetime, counted: Counted) -> list[Event]:
     """What happened since then, oldest first; of one rule (or `source:NAME`), or of all."""
     names = [rule] if rule is not None else incidents.rules_since(memory, since)
-    told = [event for name in names for event in _of(memory, name, since, counted)]
+    events: list[Event] = []
+    for name in names:
+        events += _of(memory, name, since, counted)
     # A pass has one time: what the file says is read before anything is looked at.
-    return sorted(told, key=lambda event: (event.at, event.what not in audit.RULE_CHANGES))
+    return sorted(events, key=lambda event: (event.at, event.what not in audit.RULE_CHANGES))
 
 
 def life(memory: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
     """What is known of one row, by the text of its key."""
-    found = []
+    events = []
     for row in violations.all_rows(memory, rule):
         if {name: str(value) for name, value in row.key.items()} != dict(key):
             continue
-        found.append(
+        events.append(
             Event(row.first_seen, rule, "was first seen to violate the rule", detail=row.detail)
         )
         if row.resolved_at is not None:
-            found.append(Event(row.resolved_at, rule, _fate(row)))
+            events.append(Event(row.resolved_at, rule, _fate(row)))
         else:
-            found.append(Event(row.last_seen, rule, "is still there"))
-    return found
+            events.append(Event(row.last_seen, rule, "is still there"))
+    return events
 
 
 def _fate(row: Tracked) -> str:
@@ -103,43 +106,57 @@ def _fate(row: Tracked) -> str:
 
 
 def _of(memory: Connection, rule: str, since: datetime, counted: Counted) -> Iterator[Event]:
-    told = incidents.of_rule(memory, rule, since)
-    for incident in told:
-        yield from _incident(
-            incident, runs.violations_at(memory, rule, incident.opened_at), counted
-        )
-    yield from _between(memory, rule, since, told, counted)
+    """Yield the events of one rule, or of one source."""
+    rule_incidents = incidents.of_rule(memory, rule, since)
+    for incident in rule_incidents:
+        rows = runs.violations_at(memory, rule, incident.opened_at)
+        yield from _incident(incident, rows, counted)
+    yield from _between(memory, rule, since, rule_incidents, counted)
     for day in retention.days_of(memory, rule, since):
         if day.failed or day.answered < day.runs:
-            unanswered = (
-                f", {day.runs - day.answered} without an answer" if day.answered < day.runs else ""
-            )
-            most = f", at most {many}" if (many := counted(rule, day.most)) else ""
-            said = f"looked at {day.runs} times: violated in {day.failed}{most}{unanswered}"
-            yield Event(day.day, rule, said)
+            yield _day(day, rule, counted)
     for message in notification_log.of_rule(memory, rule, since):
-        when = message["ended_at"] or message["created_at"]
-        state = _STATES[message["state"]]
-        if message["state"] in _UNSENT and message["error"]:
-            state += f": {message['error']}"
-        yield Event(when, rule, f"mail `{message['said']}` {state}", message["recipient"])
+        yield _message(message, rule)
     for row in audit.of_rule(memory, rule):
-        if (
-            row["at"] < since
-            or row["action"] in ("notified", "closed")
-            or _is_dull(row["action"], row["reason"])
-        ):
-            continue
-        detail = row["detail"]
-        if row["action"] == "judged":
-            yield Event(row["at"], rule, str(row["reason"]), detail=detail.get("sentence", ""))
-        elif row["action"] == "not notified":
-            yield Event(
-                row["at"], rule, f"not mailed: {row['reason']}", detail.get("recipient", "")
-            )
-        else:
-            until = f" until {detail['until'][:16].replace('T', ' ')}" if "until" in detail else ""
-            yield Event(row["at"], rule, f"{row['action']}{until}", row["actor"], row["reason"])
+        if row["at"] >= since and not _is_left_out(row["action"], row["reason"]):
+            yield _decision(row, rule)
+
+
+def _day(day: Any, rule: str, counted: Counted) -> Event:
+    """Return the summary of a day whose runs are deleted."""
+    rows = counted(rule, day.most)
+    most = f", at most {rows}" if rows else ""
+    unanswered = ""
+    if day.answered < day.runs:
+        unanswered = f", {day.runs - day.answered} without an answer"
+    what = f"looked at {day.runs} times: violated in {day.failed}{most}{unanswered}"
+    return Event(day.day, rule, what)
+
+
+def _message(message: RowMapping, rule: str) -> Event:
+    when = message["ended_at"] or message["created_at"]
+    state = _STATES[message["state"]]
+    if message["state"] in _UNSENT and message["error"]:
+        state += f": {message['error']}"
+    return Event(when, rule, f"mail `{message['said']}` {state}", message["recipient"])
+
+
+def _decision(row: RowMapping, rule: str) -> Event:
+    """Return the event of an entry of the audit log."""
+    detail = row["detail"]
+    if row["action"] == "judged":
+        return Event(row["at"], rule, str(row["reason"]), detail=detail.get("sentence", ""))
+    if row["action"] == "not notified":
+        return Event(row["at"], rule, f"not mailed: {row['reason']}", detail.get("recipient", ""))
+    until = ""
+    if "until" in detail:
+        until = f" until {detail['until'][:16].replace('T', ' ')}"
+    return Event(row["at"], rule, f"{row['action']}{until}", row["actor"], row["reason"])
+
+
+def _is_left_out(action: str, reason: str) -> bool:
+    """Whether an entry of the audit log adds nothing to the other events."""
+    return action in ("notified", "closed") or _is_dull(action, reason)
 
 
 def _is_dull(action: str, reason: str) -> bool:
@@ -157,17 +174,27 @@ def _incident(incident: Incident, seen: int | None, counted: Counted) -> Iterato
 
 
 def _between(
-    memory: Connection, rule: str, since: datetime, told: Iterable[Incident], counted: Counted
+    memory: Connection,
+    rule: str,
+    since: datetime,
+    rule_incidents: Iterable[Incident],
+    counted: Counted,
 ) -> Iterator[Event]:
-    """What came and went while an incident was open; what did with its beginning and its end is
-    told there."""
-    known = {at for incident in told for at in (incident.opened_at, incident.resolved_at)}
+    """Yield the rows that were first seen or resolved while an incident was open.
+
+    Those of its beginning and its end belong to the events of the incident.
+    """
+    incident_times: set[datetime | None] = set()
+    for incident in rule_incidents:
+        incident_times |= {incident.opened_at, incident.resolved_at}
     for at, rows in violations.begun(memory, rule, since).items():
-        if at not in known and (many := counted(rule, rows)):
-            yield Event(at, rule, f"{many} more")
+        more = counted(rule, rows) if at not in incident_times else ""
+        if more:
+            yield Event(at, rule, f"{more} more")
     for at, fates in violations.ended(memory, rule, since).items():
-        if at not in known and (said := _counts(fates)):
-            yield Event(at, rule, said)
+        counts = _counts(fates) if at not in incident_times else ""
+        if counts:
+            yield Event(at, rule, counts)
 
 
 def _counts(fates: Mapping[Resolution, int]) -> str:

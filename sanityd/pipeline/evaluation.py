@@ -66,7 +66,7 @@ def read_prior_state(connection: Connection, batch: Sequence[Rule], at: datetime
         past={rule.id: runs.measured(connection, rule.id) for rule in batch if rule.learns},
         audited=set(ids) - recently_run,
         since=_read_scan_starts(connection, batch, at),
-        held=unchanged.of_rules(connection, meanings),
+        unchanged=unchanged.of_rules(connection, meanings),
     )
 
 

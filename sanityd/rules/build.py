@@ -40,12 +40,8 @@ class RuleBuilder:
             scan=draft.scan,
             redaction=redaction,
         )
-        owner = spec.owner
-        if owner is None:
-            owner = self._defaults.owner or ""
-        tags = spec.tags
-        if tags is None:
-            tags = self._defaults.tags or []
+        owner = self._owner(spec)
+        tags = self._tags(spec)
         channels = self._channels(spec, owner, tags)
         owner_channels = self._alerts.owners.get(owner, [])
         return Rule(
@@ -64,6 +60,16 @@ class RuleBuilder:
             location=location,
             meaning=invariant.meaning,
         )
+
+    def _owner(self, spec: RuleSpec) -> str:
+        if spec.owner is not None:
+            return spec.owner
+        return self._defaults.owner or ""
+
+    def _tags(self, spec: RuleSpec) -> list[str]:
+        if spec.tags is not None:
+            return spec.tags
+        return self._defaults.tags or []
 
     def _channels(self, spec: RuleSpec, owner: str, tags: list[str]) -> tuple[str, ...]:
         """Return the channels that are notified: the rule's, else its owner's; and its tags'."""

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from sanityd.checks.base import AggregateCheck
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.errors import Problem
 from sanityd.model import Past
@@ -77,25 +76,36 @@ class CaseReader:
         """Yield the cases of one rule."""
         path: KeyPath = ("tests", name)
         self._check_rule(path, name)
-        examples: list[tuple[KeyPath, Any]] = [(path, raw)]
-        if isinstance(raw, list):
-            examples = [((*path, index), example) for index, example in enumerate(raw)]
+        examples = self._examples(path, raw)
         if not examples:
             message = f"rule `{name}` has no example"
             self._report(path, message, "write one, or take this out")
         for number, (example_path, example) in enumerate(examples, 1):
-            spec = self._spec(example_path, name, example)
-            invariant = self.invariants.get(name)
-            if invariant is None or not isinstance(example, dict):
-                continue
-            title = str(example.get("name") or "")
-            if not title and len(examples) > 1:
-                title = str(number)
-            parser = _CaseParser(self.document, self.sources, invariant, example_path, example)
-            case = parser.case(spec, title)
-            self.problems += parser.problems
-            if case is not None and not parser.problems:
+            number_text = str(number) if len(examples) > 1 else ""
+            case = self._case(name, example_path, example, number_text)
+            if case is not None:
                 yield case
+
+    def _examples(self, path: KeyPath, raw: Any) -> list[tuple[KeyPath, Any]]:
+        """Return the examples of a rule with their paths: one, or those of a list."""
+        if not isinstance(raw, list):
+            return [(path, raw)]
+        return [((*path, index), example) for index, example in enumerate(raw)]
+
+    def _case(self, name: str, path: KeyPath, raw: Any, number: str) -> Case | None:
+        """Return the case of one example; None when it has an error, which is reported.
+
+        Parameters: `number` is the title of an example without a name.
+        """
+        spec = self._spec(path, name, raw)
+        invariant = self.invariants.get(name)
+        if invariant is None or not isinstance(raw, dict):
+            return None
+        title = str(raw.get("name") or "") or number
+        parser = _CaseParser(self.document, self.sources, invariant, path, raw)
+        case = parser.case(spec, title)
+        self.problems += parser.problems
+        return None if parser.problems else case
 
     def _check_rule(self, path: KeyPath, name: str) -> None:
         """Report an id of no rule, or of several."""
@@ -202,7 +212,7 @@ class _CaseParser:
         if raw is None:
             return ()
         check = self._invariant.check
-        if not isinstance(check, AggregateCheck) or not check.learns:
+        if not check.learns:
             message = f"`past` has no meaning for `{self._invariant.kind}`"
             self._report(path, message, "take it out", key=True)
             return ()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sanityd.checks.base import Check, FunctionCheck, PairCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Ladder
 from sanityd.errors import Problem
 from sanityd.rules.spec import Defaults, RuleSpec
@@ -46,17 +46,10 @@ class CompatibilityCheck:
             yield from self._table_problems(spec)
         else:
             yield from self._source_problems(spec, raw, check)
-        if isinstance(check, PairCheck) and spec.key is not None:
-            message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
-            yield self._problem(("key",), message, "take it out")
-        if not check.about_rows:
-            for key in ("where", "within", "window", "when_empty"):
-                if raw.get(key) is not None:
-                    message = f"`{key}` has no meaning for `{check.kind}`, which reads no rows"
-                    yield self._problem((key,), message, "take it out")
+        yield from self._meaningless_keys(spec, raw, check)
         if check.showable is not None:
             yield from self._show_problems(spec, check.kind, check.showable)
-        if isinstance(check, FunctionCheck) and not self._runs_python:
+        if check.runs_code and not self._runs_python:
             message = f"`{check.kind}` runs code with sanityd's own rights"
             advice = "add `allow: {python: true}` at the top of the file if you trust it"
             yield self._problem((check.kind,), message, advice)
@@ -66,6 +59,19 @@ class CompatibilityCheck:
                 advice = "NULLs are this kind's own business"
             yield self._problem(("nulls",), f"`nulls` has no meaning for `{check.kind}`", advice)
         yield from self._scan_problems(spec, check, defaults)
+
+    def _meaningless_keys(
+        self, spec: RuleSpec, raw: Mapping[str, Any], check: Check
+    ) -> Iterator[Problem]:
+        if check.brings_own_key and spec.key is not None:
+            message = f"`key` has no meaning for `{check.kind}`: its rows are known by `on`"
+            yield self._problem(("key",), message, "take it out")
+        if check.about_rows:
+            return
+        for key in ("where", "within", "window", "when_empty"):
+            if raw.get(key) is not None:
+                message = f"`{key}` has no meaning for `{check.kind}`, which reads no rows"
+                yield self._problem((key,), message, "take it out")
 
     def _table_problems(self, spec: RuleSpec) -> Iterator[Problem]:
         if spec.table is None and self._reports_missing:
@@ -80,8 +86,7 @@ class CompatibilityCheck:
     ) -> Iterator[Problem]:
         if spec.source is None and self._reports_missing:
             yield self._problem((), f"rule `{self._name}` names no source", "add `source: NAME`")
-        needs_key = not isinstance(check, PairCheck)
-        if spec.key is None and self._reports_missing and needs_key:
+        if spec.key is None and self._reports_missing and not check.brings_own_key:
             advice = "add `key:` with the columns that identify a row of the query"
             yield self._problem((check.kind,), f"`{check.kind}` needs a key", advice)
         for key in ("table", "where", "within", "window"):

@@ -229,7 +229,9 @@ class Connections:
             )
             return None
         try:
-            return model.model_validate({"name": name, **value}, context={"folder": self.folder})  # type: ignore[no-any-return]
+            return model.model_validate(  # type: ignore[no-any-return]
+                {"name": name, **value}, context={"folder": self.folder}
+            )
         except ValidationError as error:
             self._refused(path, error, model, f"channel `{name}`", unset)
             return None

@@ -45,25 +45,35 @@ class RedactionKeys:
             path = ("rules", name, "redact")
         if not check.quotes_rows:
             if spec.redact is not None:
-                message = (
-                    f"`redact` has no meaning for `{check.kind}`, "
-                    "whose violations hold no value of a row"
-                )
-                self._report(path, message, "take it out")
+                self._report_meaningless(path, check)
             return None
         if spec.scan is not None and spec.scan.column:
-            message = (
-                "`scan: new rows` can't be with `redact: hash`: "
-                "it looks for known rows by their keys"
-            )
-            self._report(("rules", name, "scan"), message, "take it out, or say `redact: no`")
-        has_secret = len(self._secret) >= MIN_LENGTH
-        if not has_secret and spec.enabled and not self._is_reported:
+            self._report_scan(("rules", name, "scan"))
+        return Redaction(self._rule_secret(path, spec).encode("utf-8", "surrogateescape"))
+
+    def _rule_secret(self, path: tuple[str, ...], spec: RuleSpec) -> str:
+        """Return the secret of the environment. Reports when it is missing or too short.
+
+        Without one, the secret is random: no key may leave the database in clear text.
+        """
+        if len(self._secret) >= MIN_LENGTH:
+            return self._secret
+        if spec.enabled and not self._is_reported:
             self._is_reported = True
             self._report_secret(path)
-        # Without a secret, a random one: nothing may leave in clear.
-        secret = self._secret if has_secret else secrets.token_hex()
-        return Redaction(secret.encode("utf-8", "surrogateescape"))
+        return secrets.token_hex()
+
+    def _report_meaningless(self, path: tuple[str, ...], check: Check) -> None:
+        message = (
+            f"`redact` has no meaning for `{check.kind}`, whose violations hold no value of a row"
+        )
+        self._report(path, message, "take it out")
+
+    def _report_scan(self, path: tuple[str, ...]) -> None:
+        message = (
+            "`scan: new rows` can't be with `redact: hash`: it looks for known rows by their keys"
+        )
+        self._report(path, message, "take it out, or say `redact: no`")
 
     def _report_secret(self, path: tuple[str, ...]) -> None:
         message = f"the environment variable `{SECRET}` is not set"

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sanityd import plugins
-from sanityd.checks.base import Check, FunctionCheck, PairCheck
+from sanityd.checks.base import Check
 from sanityd.checks.invariant import Scan, Subject, TableName
 from sanityd.errors import Problem
 from sanityd.rules import misplaced_keys, recovery, references, validation_errors
@@ -169,15 +169,15 @@ class RuleParser:
                 model,
                 f"`{check_key.kind}` of rule `{self._name}`",
             )
-            known = recovery.known_options(options, error)
+            without_unknown = recovery.known_options(options, error)
             corrected = recovery.corrected_options(options, error, model)
-        for reading in (corrected, known):
+        for reading in (corrected, without_unknown):
             try:
                 check = model.model_validate(reading)
             except ValidationError:
                 continue
             # Keys that no option has take nothing away from what the check says.
-            return _Options(check, is_exact and reading == known)
+            return _Options(check, is_exact and reading == without_unknown)
         return _Options(None, is_exact=False)
 
     def _draft(
@@ -188,24 +188,23 @@ class RuleParser:
         age_columns: tuple[str, ...],
     ) -> RuleDraft | None:
         """Return what a database can be asked about; None without a source or a table."""
-        check = options.check
-        subject = self._subject(spec, check)
+        subject = self._subject(spec, options.check)
         if subject is None:
             return None
-        subject = self._without_refused_where(subject, check)
-        if check is not None and not self._can_be_asked(check, subject):
-            check = None
+        subject = self._without_refused_where(subject)
+        check = self._askable(options.check, subject)
         if check is None and subject.table is None:
             return None
-        about_rows = options.check is None or _is_about_rows(options.check)
+        if options.check is not None and not _is_about_rows(options.check):
+            age_columns = ()
         return RuleDraft(
             id=self._id,
             name=self._name,
-            kind=check_key.key if check_key is not None else "",
+            kind="" if check_key is None else check_key.key,
             subject=subject,
             check=check,
             scan=spec.scan or Scan(),
-            columns=age_columns if about_rows else (),
+            columns=age_columns,
             is_exact=check is not None and options.is_exact and not self._data_problems,
         )
 
@@ -218,9 +217,7 @@ class RuleParser:
         source = self._source(spec, check, table)
         if source is None:
             return None
-        defaults = self._context.defaults
-        when_empty = spec.when_empty or defaults.when_empty
-        nulls = spec.nulls or defaults.nulls
+        when_empty = spec.when_empty or self._context.defaults.when_empty
         subject = Subject(
             source=source,
             table=table,
@@ -230,10 +227,14 @@ class RuleParser:
             window=spec.window,
             key=tuple(spec.key or ()),
             show=tuple(spec.show or ()),
-            nulls_fail=nulls == "fail" and check is not None and check.judges_nulls,
+            nulls_fail=self._nulls_fail(spec, check),
             empty_fails=None if when_empty is None else when_empty == "fail",
         )
         return subject if check is None else _without_meaningless(subject, check)
+
+    def _nulls_fail(self, spec: RuleSpec, check: Check | None) -> bool:
+        nulls = spec.nulls or self._context.defaults.nulls
+        return nulls == "fail" and check is not None and check.judges_nulls
 
     def _table(self, text: Any) -> TableName | None:
         if not isinstance(text, str):
@@ -260,19 +261,24 @@ class RuleParser:
 
     def _source(self, spec: RuleSpec, check: Check | None, table: TableName | None) -> str | None:
         """Return the name of the rule's source; None when it names none, or none that exists."""
-        reads_table = check is None or check.reads_table
-        if check is not None and reads_table and table is None:
+        if check is not None and check.reads_table and table is None:
             return None
         source = table.source if table is not None else spec.source
-        if source is None and not reads_table and len(self._source_names) == 1:
-            # The only source is meant.
-            return next(iter(self._source_names))
+        if source is None:
+            return self._only_source(check)
         if spec.source is not None and source not in self._source_names:
             self._report_unknown_source((*self._path, "source"), spec.source)
             return None
         return source
 
-    def _without_refused_where(self, subject: Subject, check: Check | None) -> Subject:
+    def _only_source(self, check: Check | None) -> str | None:
+        """Return the only source of the file, for a check that reads no table; None for others."""
+        reads_table = check is None or check.reads_table
+        if reads_table or len(self._source_names) != 1:
+            return None
+        return next(iter(self._source_names))
+
+    def _without_refused_where(self, subject: Subject) -> Subject:
         """Return the subject without a condition that the SQL gate refuses."""
         where = self._raw.get("where")
         if not isinstance(where, str):
@@ -282,13 +288,16 @@ class RuleParser:
         self._data_problems += problems
         return replace(subject, where=None) if problems else subject
 
-    def _can_be_asked(self, check: Check, subject: Subject) -> bool:
-        """Whether the check may be shown to the databases that it names."""
+    def _askable(self, check: Check | None, subject: Subject) -> Check | None:
+        """Return the check if it may be shown to the databases that it names; else None."""
+        if check is None:
+            return None
         refused = self._refused_sql(check, subject)
         all_tables_known = self._check_other_tables(check, subject)
         has_source = self._check_other_source(check)
-        runs = self._context.runs_python or not isinstance(check, FunctionCheck)
-        return not refused and all_tables_known and has_source and runs
+        runs = self._context.runs_python or not check.runs_code
+        can_be_asked = not refused and all_tables_known and has_source and runs
+        return check if can_be_asked else None
 
     def _refused_sql(self, check: Check, subject: Subject) -> list[Problem]:
         connections = self._context.connections
@@ -372,7 +381,7 @@ def _without_meaningless(subject: Subject, check: Check) -> Subject:
         subject = replace(subject, table=None)
     if not _is_about_rows(check):
         subject = replace(subject, where=None, within=None, window=None)
-    if isinstance(check, PairCheck):
+    if check.brings_own_key:
         # Its rows are identified by the columns that it compares by.
         subject = replace(subject, key=())
     return subject

@@ -1,5 +1,4 @@
-"""What a rules file may say outside of check kinds, as models: field names are the keys, types are
-what they take."""
+"""The keys of a rules file outside of check kinds, as models: one field for each key."""
 
 import re
 from datetime import timedelta
@@ -20,7 +19,7 @@ from sanityd.model.option_types import Duration, Names, Zone, fault, faults
 from sanityd.model.schedule import Schedule, ScheduleError, parse_schedule
 from sanityd.rules import option_schemas
 
-#: Keys of the language that this version knows of and can't do yet. Ignoring them would be a lie.
+#: Keys that are reserved for later versions. They are refused, not ignored.
 NOT_YET = {
     "evidence": "rows' own history in the page and the mail",
     "remedy": "repairs",
@@ -34,30 +33,32 @@ def _age(value: Any) -> Any:
     if not isinstance(value, str):
         raise fault("this is no age", option_schemas.AGE)
     length, of, column = value.partition(" of ")
-    if not of and (meant := _age_meant(value)):
-        raise fault(f"`{value}` does not say which column tells the age", f"write `{meant}`")
-    try:
-        read = duration(length.strip())
-    except ValueError as error:
-        raise fault(
-            f"`{length.strip()}` is not a duration", str(error), word=length.strip()
-        ) from None
+    message = f"`{value}` does not say which column tells the age"
+    correction = _corrected_age(value) if not of else ""
+    if correction:
+        raise fault(message, f"write `{correction}`")
+    age = _duration(length.strip())
     if not column.strip():
-        raise fault(
-            f"`{value}` does not say which column tells the age", f"write `{length} of COLUMN`"
-        )
-    return Age(read, column.strip())
+        raise fault(message, f"write `{length} of COLUMN`")
+    return Age(age, column.strip())
 
 
-def _age_meant(text: str) -> str:
-    """`10m created_at` and `10m after created_at` as they are meant; nothing when it doesn't begin
-    with a duration."""
-    first, *rest = text.split() or [""]
+def _corrected_age(text: str) -> str:
+    """Return `10m created_at` or `10m after created_at` with its ` of `.
+
+    Empty for a text that does not begin with a duration.
+    """
+    words = text.split()
+    if not words:
+        return ""
     try:
-        duration(first)
+        duration(words[0])
     except ValueError:
         return ""
-    return f"{first} of {rest[-1] if rest and rest[-1] != 'of' else 'COLUMN'}"
+    column = "COLUMN"
+    if len(words) > 1 and words[-1] != "of":
+        column = words[-1]
+    return f"{words[0]} of {column}"
 
 
 def _schedule(value: Any) -> Any:
@@ -76,8 +77,9 @@ def _confirm(value: Any) -> Any:
         return value
     if value == "no":
         return Confirm(again=False)
-    if found := re.fullmatch(r"([2-9]) runs", str(value)):
-        return Confirm(again=False, runs=int(found[1]))
+    runs = re.fullmatch(r"([2-9]) runs", str(value))
+    if runs:
+        return Confirm(again=False, runs=int(runs[1]))
     words = str(value).removeprefix("again after ")
     try:
         return Confirm(after=duration(words))
@@ -95,18 +97,22 @@ def _scan(value: Any) -> Any:
         return value
     if value == "full":
         return Scan()
-    if not (found := _SCAN.fullmatch(str(value))):
+    scan = _SCAN.fullmatch(str(value))
+    if scan is None:
         raise fault(f"`{value}` is no way to scan", option_schemas.SCAN)
-    column, full, overlap = found.groups()
-    every = timedelta(days=1) if full in (None, "daily") else _part(full.removeprefix("every "))
-    return Scan(column, every, _part(overlap) if overlap else OVERLAP)
+    column, full, overlap = scan.groups()
+    full_every = timedelta(days=1)
+    if full not in (None, "daily"):
+        full_every = _duration(full.removeprefix("every ").strip())
+    return Scan(column, full_every, _duration(overlap.strip()) if overlap else OVERLAP)
 
 
-def _part(text: str) -> timedelta:
+def _duration(text: str) -> timedelta:
+    """Return a duration that is a part of an option. Raises PydanticCustomError, which names it."""
     try:
-        return duration(text.strip())
+        return duration(text)
     except ValueError as error:
-        raise fault(f"`{text.strip()}` is not a duration", str(error), word=text.strip()) from None
+        raise fault(f"`{text}` is not a duration", str(error), word=text) from None
 
 
 def _ladder(value: Any) -> Any:
@@ -119,20 +125,22 @@ def _ladder(value: Any) -> Any:
             "this is no severity",
             "write `error`, or steps, as in `{warning: 1, error: 50, critical: 5%}`",
         )
-    return _climb(value)
+    return _ladder_of_steps(value)
 
 
-def _climb(value: dict[str, Any]) -> Ladder:
-    steps, found = [], []
-    for word, start in value.items():
+def _ladder_of_steps(starts: dict[str, Any]) -> Ladder:
+    """Return the ladder of a mapping from severities to the extents at which they begin."""
+    steps: list[LadderStep] = []
+    errors: list[PydanticCustomError] = []
+    for word, start in starts.items():
         try:
             steps.append(_step(_severity(word), start))
-        except PydanticCustomError as wrong:
-            found.append(wrong)
-    if found:
-        raise faults(found)
-    _climbs([(step.severity, step.count) for step in steps if step.count is not None])
-    _climbs([(step.severity, step.percent) for step in steps if step.percent is not None])
+        except PydanticCustomError as error:
+            errors.append(error)
+    if errors:
+        raise faults(errors)
+    _check_order([(step.severity, step.count) for step in steps if step.count is not None])
+    _check_order([(step.severity, step.percent) for step in steps if step.percent is not None])
     return Ladder(tuple(sorted(steps, key=lambda step: step.severity)))
 
 
@@ -160,15 +168,17 @@ def _step(severity: Severity, start: Any) -> LadderStep:
     raise fault(f"`{start}` is not a step", advice, word=word)
 
 
-def _climbs(starts: list[tuple[Severity, Any]]) -> None:
-    ordered = sorted(starts)
-    for (low, low_start), (high, high_start) in pairwise(ordered):
-        if low_start >= high_start:
-            raise fault(
-                f"`{high.label}` begins at {high_start}, which is not above `{low.label}` at {low_start}",
-                "let worse severities begin at higher counts",
-                word=high.label,
-            )
+def _check_order(starts: list[tuple[Severity, Any]]) -> None:
+    """Raise PydanticCustomError where a severity begins at no more than a less severe one."""
+    for (low, low_start), (high, high_start) in pairwise(sorted(starts)):
+        if low_start < high_start:
+            continue
+        message = (
+            f"`{high.label}` begins at {high_start}, "
+            f"which is not above `{low.label}` at {low_start}"
+        )
+        advice = "let worse severities begin at higher counts"
+        raise fault(message, advice, word=high.label)
 
 
 AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=option_schemas.Age)]
@@ -185,7 +195,7 @@ HowSure = Annotated[
 
 
 class Spec(BaseModel):
-    """A mapping of the rules file; an unknown key is a mistake."""
+    """A mapping of the rules file. Unknown keys are errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
@@ -229,16 +239,18 @@ class SourceSpec(Spec):
 
 
 class Defaults(Spec):
-    """What rules say when they don't say it themselves."""
+    """The section `defaults`: values for rules that don't have these keys."""
 
     schedule: When | None = Field(
         None,
-        description="When it is looked at: `every 5m` (the usual), `hourly`, `daily at 07:30`, a cron line, `manual`.",
+        description="When it is looked at: `every 5m` (the usual), "
+        "`hourly`, `daily at 07:30`, a cron line, `manual`.",
         examples=["every 5m", "hourly", "daily at 07:30 Europe/Berlin", "0 7 * * 1-5", "manual"],
     )
     severity: Severities | None = Field(
         None,
-        description="How bad a violation is: `error` (the usual), or a ladder by number or share of rows.",
+        description="How bad a violation is: `error` (the usual), "
+        "or a ladder by number or share of rows.",
         examples=["error", "warning", {"error": 1, "critical": 50}, {"warning": 1, "error": "5%"}],
     )
     notify: Names | None = Field(
@@ -262,11 +274,13 @@ class Defaults(Spec):
     )
     when_empty: Literal["pass", "fail"] | None = Field(
         None,
-        description="What it means when no row is in scope. If left out, an error where there were rows before.",
+        description="What it means when no row is in scope. "
+        "If left out, an error where there were rows before.",
     )
     redact: Literal["hash", "no"] | None = Field(
         None,
-        description="`hash`: keys of its rows leave the database only as digests, keyed by `SANITYD_REDACT_KEY`.",
+        description="`hash`: keys of its rows leave the database only as digests, "
+        "keyed by `SANITYD_REDACT_KEY`.",
     )
 
 
@@ -291,7 +305,8 @@ class RuleSpec(Defaults):
     )
     within: AgeOf | None = Field(
         None,
-        description="Rows younger than that are not judged yet: the time that data takes to become whole.",
+        description="Rows younger than that are not judged yet: "
+        "the time that data takes to become whole.",
         examples=["10m of created_at"],
     )
     window: AgeOf | None = Field(
@@ -301,7 +316,8 @@ class RuleSpec(Defaults):
     )
     key: Names | None = Field(
         None,
-        description="The columns that identify a row. If left out: the primary key, else the first unique index.",
+        description="The columns that identify a row. If left out: "
+        "the primary key, else the first unique index.",
         examples=["id", ["tenant_id", "number"]],
     )
     show: Names | None = Field(
@@ -311,17 +327,20 @@ class RuleSpec(Defaults):
     )
     confirm: HowSure | None = Field(
         None,
-        description="How a suspect becomes a violation: `again after 30s` (across sources), `2 runs`, or `no`.",
+        description="How a suspect becomes a violation: "
+        "`again after 30s` (across sources), `2 runs`, or `no`.",
         examples=["again after 30s", "2 runs", "no"],
     )
     scan: WhichRows | None = Field(
         None,
-        description="Whether all rows are looked at (`full`), or those that are new by a column and all now and then.",
+        description="Whether all rows are looked at (`full`), "
+        "or those that are new by a column and all now and then.",
         examples=["full", "new rows by created_at, full daily"],
     )
     depends_on: Names | None = Field(
         None,
-        description="Rules or sources whose incident explains this one: while they are open it is not mailed.",
+        description="Rules or sources whose incident explains this one: "
+        "while they are open it is not mailed.",
         examples=["every-person-has-an-address", ["app", "mail"]],
     )
     noise: NoiseMode | None = Field(
@@ -345,7 +364,8 @@ class RuleSpec(Defaults):
         None,
         min_length=1,
         max_length=1,
-        description="One rule for each value: the word in braces is replaced in all texts of the rule.",
+        description="One rule for each value: the word in "
+        "braces is replaced in all texts of the rule.",
         examples=[{"schema": ["north", "south"]}],
     )
 

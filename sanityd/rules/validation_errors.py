@@ -212,7 +212,7 @@ def _type_advice(error_type: str, value: Any) -> str:
 
 def _last_key(document: Document, key_path: KeyPath) -> str:
     """Return the last key of a path that stands in the file: a short form leaves some out."""
-    for part in reversed(document.known(key_path)):
+    for part in reversed(document.existing_path(key_path)):
         if isinstance(part, str):
             return part
     return "it"

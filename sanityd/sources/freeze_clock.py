@@ -104,7 +104,7 @@ def still(sql: str, dialect: str, at: datetime | None) -> str:
     return "".join([*pieces, sql[end:]])
 
 
-class _Edit(NamedTuple):
+class _ClockEdit(NamedTuple):
     """Replacement of `sql[start:end]` by a text."""
 
     start: int
@@ -127,7 +127,7 @@ class _ClockReplacer:
         #: The time as a text for SQLite's functions.
         self.sqlite_time = f"'{at:%Y-%m-%d %H:%M:%S}'"
 
-    def edits(self) -> Iterator[_Edit]:
+    def edits(self) -> Iterator[_ClockEdit]:
         """Yield the edits in the order of the text. Raises GateRefusal."""
         from sqlglot import TokenType
 
@@ -144,7 +144,7 @@ class _ClockReplacer:
             elif not self._is_quoted(token) and not self._is_column(index):
                 yield from self._edit_word(index)
 
-    def _edit_text(self, index: int, calls: Sequence[str]) -> Iterator[_Edit]:
+    def _edit_text(self, index: int, calls: Sequence[str]) -> Iterator[_ClockEdit]:
         """Yield the edit of a quoted text that means the present."""
         token = self.tokens[index]
         if self.dialect == "sqlite" and calls and calls[-1] in _SQLITE_FUNCTIONS:
@@ -162,16 +162,16 @@ class _ClockReplacer:
             return False
         return not _is_cast_to_text(self.tokens[index + 1 : index + 3])
 
-    def _edit_sqlite_argument(self, token: "Token") -> Iterator[_Edit]:
+    def _edit_sqlite_argument(self, token: "Token") -> Iterator[_ClockEdit]:
         word = token.text.lower()
         if word in ("subsec", "subsecond"):
             self._refuse(
                 token, f"`{token.text}` can't be told apart from the clock", "Leave it out."
             )
         if word == "now":
-            yield _Edit(token.start, token.end + 1, self.sqlite_time)
+            yield _ClockEdit(token.start, token.end + 1, self.sqlite_time)
 
-    def _edit_word(self, index: int) -> Iterator[_Edit]:
+    def _edit_word(self, index: int) -> Iterator[_ClockEdit]:
         """Yield the edit of a word or a function that reads the clock."""
         token = self.tokens[index]
         word = token.text.lower()
@@ -183,7 +183,7 @@ class _ClockReplacer:
         elif word in self.clock_words and (is_called or word not in _FUNCTIONS_ONLY):
             yield from self._edit_clock_word(index, is_called=is_called)
 
-    def _edit_sqlite_call(self, index: int) -> Iterator[_Edit]:
+    def _edit_sqlite_call(self, index: int) -> Iterator[_ClockEdit]:
         """Yield the edit of `date()` and `strftime('%s')`, which mean the present."""
         rest = self.tokens[index + 1 :]
         close = _closing_bracket(rest)
@@ -191,11 +191,11 @@ class _ClockReplacer:
             return
         arguments = self.sql[rest[0].end + 1 : close.start].strip()
         if arguments == "":
-            yield _Edit(close.start, close.start, self.sqlite_time)
+            yield _ClockEdit(close.start, close.start, self.sqlite_time)
         elif self.tokens[index].text.lower() == "strftime" and not _has_two_arguments(rest):
-            yield _Edit(close.start, close.start, f", {self.sqlite_time}")
+            yield _ClockEdit(close.start, close.start, f", {self.sqlite_time}")
 
-    def _edit_clock_word(self, index: int, *, is_called: bool) -> Iterator[_Edit]:
+    def _edit_clock_word(self, index: int, *, is_called: bool) -> Iterator[_ClockEdit]:
         token = self.tokens[index]
         kind = self.clock_words[token.text.lower()]
         close = _closing_bracket(self.tokens[index + 1 :]) if is_called else None
@@ -209,7 +209,7 @@ class _ClockReplacer:
             # The schema of the function: `pg_catalog.now()`.
             start = self.tokens[index - 2].start
         text = self.literals[kind].format(t=self.at, seconds=int(self.at.timestamp()))
-        yield _Edit(start, (close or token).end + 1, text)
+        yield _ClockEdit(start, (close or token).end + 1, text)
 
     def _is_quoted(self, token: "Token") -> bool:
         return self.sql[token.start] in '"`['

@@ -77,7 +77,8 @@ def token(sql: str) -> str:
 
 def readable(statement: Executable, dialect: Dialect, *, values: bool = True) -> str:
     """Return the statement for people to read, with its values or with `?`. It is never run."""
-    compiled = statement.compile(dialect=type(dialect)(paramstyle="named"))  # type: ignore[call-arg,attr-defined]
+    named = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
+    compiled = statement.compile(dialect=named)  # type: ignore[attr-defined]
     params = compiled.params
 
     def value(name: re.Match[str]) -> str:

@@ -46,11 +46,11 @@ def delivery_states(
         news.c.violations,
         news.c.severity.label("how"),
     )
-    found = joined.join(news, news.c.message == outbox.c.seq).where(
+    query = joined.join(news, news.c.message == outbox.c.seq).where(
         news.c.incident.in_(names), news.c.incident != ""
     )
     by_recipient: dict[IncidentRecipient, list[RowMapping]] = {}
-    for row in connection.execute(found.order_by(outbox.c.seq)).mappings():
+    for row in connection.execute(query.order_by(outbox.c.seq)).mappings():
         by_recipient.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
     present = _Present(connection, at)
     return {key: _delivery_state(rows, present) for key, rows in by_recipient.items()}
@@ -80,22 +80,18 @@ class _Present:
 def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliveryState:
     last: LastNotification | None = None
     waiting: RowMapping | None = None
-    dead: list[datetime] = []
-    lost = 0
+    failures: list[datetime] = []
+    superseded = 0
     for row in rows:
-        if row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None:
+        if _may_have_arrived(row):
             last = _last_notification(row, last, present)
         if row["state"] in WAITING:
             waiting = row
         elif row["state"] == "superseded":
-            lost += 1
+            superseded += 1
         elif row["state"] == "dead":
-            dead.append(present.passed(row["ended_at"]))
-    if dead:
-        pause = min(FIRST_REVIVAL * 2 ** min(len(dead) - 1, 10), LAST_REVIVAL)
-        lost += len(dead)
-        if present.at - dead[-1] < pause:
-            lost -= 1
+            failures.append(present.passed(row["ended_at"]))
+    lost = superseded + _failures_to_repeat(failures, present.at)
     if waiting is None:
         return DeliveryState(last, lost=lost)
     return DeliveryState(
@@ -104,6 +100,20 @@ def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliverySt
         waiting["seq"] if waiting["state"] == "pending" else None,
         lost,
     )
+
+
+def _may_have_arrived(row: RowMapping) -> bool:
+    return row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None
+
+
+def _failures_to_repeat(failures: Sequence[datetime], at: datetime) -> int:
+    """Return how many refused messages count as lost: not the last one before its pause ends."""
+    if not failures:
+        return 0
+    pause = min(FIRST_REVIVAL * 2 ** min(len(failures) - 1, 10), LAST_REVIVAL)
+    if at - failures[-1] < pause:
+        return len(failures) - 1
+    return len(failures)
 
 
 def _last_notification(
@@ -137,12 +147,12 @@ def mailed_since(
         outbox.c.state.in_((*WAITING, "sent", "uncertain")),
         outbox.c.reason != Reason.DIGEST.value,
     )
-    found: dict[tuple[str, str], list[int]] = {}
+    severities: dict[tuple[str, str], list[int]] = {}
     for row in connection.execute(
         select(outbox.c.channel, outbox.c.recipient, outbox.c.severity).where(counts)
     ):
-        found.setdefault((row.channel, row.recipient), []).append(row.severity)
-    return found
+        severities.setdefault((row.channel, row.recipient), []).append(row.severity)
+    return severities
 
 
 def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
@@ -157,12 +167,12 @@ def backlog(connection: Connection) -> dict[tuple[str, str], list[int]]:
     rows = connection.execute(
         select(outbox.c.seq, outbox.c.channel, outbox.c.recipient, outbox.c.attempts).where(piled)
     ).all()
-    found: dict[tuple[str, str], list[Any]] = {}
+    messages: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
-        found.setdefault((row.channel, row.recipient), []).append(row)
+        messages.setdefault((row.channel, row.recipient), []).append(row)
     return {
         who: [row.seq for row in rows]
-        for who, rows in found.items()
+        for who, rows in messages.items()
         if len(rows) > 1 and any(row.attempts for row in rows)
     }
 
@@ -178,10 +188,10 @@ def incidents_in_messages(connection: Connection, messages: Collection[int]) -> 
 
 def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:
     """Return when messages about a rule were sent, and the incident; once for all recipients."""
-    found = connection.execute(
+    rows = connection.execute(
         _sent_at_once(since).where(news.c.rule == rule).order_by(outbox.c.created_at)
     )
-    return [(row.created_at, row.incident) for row in found]
+    return [(row.created_at, row.incident) for row in rows]
 
 
 def sent_since(connection: Connection, since: datetime) -> list[tuple[str, str]]:
@@ -205,12 +215,12 @@ def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:
     """Return the messages about a rule, oldest first, with the reason in each (`said`)."""
-    found = (
+    query = (
         select(outbox, news.c.incident, news.c.reason.label("said"), news.c.violations)
         .join(news, news.c.message == outbox.c.seq)
         .where(news.c.rule == rule, outbox.c.created_at >= since)
     )
-    return list(connection.execute(found.order_by(outbox.c.seq)).mappings())
+    return list(connection.execute(query.order_by(outbox.c.seq)).mappings())
 
 
 def undelivered_recipients(connection: Connection) -> int:

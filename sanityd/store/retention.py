@@ -96,8 +96,8 @@ def tidy(store: Store, at: datetime) -> Tidied | None:
 
 def days_of(connection: Connection, rule: str, since: datetime) -> Sequence[RowMapping]:
     """Return the daily summaries of a rule's old runs, oldest first."""
-    found = select(days).where(days.c.rule == rule, days.c.day >= since).order_by(days.c.day)
-    return connection.execute(found).mappings().all()
+    query = select(days).where(days.c.rule == rule, days.c.day >= since).order_by(days.c.day)
+    return connection.execute(query).mappings().all()
 
 
 def _until(connection: Connection, at: datetime) -> datetime | None:

@@ -11,14 +11,14 @@ from sanityd.store.tables import rules_seen
 
 def meaning(connection: Connection, file: str, rule: str) -> str | None:
     """Return the meaning of a rule at its last run; None for a new rule."""
-    found = select(rules_seen.c.meaning).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
-    return connection.execute(found).scalar()
+    query = select(rules_seen.c.meaning).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
+    return connection.execute(query).scalar()
 
 
 def since(connection: Connection, file: str, rule: str) -> datetime | None:
     """Return since when a rule has its meaning; None for a new rule."""
-    found = select(rules_seen.c.since).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
-    return connection.execute(found).scalar()
+    query = select(rules_seen.c.since).where(_is(file, rule), rules_seen.c.removed_at.is_(None))
+    return connection.execute(query).scalar()
 
 
 def remember(

@@ -29,15 +29,23 @@ def steadfast(
 ) -> Steadfast | None:
     """Return since when a rule holds; None unless it held, with the same meaning, for `LONG`."""
     since = rules_seen.since(connection, file, rule)
-    if since is None or since > at - LONG or rules_seen.meaning(connection, file, rule) != meaning:
+    if since is None or since > at - LONG:
         return None
+    if rules_seen.meaning(connection, file, rule) != meaning:
+        return None
+    return _record(connection, rule, since, at)
+
+
+def _record(connection: Connection, rule: str, since: datetime, at: datetime) -> Steadfast | None:
+    """Return the record of a rule whose meaning is the same since then; None if it is too short."""
     recent = _recent(connection, rule, since, at)
     older = _older(connection, rule, since, at)
     if recent.last is None or recent.last < at - RECENT:
         return None
     first = recent.first if older.first is None else min(recent.first, older.first)
     answered = int(recent.answered or 0) + int(older.answered or 0)
-    if answered < OFTEN or recent.violations or older.violations or first > at - LONG:
+    was_violated = bool(recent.violations or older.violations)
+    if was_violated or answered < OFTEN or first > at - LONG:
         return None
     return Steadfast(first, answered)
 

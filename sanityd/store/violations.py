@@ -28,22 +28,22 @@ REMEMBERED = timedelta(days=7)
 def known(connection: Connection, rule: str, at: datetime) -> dict[str, Tracked]:
     """Return a rule's open violations and the recently resolved ones, by fingerprint."""
     recent = violations.c.resolved_at >= at - REMEMBERED
-    found = select(violations).where(violations.c.rule == rule, or_(violations.c.open, recent))
-    return {row["fingerprint"]: _tracked(row) for row in connection.execute(found).mappings()}
+    query = select(violations).where(violations.c.rule == rule, or_(violations.c.open, recent))
+    return {row["fingerprint"]: _tracked(row) for row in connection.execute(query).mappings()}
 
 
 def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
     """The keys of a rule's open violations, by fingerprint."""
-    found = select(violations.c.fingerprint, violations.c.key).where(
+    query = select(violations.c.fingerprint, violations.c.key).where(
         violations.c.rule == rule, violations.c.open
     )
-    return {mark: decode_values(key) for mark, key in connection.execute(found)}
+    return {mark: decode_values(key) for mark, key in connection.execute(query)}
 
 
 def open_rows(connection: Connection, rule: str) -> list[Tracked]:
     """A rule's open violations, oldest first, and in the order of their keys."""
-    found = select(violations).where(violations.c.rule == rule, violations.c.open)
-    rows = (_tracked(row) for row in connection.execute(found).mappings())
+    query = select(violations).where(violations.c.rule == rule, violations.c.open)
+    rows = (_tracked(row) for row in connection.execute(query).mappings())
     return sorted(
         rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
     )
@@ -51,8 +51,8 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
 
 def all_rows(connection: Connection, rule: str) -> list[Tracked]:
     """Return every stored violation of a rule, open or resolved."""
-    found = select(violations).where(violations.c.rule == rule).order_by(violations.c.first_seen)
-    return [_tracked(row) for row in connection.execute(found).mappings()]
+    query = select(violations).where(violations.c.rule == rule).order_by(violations.c.first_seen)
+    return [_tracked(row) for row in connection.execute(query).mappings()]
 
 
 def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
@@ -61,12 +61,12 @@ def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, 
     Of a row that regressed, only the last time is known.
     """
     at = violations.c.first_seen
-    found = (
+    query = (
         select(at, func.count().label("rows"))
         .where(violations.c.rule == rule, at >= since)
         .group_by(at)
     )
-    return {row.first_seen: row.rows for row in connection.execute(found)}
+    return {row.first_seen: row.rows for row in connection.execute(query)}
 
 
 def ended(
@@ -74,11 +74,11 @@ def ended(
 ) -> dict[datetime, dict[Resolution, int]]:
     """Return how many rows were resolved at each time since then, by resolution."""
     at, fate = violations.c.resolved_at, violations.c.resolution
-    found = select(at, fate, func.count().label("rows")).where(
+    query = select(at, fate, func.count().label("rows")).where(
         violations.c.rule == rule, at >= since, fate.is_not(None)
     )
     ends: dict[datetime, dict[Resolution, int]] = {}
-    for row in connection.execute(found.group_by(at, fate)):
+    for row in connection.execute(query.group_by(at, fate)):
         ends.setdefault(row.resolved_at, {})[Resolution(row.resolution)] = row.rows
     return ends
 
@@ -170,14 +170,14 @@ def _upsert(connection: Connection) -> Any:
 
 
 def _begun(rule: str, source: str, change: Transition, at: datetime) -> Mapping[str, Any]:
-    found = change.violation
+    violation = change.violation
     return {
         "rule": rule,
         "fingerprint": change.fingerprint,
         "source": source,
         "key": encode_values(change.key),
-        "shown": encode_values(found.shown) if found is not None else {},
-        "detail": found.detail if found is not None else "",
+        "shown": encode_values(violation.shown) if violation is not None else {},
+        "detail": violation.detail if violation is not None else "",
         "open": True,
         "first_seen": change.since or at,
         "last_seen": at,

@@ -54,7 +54,7 @@ def held_long(connection: Connection, rules: RuleSet, at: datetime) -> dict[str,
 
 
 def offers(
-    snapshot: Snapshot, rules: Sequence[Rule], held: dict[str, Steadfast]
+    snapshot: Snapshot, rules: Sequence[Rule], records: dict[str, Steadfast]
 ) -> Iterator[Offer]:
     """Iterate over the constraints for some rules of a source.
 
@@ -64,7 +64,7 @@ def offers(
         with suppress(CheckError):
             constraint = constraint_for(rule.invariant, snapshot)
             if constraint is not None:
-                yield Offer(rule, held[rule.id], constraint)
+                yield Offer(rule, records[rule.id], constraint)
 
 
 def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | None:

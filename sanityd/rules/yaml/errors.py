@@ -1,14 +1,16 @@
-"""What the YAML parser complains of, in words for people, at the place of the mistake rather than
-where it showed.
+"""Errors of the YAML parser, explained where the mistake is rather than where the parser noticed.
 
-Knows nothing of rules. Works on the lines of the file and on what the parser says.
+Knows nothing of rules. Works on the lines of the file and on the parser's message.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import yaml
+
+#: A line and a column, both 0-based.
+Position = tuple[int, int]
 
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"\s*(?:- +)*(\"[^\"]*\"|'[^']*'|[^\s#][^#]*?):(?= |$)")
@@ -27,258 +29,271 @@ class YamlError:
 
 @dataclass(frozen=True, slots=True)
 class ParserState:
-    """The line and column (0-based) of the complaint and of what was begun there, and the last text
-    that was read."""
+    """The file and the state of the parser at its error. Lines and columns are 0-based."""
 
     lines: Sequence[str]
+    #: Where the parser noticed the error.
     line: int
     column: int
-    began: tuple[int, int] | None
-    #: The first and last line of the last text in quotes, if that was what was read last.
+    #: Where the node begins that the parser was reading.
+    began: Position | None
+    #: The first and last line of the last scalar, if it is quoted and was the last event.
     quoted: tuple[int, int] | None
-    #: Where the list or mapping begins that is being read.
-    opened: tuple[int, int] | None
+    #: Where the innermost open list or mapping begins.
+    opened: Position | None
 
     @property
     def text(self) -> str:
-        """The line that is complained of."""
-        return self.lines[self.line] if self.line < len(self.lines) else ""
+        """The line of the error."""
+        if self.line >= len(self.lines):
+            return ""
+        return self.lines[self.line]
 
     @property
     def char(self) -> str:
-        """The character that is complained of."""
-        return self.text[self.column : self.column + 1]
+        """The character of the error; empty at the end of a line."""
+        return self.char_at((self.line, self.column))
 
-    def here(self, message: str, advice: str, length: int = 1) -> YamlError:
-        """At the place of the complaint."""
-        return YamlError(message, advice, self.line + 1, self.column + 1, length)
+    def char_at(self, position: Position) -> str:
+        """Return the character at a position; empty where there is none."""
+        line, column = position
+        if line >= len(self.lines):
+            return ""
+        return self.lines[line][column : column + 1]
 
-    def at(self, place: tuple[int, int], message: str, advice: str, length: int = 1) -> YamlError:
-        """At another place (0-based)."""
-        return YamlError(message, advice, place[0] + 1, place[1] + 1, length)
+    def error(self, message: str, advice: str, length: int = 1) -> YamlError:
+        """Return an error where the parser noticed it."""
+        return self.error_at((self.line, self.column), message, advice, length)
 
-    def written_above(self) -> int | None:
-        """The last line above that has something in it."""
-        return next(
-            (
-                n
-                for n in range(min(self.line, len(self.lines)) - 1, -1, -1)
-                if self.lines[n].strip()
-            ),
-            None,
-        )
+    def error_at(self, position: Position, message: str, advice: str, length: int = 1) -> YamlError:
+        """Return an error at another position."""
+        line, column = position
+        return YamlError(message, advice, line + 1, column + 1, length)
+
+    def line_above(self) -> int | None:
+        """Return the number of the last line above that is not blank."""
+        for number in range(min(self.line, len(self.lines)) - 1, -1, -1):
+            if self.lines[number].strip():
+                return number
+        return None
 
 
 def yaml_error(
     error: yaml.MarkedYAMLError,
     lines: Sequence[str],
     last: yaml.Event | None,
-    opened: tuple[int, int] | None,
+    opened: Position | None,
 ) -> YamlError:
-    """The parser's error, as told to people.
+    """Return the parser's error in plain words.
 
-    Parameters: `last` is the last event before it; `opened` is where the list or mapping begins
-    (0-based) that is being read.
+    Parameters: `last` is the last event before the error; `opened` is where the innermost open list
+    or mapping begins (0-based).
     """
-    mark = error.problem_mark or error.context_mark
-    began = error.context_mark
-    quoted = None
-    if (
-        isinstance(last, yaml.ScalarEvent)
-        and last.style in ("'", '"')
-        and last.start_mark
-        and last.end_mark
-    ):
-        quoted = (last.start_mark.line, last.end_mark.line)
-    line, column = (mark.line, mark.column) if mark else (0, 0)
-    found = ParserState(
-        lines, line, column, (began.line, began.column) if began else None, quoted, opened
-    )
+    state = _state(error, lines, last, opened)
     problem = f"{error.problem or error.context}"
+    for words, explain in _EXPLANATIONS.items():
+        if words not in problem:
+            continue
+        explained = explain(state)
+        if explained is not None:
+            return explained
+    return state.error(f"this is not YAML: {problem}", "check indentation, brackets and quotes")
+
+
+def _state(
+    error: yaml.MarkedYAMLError,
+    lines: Sequence[str],
+    last: yaml.Event | None,
+    opened: Position | None,
+) -> ParserState:
+    context = error.context_mark
+    began = None
+    if context is not None:
+        began = (context.line, context.column)
+    line, column = 0, 0
+    mark = error.problem_mark or context
+    if mark is not None:
+        line, column = mark.line, mark.column
     if line >= len(lines):
-        # Complaints of the end of the file stand behind its last line, where nothing can be shown.
-        end = max(0, len(lines) - 1)
-        found = replace(found, line=end, column=0)
-    for words, tell in _KNOWN.items():
-        if words in problem and (told := tell(found)) is not None:
-            return told
-    return found.here(f"this is not YAML: {problem}", "check indentation, brackets and quotes")
+        # An error at the end of the file is behind its last line, where nothing can be shown.
+        line, column = max(0, len(lines) - 1), 0
+    return ParserState(lines, line, column, began, _quoted_lines(last), opened)
 
 
-def _no_token(found: ParserState) -> YamlError:
-    if found.char == "\t":
-        return found.here("a tab stands where blanks indent", "indent with blanks")
-    return found.here(f"a value can't begin with `{found.char}`", "put the value in quotes")
-
-
-def _no_name(found: ParserState) -> YamlError:
-    place = found.began or (found.line, found.column)
-    char = found.lines[place[0]][place[1] : place[1] + 1]
-    return found.at(place, f"a value can't begin with `{char}`", "put the value in quotes")
-
-
-def _mapping(found: ParserState) -> YamlError | None:
-    before = found.text[: found.column]
-    if _KEY.match(before):
-        return found.here(
-            "a second `: ` stands in one line", "put the value in quotes, or begin a new line"
-        )
-    if (above := found.written_above()) is None:
+def _quoted_lines(event: yaml.Event | None) -> tuple[int, int] | None:
+    """Return the first and last line of a quoted scalar; None for any other event."""
+    if not isinstance(event, yaml.ScalarEvent) or event.style not in ("'", '"'):
         return None
+    if not event.start_mark or not event.end_mark:
+        return None
+    return event.start_mark.line, event.end_mark.line
+
+
+def _indent(line: str) -> int:
+    """Return how many blanks a line begins with."""
+    return len(line) - len(line.lstrip(" "))
+
+
+def _no_token(state: ParserState) -> YamlError:
+    if state.char == "\t":
+        return state.error("a tab stands where blanks indent", "indent with blanks")
+    return state.error(f"a value can't begin with `{state.char}`", "put the value in quotes")
+
+
+def _no_name(state: ParserState) -> YamlError:
+    position = state.began or (state.line, state.column)
+    message = f"a value can't begin with `{state.char_at(position)}`"
+    return state.error_at(position, message, "put the value in quotes")
+
+
+def _mapping(state: ParserState) -> YamlError | None:
+    before = state.text[: state.column]
+    if _KEY.match(before):
+        advice = "put the value in quotes, or begin a new line"
+        return state.error("a second `: ` stands in one line", advice)
+    above = state.line_above()
+    if above is None:
+        return None
+    line_above = state.lines[above]
+    key_above = _KEY.match(line_above)
+    if key_above is None:
+        return _no_colon(state, above)
     key = before.strip()
-    line = found.lines[above]
-    indent = len(line) - len(line.lstrip(" "))
-    if (known := _KEY.match(line)) is None:
-        return _no_colon(found, above)
-    begins = len(before) - len(before.lstrip(" "))
-    message = f"`{key}` stands below `{known[1]}`, which has a value already"
-    advice = (
-        f"let both begin in the same column ({indent + 1})"
-        if begins > indent
-        else "check the indentation"
-    )
-    return found.at((found.line, begins), message, advice, max(1, len(key)))
+    column, column_above = _indent(before), _indent(line_above)
+    message = f"`{key}` stands below `{key_above[1]}`, which has a value already"
+    advice = "check the indentation"
+    if column > column_above:
+        advice = f"let both begin in the same column ({column_above + 1})"
+    return state.error_at((state.line, column), message, advice, max(1, len(key)))
 
 
-def _no_colon(found: ParserState, line: int) -> YamlError:
-    text = found.lines[line]
-    indent = len(text) - len(text.lstrip(" "))
-    advice = f"write `{_with_colon(text.strip())}`"
-    return found.at(
-        (line, indent), "there is no `: ` after the key", advice, max(1, len(text.strip()))
-    )
+def _no_colon(state: ParserState, number: int) -> YamlError:
+    line = state.lines[number]
+    text = line.strip()
+    position = (number, _indent(line))
+    advice = f"write `{_with_colon(text)}`"
+    return state.error_at(position, "there is no `: ` after the key", advice, max(1, len(text)))
 
 
 def _with_colon(text: str) -> str:
-    """`table app.people`, `table:app.people` and `table : app.people` as they are meant; a key
-    alone gets its colon."""
-    if found := re.fullmatch(r"([\w-]+)(?: *: *| +)(.+)", text):
-        return f"{found[1]}: {found[2]}"
-    return f"{text}:"
+    """Return a line with its colon.
+
+    Corrects `table app.people`, `table:app.people` and `table : app.people`; a colon is added to a
+    single key.
+    """
+    key_and_value = re.fullmatch(r"([\w-]+)(?: *: *| +)(.+)", text)
+    if key_and_value is None:
+        return f"{text}:"
+    return f"{key_and_value[1]}: {key_and_value[2]}"
 
 
-def _simple_key(found: ParserState) -> YamlError | None:
-    return (
-        _no_colon(found, found.began[0])
-        if found.began and found.began[0] < len(found.lines)
-        else None
-    )
-
-
-def _open_quote(found: ParserState) -> YamlError | None:
-    if found.began is None:
+def _simple_key(state: ParserState) -> YamlError | None:
+    if not state.began or state.began[0] >= len(state.lines):
         return None
-    quote = found.lines[found.began[0]][found.began[1] : found.began[1] + 1]
-    return found.at(
-        found.began,
-        f"this quote ({quote}) is not closed",
-        f"write another {quote} where the text ends",
-    )
+    return _no_colon(state, state.began[0])
 
 
-def _open_bracket(found: ParserState) -> YamlError | None:
-    if found.began is None:
+def _open_quote(state: ParserState) -> YamlError | None:
+    if state.began is None:
         return None
-    line, column = found.began
-    bracket = found.lines[line][column : column + 1]
+    quote = state.char_at(state.began)
+    message = f"this quote ({quote}) is not closed"
+    return state.error_at(state.began, message, f"write another {quote} where the text ends")
+
+
+def _open_bracket(state: ParserState) -> YamlError | None:
+    if state.began is None:
+        return None
+    bracket = state.char_at(state.began)
     closing = _CLOSING.get(bracket, "]")
-    if line == found.line and found.char:
+    if state.began[0] == state.line and state.char:
         message = f"a `,` or `{closing}` is missing before this"
-        return found.here(message, "write it, or put the value in quotes")
-    return found.at(
-        (line, column), f"this `{bracket}` is not closed", f"write `{closing}` where it ends"
-    )
+        return state.error(message, "write it, or put the value in quotes")
+    message = f"this `{bracket}` is not closed"
+    return state.error_at(state.began, message, f"write `{closing}` where it ends")
 
 
-def _no_content(found: ParserState) -> YamlError | None:
-    if found.char == ",":
-        return found.here("nothing stands before this `,`", "take it out")
-    if found.opened is None or found.opened[0] >= len(found.lines):
+def _no_content(state: ParserState) -> YamlError | None:
+    if state.char == ",":
+        return state.error("nothing stands before this `,`", "take it out")
+    if state.opened is None:
         return None
-    bracket = found.lines[found.opened[0]][found.opened[1] : found.opened[1] + 1]
+    bracket = state.char_at(state.opened)
     if bracket not in _CLOSING:
         return None
-    return found.at(
-        found.opened,
-        f"this `{bracket}` is not closed",
-        f"write `{_CLOSING[bracket]}` where it ends",
-    )
+    message = f"this `{bracket}` is not closed"
+    return state.error_at(state.opened, message, f"write `{_CLOSING[bracket]}` where it ends")
 
 
-def _escape(found: ParserState) -> YamlError:
-    # The place is that of the letter after the backslash, or of the backslash.
-    start = found.text.rfind("\\", 0, found.column + 1)
-    escape = found.text[start : start + 2]
+def _escape(state: ParserState) -> YamlError:
+    # The parser points at the backslash, or at the letter after it.
+    start = state.text.rfind("\\", 0, state.column + 1)
+    escape = state.text[start : start + 2]
+    message = f"`{escape}` means nothing in double quotes"
     advice = "write the text in single quotes, where a backslash is a backslash"
-    return found.at(
-        (found.line, max(0, start)), f"`{escape}` means nothing in double quotes", advice, 2
-    )
+    return state.error_at((state.line, max(0, start)), message, advice, 2)
 
 
-def _no_key(found: ParserState) -> YamlError | None:
-    indent = len(found.text) - len(found.text.lstrip(" "))
-    if found.column > indent:
-        if found.quoted and found.quoted[0] < found.quoted[1]:
-            message = f"the text in quotes that begins in line {found.quoted[0] + 1} ends just before this"
-            return found.here(message, "close its quotes where it ends, or write inner ones twice")
-        if found.quoted:
-            return found.here(
-                "something stands behind the text in quotes",
-                "quote all of the value, inner quotes twice",
-            )
-        if found.char in ("]", "}"):
-            return found.here(
-                f"`{found.char}` has nothing to close here",
-                "take it out, or put the value in quotes",
-            )
-        return found.here(
-            "something stands behind the end of the value", "put all of the value in quotes"
-        )
-    if found.began is None:
+def _no_key(state: ParserState) -> YamlError | None:
+    if state.column > _indent(state.text):
+        return _behind_a_value(state)
+    return _wrong_indent(state)
+
+
+def _behind_a_value(state: ParserState) -> YamlError:
+    """Return the error of text that stands in the line of a value that has ended."""
+    if state.quoted and state.quoted[0] < state.quoted[1]:
+        begins = state.quoted[0] + 1
+        message = f"the text in quotes that begins in line {begins} ends just before this"
+        return state.error(message, "close its quotes where it ends, or write inner ones twice")
+    if state.quoted:
+        message = "something stands behind the text in quotes"
+        return state.error(message, "quote all of the value, inner quotes twice")
+    if state.char in ("]", "}"):
+        message = f"`{state.char}` has nothing to close here"
+        return state.error(message, "take it out, or put the value in quotes")
+    message = "something stands behind the end of the value"
+    return state.error(message, "put all of the value in quotes")
+
+
+def _wrong_indent(state: ParserState) -> YamlError | None:
+    """Return the error of a line that begins in no column of the lines above it."""
+    if state.began is None:
         return None
-    _, column = found.began
-    length = len(found.text.strip())
-    if indent == column:
+    _, column = state.began
+    if _indent(state.text) == column:
         return None
-    message = "this line is indented neither as those above it nor as those they belong to"
-    above = found.written_above()
-    near = (
-        (len(found.lines[above]) - len(found.lines[above].lstrip(" ")))
-        if above is not None
-        else column
-    )
-    return found.here(
-        message,
-        f"begin it in column {near + 1}, as the line above, or in column {column + 1}",
-        length,
+    column_above = column
+    above = state.line_above()
+    if above is not None:
+        column_above = _indent(state.lines[above])
+    return state.error(
+        "this line is indented neither as those above it nor as those they belong to",
+        f"begin it in column {column_above + 1}, as the line above, or in column {column + 1}",
+        len(state.text.strip()),
     )
 
 
-def _no_dash(found: ParserState) -> YamlError | None:
-    if found.began is None:
+def _no_dash(state: ParserState) -> YamlError | None:
+    if state.began is None:
         return None
-    return found.here(
-        f"the list that begins in line {found.began[0] + 1} has no `- ` here",
-        "indent it less, or add it",
-    )
+    message = f"the list that begins in line {state.began[0] + 1} has no `- ` here"
+    return state.error(message, "indent it less, or add it")
 
 
-def _list_in_line(found: ParserState) -> YamlError:
-    return found.here(
-        "a list can't begin behind a key with `- `", "write `[a, b]`, or begin on the next line", 1
-    )
+def _list_in_line(state: ParserState) -> YamlError:
+    message = "a list can't begin behind a key with `- `"
+    return state.error(message, "write `[a, b]`, or begin on the next line")
 
 
-def _block_scalar(found: ParserState) -> YamlError:
-    place = found.began or (found.line, found.column)
-    sign = found.lines[place[0]][place[1] : place[1] + 1]
-    return found.at(
-        place, f"text stands in the line of the `{sign}`", "begin it on the next line, indented"
-    )
+def _block_scalar(state: ParserState) -> YamlError:
+    position = state.began or (state.line, state.column)
+    message = f"text stands in the line of the `{state.char_at(position)}`"
+    return state.error_at(position, message, "begin it on the next line, indented")
 
 
-#: By words of the parser's message, the telling ones first.
-_KNOWN: dict[str, Callable[[ParserState], YamlError | None]] = {
+#: By words of the parser's message, the specific ones first.
+_EXPLANATIONS: dict[str, Callable[[ParserState], YamlError | None]] = {
     "cannot start any token": _no_token,
     "found a tab character": _no_token,
     "alphabetic or numeric character": _no_name,

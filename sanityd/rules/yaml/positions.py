@@ -1,8 +1,7 @@
-"""Where a character of a YAML text stands in the file: quotes, escapes, folded lines and
-indentation move it.
+"""The line and column in the file of a character of a YAML text.
 
-Whatever the style, the characters that are no blanks come in the same order in the file and in the
-text; counting them is enough.
+Quotes, escapes, folded lines and indentation move it. But whatever the style, the characters that
+are not blank come in the same order in the file and in the text, so counting them is enough.
 """
 
 import re
@@ -11,59 +10,72 @@ from collections.abc import Iterator, Sequence
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.|$)")
 #: Letters that stand for a blank after a backslash.
 _BLANKS = "nrtvfNLP_ \t"
+#: Styles of scalars that begin below the line of their sign.
+_BLOCK_STYLES = ("|", ">")
+_QUOTES = ("'", '"')
 
 
-def place_of(
+def position_of(
     lines: Sequence[str], line: int, column: int, style: str, text: str, offset: int
 ) -> tuple[int, int]:
-    """The line and column (1-based) of `text[offset]`, for a scalar that begins at `line` and
-    `column` of the file.
+    """Return the line and column (1-based) of `text[offset]` in the file.
 
-    Parameters: `style` as YAML has it: empty for plain, a quote, `|` or `>`. A blank is taken to
-    stand right behind the character before it.
+    Parameters: the scalar begins at `line` and `column` (1-based); `style` is as YAML has it: empty
+    for plain, a quote, `|` or `>`. The position of a blank is right behind the character before it.
     """
     before = sum(not char.isspace() for char in text[:offset])
     on_blank = offset >= len(text) or text[offset].isspace()
-    place = (line, column + (style in ("'", '"')))
-    for count, found in enumerate(_places(lines, line, column, style)):
+    for count, (char_line, char_column, width) in enumerate(
+        _characters(lines, line, column, style)
+    ):
         if count == before - 1 and on_blank:
-            return (found[0], found[1] + found[2])
+            return (char_line, char_column + width)
         if count == before and not on_blank:
-            return (found[0], found[1])
+            return (char_line, char_column)
         if count > before:
             break
-    return place
+    return (line, _text_column(column, style))
 
 
-def _places(
+def _text_column(column: int, style: str) -> int:
+    """Return the column in which the text of a scalar begins: behind its quote, if it has one."""
+    if style in _QUOTES:
+        return column + 1
+    return column
+
+
+def _characters(
     lines: Sequence[str], line: int, column: int, style: str
 ) -> Iterator[tuple[int, int, int]]:
-    """Line, column and width of each character in the file that stands for one that is no blank, in
-    order."""
-    start = 0 if style in ("|", ">") else column - 1 + (style in ("'", '"'))
-    first = line if style in ("|", ">") else line - 1
+    """Yield the line, column and width of each character that is not blank, in the file's order."""
+    first = line - 1
+    start = _text_column(column, style) - 1
+    if style in _BLOCK_STYLES:
+        first = line
+        start = 0
     for number in range(first, len(lines)):
         source = lines[number]
-        at = start if number == first else 0
-        while at < len(source):
-            width, blank = _unit(source, at, style)
+        index = start if number == first else 0
+        while index < len(source):
+            width, blank = _unit(source, index, style)
             if not blank:
-                yield number + 1, at + 1, width
-            at += width
+                yield number + 1, index + 1, width
+            index += width
 
 
-def _unit(source: str, at: int, style: str) -> tuple[int, bool]:
-    """How many characters of the file stand for the one at that place, and whether that is a blank
-    or nothing."""
-    if style == "'" and source.startswith("''", at):
+def _unit(source: str, index: int, style: str) -> tuple[int, bool]:
+    """Return the width of a character in the file, and whether it stands for a blank or nothing."""
+    if style == "'" and source.startswith("''", index):
         return 2, False
-    if style == '"' and (found := _ESCAPE.match(source, at)):
-        return len(found[0]), _is_blank(found[0][1:])
-    return 1, source[at].isspace()
+    if style == '"':
+        escape = _ESCAPE.match(source, index)
+        if escape:
+            return len(escape[0]), _is_blank(escape[0][1:])
+    return 1, source[index].isspace()
 
 
 def _is_blank(escape: str) -> bool:
     if len(escape) > 1:
         return chr(min(int(escape[1:], 16), 0x10FFFF)).isspace()
-    # Of the end of a line nothing is left.
+    # A backslash at the end of a line stands for nothing.
     return not escape or escape in _BLANKS

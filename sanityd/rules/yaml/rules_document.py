@@ -1,5 +1,7 @@
-"""A rules file, or a folder of them, as plain data that knows its line and column. Knows nothing of
-rules."""
+"""A rules file, or a folder of them, as plain data with lines and columns.
+
+Knows nothing of rules.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sanityd.errors import Problem, RuleError
-from sanityd.rules.yaml.positions import place_of
+from sanityd.rules.yaml.positions import position_of
 from sanityd.rules.yaml.reader import KeyPath, Mark, YamlLoader
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Plain data, and where each piece of it stands."""
+    """Plain data, with the line and column of each key and value."""
 
     data: dict[str, Any]
     files: dict[Path, tuple[str, ...]]
@@ -24,24 +26,30 @@ class Document:
     _values: dict[KeyPath, Mark] = field(repr=False)
     _keys: dict[KeyPath, Mark] = field(repr=False)
 
-    def mark(self, place: KeyPath, *, key: bool = False) -> Mark:
-        """Where the value at a place stands, or its key. Elements that the file doesn't have are
-        skipped over."""
-        known = self.known(place)
-        return self._keys.get(known, self._values[known]) if key else self._values[known]
+    def mark(self, path: KeyPath, *, key: bool = False) -> Mark:
+        """Return the mark of the value at a path, or of its key.
 
-    def location(self, place: KeyPath) -> str:
-        """As people write it: `rules.yaml:21`."""
-        mark = self.mark(place, key=True)
+        Elements of the path that the file does not have are skipped.
+        """
+        existing = self.existing_path(path)
+        value_mark = self._values[existing]
+        return self._keys.get(existing, value_mark) if key else value_mark
+
+    def location(self, path: KeyPath) -> str:
+        """Return the file and line of a path, as in `rules.yaml:21`."""
+        mark = self.mark(path, key=True)
         return f"{mark.path.name}:{mark.line}"
 
-    def find(self, place: KeyPath, text: str) -> KeyPath | None:
-        """The first text below a place that is equal to `text`."""
-        return next((found for found, value in texts(self.at(place), place) if value == text), None)
+    def find(self, path: KeyPath, text: str) -> KeyPath | None:
+        """Return the path of the first text below a path that is equal to `text`."""
+        for text_path, value in texts(self.at(path), path):
+            if value == text:
+                return text_path
+        return None
 
     def problem(  # noqa: PLR0913 (several ways to give the position)
         self,
-        place: KeyPath,
+        path: KeyPath,
         message: str,
         advice: str = "",
         *,
@@ -51,59 +59,63 @@ class Document:
         length: int | None = None,
         level: str = "error",
     ) -> Problem:
-        """Something wrong at a place.
+        """Return a problem at a path.
 
         Parameters: `key` points at the key instead of the value; `word` at the first key or text
-        below that has it;
-        `at` at a line and column (1-based) inside the value's text.
+        below that has it; `at` at a line and column (1-based) inside the value's text.
         """
-        mark = self.mark(place, key=key)
+        mark = self.mark(path, key=key)
         # An empty text has no word to point at.
         if word:
-            mark = self._mark_of_word(place, word) or mark
-        if at is not None and isinstance(text := self.at(place), str):
-            mark = self._inside(mark, text, _offset(text, *at), length or 1)
+            mark = self._mark_of_word(path, word) or mark
+        if at is not None:
+            text = self.at(path)
+            if isinstance(text, str):
+                mark = self._mark_inside(mark, text, _offset(text, *at), length or 1)
         lines = self.files[mark.path]
         source = lines[mark.line - 1] if mark.line <= len(lines) else ""
         return Problem(
             message, advice, mark.path, mark.line, mark.column, length or mark.length, source, level
         )
 
-    def known(self, place: KeyPath) -> KeyPath:
-        """The place without those of its elements that the file doesn't have."""
-        known: KeyPath = ()
-        for element in place:
-            if (*known, element) in self._values:
-                known = (*known, element)
-        return known
-
-    def at(self, place: KeyPath) -> Any:
-        """The data at a place. Elements that the file doesn't have end the way."""
+    def at(self, path: KeyPath) -> Any:
+        """Return the data at a path; None where the file has none."""
         value: Any = self.data
-        for element in place:
+        for element in path:
             try:
                 value = value[element]
             except (KeyError, IndexError, TypeError):
                 return None
         return value
 
-    def _mark_of_word(self, wanted: KeyPath, word: str) -> Mark | None:
-        place = self.known(wanted)
-        whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+    def existing_path(self, path: KeyPath) -> KeyPath:
+        """Return the path without those of its elements that the file does not have."""
+        existing: KeyPath = ()
+        for element in path:
+            if (*existing, element) in self._values:
+                existing = (*existing, element)
+        return existing
+
+    def _mark_of_word(self, path: KeyPath, word: str) -> Mark | None:
+        """Return the mark of the first key or text below a path that has a word."""
+        top = self.existing_path(path)
+        whole_word = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
         for below, mark in self._values.items():
-            if below[: len(place)] != place:
+            if below[: len(top)] != top:
                 continue
-            if len(below) > len(place) and below[-1] == word and below in self._keys:
+            if len(below) > len(top) and below[-1] == word and below in self._keys:
                 return self._keys[below]
             value = self.at(below)
-            if isinstance(value, str) and (found := whole.search(value)):
-                return self._inside(mark, value, found.start(), len(word))
+            match = whole_word.search(value) if isinstance(value, str) else None
+            if match:
+                return self._mark_inside(mark, value, match.start(), len(word))
         return None
 
-    def _inside(self, mark: Mark, text: str, offset: int, length: int) -> Mark:
-        """A place inside a text."""
-        place = place_of(self.files[mark.path], mark.line, mark.column, mark.style, text, offset)
-        return Mark(mark.path, *place, length)
+    def _mark_inside(self, mark: Mark, text: str, offset: int, length: int) -> Mark:
+        """Return the mark of a part of a text."""
+        lines = self.files[mark.path]
+        line, column = position_of(lines, mark.line, mark.column, mark.style, text, offset)
+        return Mark(mark.path, line, column, length)
 
 
 def parse(path: Path, instead: Mapping[Path, bytes] | None = None) -> Document:
@@ -130,23 +142,25 @@ def parse_text(text: str, path: Path) -> Document:
     return _document(reader)
 
 
-def texts(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """All texts in a piece of plain data, each with its place."""
-    pending = [(place, value)]
+def texts(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield all texts in plain data that stands at a path, each with its own path."""
+    pending = [(path, value)]
     while pending:
-        where, item = pending.pop()
+        item_path, item = pending.pop()
         if isinstance(item, str):
-            yield where, item
-        elif isinstance(item, dict):
-            pending += [((*where, key), below) for key, below in reversed(item.items())]
+            yield item_path, item
+            continue
+        items: list[tuple[str | int, Any]] = []
+        if isinstance(item, dict):
+            items = list(item.items())
         elif isinstance(item, list):
-            pending += [
-                ((*where, index), below) for index, below in reversed(list(enumerate(item)))
-            ]
+            items = list(enumerate(item))
+        for key, below in reversed(items):
+            pending.append(((*item_path, key), below))
 
 
 def _offset(text: str, line: int, column: int) -> int:
-    """Where a line and column (1-based) are in a text."""
+    """Return the offset of a line and column (1-based) in a text."""
     start = 0
     for _ in range(line - 1):
         start = text.find("\n", start) + 1
@@ -154,43 +168,42 @@ def _offset(text: str, line: int, column: int) -> int:
 
 
 def _files(path: Path) -> list[Path]:
+    """Return the file, or the rules files of the folder, in the order of their names.
+
+    Raises RuleError when there is none, or the folder can't be read.
+    """
     try:
         if not path.is_dir():
-            # Whatever else is wrong with it is told when it is read.
+            # Other problems of the file are reported when it is read.
             path.stat()
             return [path]
-        # A link that leads nowhere is a file that can't be read, not one that isn't there.
-        found = sorted(
+        # A broken link is a file that can't be read, not a missing one.
+        files = [
             file
             for file in path.iterdir()
             if file.suffix in (".yaml", ".yml") and not file.is_dir()
-        )
+        ]
     except FileNotFoundError:
         advice = "`sanityd init` writes a first one; `--rules` names it"
         raise RuleError([Problem("there is no such file", advice, path)]) from None
     except OSError as error:
-        raise RuleError(
-            [Problem(f"this can't be read ({error.strerror})", "check its name and rights", path)]
-        ) from None
-    if not found:
-        raise RuleError(
-            [
-                Problem(
-                    f"there is no rules file in `{path}`", "`sanityd init` writes a first one", path
-                )
-            ]
-        )
-    return found
+        message = f"this can't be read ({error.strerror})"
+        raise RuleError([Problem(message, "check its name and rights", path)]) from None
+    if not files:
+        message = f"there is no rules file in `{path}`"
+        raise RuleError([Problem(message, "`sanityd init` writes a first one", path)])
+    return sorted(files)
 
 
 def _document(reader: YamlLoader) -> Document:
-    problems = tuple(
-        sorted(reader.problems, key=lambda found: (str(found.path), found.line, found.column))
+    problems = sorted(
+        reader.problems, key=lambda problem: (str(problem.path), problem.line, problem.column)
     )
     if reader.stopped:
-        raise RuleError(problems)
+        raise RuleError(tuple(problems))
     first = next(iter(reader.files))
     reader.values.setdefault((), Mark(first, 1, 1))
+    revision = reader.hash.hexdigest()[:7]
     return Document(
-        reader.data, reader.files, reader.hash.hexdigest()[:7], problems, reader.values, reader.keys
+        reader.data, reader.files, revision, tuple(problems), reader.values, reader.keys
     )

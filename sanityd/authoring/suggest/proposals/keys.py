@@ -75,13 +75,17 @@ def _for_column(
     is_distinct = not _has_duplicates(table, name)
     if column.family is Family.TEXT and _is_email(name_words):
         return _email_rule(table, name) if is_distinct else None
-    if is_distinct and name_words[-1] in _KEY_WORDS and not _is_shared(name_words):
+    if is_distinct and _names_a_key(name_words):
         return _rule(table, name, name, IDENTITY + 3, tolerance=0.01)
     if _is_missing_key(table, column, name_words):
         return _rule(table, name, name, IDENTITY + 4, tolerance=0.01)
     if is_distinct and column.family is Family.UUID and column.non_null >= MIN_ROWS:
         return _rule(table, name, name, IDENTITY, tolerance=0.001)
     return None
+
+
+def _names_a_key(name_words: tuple[str, ...]) -> bool:
+    return name_words[-1] in _KEY_WORDS and not _is_shared(name_words)
 
 
 def _email_rule(table: TableProfile, name: str) -> Candidate:

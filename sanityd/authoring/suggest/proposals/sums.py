@@ -65,12 +65,11 @@ class _Formula:
 
 def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidate]:
     """Iterate over at most one rule for each total."""
-    amounts = [column for column in table.columns.values() if _is_amount(column)]
-    if len(table.sample) < MIN_ROWS or len(amounts) > _MAX_AMOUNTS:
+    values = _amounts(table)
+    if len(table.sample) < MIN_ROWS or len(values) > _MAX_AMOUNTS:
         return
-    values = {column.name: _values(table, column.name) for column in amounts}
     # A constant column fits too many formulas.
-    amounts = [column for column in amounts if _is_variable(values[column.name])]
+    amounts = [table.columns[name] for name in values if _is_variable(values[name])]
     proposed: list[set[str]] = []
     for total in _totals(amounts):
         parts = [column for column in amounts if column is not total]
@@ -78,6 +77,15 @@ def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidat
         if formula is not None:
             proposed.append(_names(total, formula))
             yield _rule(table, context, total, formula)
+
+
+def _amounts(table: TableProfile) -> dict[str, Values]:
+    """Return the values of the columns that hold amounts, by the names of the columns."""
+    values = {}
+    for name, column in table.columns.items():
+        if _is_amount(column):
+            values[name] = _values(table, name)
+    return values
 
 
 def _find_formula(

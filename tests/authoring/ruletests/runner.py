@@ -22,11 +22,11 @@ def played(
     *,
     lent: str | None = None,
     on: Engine | None = None,
-    doubting: bool = False,
+    find_gaps: bool = False,
 ) -> SuiteReport:
     """What came of them."""
-    with CaseRunner(lent, on) as workshop:
-        return play(suite(folder, text), workshop, doubting=doubting)
+    with CaseRunner(lent, on) as runner:
+        return play(suite(folder, text), runner, find_gaps=find_gaps)
 
 
 def outcomes(
@@ -44,7 +44,7 @@ def outcomes(
 
 def doubts(folder: Path, text: str) -> list[str]:
     """What the examples don't show."""
-    return [doubt.message for doubt in played(folder, text, doubting=True).gaps]
+    return [doubt.message for doubt in played(folder, text, find_gaps=True).gaps]
 
 
 def mistakes(folder: Path, text: str) -> list[str]:

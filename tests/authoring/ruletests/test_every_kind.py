@@ -20,10 +20,10 @@ def test_examples_find_what_the_acceptance_cases_find(
     servers = {"postgresql": "postgres", "mariadb": "mariadb_url"}
     lent: str | None = request.getfixturevalue(servers[database]) if database in servers else None
     suite = read(path)
-    with CaseRunner(lent, None if lent else database) as workshop:  # type: ignore[arg-type]  # one of two words
-        report = play(suite, workshop, doubting=False)
+    with CaseRunner(lent, None if lent else database) as runner:  # type: ignore[arg-type]  # one of two words
+        report = play(suite, runner, find_gaps=False)
         # Others may be at work on the same server.
-        ours = getattr(workshop._lent, "_token", "nobody")
+        ours = getattr(runner._lent, "_token", "nobody")
     wrong = [
         f"{one.case.rule} {one.case.name}: {one.match} {one.run.hint}"
         for one in report.verdicts

@@ -123,7 +123,7 @@ class ScratchServer(ScratchDatabase):
     def _count(self, connection: Connection, view: str, **names: str) -> int:
         """Return the number of entries of the information schema with these names."""
         conditions = " AND ".join(f"{name} = :{name}" for name in names)
-        sql = f"SELECT count(*) FROM information_schema.{view} WHERE {conditions}"  # noqa: S608 (constants)
+        sql = f"SELECT count(*) FROM information_schema.{view} WHERE {conditions}"  # noqa: S608
         return int(connection.execute(text(sql), names).scalar_one())
 
     @abstractmethod

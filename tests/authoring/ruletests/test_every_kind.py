@@ -22,16 +22,16 @@ def test_examples_find_what_the_acceptance_cases_find(
     suite = read(path)
     with CaseRunner(lent, None if lent else database) as runner:  # type: ignore[arg-type]  # one of two words
         report = play(suite, runner, find_gaps=False)
-        # Others may be at work on the same server.
-        ours = getattr(runner._lent, "_token", "nobody")
+        # Other tests may use the same server.
+        schema_prefix = getattr(runner._lent, "_token", "nobody")
     wrong = [
-        f"{one.case.rule} {one.case.name}: {one.match} {one.run.hint}"
-        for one in report.verdicts
-        if not one.passed
+        f"{verdict.case.rule} {verdict.case.name}: {verdict.match} {verdict.run.hint}"
+        for verdict in report.verdicts
+        if not verdict.passed
     ]
     assert wrong == []
     assert count == len(report.verdicts) > 8
-    assert [name for name in schemas(lent) if name.startswith(ours)] == []
+    assert [name for name in schemas(lent) if name.startswith(schema_prefix)] == []
 
 
 def schemas(url: str | None) -> list[str]:

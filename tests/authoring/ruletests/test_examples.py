@@ -243,16 +243,16 @@ tests:
   in-theirs: {{given: {{app.{there}.t: [{{id: 1}}, {{id: 2, n: 1}}]}}, violates: [1]}}
 """
     engine = create_engine(lent, poolclass=NullPool)
-    # Others may be at work on the same server.
-    ours = uuid4().hex[:8]
+    # Other tests may use the same server.
+    token = uuid4().hex[:8]
     monkeypatch.setattr(
-        "sanityd.authoring.ruletests.scratch_server.secrets.token_hex", lambda _: ours
+        "sanityd.authoring.ruletests.scratch_server.secrets.token_hex", lambda _: token
     )
     assert outcomes(tmp_path, text, lent=lent) == [
         *("own-sql passed", "in-a-schema: 1 passed", "in-a-schema: 2 passed", "in-theirs passed")
     ]
     assert [
-        name for name in inspect(engine).get_schema_names() if ours in name or name == schema
+        name for name in inspect(engine).get_schema_names() if token in name or name == schema
     ] == []
     assert inspect(engine).get_table_names(there) == []
     with engine.begin() as connection:

@@ -1,5 +1,4 @@
-"""What `check` would do now, source by source. Reads the catalog and asks for estimates; looks at
-no row."""
+"""Explain what `check` would do now, by source. Reads the catalog and estimates, but no row."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,24 +19,23 @@ class Explanation:
     database: str
     rules: int
     steps: tuple[PlanStep, ...] = ()
-    #: Rules that can't be looked at, and why; with the hint.
+    #: Error and hint of each rule that can't be checked.
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    #: Why the source didn't answer.
+    #: Error and hint when the source doesn't answer.
     down: tuple[str, str] | None = None
 
 
 def explain(rules: RuleSet, picked: Iterable[Rule]) -> list[Explanation]:
-    """The plans for some rules."""
+    """Return the plans for some rules."""
     return [_of_source(rules, source, batch) for source, batch in rules.by_source(picked).items()]
 
 
 def _of_source(rules: RuleSet, source: str, batch: list[Rule]) -> Explanation:
     try:
-        with SnapshotPool(rules.sources) as views:
-            snapshot = views.snapshot(source)
-            plan = without_mistakes(
-                planner.plan([rule.invariant for rule in batch], snapshot, views.snapshot)
-            )
+        with SnapshotPool(rules.sources) as pool:
+            snapshot = pool.snapshot(source)
+            invariants = [rule.invariant for rule in batch]
+            plan = without_mistakes(planner.plan(invariants, snapshot, pool.snapshot))
             refused = {rule: (error.message, error.hint) for rule, error in plan.refused.items()}
             name = snapshot.source.dialect.name
             return Explanation(source, name, len(batch), tuple(steps(plan)), refused)
@@ -46,28 +44,27 @@ def _of_source(rules: RuleSet, source: str, batch: list[Rule]) -> Explanation:
 
 
 def as_json(explanations: Iterable[Explanation]) -> dict[str, Any]:
-    """What `explain --format json` prints."""
+    """Return the output of `explain --format json`."""
+    return {"version": 1, "sources": [_source_as_json(item) for item in explanations]}
+
+
+def _source_as_json(explanation: Explanation) -> dict[str, Any]:
+    refused = [
+        {"rule": rule_id, "error": error, "hint": hint}
+        for rule_id, (error, hint) in explanation.refused.items()
+    ]
     return {
-        "version": 1,
-        "sources": [
-            {
-                "source": explanation.source,
-                "database": explanation.database or None,
-                "rules": explanation.rules,
-                "error": explanation.down[0] if explanation.down else None,
-                "steps": [step_as_json(step) for step in explanation.steps],
-                "refused": [
-                    {"rule": rule, "error": message, "hint": hint}
-                    for rule, (message, hint) in explanation.refused.items()
-                ],
-            }
-            for explanation in explanations
-        ],
+        "source": explanation.source,
+        "database": explanation.database or None,
+        "rules": explanation.rules,
+        "error": explanation.down[0] if explanation.down else None,
+        "steps": [step_as_json(step) for step in explanation.steps],
+        "refused": refused,
     }
 
 
 def step_as_json(step: PlanStep) -> dict[str, Any]:
-    """One step."""
+    """Return one step of a plan."""
     return {
         "form": step.form,
         "table": step.table,

@@ -1,7 +1,7 @@
-"""A SQL statement as people like to read it: a clause per line, subqueries moved in.
+"""Format a SQL statement for people: one clause per line, subqueries indented.
 
-Only blanks and line breaks change: what is printed can be run. A statement that can't be read stays
-as it came.
+Only whitespace changes, so the result can be run. A statement that can't be tokenized stays as it
+is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from sqlglot import Dialect, Token, TokenType
 from sqlglot.errors import SqlglotError
 
 _INDENT = "  "
-#: What begins a line of its own, in a statement or a subquery.
+#: Tokens that begin a line, in a statement or a subquery.
 _CLAUSES = {
     TokenType.SELECT,
     TokenType.FROM,
@@ -37,7 +37,7 @@ _CONDITIONS = {TokenType.AND, TokenType.OR}
 
 
 def laid_out(sql: str, dialect: str | None) -> str:
-    """The statement, laid out. `dialect` is sqlglot's name of the database's; None for any."""
+    """Return the statement, formatted. `dialect` is sqlglot's name of it; None for any."""
     tidy = "\n".join(line.rstrip() for line in sql.split("\n") if line.strip())
     try:
         tokens = Dialect.get_or_raise(dialect).tokenize(sql)
@@ -50,13 +50,12 @@ def laid_out(sql: str, dialect: str | None) -> str:
 
 @dataclass
 class _Bracket:
-    """What an opened bracket holds: a subquery, whose clauses have lines of their own, or less,
-    which stays in one."""
+    """An open bracket: a subquery with one clause per line, or an expression on one line."""
 
     is_query: bool
-    #: How far its clauses are moved in.
+    #: The indentation of its clauses.
     depth: int = 0
-    #: How many `CASE` are open, and `BETWEEN` whose AND is still to come.
+    #: Number of open `CASE`, and of `BETWEEN` before their AND.
     cases: int = 0
     betweens: int = 0
 
@@ -66,7 +65,7 @@ class _SqlLayout:
     sql: str
     tokens: Sequence[Token]
     open: list[_Bracket] = field(default_factory=lambda: [_Bracket(is_query=True)])
-    #: How far the present line is moved in.
+    #: The indentation of the current line.
     depth: int = 0
 
     def text(self) -> str:
@@ -75,33 +74,44 @@ class _SqlLayout:
     def _parts(self) -> Iterator[str]:
         end = 0
         for index, token in enumerate(self.tokens):
-            gap, word = self.sql[end : token.start], self.sql[token.start : token.end + 1]
-            closes = token.token_type is TokenType.R_PAREN and len(self.open) > 1
-            closed = self.open.pop() if closes else None
-            depth = closed.depth - 1 if closed and closed.is_query else self._depth_of_line(index)
-            yield self._between(gap, index, depth)
-            yield word
-            self._note(index)
+            gap = self.sql[end : token.start]
+            yield self._between(gap, index, self._depth_before(index))
+            yield self.sql[token.start : token.end + 1]
+            self._update(index)
             end = token.end + 1
-        yield f" {rest}" if (rest := self.sql[end:].strip()) else ""
+        rest = self.sql[end:].strip()
+        if rest:
+            yield f" {rest}"
+
+    def _depth_before(self, index: int) -> int | None:
+        """Return the indentation of the line that a token begins; None inside of a line.
+
+        A closing bracket removes its entry, and begins a line when it ends a subquery.
+        """
+        if self._kind(index) is TokenType.R_PAREN and len(self.open) > 1:
+            closed = self.open.pop()
+            if closed.is_query:
+                return closed.depth - 1
+        return self._depth_of_line(index)
 
     def _between(self, gap: str, index: int, depth: int | None) -> str:
-        """What stands before a word: a new line, moved in by so much, or a blank where there was
-        one."""
+        """Return the whitespace and comments before a token: a new line if there is a depth."""
         comment = gap.strip()
         if index == 0:
             return f"{comment}\n" if comment else ""
         if depth is None and not comment:
-            at_bracket = (
-                self._kind(index - 1) is TokenType.L_PAREN or self._kind(index) is TokenType.R_PAREN
-            )
-            return " " * bool(gap and not at_bracket)
-        self.depth = self.depth if depth is None else depth
+            after_bracket = self._kind(index - 1) is TokenType.L_PAREN
+            if not gap or after_bracket or self._kind(index) is TokenType.R_PAREN:
+                return ""
+            return " "
+        if depth is not None:
+            self.depth = depth
         # A comment may end with its line.
-        return f" {comment}" * bool(comment) + "\n" + _INDENT * self.depth
+        new_line = "\n" + _INDENT * self.depth
+        return f" {comment}{new_line}" if comment else new_line
 
     def _depth_of_line(self, index: int) -> int | None:
-        """How far the line is moved in that a word begins; None for a word inside of one."""
+        """Return the indentation of the line that a token begins; None inside of a line."""
         inside, kind = self.open[-1], self._kind(index)
         if not inside.is_query or inside.cases:
             return None
@@ -112,7 +122,7 @@ class _SqlLayout:
         return inside.depth if kind in _CLAUSES else None
 
     def _joins(self, index: int) -> bool:
-        """Whether a join begins here: at `LEFT`, not again at its `JOIN`."""
+        """Whether a join begins at this token: at `LEFT`, not again at its `JOIN`."""
         kind, after = self._kind(index), self._kind(index - 1) in _JOINING
         if kind in _JOINING:
             return not after and self._kind(index + 1) in {TokenType.JOIN, TokenType.OUTER}
@@ -121,8 +131,8 @@ class _SqlLayout:
     def _kind(self, index: int) -> TokenType | None:
         return self.tokens[index].token_type if 0 <= index < len(self.tokens) else None
 
-    def _note(self, index: int) -> None:
-        """What follows is inside a bracket, or a CASE; or was, until here."""
+    def _update(self, index: int) -> None:
+        """Record brackets, CASE and BETWEEN that the token opens or closes."""
         inside = self.open[-1]
         match self._kind(index):
             case TokenType.L_PAREN:

@@ -1,7 +1,6 @@
-"""One rule looked at for its author: the run, how it looked, and what would come of it. Records
-nothing.
+"""Try one rule for its author: the run, its plan, and what `check` would do with the result.
 
-What is remembered is read, where there is a memory; it is never made, migrated or written.
+Nothing is stored. An existing store is read; it is never created, migrated or written.
 """
 
 from collections.abc import Iterator
@@ -23,17 +22,16 @@ from sanityd.sources.snapshot_pool import SnapshotPool
 from sanityd.store import rule_copy, runs, violations
 from sanityd.store.open import Store
 
-#: What to do about a refusal that has no advice of its own: the general one names the command that
-#: is running.
+#: The hint for an error without its own: the general hint names the command that is running.
 _ADVICE = (
-    "`sanityd lint --connect` shows the place in the file; "
-    "where it finds none, run the SQL in a client of yours."
+    "`sanityd lint --connect` shows the place in the file; where it finds none, run the SQL in a "
+    "client of yours."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SELECT that looked at data, and sqlglot's name of the dialect it is written in."""
+    """A SELECT that read data, and sqlglot's name of its dialect."""
 
     source: str
     dialect: str | None
@@ -42,8 +40,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What was there to remember: how many runs of the last weeks, and the last of them; or why it
-    can't be read."""
+    """The stored runs of the rule: their number in the last weeks, and the last one.
+
+    `trouble` is why the store can't be read.
+    """
 
     runs: int = 0
     last: Run | None = None
@@ -54,57 +54,57 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one look saw, how it looked, and what would come of it."""
+    """The run of one rule, its plan and statements, and the forecast of its notifications."""
 
     run: Run
     steps: tuple[PlanStep, ...] = ()
     statements: tuple[Statement, ...] = ()
-    #: The constraint that would make looking needless.
+    #: The constraint that proves the rule without reading rows.
     proof: str | None = None
-    #: Whether `check` would look again before it counts.
+    #: Whether `check` would confirm the violations first.
     to_be_confirmed: bool = False
     memory: Memory = field(default_factory=Memory)
     foresight: Forecast | None = None
 
 
 def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
-    """Look at one rule. A source that doesn't answer gives a skipped run, a store that can't be
-    read a `trouble`.
+    """Try one rule.
+
+    When its source doesn't answer, the run is skipped. When the store can't be read, the trial's
+    memory says why.
 
     Parameters: `state` is the URL of the store; None for the one beside the rules file.
     """
     with _reading(rules, state) as (connection, trouble):
-        memory, prior = (
-            _remembered(connection, rule, at)
-            if connection
-            else (Memory(trouble=trouble), PriorState())
-        )
-    # Not while the memory is being read: a look may take long.
-    run, steps, statements, proof = _look(rules, rule, at, replace(prior, audited=[rule.id]))
-    suspected = run.answered and confirm.is_suspect(
-        rule.invariant, run, prior.open_keys.get(rule.id, {})
-    )
-    ahead = None if run.down else _foresee(rules, rule, run, state)
+        memory, prior = Memory(trouble=trouble), PriorState()
+        if connection is not None:
+            memory, prior = _stored(connection, rule, at)
+    # The store is closed before the check, which may take long.
+    run, steps, statements, proof = _check(rules, rule, at, replace(prior, audited=[rule.id]))
+    open_keys = prior.open_keys.get(rule.id, {})
+    is_suspect = run.answered and confirm.is_suspect(rule.invariant, run, open_keys)
+    foresight = None if run.down else _foresee(rules, rule, run, state)
     if run.hint == CheckError.hint:
         run = replace(run, hint=_ADVICE)
-    return Trial(run, steps, statements, proof, suspected, memory, ahead)
+    return Trial(run, steps, statements, proof, is_suspect, memory, foresight)
 
 
 def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Forecast:
+    """Return the forecast of what `check` would do with this run."""
     with _reading(rules, state) as (connection, _):
 
-        def recall(into: Connection) -> None:
+        def copy_history(into: Connection) -> None:
             if connection is not None:
                 rule_copy.carry(connection, into, rule.id, run.at)
 
-        return forecast(rules, rule, run, recall)
+        return forecast(rules, rule, run, copy_history)
 
 
 @contextmanager
 def _reading(
     rules: RuleSet, state: str | None
 ) -> Iterator[tuple[Connection | None, StoreError | None]]:
-    """The memory as it is, or nothing, and why."""
+    """Open the store for reading. Gives a connection or None, and why it can't be read."""
     try:
         store = Store.existing(state, rules.folder)
     except StoreError as error:
@@ -120,52 +120,58 @@ def _reading(
         store.close()
 
 
-def _remembered(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, PriorState]:
+def _stored(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, PriorState]:
+    """Return the stored runs of a rule, and what its check takes from them."""
     count = runs.count(connection, [rule.id], at - rule_copy.RUNS)
+    memory = Memory(count, runs.last(connection, rule.id, at), exists=True)
     open_keys = {rule.id: violations.open_keys(connection, rule.id)}
     past = {rule.id: runs.measured(connection, rule.id)} if rule.learns else {}
-    return Memory(count, runs.last(connection, rule.id, at), exists=True), PriorState(
-        open_keys, past
-    )
+    return memory, PriorState(open_keys, past)
 
 
-def _look(
+def _check(
     rules: RuleSet, rule: Rule, at: datetime, prior: PriorState
 ) -> tuple[Run, tuple[PlanStep, ...], tuple[Statement, ...], str | None]:
+    """Return the run, the steps of its plan, its statements, and the proof of the rule."""
     try:
-        with SnapshotPool(rules.sources) as views:
-            snapshot = views.snapshot(rule.source)
-            plan = planner.plan([rule.invariant], snapshot, views.snapshot, prior)
+        with SnapshotPool(rules.sources) as pool:
+            snapshot = pool.snapshot(rule.source)
+            plan = planner.plan([rule.invariant], snapshot, pool.snapshot, prior)
             [run] = executor.evaluate(plan, snapshot, prior.open_keys, at)
-            plain = rule.invariant.redaction is None
-            looked = tuple(
-                Statement(
-                    view.source.settings.name,
-                    view.source.dialect.name,
-                    view.sql(statement, values=plain),
-                )
-                for view in views.all()
-                for statement in view.looked
-            )
-            if run.outcome is Outcome.ERRORED and not looked:
-                looked = tuple(_refused(rule, snapshot, views.snapshot))
-            return run, _steps(plan), looked, plan.checks[0].proof if plan.checks else None
+            statements = tuple(_executed(rule, pool))
+            if run.outcome is Outcome.ERRORED and not statements:
+                statements = tuple(_refused(rule, snapshot, pool.snapshot))
+            proof = plan.checks[0].proof if plan.checks else None
+            return run, _steps(plan), statements, proof
     except SourceError as error:
         return executor.skipped(rule.invariant, at, error), (), (), None
 
 
+def _executed(rule: Rule, pool: SnapshotPool) -> Iterator[Statement]:
+    """Yield the statements that read data, without their values when the rule is redacted."""
+    with_values = rule.invariant.redaction is None
+    for snapshot in pool.all():
+        source = snapshot.source
+        for statement in snapshot.looked:
+            sql = snapshot.sql(statement, values=with_values)
+            yield Statement(source.settings.name, source.dialect.name, sql)
+
+
 def _refused(rule: Rule, own: Snapshot, elsewhere: Elsewhere) -> Iterator[Statement]:
-    """The rule's own SELECTs, which were refused before anything was looked at."""
+    """Yield the rule's own SELECTs, which were refused before any data was read."""
     check = rule.invariant.check
-    if (query := check.query_sql()) is not None:
+    query = check.query_sql()
+    if query is not None:
         yield Statement(rule.source, own.source.dialect.name, query)
-    if (there := check.query_there()) is not None:
-        other = own if there.source in (None, rule.source) else elsewhere(str(there.source))
-        yield Statement(other.source.settings.name, other.source.dialect.name, str(there.query))
+    other = check.query_there()
+    if other is not None:
+        is_own = other.source in (None, rule.source)
+        source = (own if is_own else elsewhere(str(other.source))).source
+        yield Statement(source.settings.name, source.dialect.name, str(other.query))
 
 
 def _steps(plan: Plan) -> tuple[PlanStep, ...]:
-    """How it was looked at, in words. What is wrong with the rule was told by its run."""
+    """Return the steps of the plan in words; none for a wrong rule, whose run has the error."""
     try:
         return tuple(explain.steps(explain.without_mistakes(plan)))
     except CheckError:

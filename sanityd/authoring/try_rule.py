@@ -25,7 +25,6 @@ _CAP = 1
 _RULES_PER_STATEMENT = 50
 #: A statement that ran for this fraction of the timeout, or longer, was stopped by it.
 _TIMEOUT_FRACTION = 0.9
-#: The form of checks of which one statement counts many.
 
 
 @dataclass(frozen=True)

@@ -70,4 +70,4 @@ def _texts(data: Any) -> list[str]:
     if isinstance(data, str):
         return [data] if " " in data else []
     below = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-    return [text for one in below for text in _texts(one)]
+    return [text for item in below for text in _texts(item)]

@@ -1,1 +1,1 @@
-"""`lint`: all mistakes of a rules file; with `--connect` also what the databases refuse."""
+"""Lint a rules file: find its mistakes, and with a connection those that the databases report."""

@@ -1,5 +1,4 @@
-"""One rule and its database: everything that the database would refuse in it, each at its word in
-the file."""
+"""Find all that its database would refuse in one rule, each with its position in the file."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -7,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from sanityd.authoring.lint import mentions
-from sanityd.authoring.lint.sql_errors import Refused, Wrong, quoted
+from sanityd.authoring.lint.mentions import mentions_of
+from sanityd.authoring.lint.sql_errors import RefusedSql, SqlError, quoted
 from sanityd.checks import planner
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant
@@ -19,19 +18,18 @@ from sanityd.rules.diagnostics import as_advice
 from sanityd.rules.draft import RuleDraft
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
-from sanityd.sources.base import AnySelect, Snapshot
+from sanityd.sources.base import Snapshot
 from sanityd.sources.sql_gate import check_against
 
-#: How databases say that there is no such function.
-_MISSING = re.compile("no such function|does not exist", re.IGNORECASE)
+#: The words of databases for a function that doesn't exist.
+_NO_FUNCTION = re.compile("no such function|does not exist", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class _RuleText:
-    """SQL of the user's: where it stands, what it is about, and how to have the database read
-    it."""
+    """SQL of a rule: its position, its table, and how to let the database read it."""
 
-    place: KeyPath
+    path: KeyPath
     sql: str
     snapshot: Snapshot
     #: The table that a condition is about; None for a whole SELECT.
@@ -42,8 +40,8 @@ class _RuleText:
 class RuleDatabaseCheck:
     """Asks one source about one rule.
 
-    Parameters: `elsewhere` gives the snapshots of other sources; None where the one that the rule
-    needs doesn't answer, so that only its own half is asked about.
+    Parameters: `elsewhere` returns the snapshots of other sources; None where the one that the rule
+    needs doesn't answer: then only the part about its own source is checked.
     """
 
     def __init__(
@@ -54,11 +52,11 @@ class RuleDatabaseCheck:
         self._invariant = draft.invariant
         self._snapshot = snapshot
         self._elsewhere = elsewhere
-        # A rule that `for_each` made stands where it was written once.
-        self._place: KeyPath = ("rules", draft.name)
+        # A rule that `for_each` made has the position of the rule with `for_each`.
+        self._path: KeyPath = ("rules", draft.name)
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong, all of it."""
+        """Yield all problems."""
         faults: list[CheckError] = []
         refused: CheckError | None = None
         try:
@@ -68,39 +66,38 @@ class RuleDatabaseCheck:
         if not faults and refused is None:
             return
         for fault in faults:
-            yield from self._named(fault)
-        of_sql = list(self._of_sql())
-        yield from of_sql
-        # What the whole statement says of a part of it is told already.
-        if refused is not None and not of_sql and not faults:
-            yield from self._named(refused)
+            yield from self._fault_problems(fault)
+        sql_problems = list(self._sql_problems())
+        yield from sql_problems
+        # The error of the whole statement repeats the error of its part.
+        if refused is not None and not sql_problems and not faults:
+            yield from self._fault_problems(refused)
 
     def _ask(self, faults: list[CheckError]) -> None:
-        """Let the database read the rule's SQL without reading any row. Raises CheckError when it
-        can't."""
+        """Let the database read the rule's SQL and no row. Raises CheckError when it refuses."""
         invariant = self._invariant
         if invariant is None:
-            self._own_half(faults)
+            self._ask_about_own_table(faults)
             return
         if self._elsewhere is None and invariant.elsewhere is not None:
-            self._own_half(faults)
+            self._ask_about_own_table(faults)
             return
         query = invariant.check.query_sql()
         if query is not None and not invariant.subject.key:
-            # That it needs a key is told already; what it selects can't be narrowed to one.
+            # That the rule needs a key has been reported.
             self._snapshot.query(query)
             return
-        look = planner.plan_check(invariant, self._snapshot, self._elsewhere, faults)
-        _name_columns(look)
+        check = planner.plan_check(invariant, self._snapshot, self._elsewhere, faults)
+        _request_columns(check)
         for name in self._draft.columns:
-            look.scope.column(name)
-        statements = list(_statements(look))
+            check.scope.column(name)
+        statements = list(check.form.statements(check))
         if not faults:
-            for snapshot, statement in statements:
-                snapshot.rows(statement.limit(0))
+            for scope, statement in statements:
+                scope.snapshot.rows(statement.limit(0))
 
-    def _own_half(self, faults: list[CheckError]) -> None:
-        """Ask about the rule's own table, without what its check says of another one."""
+    def _ask_about_own_table(self, faults: list[CheckError]) -> None:
+        """Ask about the rule's own table, without the parts of its check about another one."""
         draft, check = self._draft, self._draft.check
         query = check.query_sql() if check is not None else None
         scope = Scope(self._snapshot, draft.subject, query=query, faults=faults)
@@ -115,158 +112,163 @@ class RuleDatabaseCheck:
         if not faults:
             self._snapshot.rows(statement.limit(0))
 
-    def _named(self, fault: CheckError) -> Iterator[Problem]:
-        """A problem at each place that names what is wrong; at the check itself where none does."""
-        say, kind, advice = self._document.problem, self._draft.kind, as_advice(fault.hint)
+    def _fault_problems(self, fault: CheckError) -> Iterator[Problem]:
+        """Yield a problem at each position that names what is wrong, else one at the check."""
+        kind, advice = self._draft.kind, as_advice(fault.hint)
         word = fault.word
-        if word is None and (found := quoted(fault.message, repr(self._document.at(self._place)))):
-            word = found[0]
         if word is None:
-            yield say((*self._place, kind), fault.message, advice, key=True)
+            match = quoted(fault.message, repr(self._document.at(self._path)))
+            word = match[0] if match is not None else None
+        if word is None:
+            path = (*self._path, kind)
+            yield self._document.problem(path, fault.message, advice, key=True)
             return
-        named = list(mentions.places(self._document, self._place, kind, word, there=fault.there))
-        for name in named:
-            yield say(
-                name.place,
-                fault.message,
-                advice,
-                key=name.is_key,
-                word=None if name.is_key else word,
-            )
-        if not named:
-            yield say(self._place, fault.message, advice, word=word)
+        mentions = mentions_of(self._document, self._path, kind, word, in_other_table=fault.there)
+        for mention in mentions:
+            if mention.is_key:
+                yield self._document.problem(mention.path, fault.message, advice, key=True)
+            else:
+                yield self._document.problem(mention.path, fault.message, advice, word=word)
+        if not mentions:
+            yield self._document.problem(self._path, fault.message, advice, word=word)
 
-    def _of_sql(self) -> Iterator[Problem]:
-        for written in self._written():
+    def _sql_problems(self) -> Iterator[Problem]:
+        for rule_text in self._rule_texts():
             try:
-                written.ask(written.sql)
+                rule_text.ask(rule_text.sql)
             except CheckError as refused:
-                yield from self._at_word(written, refused)
+                yield from self._word_problems(rule_text, refused)
 
-    def _at_word(self, written: _RuleText, answer: CheckError) -> Iterator[Problem]:
-        source = written.snapshot.source
-        refused = Refused(
-            written.sql,
+    def _word_problems(self, rule_text: _RuleText, answer: CheckError) -> Iterator[Problem]:
+        """Yield a problem at each wrong word of refused SQL, else one for the whole SQL."""
+        source = rule_text.snapshot.source
+        refused = RefusedSql(
+            rule_text.sql,
             source.settings.name,
             source.dialect.name,
             answer,
-            lambda schema, name: written.snapshot.table(name, schema),
-            written.scope.info if written.scope else None,
+            lambda schema, name: rule_text.snapshot.table(name, schema),
+            rule_text.scope.info if rule_text.scope else None,
         )
-        wrong = [*(found := refused.wrong()), *_functions(written, found)]
-        if not wrong:
-            yield self._document.problem(written.place, answer.message, as_advice(answer.hint))
-        for one in wrong:
-            at = (
-                written.sql.count("\n", 0, one.start) + 1,
-                one.start - written.sql.rfind("\n", 0, one.start),
-            )
+        errors = refused.errors()
+        errors += _function_errors(rule_text, errors)
+        if not errors:
+            yield self._document.problem(rule_text.path, answer.message, as_advice(answer.hint))
+        for error in errors:
+            line = rule_text.sql.count("\n", 0, error.start) + 1
+            column = error.start - rule_text.sql.rfind("\n", 0, error.start)
             yield self._document.problem(
-                written.place, one.message, as_advice(one.hint), at=at, length=one.length
+                rule_text.path,
+                error.message,
+                as_advice(error.hint),
+                at=(line, column),
+                length=error.length,
             )
 
-    def _written(self) -> Iterator[_RuleText]:
-        """All SQL of the rule, each with how to ask about it alone."""
+    def _rule_texts(self) -> Iterator[_RuleText]:
+        """Yield all SQL of the rule, each with how to ask about it alone."""
         invariant = self._invariant
-        own: list[CheckError] = []
+        faults: list[CheckError] = []
         if invariant is None:
-            yield from self._written_where(Scope(self._snapshot, self._draft.subject, faults=own))
+            scope = Scope(self._snapshot, self._draft.subject, faults=faults)
+            yield from self._where_texts(scope)
             return
-        check, subject = invariant.check, invariant.subject
-        inside = (*self._place, invariant.kind)
-        if (query := check.query_sql()) is not None:
-            yield self._query(inside, query, self._snapshot)
-            scope = None
-        else:
-            scope = Scope(self._snapshot, subject, faults=own) if subject.table else None
-        if scope is not None:
-            yield from self._written_where(scope)
-        there = self._elsewhere_snapshot(invariant)
-        if (pair := check.query_there()) is not None and there is not None:
-            yield self._query(inside, str(pair.query), there)
-        other = self._other(invariant, own, there)
-        about = scope if other is None else other
-        for sql in check.sql() if about is not None else ():
-            assert about is not None
-            yield self._condition(inside, sql, about)
+        check = invariant.check
+        path = (*self._path, invariant.kind)
+        own_scope = None
+        query = check.query_sql()
+        if query is not None:
+            yield self._query(path, query, self._snapshot)
+        elif invariant.subject.table:
+            own_scope = Scope(self._snapshot, invariant.subject, faults=faults)
+            yield from self._where_texts(own_scope)
+        other_snapshot = self._elsewhere_snapshot(invariant)
+        other_query = check.query_there()
+        if other_query is not None and other_snapshot is not None:
+            yield self._query(path, str(other_query.query), other_snapshot)
+        scope_of_conditions = self._other(invariant, faults, other_snapshot) or own_scope
+        if scope_of_conditions is None:
+            return
+        for sql in check.sql():
+            yield self._condition(path, sql, scope_of_conditions)
 
-    def _written_where(self, scope: Scope) -> Iterator[_RuleText]:
+    def _where_texts(self, scope: Scope) -> Iterator[_RuleText]:
         where = self._draft.subject.where
         if where is not None:
-            yield self._condition((*self._place, "where"), where, scope)
+            yield self._condition((*self._path, "where"), where, scope)
 
     def _other(
-        self, invariant: Invariant, faults: list[CheckError], there: Snapshot | None
+        self, invariant: Invariant, faults: list[CheckError], snapshot: Snapshot | None
     ) -> Scope | None:
-        """The table that the check's own conditions are about, where it is another one."""
+        """Return the scope of the check's conditions, where they are about another table."""
         check = invariant.check
         tables = list(check.tables())
-        if not tables or not check.compared_columns() or there is None:
+        if not tables or not check.compared_columns() or snapshot is None:
             return None
-        return Scope(self._snapshot, invariant.subject, faults=faults).other(tables[0], None, there)
+        own = Scope(self._snapshot, invariant.subject, faults=faults)
+        return own.other(tables[0], None, snapshot)
 
     def _elsewhere_snapshot(self, invariant: Invariant) -> Snapshot | None:
         if invariant.elsewhere is None:
             return self._snapshot
         return None if self._elsewhere is None else self._elsewhere(invariant.elsewhere)
 
-    def _condition(self, place: KeyPath, sql: str, scope: Scope) -> _RuleText:
+    def _condition(self, path: KeyPath, sql: str, scope: Scope) -> _RuleText:
         def ask(sql: str) -> object:
             if scope.absent:
                 return None
-            return scope.snapshot.rows(
-                select(scope.predicate(sql)).select_from(scope.table).limit(0)
-            )
+            statement = select(scope.predicate(sql)).select_from(scope.table)
+            return scope.snapshot.rows(statement.limit(0))
 
-        return _RuleText(self._document.find(place, sql) or place, sql, scope.snapshot, scope, ask)
+        exact_path = self._document.find(path, sql) or path
+        return _RuleText(exact_path, sql, scope.snapshot, scope, ask)
 
-    def _query(self, place: KeyPath, sql: str, snapshot: Snapshot) -> _RuleText:
-        return _RuleText(
-            self._document.find(place, sql) or place, sql, snapshot, None, snapshot.query
-        )
+    def _query(self, path: KeyPath, sql: str, snapshot: Snapshot) -> _RuleText:
+        exact_path = self._document.find(path, sql) or path
+        return _RuleText(exact_path, sql, snapshot, None, snapshot.query)
 
 
-def _functions(written: _RuleText, names: Sequence[Wrong]) -> Iterator[Wrong]:
-    """A function that there isn't, behind columns that there aren't: the database, which tells one
-    thing at a time, is asked again with NULL in their places."""
+def _function_errors(rule_text: _RuleText, errors: Sequence[SqlError]) -> list[SqlError]:
+    """Return the error for a missing function in SQL with wrong columns.
+
+    A database reports one error at a time, so it is asked again with NULL in place of the columns.
+    """
+    if not errors:
+        return []
     sql, start = "", 0
-    for one in names:
-        # A table can't be NULL, nor can what stands behind the name of one.
-        if one.message.startswith("table ") and written.sql[one.start - 1 : one.start] != ".":
-            sql += written.sql[start : one.start] + "NULL"
-            start = one.start + one.length
-        else:
-            return
+    for error in errors:
+        # Neither a table nor what follows the name of a table can be replaced by NULL.
+        is_column = error.message.startswith("table ")
+        if not is_column or rule_text.sql[error.start - 1 : error.start] == ".":
+            return []
+        sql += rule_text.sql[start : error.start] + "NULL"
+        start = error.start + error.length
     try:
-        if names:
-            written.ask(sql + written.sql[start:])
+        rule_text.ask(sql + rule_text.sql[start:])
     except CheckError as answer:
-        word = quoted(answer.message, written.sql)
-        # One that can't choose among several, as the type of its argument isn't known, is there.
-        missing = _MISSING.search(answer.message)
-        if missing and word is not None and written.sql[word.end() :].lstrip().startswith("("):
-            hint = check_against(written.snapshot.source.dialect.name)
-            yield Wrong(word.start(), word.end() - word.start(), answer.message, hint)
+        word = quoted(answer.message, rule_text.sql)
+        if word is None or not _NO_FUNCTION.search(answer.message):
+            # A function that is ambiguous, as the type of its argument isn't known, exists.
+            return []
+        if rule_text.sql[word.end() :].lstrip().startswith("("):
+            hint = check_against(rule_text.snapshot.source.dialect.name)
+            length = word.end() - word.start()
+            return [SqlError(word.start(), length, answer.message, hint)]
+    return []
 
 
 def _own_columns(check: Check | None) -> tuple[str, ...]:
-    """The columns of the rule's own table by which it is compared with another one."""
+    """Return the columns of the rule's own table that are compared with another one."""
     compared = check.compared_columns() if check is not None else ()
     return tuple(compared[0].columns) if compared else ()
 
 
-def _name_columns(look: PlannedCheck) -> None:
-    """Ask for the columns that the rule names besides its check."""
-    scope, invariant = look.scope, look.invariant
+def _request_columns(check: PlannedCheck) -> None:
+    """Request the columns that the rule names outside of its check, so that faults are recorded."""
+    scope, invariant = check.scope, check.invariant
     if not scope.info.name:
         return
     for name in invariant.subject.key:
         scope.column(name)
     if invariant.scan.column is not None:
         planner.tells_new(scope, invariant.scan.column)
-
-
-def _statements(look: PlannedCheck) -> Iterator[tuple[Snapshot, AnySelect]]:
-    """What will be asked, such that the database reads it and no row."""
-    for scope, statement in look.form.statements(look):
-        yield scope.snapshot, statement

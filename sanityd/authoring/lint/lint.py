@@ -1,5 +1,7 @@
-"""Everything that can be said of a rules file: its own mistakes, and what the databases say, each
-at its place."""
+"""Find the problems of a rules file, each with its position.
+
+They are the mistakes in the file itself, and on request what the databases report.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -11,155 +13,198 @@ from sanityd.authoring.lint.database import RuleDatabaseCheck
 from sanityd.authoring.ruletests import suite
 from sanityd.checks.base import plural
 from sanityd.checks.invariant import TableName
+from sanityd.checks.planner import Elsewhere
 from sanityd.errors import CheckError, Problem, RuleError, SourceError
 from sanityd.rules.diagnostics import as_advice, in_order
 from sanityd.rules.draft import RuleDraft
 from sanityd.rules.load import examine
 from sanityd.rules.rule import RuleSet
 from sanityd.rules.yaml import rules_document
+from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources import privileges
 from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
 from sanityd.sources.snapshot_pool import SnapshotPool
 
+#: Number of rules that one message names.
+_NAMED_RULES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found, in the order of the files, and in what: None where a file can't be read to
-    its end."""
+    """The problems in the order of the files, and the rules; None where a file can't be read."""
 
     problems: tuple[Problem, ...]
     rules: RuleSet | None = None
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything is wrong, and not only worth a look."""
+        """Whether there is an error, and not only warnings."""
         return any(problem.level == "error" for problem in self.problems)
 
 
 def lint(path: Path, *, connect: bool = False) -> Findings:
-    """Look at a rules file, and with `connect` also ask the databases about all of it that can be
-    read."""
+    """Return the problems of a rules file; with `connect` also those that the databases report."""
     try:
         document = rules_document.parse(path)
         examination = examine(document, path, need_secrets=connect)
     except RuleError as error:
         return Findings(error.problems)
     rules = examination.rules
-    found = [
+    problems = [
         *examination.problems,
         *check_templates(rules.folder / "alerts"),
         *suite.problems(rules, document),
+        *_unnotified_rules(rules, document),
     ]
-    found += _unheard(rules, document)
     if connect:
-        found += connected(rules, document, examination.drafts)
-    return Findings(in_order(dict.fromkeys(found)), rules)
+        problems += connected(rules, document, examination.drafts)
+    return Findings(in_order(dict.fromkeys(problems)), rules)
 
 
-def _unheard(rules: RuleSet, document: Document) -> Iterator[Problem]:
-    """A warning, once, that nobody hears of rules although there are channels. A file without any
-    tells nobody on purpose, as in CI; so does a rule that says `notify: []`."""
-    defaults = document.data.get("defaults")
-    if (
-        not rules.channels
-        or not rules.rules
-        or (isinstance(defaults, dict) and "notify" in defaults)
-    ):
+def _unnotified_rules(rules: RuleSet, document: Document) -> Iterator[Problem]:
+    """Yield one warning for all rules that notify nobody although the file has channels.
+
+    A file without channels notifies nobody on purpose, as in CI; so does a rule with `notify: []`.
+    """
+    if not rules.channels or not rules.rules:
         return
-    says = {
-        name
-        for name, raw in document.data["rules"].items()
-        if isinstance(raw, dict) and "notify" in raw
-    }
-    heard = {*says, *(one.id for one in rules.rules.values() if one.notify or not one.enabled)}
-    silent = [one for one in rules.rules.values() if not heard & {one.id, one.written}]
-    if silent:
-        named = ", ".join(f"`{one.id}`" for one in silent[:3]) + (", …" if silent[3:] else "")
-        message = f"{len(silent):,} {plural(len(silent), 'rule notifies', 'rules notify')} none of these channels: {named}"
-        advice = f"write `notify: [{next(iter(rules.channels))}]` there or below `defaults:`; `notify: []` means nobody"
-        yield document.problem(("channels",), message, advice, key=True, level="warning")
+    defaults = document.data.get("defaults")
+    if isinstance(defaults, dict) and "notify" in defaults:
+        return
+    decided = _rules_with_recipients(rules, document)
+    unnotified = [rule.id for rule in rules.rules.values() if not decided & {rule.id, rule.written}]
+    if not unnotified:
+        return
+    names = ", ".join(f"`{rule_id}`" for rule_id in unnotified[:_NAMED_RULES])
+    if len(unnotified) > _NAMED_RULES:
+        names += ", …"
+    verb = plural(len(unnotified), "rule notifies", "rules notify")
+    message = f"{len(unnotified):,} {verb} none of these channels: {names}"
+    channel = next(iter(rules.channels))
+    advice = f"write `notify: [{channel}]` there or below `defaults:`; `notify: []` means nobody"
+    yield document.problem(("channels",), message, advice, key=True, level="warning")
+
+
+def _rules_with_recipients(rules: RuleSet, document: Document) -> set[str]:
+    """Return the ids of rules that have `notify`, or recipients, or are disabled."""
+    rule_ids = set()
+    for rule_id, options in document.data["rules"].items():
+        if isinstance(options, dict) and "notify" in options:
+            rule_ids.add(rule_id)
+    for rule in rules.rules.values():
+        if rule.notify or not rule.enabled:
+            rule_ids.add(rule.id)
+    return rule_ids
 
 
 def connected(
     rules: RuleSet, document: Document, drafts: Iterable[RuleDraft] | None = None
 ) -> Iterator[Problem]:
-    """Ask each source about its rules. A source that doesn't answer is one problem, not one for
-    each rule.
+    """Ask each source about its rules, and yield the problems.
 
-    Parameters: `drafts` are what is asked about; by default all rules.
+    A source that doesn't answer is one problem, not one for each of its rules.
+
+    Parameters: `drafts` are the rules to ask about; by default all.
     """
     if drafts is None:
         drafts = [RuleDraft.of(rule) for rule in rules.rules.values()]
-    silent: set[str] = set()
-    filtered: set[TableName] = set()
-    with SnapshotPool(rules.sources) as views:
+    check = _DatabaseCheck(rules, document)
+    with SnapshotPool(rules.sources) as pool:
         for name in rules.sources:
-            try:
-                views.snapshot(name)
-            except SourceError as error:
-                silent.add(name)
-                yield _of_source(document, name, error)
+            yield from check.connect(pool, name)
         for draft in drafts:
-            if draft.source not in silent and draft.source in rules.sources:
-                invariant = draft.invariant
-                other = invariant.elsewhere if invariant is not None else None
-                elsewhere = (
-                    None
-                    if other in silent or other not in {None, *rules.sources}
-                    else views.snapshot
+            yield from check.rule(pool, draft)
+    # After the snapshots are closed: a source may allow a single connection.
+    for name in rules.sources.keys() - check.down:
+        yield from check.privileges(name)
+
+
+class _DatabaseCheck:
+    """Asks the sources of a rules file, and skips those that don't answer."""
+
+    def __init__(self, rules: RuleSet, document: Document) -> None:
+        self._rules = rules
+        self._document = document
+        #: The sources that don't answer.
+        self.down: set[str] = set()
+        #: The tables whose row-level security has been reported.
+        self._reported: set[TableName] = set()
+
+    def connect(self, pool: SnapshotPool, name: str) -> Iterator[Problem]:
+        """Open the snapshot of a source."""
+        try:
+            pool.snapshot(name)
+        except SourceError as error:
+            self.down.add(name)
+            yield self._source_problem(name, error)
+
+    def rule(self, pool: SnapshotPool, draft: RuleDraft) -> Iterator[Problem]:
+        """Ask the source of a rule about it."""
+        if draft.source in self.down or draft.source not in self._rules.sources:
+            return
+        other = draft.invariant.elsewhere if draft.invariant is not None else None
+        elsewhere: Elsewhere | None = pool.snapshot
+        if other in self.down or other not in {None, *self._rules.sources}:
+            elsewhere = None
+        try:
+            snapshot = pool.snapshot(draft.source)
+            yield from RuleDatabaseCheck(self._document, draft, snapshot, elsewhere).problems()
+            yield from self._row_security(draft, pool.snapshot(draft.source))
+        except SourceError as error:
+            name = error.source or draft.source
+            self.down.add(name)
+            yield self._source_problem(name, error)
+
+    def privileges(self, name: str) -> Iterator[Problem]:
+        """Yield a warning when the login of a source can write."""
+        source = open_source(self._rules.sources[name])
+        try:
+            if source.can_write():
+                message = privileges.warning(name)
+                yield self._document.problem(
+                    ("sources", name), message, privileges.ADVICE, key=True, level="warning"
                 )
-                try:
-                    yield from RuleDatabaseCheck(
-                        document, draft, views.snapshot(draft.source), elsewhere
-                    ).problems()
-                    yield from _of_filtered(document, draft, views.snapshot(draft.source), filtered)
-                except SourceError as error:
-                    silent.add(error.source or draft.source)
-                    yield _of_source(document, error.source or draft.source, error)
-    # Not while the snapshots are held: a source may allow a single connection.
-    for name in rules.sources.keys() - silent:
-        yield from _of_rights(document, rules, name)
+        except SourceError as error:
+            yield self._source_problem(name, error)
+        finally:
+            source.close()
+
+    def _row_security(self, draft: RuleDraft, snapshot: Snapshot) -> Iterator[Problem]:
+        """Yield a warning for each table of the rule's source that may hide rows, once each."""
+        for table, path in _tables_of(draft):
+            # A missing table has been reported.
+            with suppress(CheckError):
+                if table in self._reported:
+                    continue
+                if snapshot.table(table.name, table.schema).is_filtered:
+                    self._reported.add(table)
+                    message = (
+                        f"row-level security may hide rows of `{table}` from this login: "
+                        "nobody looks at them"
+                    )
+                    yield self._document.problem(path, message, privileges.SEE_ALL, level="warning")
+
+    def _source_problem(self, name: str, error: SourceError) -> Problem:
+        advice = "check that it answers, and that its URL and rights are right"
+        if error.has_advice:
+            advice = as_advice(error.hint)
+        message = error.message
+        if f"`{name}`" not in message:
+            message = f"source `{name}`: {message}"
+        return self._document.problem(("sources", name), message, advice, key=True)
 
 
-def _of_source(document: Document, name: str, error: SourceError) -> Problem:
-    plain = "check that it answers, and that its URL and rights are right"
-    advice = as_advice(error.hint) if error.has_advice else plain
-    message = error.message if f"`{name}`" in error.message else f"source `{name}`: {error.message}"
-    return document.problem(("sources", name), message, advice, key=True)
-
-
-def _of_filtered(
-    document: Document, draft: RuleDraft, snapshot: Snapshot, told: set[TableName]
-) -> Iterator[Problem]:
-    """Tables of its own source of which rows may be hidden from this login, once each: nobody looks
-    at those."""
-    subject, place = draft.subject, ("rules", draft.name)
-    named = [(subject.table, (*place, "table"))] if subject.table else []
-    others = [
-        TableName.parse(text, subject.sources, subject.source)
-        for text in (draft.check.tables() if draft.check is not None else ())
-    ]
-    named += [(table, (*place, draft.kind)) for table in others if table.source == draft.source]
-    for table, at in named:
-        # That it isn't there is told already.
-        with suppress(CheckError):
-            if table not in told and snapshot.table(table.name, table.schema).is_filtered:
-                told.add(table)
-                message = f"row-level security may hide rows of `{table}` from this login: nobody looks at them"
-                yield document.problem(at, message, privileges.SEE_ALL, level="warning")
-
-
-def _of_rights(document: Document, rules: RuleSet, name: str) -> Iterator[Problem]:
-    source = open_source(rules.sources[name])
-    try:
-        if source.can_write():
-            place = ("sources", name)
-            yield document.problem(
-                place, privileges.warning(name), privileges.ADVICE, key=True, level="warning"
-            )
-    except SourceError as error:
-        yield _of_source(document, name, error)
-    finally:
-        source.close()
+def _tables_of(draft: RuleDraft) -> Iterator[tuple[TableName, KeyPath]]:
+    """Yield the tables of the rule's own source, with their positions."""
+    subject = draft.subject
+    rule = ("rules", draft.name)
+    if subject.table:
+        yield subject.table, (*rule, "table")
+    if draft.check is None:
+        return
+    for text in draft.check.tables():
+        table = TableName.parse(text, subject.sources, subject.source)
+        if table.source == draft.source:
+            yield table, (*rule, draft.kind)

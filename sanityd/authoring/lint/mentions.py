@@ -1,4 +1,4 @@
-"""Where a rule names a column or table: the exact words in its file. Pure."""
+"""Find where a rule names a column or table: the positions of the word in its file. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -7,72 +7,80 @@ from dataclasses import dataclass
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document, texts
 
-#: Options whose keys are columns, besides those of a short form.
-_BY_COLUMN = ("columns", "on", "compare")
+#: Options whose keys are columns, in addition to the keys of a short form.
+_COLUMN_OPTIONS = ("columns", "on", "compare")
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Mention:
     """A key or a text that names something."""
 
-    place: KeyPath
+    path: KeyPath
     is_key: bool = False
 
 
-def places(document: Document, rule: KeyPath, kind: str, word: str, *, there: bool) -> list[Name]:
-    """All places in a rule that name `word`: not those where it is a part of some SQL.
+def mentions_of(
+    document: Document, rule: KeyPath, kind: str, word: str, *, in_other_table: bool
+) -> list[Mention]:
+    """Return the positions in a rule that name `word`, without those inside of SQL.
 
-    Parameters: `there` asks for names of the other table, that the rule's check looks into.
+    Parameters: `in_other_table` asks for names of the other table that the rule's check reads.
     """
-    found = list(_there(document, rule, kind, word) if there else _here(document, rule, kind, word))
-    return found or [*_texts(document, (*rule, kind), word), *_keys(document, (*rule, kind), word)]
+    if in_other_table:
+        mentions = list(_of_other_table(document, (*rule, kind), word))
+    else:
+        mentions = list(_of_own_table(document, rule, kind, word))
+    if mentions:
+        return mentions
+    check = (*rule, kind)
+    return [*_texts(document, check, word), *_keys(document, check, word)]
 
 
-def _here(document: Document, rule: KeyPath, kind: str, word: str) -> Iterator[Name]:
-    for key in ("table", "key", "show"):
-        yield from _texts(document, (*rule, key), word)
-    for key in ("within", "window", "scan"):
-        text = document.at((*rule, key))
+def _of_own_table(document: Document, rule: KeyPath, kind: str, word: str) -> Iterator[Mention]:
+    for option in ("table", "key", "show"):
+        yield from _texts(document, (*rule, option), word)
+    for option in ("within", "window", "scan"):
+        text = document.at((*rule, option))
         if isinstance(text, str) and re.search(rf" (?:of|by) {re.escape(word)}(?!\w)", text):
-            yield Name((*rule, key))
+            yield Mention((*rule, option))
     check = (*rule, kind)
     keys = list(_keys(document, check, word))
-    # `on: {id: person_id}` has ours on the left and theirs on the right; `on: id` is both.
-    yield from keys or (
-        name
-        for name in _texts(document, check, word)
-        if not _is_theirs(document, check, name.place)
-    )
+    if keys:
+        yield from keys
+        return
+    # `on: {id: person_id}` has the own column as key, the other one as value; `on: id` is both.
+    for mention in _texts(document, check, word):
+        if not _is_other_column(document, check, mention.path):
+            yield mention
 
 
-def _there(document: Document, rule: KeyPath, kind: str, word: str) -> Iterator[Name]:
-    for place, text in texts(document.at((*rule, kind)), (*rule, kind)):
+def _of_other_table(document: Document, check: KeyPath, word: str) -> Iterator[Mention]:
+    for path, text in texts(document.at(check), check):
         # A table in `in:`, a column in `on:`, a column with its table in `references:`.
         if f".{word}." in f".{text}." and " " not in text:
-            yield Name(place)
+            yield Mention(path)
 
 
-def _texts(document: Document, place: KeyPath, word: str) -> Iterator[Name]:
-    yield from (Name(found) for found, text in texts(document.at(place), place) if text == word)
+def _texts(document: Document, parent: KeyPath, word: str) -> Iterator[Mention]:
+    for path, text in texts(document.at(parent), parent):
+        if text == word:
+            yield Mention(path)
 
 
-def _keys(document: Document, check: KeyPath, word: str) -> Iterator[Name]:
-    """Keys of the check's short form, or of its options that are about columns."""
+def _keys(document: Document, check: KeyPath, word: str) -> Iterator[Mention]:
+    """Yield the keys of the check's short form, or of its options about columns."""
     options = document.at(check)
     if not isinstance(options, dict):
         return
-    inner = [(*check, name) for name in _BY_COLUMN if isinstance(options.get(name), dict)]
-    yield from (
-        Name((*place, word), is_key=True)
-        for place in inner or [check]
-        if word in document.at(place)
-    )
+    mappings = [(*check, name) for name in _COLUMN_OPTIONS if isinstance(options.get(name), dict)]
+    for path in mappings or [check]:
+        if word in document.at(path):
+            yield Mention((*path, word), is_key=True)
 
 
-def _is_theirs(document: Document, check: KeyPath, place: KeyPath) -> bool:
-    below = place[len(check) :]
-    return (
-        len(below) > 1
-        and below[0] in ("on", "compare")
-        and isinstance(document.at(place[:-1]), dict)
-    )
+def _is_other_column(document: Document, check: KeyPath, path: KeyPath) -> bool:
+    """Whether the text is the value of a mapping of own columns to columns of the other table."""
+    below = path[len(check) :]
+    if len(below) < 2 or below[0] not in ("on", "compare"):
+        return False
+    return isinstance(document.at(path[:-1]), dict)

@@ -1,14 +1,13 @@
-"""A model of options → the JSON Schema of what people write: both forms, words for lengths of time,
-no references.
+"""Convert a model of options to the JSON Schema of what rules files may hold.
 
-Draft-07 with nothing that later drafts changed, as editors speak different ones. Never stricter
-than the model.
+The schema has short forms and durations in words, and no references. It uses only what draft-07
+and later drafts share, as editors support different ones. It is never stricter than the model.
 """
 
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import time, timedelta
 from pathlib import Path
@@ -23,48 +22,52 @@ from sanityd.rules.yaml import rules_document
 
 Schema = dict[str, Any]
 _REFERENCE = "#/$defs/"
-#: What says nothing to an editor, or something else than it says to a program that fills in a form.
+#: Keywords that editors don't need, or that mean something else to them.
 _DROPPED = {"title", "format", "writeOnly", "$defs"}
-#: Whose values are data and no schemas.
+#: Keywords with data as value instead of a schema.
 DATA = ("examples", "default", "enum", "defaultSnippets")
+#: Keywords whose values map names to schemas.
+_SCHEMAS_BY_NAME = ("properties", "patternProperties")
 NULL: Schema = {"type": "null"}
 
 
 class _Writer(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
-        """As people write it; None where that can't be said."""
+        """Return a default as rules files write it; None where they can't."""
         return as_written(dft)
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
-        """As the model and its examples say it, not by the alphabet."""
+        """Keep the order of the model and its examples."""
         del parent_key
         return value
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
-        """Of a type that JSON doesn't know nothing is said, and so nothing that is wrong."""
+        """Return a schema that accepts anything for a type that JSON doesn't have."""
         del schema, error_info
         return {}
 
     def function_before_schema(self, schema: Any) -> JsonSchemaValue:
-        """A validator that doesn't say what it takes may take anything."""
+        """Accept anything where a validator doesn't declare its input."""
         inner: Any = schema
         while inner["type"].startswith("function-") and "schema" in inner:
             inner = inner["schema"]
-        # A model tells of its own short forms, in `__get_pydantic_json_schema__`.
-        told = "json_schema_input_schema" in schema or inner["type"] in ("model", "model-fields")
-        return super().function_before_schema(schema) if told else {}
+        # A model declares its own short forms, in `__get_pydantic_json_schema__`.
+        is_model = inner["type"] in ("model", "model-fields")
+        if is_model or "json_schema_input_schema" in schema:
+            return super().function_before_schema(schema)
+        return {}
 
 
 def schema_of(model: type[BaseModel]) -> Schema:
-    """What a mapping of this model may hold, by the names that people write."""
+    """Return the schema of a mapping of this model, with the names that rules files use."""
     whole = model.model_json_schema(schema_generator=_Writer)
-    plain = _plain(whole, whole.get("$defs", {}))
-    assert isinstance(plain, dict)
-    return plain
+    schema = _resolved(whole, whole.get("$defs", {}))
+    assert isinstance(schema, dict)
+    return schema
 
 
 def as_written(value: Any) -> Any:
-    """A default in the words of a rules file; None for one that has none."""
+    """Return a default as a rules file writes it; None where it can't be written."""
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -83,174 +86,208 @@ def as_written(value: Any) -> Any:
 
 
 def examples(model: type[Any]) -> list[Any]:
-    """What the lines `kind: …` in the model's manual say, also those below a name (`team-mail:
-    {email: …}`)."""
-    return [
-        found
-        for line in (inspect.getdoc(model) or "").splitlines()
-        for found in _read(line, model.kind)
-    ]
+    """Return the values of the lines `kind: …` in the model's manual.
+
+    Lines with the kind below a name are included: `team-mail: {email: …}`.
+    """
+    values: list[Any] = []
+    for line in (inspect.getdoc(model) or "").splitlines():
+        values += _parsed_example(line, model.kind)
+    return values
 
 
-def with_examples(schema: Schema, found: list[Any], short: str | None = None) -> Schema:
-    """The schema with these examples, and its options with theirs, where they have none of their
-    own.
+def with_examples(schema: Schema, values: list[Any], short: str | None = None) -> Schema:
+    """Return the schema with these examples, also of its options, unless they have examples.
 
-    Parameters: `short` is the option that an example in the short form says.
+    Parameters: `short` is the option that a value in the short form stands for.
     """
     for form in [schema, *schema.get("anyOf", ())]:
-        names = form.get("properties", {}).keys()
-        long = [
-            one if isinstance(one, dict) and names & one.keys() else {short: one} for one in found
-        ]
-        for name, option in form.get("properties", {}).items():
-            shown = _distinct(one[name] for one in long if name in one)
-            if shown and "examples" not in option:
-                option["examples"] = shown
-    return {**schema, "examples": _distinct(found)}
+        options = form.get("properties", {})
+        mappings = [_long_form(value, options.keys(), short) for value in values]
+        for name, option in options.items():
+            option_values = [mapping[name] for mapping in mappings if name in mapping]
+            if option_values and "examples" not in option:
+                option["examples"] = _distinct(option_values)
+    return {**schema, "examples": _distinct(values)}
+
+
+def _long_form(value: Any, names: Collection[str], short: str | None) -> dict[Any, Any]:
+    """Return an example as a mapping of options."""
+    if isinstance(value, dict) and any(name in value for name in names):
+        return value
+    return {short: value}
 
 
 def with_snippets(schema: Schema) -> Schema:
-    """Examples that are mappings as snippets besides: editors call those by their labels, and not
-    `[object Object]`."""
-    mappings = [one for one in schema.get("examples", ()) if isinstance(one, dict)]
-    if not mappings:
+    """Return the schema with examples that are mappings as snippets.
+
+    Editors show the label of a snippet, but `[object Object]` for an example that is a mapping.
+    """
+    snippets = []
+    other_examples = []
+    for value in schema.get("examples", ()):
+        if isinstance(value, dict):
+            snippets.append({"label": _on_one_line(value), "body": _snippet_body(value)})
+        else:
+            other_examples.append(value)
+    if not snippets:
         return schema
-    snippets = [{"label": _in_a_line(one), "body": _body(one)} for one in mappings]
-    return {
-        **schema,
-        "defaultSnippets": snippets,
-        "examples": [one for one in schema["examples"] if one not in mappings],
-    }
+    return {**schema, "defaultSnippets": snippets, "examples": other_examples}
 
 
 def nullable(schema: Schema) -> Schema:
-    """The same, or nothing."""
+    """Return the schema, which accepts null as well."""
     if "enum" in schema:
-        rest = {key: value for key, value in schema.items() if key not in ("enum", "type")}
-        return {**rest, "anyOf": [{"enum": schema["enum"]}, NULL]}
+        others = {key: value for key, value in schema.items() if key not in ("enum", "type")}
+        return {**others, "anyOf": [{"enum": schema["enum"]}, NULL]}
     if "anyOf" in schema:
         return {**schema, "anyOf": [*schema["anyOf"], NULL]}
-    return (
-        {**schema, "type": [schema["type"], "null"]}
-        if isinstance(schema.get("type"), str)
-        else schema
-    )
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    return schema
 
 
 def widened(schema: Any, mark: str, *, keys: bool = False) -> Any:
-    """The schema, whose texts may also hold what matches `mark`, which is filled in later; maybe
-    its keys, too."""
+    """Return the schema, which also accepts texts with a placeholder.
+
+    Parameters: `mark` is the regular expression of the placeholder; `keys` is whether keys may
+    hold it, too.
+    """
     if isinstance(schema, list):
-        return [widened(one, mark, keys=keys) for one in schema]
+        return [widened(item, mark, keys=keys) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    wide = {
-        key: value if key in (*DATA, "not") else _widened_below(key, value, mark, keys=keys)
-        for key, value in schema.items()
-    }
-    if "pattern" in wide:
-        wide["pattern"] = f"{wide['pattern']}|{mark}"
-    if keys and wide.get("additionalProperties") is False:
-        wide["patternProperties"] = {**wide.get("patternProperties", {}), mark: {}}
-    if any(isinstance(word, str) for word in wide.get("enum", ())):
-        wide.pop("type", None)
-        wide["anyOf"] = [{"enum": wide.pop("enum")}, {"type": "string", "pattern": mark}]
+    wide: Schema = {}
+    for key, value in schema.items():
+        if key in (*DATA, "not"):
+            wide[key] = value
+        elif key in _SCHEMAS_BY_NAME:
+            wide[key] = {name: widened(item, mark, keys=keys) for name, item in value.items()}
+        else:
+            wide[key] = widened(value, mark, keys=keys)
+    _add_placeholder(wide, mark, keys=keys)
     if "anyOf" in wide:
-        # Editors tell better of one list of forms than of lists in a list.
-        wide["anyOf"] = [
-            below
-            for one in wide["anyOf"]
-            for below in (one["anyOf"] if one.keys() == {"anyOf"} else [one])
-        ]
+        wide["anyOf"] = _flattened(wide["anyOf"])
     return wide
 
 
-def _widened_below(key: str, value: Any, mark: str, *, keys: bool) -> Any:
-    if key in ("properties", "patternProperties"):
-        return {name: widened(one, mark, keys=keys) for name, one in value.items()}
-    return widened(value, mark, keys=keys)
+def _add_placeholder(schema: Schema, mark: str, *, keys: bool) -> None:
+    """Let one level of a schema accept the placeholder."""
+    if "pattern" in schema:
+        schema["pattern"] = f"{schema['pattern']}|{mark}"
+    if keys and schema.get("additionalProperties") is False:
+        schema["patternProperties"] = {**schema.get("patternProperties", {}), mark: {}}
+    if any(isinstance(word, str) for word in schema.get("enum", ())):
+        schema.pop("type", None)
+        schema["anyOf"] = [{"enum": schema.pop("enum")}, {"type": "string", "pattern": mark}]
 
 
-def _plain(schema: Any, known: Mapping[str, Any]) -> Any:
-    """Without references and without what an editor doesn't need."""
+def _flattened(forms: Sequence[Any]) -> list[Any]:
+    """Return the forms of an `anyOf` with the forms of those that hold nothing but an `anyOf`.
+
+    Editors explain one list of forms better than lists in a list.
+    """
+    flat = []
+    for form in forms:
+        if form.keys() == {"anyOf"}:
+            flat += form["anyOf"]
+        else:
+            flat.append(form)
+    return flat
+
+
+def _resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return the schema without references and without keywords that editors don't need."""
     if isinstance(schema, list):
-        return [_plain(one, known) for one in schema]
+        return [_resolved(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        # What is said beside a reference is said of this place. What holds its like may hold
-        # anything.
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        name = schema["$ref"].removeprefix(_REFERENCE)
-        schema = {**known.get(name, {}), **beside}
-        known = {other: one for other, one in known.items() if other != name}
-    plain: Schema = {}
+        schema, definitions = _dereferenced(schema, definitions)
+    resolved: Schema = {}
     for key, value in schema.items():
-        if key in ("properties", "patternProperties"):
-            plain[key] = {name: _plain(one, known) for name, one in value.items()}
+        if key in _SCHEMAS_BY_NAME:
+            resolved[key] = _resolved_values(value, definitions)
         elif key in DATA:
-            plain[key] = value
+            resolved[key] = value
         elif key not in _DROPPED:
-            plain[key] = _plain(value, known)
-    if plain.get("default", ...) in (None, [], {}, ""):
-        del plain["default"]
-    return _without_null(plain)
+            resolved[key] = _resolved(value, definitions)
+    if "default" in resolved and resolved["default"] in (None, [], {}, ""):
+        del resolved["default"]
+    return _without_null(resolved)
+
+
+def _dereferenced(schema: Schema, definitions: Mapping[str, Any]) -> tuple[Schema, dict[str, Any]]:
+    """Return the definition that a schema refers to, and the definitions without it.
+
+    Keywords beside the reference override those of the definition. A definition that refers to
+    itself accepts anything there.
+    """
+    own_keywords = {key: value for key, value in schema.items() if key != "$ref"}
+    name = schema["$ref"].removeprefix(_REFERENCE)
+    others = {other: item for other, item in definitions.items() if other != name}
+    return {**definitions.get(name, {}), **own_keywords}, others
+
+
+def _resolved_values(schemas: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _resolved(schema, definitions) for name, schema in schemas.items()}
 
 
 def _without_null(schema: Schema) -> Schema:
-    """`anyOf: [X, null]` in fewer words, which editors show better."""
-    forms = [one for one in schema.get("anyOf", ()) if one != NULL]
+    """Return `anyOf: [X, null]` as X that may be null, which editors show better."""
+    forms = [form for form in schema.get("anyOf", ()) if form != NULL]
     if len(forms) != 1 or len(schema["anyOf"]) != 2:
         return schema
-    beside = {key: value for key, value in schema.items() if key != "anyOf"}
-    return nullable({**forms[0], **beside})
+    others = {key: value for key, value in schema.items() if key != "anyOf"}
+    return nullable({**forms[0], **others})
 
 
-def _read(line: str, kind: str) -> Iterator[Any]:
-    found = re.match(rf"\s*(?:[a-z0-9-]+: (?=\{{{kind}:)|{kind}:)", line)
-    if found is None:
+def _parsed_example(line: str, kind: str) -> Iterator[Any]:
+    """Yield the value of a line `kind: value`; nothing for other lines."""
+    if not re.match(rf"\s*(?:[a-z0-9-]+: (?=\{{{kind}:)|{kind}:)", line):
         return
     with suppress(RuleError):
         yield from rules_document.parse_text(line.strip(), Path("manual")).data.values()
 
 
-def _in_a_line(value: Any) -> str:
+def _on_one_line(value: Any) -> str:
     match value:
         case dict():
-            return (
-                "{" + ", ".join(f"{key}: {_in_a_line(item)}" for key, item in value.items()) + "}"
-            )
+            items = [f"{key}: {_on_one_line(item)}" for key, item in value.items()]
+            return "{" + ", ".join(items) + "}"
         case list():
-            return "[" + ", ".join(map(_in_a_line, value)) + "]"
+            return "[" + ", ".join(map(_on_one_line, value)) + "]"
+        case str():
+            return _scalar(value)
         case _:
-            return str(_scalar(value)) if isinstance(value, str) else json.dumps(value)
+            return json.dumps(value)
 
 
-def _body(value: Any) -> Any:
-    """The value as the text of a snippet, in which `$` begins a field to be filled in."""
+def _snippet_body(value: Any) -> Any:
+    """Return the value as the text of a snippet, in which `$` begins a field to fill in."""
     match value:
         case dict():
-            return {key: _body(item) for key, item in value.items()}
+            return {key: _snippet_body(item) for key, item in value.items()}
         case list():
-            return [_body(item) for item in value]
+            return [_snippet_body(item) for item in value]
+        case str():
+            return _scalar(value).replace("$", "\\$")
         case _:
-            return _scalar(value).replace("$", "\\$") if isinstance(value, str) else value
+            return value
 
 
 def _scalar(text: str) -> str:
-    """The text as YAML, in quotes where a plain one would mean something else."""
-    plain = re.fullmatch(r"[A-Za-z_./][\w./ ()=<>+*-]*", text) and text.lower() not in (
-        "true",
-        "false",
-        "null",
-    )
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    """Return the text as YAML, in quotes where it would mean something else without."""
+    is_plain = re.fullmatch(r"[A-Za-z_./][\w./ ()=<>+*-]*", text)
+    if is_plain and text.lower() not in ("true", "false", "null"):
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _distinct(found: Any) -> list[Any]:
-    shown: list[Any] = []
-    for one in found:
-        if one not in shown:
-            shown.append(one)
-    return shown
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Return the values without duplicates. They need not be hashable."""
+    distinct: list[Any] = []
+    for value in values:
+        if value not in distinct:
+            distinct.append(value)
+    return distinct

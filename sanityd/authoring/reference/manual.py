@@ -1,7 +1,7 @@
-"""The manual of check kinds and channels, from their docstrings and fields: what `kinds` and the
-reference show.
+"""The manual of check kinds and channels, from their docstrings and fields.
 
-`python -m sanityd.authoring.reference.manual kinds` prints the page `docs/reference/kinds.md`, `… channels` that of the channels.
+`sanityd kinds` and the reference show it. `python -m sanityd.authoring.reference.manual kinds`
+prints the page `docs/reference/kinds.md`, `… channels` that of the channels.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from sanityd import plugins
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a kind, as rules write it."""
+    """One option of a kind, as rules files write it."""
 
     name: str
     default: str
@@ -25,19 +25,20 @@ class Option:
 
 
 def summary(kind: str, room: str = "checks") -> str:
-    """What the kind of check (or of `channels`) says, in one sentence."""
+    """Return the first sentence of the manual of a kind of check (or of `channels`)."""
     return text(kind, room).partition("\n\n")[0].replace("\n", " ")
 
 
 def text(kind: str, room: str = "checks") -> str:
-    """The whole manual of a kind."""
+    """Return the whole manual of a kind."""
     return inspect.getdoc(plugins.lookup(room, kind)) or ""
 
 
 def options(kind: str, room: str = "checks") -> Iterator[Option]:
-    """The options of a kind of check (or of `channels`), in order."""
+    """Yield the options of a kind of check (or of `channels`), in order."""
     for name, field in plugins.lookup(room, kind).model_fields.items():
-        if (room, name) != ("channels", "name"):  # that is the key of its entry
+        # The name of a channel is the key of its entry.
+        if (room, name) != ("channels", "name"):
             yield Option(field.alias or name, _default(field), field.description or "")
 
 
@@ -45,31 +46,27 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    return (
-        "none"
-        if value is None or value == []
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 def page() -> str:
-    """The reference page of all kinds, in Markdown."""
+    """Return the reference page of all kinds, in Markdown."""
     parts = ["# The check kinds\n\n<!-- Written by `scripts/docs` from the docstrings. -->\n"]
-    parts += (
-        f"## {kind}\n\n{text(kind)}\n\n{_table(list(options(kind)))}\n"
-        for kind in plugins.names("checks")
-    )
+    for kind in plugins.names("checks"):
+        table = _table(list(options(kind)))
+        parts.append(f"## {kind}\n\n{text(kind)}\n\n{table}\n")
     return "\n".join(parts)
 
 
 def _table(listed: Sequence[Option]) -> str:
-    """Options whose meanings are all told by the text above have no column for them."""
-    has_meanings = any(option.meaning for option in listed)
+    """Return the options as a table, without a column of meanings when all are empty."""
+    width = 3 if any(option.meaning for option in listed) else 2
     rows = [("option", "default", "meaning")]
     rows += [(f"`{option.name}`", option.default, option.meaning) for option in listed]
-    width = 3 if has_meanings else 2
     head, *lines = ("| " + " | ".join(row[:width]) + " |" for row in rows)
     return "\n".join([head, "|---" * width + "|", *lines])
 
@@ -79,31 +76,36 @@ _CHANNELS = """\
 
 <!-- Written by `scripts/docs` from the docstrings. -->
 
-An entry of `channels:` is a way to reach people, under a name that rules and owners use: `notify: [team-mail]`. Each
-recipient gets a message of their own. URLs, tokens and passwords come from the environment (`${NAME}`), and are never
+An entry of `channels:` is a way to reach people, under a name that rules and owners use: \
+`notify: [team-mail]`. Each
+recipient gets a message of their own. URLs, tokens and passwords come from the environment \
+(`${NAME}`), and are never
 printed. Digests go to `email` and `file`. What is tried again, and for how long, is told in
 [the outbox](../explanation/alerting.md#the-outbox).
 """
 
 
 def channels_page() -> str:
-    """The reference page of all channels, in Markdown."""
+    """Return the reference page of all channels, in Markdown."""
     parts = [_CHANNELS]
     for kind in plugins.names("channels"):
-        told = _fenced(text(kind, "channels"))
-        parts.append(f"## {kind}\n\n{told}\n\n{_table(list(options(kind, 'channels')))}\n")
+        manual_text = _fenced(text(kind, "channels"))
+        table = _table(list(options(kind, "channels")))
+        parts.append(f"## {kind}\n\n{manual_text}\n\n{table}\n")
     return "\n".join(parts)
 
 
 def _fenced(text: str) -> str:
-    """An indented example as one of YAML."""
-    return re.sub(
-        r"(?:^ {4}.*\n)+",
-        lambda found: f"```yaml\n{inspect.cleandoc(found[0])}\n```\n",
-        text,
-        flags=re.MULTILINE,
-    )
+    """Return the text with its indented examples as blocks of YAML."""
+    return re.sub(r"(?:^ {4}.*\n)+", _yaml_block, text, flags=re.MULTILINE)
 
+
+def _yaml_block(example: re.Match[str]) -> str:
+    return f"```yaml\n{inspect.cleandoc(example[0])}\n```\n"
+
+
+#: The pages by the word on the command line.
+_PAGES = {"kinds": page, "channels": channels_page}
 
 if __name__ == "__main__":
-    sys.stdout.write({"kinds": page, "channels": channels_page}[sys.argv[1]]())
+    sys.stdout.write(_PAGES[sys.argv[1]]())

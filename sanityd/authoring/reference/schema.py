@@ -1,8 +1,7 @@
-"""The JSON Schema of a rules file, for editors: what `sanityd schema` prints and `sanityd init`
-writes.
+"""The JSON Schema of a rules file, for editors (see `sanityd schema` and `sanityd init`).
 
-All of it comes from the models that read the file, and from the manuals of kinds and channels. It
-knows shapes, not meanings: whether a table exists is for `sanityd lint --connect`.
+It is made from the models that read the file, and from the manuals of kinds and channels. It checks
+the form only: `sanityd lint --connect` checks whether a table exists.
 """
 
 import json
@@ -31,22 +30,24 @@ from sanityd.rules.misplaced_keys import SECTIONS
 from sanityd.rules.spec import AllowSpec, Defaults, RuleSpec, SourceSpec
 from sanityd.rules.yaml import rules_document
 
-#: What `init` writes it to, beside the rules file.
+#: The file that `init` writes beside the rules file.
 FILE = "sanityd.schema.json"
-#: The first line of a rules file, by which editors find it.
+#: The first line of a rules file, by which editors find the schema.
 MODELINE = f"# yaml-language-server: $schema=./{FILE}\n"
-#: Where a secret is filled in, and where a value of `for_each`.
+#: Regular expressions of a secret to fill in, and of a value of `for_each`.
 _SECRET, _EACH = r"\$\{", r"\{.+\}"
 
 
 def text() -> str:
-    """The schema as it is written to a file."""
+    """Return the schema as text for a file."""
     return json.dumps(rules_file(), indent=1, ensure_ascii=False) + "\n"
 
 
 def trust(path: Path) -> None:
-    """Take the kinds of one's own beside a rules file, where it allows Python; a file with mistakes
-    may, too."""
+    """Include the own kinds beside a rules file, where it allows Python.
+
+    A file with wrong rules may allow it, too; of one that can't be parsed no kind is included.
+    """
     try:
         allowed = rules_document.parse(path).data.get("allow")
     except RuleError:
@@ -56,9 +57,8 @@ def trust(path: Path) -> None:
 
 
 def rules_file() -> Schema:
-    """The whole schema: of a file, or of one of several in a folder, so that no section is a
-    must."""
-    known = {
+    """Return the whole schema. No section is required, as a folder may hold several files."""
+    sections = {
         "sources": _sources(),
         "channels": _channels(),
         "alerts": _section(schema_of(Settings), "When people are mailed, and when not."),
@@ -69,7 +69,8 @@ def rules_file() -> Schema:
         "tests": rule_tests(),
         "state": {
             "type": ["string", "null"],
-            "description": "The URL of sanityd's own memory (SQLite or PostgreSQL); `SANITYD_STATE` wins.",
+            "description": "The URL of sanityd's own memory (SQLite or PostgreSQL); "
+            "`SANITYD_STATE` wins.",
             "examples": ["sqlite:///.sanityd/state.db", "${STATE_URL}"],
         },
         "allow": _section(schema_of(AllowSpec), "What may run with sanityd's own rights."),
@@ -84,7 +85,7 @@ def rules_file() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "sanityd's rules file",
         "type": "object",
-        "properties": {name: known[name] for name in SECTIONS},
+        "properties": {name: sections[name] for name in SECTIONS},
         "additionalProperties": False,
     }
     shown: Schema = _for_editors(whole)
@@ -92,7 +93,7 @@ def rules_file() -> Schema:
 
 
 def _section(schema: Schema, description: str) -> Schema:
-    """A section may stand there empty."""
+    """Return the schema of a section, which may be empty."""
     return nullable({**schema, "description": description})
 
 
@@ -100,8 +101,9 @@ def _sources() -> Schema:
     options = schema_of(SourceSpec)
     options["anyOf"] = [{"required": ["url"]}, {"required": ["files"]}]
     url = {"type": "string", "description": options["properties"]["url"]["description"]}
-    one = {
-        "description": "A database to look at: its URL, or a mapping with `url` or `files` and how gently to treat it.",
+    entry = {
+        "description": "A database to look at: its URL, or a mapping with `url` or `files` and how "
+        "gently to treat it.",
         "anyOf": [options, url],
         "examples": [
             "${APP_DATABASE_URL}",
@@ -109,23 +111,24 @@ def _sources() -> Schema:
         ],
     }
     return _named(
-        widened(one, _SECRET), NAME, "The databases that are looked at, and only looked at."
+        widened(entry, _SECRET), NAME, "The databases that are looked at, and only looked at."
     )
 
 
 def _channels() -> Schema:
-    one = {
-        "description": "Who is told and how: one of the keys "
-        + ", ".join(f"`{kind}`" for kind in _kinds("channels")),
-        "anyOf": [_channel(kind) for kind in _kinds("channels")],
+    kinds = plugins.names("channels")
+    listed = ", ".join(f"`{kind}`" for kind in kinds)
+    entry = {
+        "description": f"Who is told and how: one of the keys {listed}",
+        "anyOf": [_channel(kind) for kind in kinds],
     }
-    return _named(widened(one, _SECRET), NAME, "Who is told, and how.")
+    return _named(widened(entry, _SECRET), NAME, "Who is told, and how.")
 
 
 def _channel(kind: str) -> Schema:
     model = plugins.lookup("channels", kind)
     options = schema_of(model)
-    # Its name is the key that it stands below.
+    # The name of a channel is the key of its mapping.
     del options["properties"]["name"]
     options["required"].remove("name")
     return {**with_examples(options, examples(model)), "title": kind}
@@ -133,43 +136,41 @@ def _channel(kind: str) -> Schema:
 
 def _rules() -> Schema:
     rule = schema_of(RuleSpec)
-    kinds = {kind: _kind(kind) for kind in _kinds("checks")}
+    kinds = {kind: _kind(kind) for kind in plugins.names("checks")}
     rule["description"] = "A promise about the data. Its key is its id: kebab-case, said aloud."
     rule["properties"] = {**rule["properties"], **kinds}
     rule = widened(rule, _EACH, keys=True)
     advice = "a rule has one check, such as `unique` or `has`: `sanityd kinds` lists them"
-    a_kind = [{"required": [kind], "errorMessage": advice} for kind in kinds]
-    # The key of a check may be one that `for_each` fills in.
+    one_kind = [{"required": [kind], "errorMessage": advice} for kind in kinds]
+    # `for_each` may fill in the kind of a check.
     rule |= {
         "if": {"required": ["for_each"]},
-        "else": {"anyOf": a_kind, "allOf": _alone(list(kinds))},
+        "else": {"anyOf": one_kind, "allOf": _mutually_exclusive(list(kinds))},
     }
     return _named(rule, ID, "What must always be true of the data: an id, and what it says.")
 
 
-def _alone(kinds: list[str]) -> list[Schema]:
-    """That no two of them stand in one rule: the same as `oneOf`, of which editors can't say what
-    is too much."""
+def _mutually_exclusive(kinds: list[str]) -> list[Schema]:
+    """Return schemas that forbid two kinds in one rule.
+
+    They mean the same as `oneOf`, for which editors can't tell which key is too much.
+    """
     message = "a rule has one check: make one rule of each"
-    return [
-        {
-            "if": {"required": [kind]},
-            "then": {
-                "properties": dict.fromkeys(kinds[place + 1 :], False),
-                "errorMessage": message,
-            },
-        }
-        for place, kind in enumerate(kinds[:-1])
-    ]
+    schemas: list[Schema] = []
+    for number, kind in enumerate(kinds[:-1]):
+        forbidden = dict.fromkeys(kinds[number + 1 :], False)
+        consequence = {"properties": forbidden, "errorMessage": message}
+        schemas.append({"if": {"required": [kind]}, "then": consequence})
+    return schemas
 
 
 def _kind(kind: str) -> Schema:
-    """A kind from its file alone: its fields are the options, its docstring the manual."""
+    """Return the schema of a kind: its fields are the options, its docstring the description."""
     model = plugins.lookup("checks", kind)
     whole = schema_of(model)
     for form in whole.get("anyOf", ()):
         if "properties" in form:
-            # What is said of the kind is said above both forms.
+            # The description of the kind belongs to both forms.
             del form["description"]
             form["title"] = f"options of {kind}"
     whole["description"] = manual.text(kind)
@@ -177,12 +178,8 @@ def _kind(kind: str) -> Schema:
     return with_examples(whole, examples(model), short)
 
 
-def _kinds(room: str) -> list[str]:
-    return plugins.names(room)
-
-
-def _named(one: Schema, names: re.Pattern[str], description: str) -> Schema:
-    """A section of things by their names; it may stand there empty."""
+def _named(entry: Schema, names: re.Pattern[str], description: str) -> Schema:
+    """Return the schema of a section with entries by name, which may be empty."""
     return {
         "type": ["object", "null"],
         "description": description,
@@ -190,23 +187,30 @@ def _named(one: Schema, names: re.Pattern[str], description: str) -> Schema:
             "pattern": f"^{names.pattern}$",
             "patternErrorMessage": "write small letters and digits, with `-` between words",
         },
-        "additionalProperties": one,
+        "additionalProperties": entry,
     }
 
 
 def _for_editors(schema: Any) -> Any:
-    """Each key with its name as a title, Markdown as such, and mappings among the examples as
-    snippets."""
+    """Return the schema with titles, with Markdown marked as such, and with snippets."""
     if isinstance(schema, list):
-        return [_for_editors(one) for one in schema]
+        return [_for_editors(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {key: value if key in DATA else _for_editors(value) for key, value in schema.items()}
-    if isinstance(properties := told.get("properties"), dict):
-        told["properties"] = {
-            name: one if one is False else {"title": name, **one}
-            for name, one in properties.items()
+    result: Schema = {}
+    for key, value in schema.items():
+        result[key] = value if key in DATA else _for_editors(value)
+    properties = result.get("properties")
+    if isinstance(properties, dict):
+        result["properties"] = {
+            name: _with_title(name, option) for name, option in properties.items()
         }
-    if isinstance(description := schema.get("description"), str) and "`" in description:
-        told["markdownDescription"] = description
-    return with_snippets(told)
+    description = schema.get("description")
+    if isinstance(description, str) and "`" in description:
+        result["markdownDescription"] = description
+    return with_snippets(result)
+
+
+def _with_title(name: str, option: Any) -> Any:
+    """Return the schema of an option with its name as title. False forbids the option."""
+    return option if option is False else {"title": name, **option}

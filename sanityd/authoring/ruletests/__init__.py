@@ -1,2 +1,1 @@
-"""Rule tests: examples played on scratch databases by the real planner and executor, in a time of
-their own."""
+"""Rule tests: examples that the real planner and executor run in scratch databases."""

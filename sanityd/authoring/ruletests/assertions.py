@@ -1,5 +1,7 @@
-"""Rules asserted against a test database: what pytest's `sanityd` fixture gives. Knows nothing of
-pytest."""
+"""Assert rules against a test database: the value of pytest's `sanityd` fixture.
+
+Knows nothing of pytest.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,15 +26,15 @@ from sanityd.sources.base import SourceSettings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-#: How many keys a message shows.
-SHOWN = 10
+#: Number of keys that a message shows.
+_MAX_KEYS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sanityd:
     """Asserts rules against test databases.
 
-    Parameters: `folder` is what relative paths of rules files are relative to.
+    Parameters: relative paths of rules files are relative to `folder`.
     """
 
     folder: Path
@@ -45,12 +47,12 @@ class Sanityd:
         now: datetime | None = None,
         **more: "str | Engine",
     ) -> "Checked":
-        """The rules of a file, about other databases than the file says.
+        """Return the rules of a file, to be checked against other databases than the file names.
 
         Parameters: `sources` (or further arguments, by name) are URLs, or SQLAlchemy engines whose
-        URLs count; what isn't replaced stays as the file says. `now` is the time at which all
-        clocks stand. What a test has not committed isn't seen. Raises RuleError when the file is
-        wrong, SourceError when it has no such source.
+        URLs are used; sources that are not replaced stay as in the file. `now` is the time at which
+        all clocks stand. Changes that a test has not committed are not visible. Raises RuleError
+        when the file is wrong, SourceError when it has no such source.
         """
         path = self.folder / rules
         try:
@@ -59,69 +61,82 @@ class Sanityd:
         except RuleError as error:
             error.add_note(format_problems(error.problems))
             raise
-        named = zones(document.data.get("sources"))
-        replaced = dict(read.sources)
+        if now is not None and now.tzinfo is None:
+            now = now.replace(tzinfo=UTC)
+        source_zones = zones(document.data.get("sources"))
+        settings = dict(read.sources)
         for name, source in {**(sources or {}), **more}.items():
-            if name not in named:
-                advice = did_you_mean(name, named) or f"The sources are: {', '.join(named)}."
+            if name not in source_zones:
+                advice = did_you_mean(name, source_zones)
+                advice = advice or f"The sources are: {', '.join(source_zones)}."
                 raise SourceError(f"`{path.name}` has no source `{name}`", advice, source=name)
-            known = replaced.get(name) or SourceSettings(name, "", zone=named[name])
-            replaced[name] = replace(known, url=_url(source), files=())
-        at = now if now is None or now.tzinfo else now.replace(tzinfo=UTC)
-        replaced = {name: replace(settings, stands_at=at) for name, settings in replaced.items()}
-        return Checked(replace(read, sources=replaced), at)
+            original = settings.get(name) or SourceSettings(name, "", zone=source_zones[name])
+            settings[name] = replace(original, url=_url(source), files=())
+        for name, source_settings in settings.items():
+            settings[name] = replace(source_settings, stands_at=now)
+        return Checked(replace(read, sources=settings), now)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Rules about test databases. Each assertion looks anew."""
+    """Rules on test databases. Each assertion evaluates its rules again."""
 
     rules: RuleSet
     now: datetime | None = None
 
     def run(self, rule: str) -> Run:
-        """What a look at one rule finds. Records nothing. Raises SourceError when there is no such
-        rule or source."""
-        found = self._rule(rule)
-        for source in {found.source, found.invariant.elsewhere} - {None, *self.rules.sources}:
+        """Evaluate one rule and return the run, which is not stored.
+
+        Raises SourceError when there is no such rule or source.
+        """
+        original = self._rule(rule)
+        for source in (original.source, original.invariant.elsewhere):
+            if source is None or source in self.rules.sources:
+                continue
             advice = f"Give its URL: `check(…, {source}=URL)`."
             raise SourceError(
                 f"rule `{rule}` needs the source `{source}`, whose URL is not known here", advice
             )
-        # A test is about its rows, which are all to be told, in clear.
-        plain = replace(found, invariant=replace(found.invariant, redaction=None))
-        return attempt(self.rules, plain, self.now or clock.now()).run
+        # A test needs all keys of its rows, without redaction.
+        unredacted = replace(original, invariant=replace(original.invariant, redaction=None))
+        return attempt(self.rules, unredacted, self.now or clock.now()).run
 
     def assert_holds(self, *rules: str) -> None:
-        """Assert that these rules hold, or (without any) all that are switched on."""
+        """Assert that these rules hold, or (without any) all enabled rules."""
         __tracebackhide__ = True
-        names = rules or tuple(rule.id for rule in self.rules.enabled())
-        wrong = [told for name in names if (told := self._complaint(name))]
-        if wrong:
-            count = "the rule does" if len(names) == 1 else f"{len(wrong)} of {len(names)} rules do"
-            raise AssertionError(f"{count} not hold:\n" + "\n".join(wrong))
+        rule_ids = rules or tuple(rule.id for rule in self.rules.enabled())
+        failures = []
+        for rule_id in rule_ids:
+            failure = self._failure(rule_id)
+            if failure:
+                failures.append(failure)
+        if not failures:
+            return
+        count = f"{len(failures)} of {len(rule_ids)} rules do"
+        if len(rule_ids) == 1:
+            count = "the rule does"
+        raise AssertionError(f"{count} not hold:\n" + "\n".join(failures))
 
     def assert_violates(self, rule: str, keys: Sequence[Any] | bool = True) -> None:
-        """Assert that a rule finds just these keys: `[2]`, of several columns `[(1, "a")]` or
-        `[{"id": 1}]`.
+        """Assert that a rule finds exactly these keys, or by default any violation.
 
-        By default, that it finds anything at all."""
+        Parameters: `keys` are `[2]`, of several columns `[(1, "a")]` or `[{"id": 1}]`.
+        """
         __tracebackhide__ = True
         run = self.run(rule)
-        plain = (
-            keys
-            if isinstance(keys, bool)
-            else [list(key) if isinstance(key, tuple) else key for key in keys]
-        )
-        found = match(run, Expectation(plain, None, self.now or clock.now()))
-        if found.fits:
+        expected: Sequence[Any] | bool = keys
+        if not isinstance(keys, bool):
+            expected = [list(key) if isinstance(key, tuple) else key for key in keys]
+        difference = match(run, Expectation(expected, None, self.now or clock.now()))
+        if difference.fits:
             return
         lines = [f"rule `{rule}` does not find what it should:"]
-        lines += [f"  missing: {_keys(found.missing)}"] if found.missing else []
-        lines += [f"  unexpected: {_keys(found.unexpected)}"] if found.unexpected else []
-        raise AssertionError(
-            "\n".join([*lines, *(f"  {visible(fault, 1000)}" for fault in found.faults)])
-        )
+        if difference.missing:
+            lines.append(f"  missing: {_keys(difference.missing)}")
+        if difference.unexpected:
+            lines.append(f"  unexpected: {_keys(difference.unexpected)}")
+        lines += [f"  {visible(fault, 1000)}" for fault in difference.faults]
+        raise AssertionError("\n".join(lines))
 
     def _rule(self, name: str) -> Rule:
         if name not in self.rules.rules:
@@ -129,13 +144,17 @@ class Checked:
             raise SourceError(f"there is no rule `{name}`", advice)
         return self.rules.rules[name]
 
-    def _complaint(self, name: str) -> str:
-        run = self.run(name)
+    def _failure(self, rule_id: str) -> str:
+        """Return why a rule does not hold; nothing when it holds."""
+        run = self.run(rule_id)
         if not run.answered:
-            return f"  {name}: not checked: {visible(run.error or '', 1000)}\n    {run.hint or ''}"
+            error = visible(run.error or "", 1000)
+            return f"  {rule_id}: not checked: {error}\n    {run.hint or ''}"
         if run.severity is None:
             return ""
-        return f"  {name}: {visible(self._rule(name).sentence(run), 1000)}\n    {_keys([one.key for one in run.tracked])}"
+        sentence = visible(self._rule(rule_id).sentence(run), 1000)
+        keys = _keys([violation.key for violation in run.tracked])
+        return f"  {rule_id}: {sentence}\n    {keys}"
 
 
 def _url(source: "str | Engine") -> str:
@@ -143,8 +162,11 @@ def _url(source: "str | Engine") -> str:
 
 
 def _keys(keys: Sequence[Key]) -> str:
-    shown = [
-        ", ".join(f"{visible(name)} {visible(value)}" for name, value in key.items())
-        for key in keys[:SHOWN]
-    ]
-    return " · ".join(shown) + (f" and {len(keys) - SHOWN:,} more" if len(keys) > SHOWN else "")
+    texts = []
+    for key in keys[:_MAX_KEYS]:
+        parts = [f"{visible(name)} {visible(value)}" for name, value in key.items()]
+        texts.append(", ".join(parts))
+    text = " · ".join(texts)
+    if len(keys) > _MAX_KEYS:
+        text += f" and {len(keys) - _MAX_KEYS:,} more"
+    return text

@@ -1,11 +1,11 @@
-"""The JSON Schema of the section `tests:`, rows and what a rule says of them."""
+"""The JSON Schema of the section `tests:`."""
 
 from sanityd.authoring.reference.json_schema import Schema, schema_of
 from sanityd.rules.cases import CaseSpec
 
 
 def rule_tests() -> Schema:
-    """Ids of rules, each with one example or several."""
+    """Return the schema: ids of rules, each with one example or several."""
     example = {**schema_of(CaseSpec), "description": "Rows, and which of them the rule must find."}
     return {
         "type": ["object", "null"],

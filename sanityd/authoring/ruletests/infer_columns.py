@@ -1,7 +1,6 @@
-"""Which columns a rule asks for, found by letting its check build its SQL upon tables that have
-whatever is asked for.
+"""Infer which columns a rule asks for: its check builds its SQL on tables that accept any column.
 
-No kind need say so, and no database is asked.
+No kind of check declares its columns, and no database is asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,44 +22,47 @@ from sanityd.sources.catalog import ColumnInfo, CostEstimate, Family, TableInfo
 from sanityd.sources.sqlite_dialect import SqliteDialect
 
 #: More columns than any rule names.
-_MOST = 500
+_MAX_COLUMNS = 500
+#: Types of columns by table.
 Families = Mapping[TableName, Mapping[str, Family]]
 
 
-class Drawn:
-    """What was asked for: the columns of each table, and which of them as points in time."""
+class RequestedColumns:
+    """The columns that a check asked for by table, and those of them that it reads as times."""
 
     def __init__(self) -> None:
         self.columns: dict[TableName, dict[str, Family]] = {}
         self.times: set[tuple[TableName, str]] = set()
 
 
-def draw(invariant: Invariant, known: Families, now: datetime) -> Drawn:
-    """The columns that the check itself asks for. `known` are the types of columns that are
-    there."""
-    drawn = Drawn()
-    for _ in range(_MOST):
-        board = _Boards(drawn, known, now)
+def infer_columns(invariant: Invariant, types: Families, now: datetime) -> RequestedColumns:
+    """Return the columns that the check itself asks for.
+
+    Parameters: `types` are the types of the columns that rows have; `now` is the present.
+    """
+    requested = RequestedColumns()
+    for _ in range(_MAX_COLUMNS):
+        snapshots = _RecordingSnapshots(requested, now)
         try:
+            # A wrong rule has been reported when it was read.
             with suppress(CheckError, SQLAlchemyError):
-                _exercise(
-                    planner.plan_check(invariant, board.of(invariant.subject.source), board.of)
-                )
+                own_snapshot = snapshots.of(invariant.subject.source)
+                _build_sql(planner.plan_check(invariant, own_snapshot, snapshots.of))
             break
-        except _RequestedColumns as wanted:
-            family = known.get(wanted.table, {}).get(wanted.column, Family.TEXT)
-            drawn.columns.setdefault(wanted.table, {})[wanted.column] = family
-    return drawn
+        except _ColumnRequest as request:
+            family = types.get(request.table, {}).get(request.column, Family.TEXT)
+            requested.columns.setdefault(request.table, {})[request.column] = family
+    return requested
 
 
-def _exercise(look: PlannedCheck) -> None:
+def _build_sql(check: PlannedCheck) -> None:
     """Let the check build all of its SQL."""
-    _ = look.scope.rows
-    look.form.build_all(look)
+    _ = check.scope.rows
+    check.form.build_all(check)
 
 
-class _RequestedColumns(Exception):  # not an error: a column that isn't there yet
-    """A column is asked for."""
+class _ColumnRequest(Exception):  # not an error: a column that does not exist yet
+    """The check asks for a column that the table hasn't yet."""
 
     def __init__(self, table: TableName, column: str) -> None:
         super().__init__()
@@ -69,59 +71,63 @@ class _RequestedColumns(Exception):  # not an error: a column that isn't there y
 
 
 class _RecordedColumns(dict[str, ColumnInfo]):
-    """The columns of a table, which asks for those that it hasn't."""
+    """The columns of a table. Raises _ColumnRequest for a column that it hasn't."""
 
     def __init__(self, table: TableName, columns: Mapping[str, Family]) -> None:
-        super().__init__({name: ColumnInfo(name, "", family) for name, family in columns.items()})
+        super().__init__()
         self.table = table
+        for name, family in columns.items():
+            self[name] = ColumnInfo(name, "", family)
 
     def __missing__(self, name: str) -> ColumnInfo:
-        raise _RequestedColumns(self.table, name)
+        raise _ColumnRequest(self.table, name)
 
 
-class _Noting(SqliteDialect):
-    """Notes which columns are read as points in time."""
+class _RecordingDialect(SqliteDialect):
+    """Records which columns are read as times."""
 
-    def __init__(self, boards: "_Boards") -> None:
-        self._boards = boards
+    def __init__(self, snapshots: "_RecordingSnapshots") -> None:
+        self._snapshots = snapshots
 
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Whatever form the value has."""
-        self._boards.note_time(info)
+        """Return the column as an instant, and record it."""
+        self._snapshots.record_time(info)
         return super().instant(element, info)
 
 
-class _Boards:
-    """A snapshot of each source, upon which nothing is looked at."""
+class _RecordingSnapshots:
+    """Snapshots of all sources. They read nothing, and record which columns are asked for."""
 
-    def __init__(self, drawn: Drawn, known: Families, now: datetime) -> None:
-        self.drawn = drawn
-        self.known = known
+    def __init__(self, requested: RequestedColumns, now: datetime) -> None:
+        self.requested = requested
         self.now = now
         self.tables: dict[TableName, TableInfo] = {}
 
-    def of(self, source: str) -> "_Board":
-        """That of a source."""
-        return _Board(self, source)
+    def of(self, source: str) -> "_RecordingSnapshot":
+        """Return the snapshot of a source."""
+        return _RecordingSnapshot(self, source)
 
     def table(self, table: TableName) -> TableInfo:
-        """The table with what has been asked of it so far."""
+        """Return the table with the columns that have been asked for so far."""
         if table not in self.tables:
-            columns = _RecordedColumns(table, self.drawn.columns.setdefault(table, {}))
+            families = self.requested.columns.setdefault(table, {})
+            columns = _RecordedColumns(table, families)
             self.tables[table] = TableInfo(table.name, table.schema, columns)
         return self.tables[table]
 
-    def note_time(self, info: ColumnInfo) -> None:
-        """A column is read as a point in time."""
-        for table, found in self.tables.items():
-            if any(one is info for one in found.columns.values()):
-                self.drawn.times.add((table, info.name))
+    def record_time(self, info: ColumnInfo) -> None:
+        """Record that a column is read as a time."""
+        for table, table_info in self.tables.items():
+            if any(column is info for column in table_info.columns.values()):
+                self.requested.times.add((table, info.name))
 
 
-class _BoardSource(Source):
-    def __init__(self, name: str, boards: _Boards) -> None:
+class _RecordingSource(Source):
+    """A source without a database."""
+
+    def __init__(self, name: str, snapshots: _RecordingSnapshots) -> None:
         self.settings = SourceSettings(name, "")
-        self.dialect = _Noting(boards)
+        self.dialect = _RecordingDialect(snapshots)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -134,19 +140,19 @@ class _BoardSource(Source):
         pass
 
 
-class _Board(Snapshot):
-    """Says that every table is there, and reads nothing."""
+class _RecordingSnapshot(Snapshot):
+    """A snapshot that has every table, and reads nothing."""
 
     statements = 0
 
-    def __init__(self, boards: _Boards, source: str) -> None:
-        self.source = _BoardSource(source, boards)
-        self.now = boards.now
+    def __init__(self, snapshots: _RecordingSnapshots, source: str) -> None:
+        self.source = _RecordingSource(source, snapshots)
+        self.now = snapshots.now
         self.looked = []
-        self._boards = boards
+        self._snapshots = snapshots
 
     def table(self, name: str, schema: str | None = None) -> TableInfo:
-        return self._boards.table(TableName(self.source.settings.name, name, schema))
+        return self._snapshots.table(TableName(self.source.settings.name, name, schema))
 
     def places(self) -> Sequence[tuple[str | None, str]]:
         return ()

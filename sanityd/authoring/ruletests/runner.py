@@ -1,5 +1,4 @@
-"""An example played: its tables on scratch databases, its rule looked at by the real planner and
-executor."""
+"""Run an example: create its tables in scratch databases, and evaluate its rule."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,8 +10,8 @@ from typing import Literal, Self
 
 from sanityd.authoring.ruletests.fixtures import Example
 from sanityd.authoring.ruletests.matching import Expectation, Match, match
-from sanityd.authoring.ruletests.scratch_db import DuckdbStage, ScratchDatabase, SqliteStage
-from sanityd.authoring.ruletests.scratch_server import scratch
+from sanityd.authoring.ruletests.scratch_db import DuckdbScratch, ScratchDatabase, SqliteScratch
+from sanityd.authoring.ruletests.scratch_server import open_scratch_server
 from sanityd.checks import executor, planner
 from sanityd.checks.planner import PriorState
 from sanityd.errors import CheckError
@@ -26,8 +25,7 @@ Engine = Literal["sqlite", "duckdb"]
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case: the run, on which databases, and how it compares with what was
-    expected."""
+    """The result of a case: its run, the databases it ran on, and the comparison."""
 
     case: Case
     run: Run
@@ -36,22 +34,23 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the rule found what it had to find."""
+        """Whether the rule found what it should find."""
         return self.match.fits
 
     @property
     def outcome(self) -> str:
         """The word of reports: passed, failed or errored."""
-        return "errored" if not self.run.answered else "passed" if self.passed else "failed"
+        if not self.run.answered:
+            return "errored"
+        return "passed" if self.passed else "failed"
 
 
 class CaseRunner:
-    """Scratch databases for any number of examples, one after the other; all are removed at the
-    end.
+    """Runs any number of examples, one after the other, and removes its databases at the end.
 
-    Parameters: `lent` is the URL of a server to be used for sources of its kind; `on` is which
-    embedded database to take for the others, whatever theirs is; `watched` are the real sources,
-    which are never touched.
+    Parameters: `lent` is the URL of a server for sources of its kind (`--scratch`); `on` is the
+    embedded database for the other sources, whatever they are; `watched` are the real sources,
+    which are never touched. Raises SourceError when the server can't be used.
     """
 
     def __init__(
@@ -61,9 +60,9 @@ class CaseRunner:
         watched: Mapping[str, SourceSettings] | None = None,
     ) -> None:
         self._on = on
-        self._stages: dict[str, ScratchDatabase] = {}
+        self._databases: dict[str, ScratchDatabase] = {}
         self._stack = ExitStack()
-        self._lent = scratch(lent, watched or {}) if lent else None
+        self._lent = open_scratch_server(lent, watched or {}) if lent else None
         if self._lent is not None:
             self._stack.callback(self._lent.close)
 
@@ -79,75 +78,80 @@ class CaseRunner:
         self._stack.close()
 
     def play(self, example: Example) -> CaseResult:
-        """Play an example. Raises SourceError where there is no database to play it on."""
-        run, on = self.look(example)
-        return CaseResult(example.case, run, on, match(run, Expectation.of(example.case)))
+        """Run an example. Raises SourceError where there is no database for it."""
+        run, engine = self.evaluate(example)
+        return CaseResult(example.case, run, engine, match(run, Expectation.of(example.case)))
 
-    def look(self, example: Example, engine: str = "") -> tuple[Run, str]:
-        """What a look at the example's tables finds, and on which embedded database that was.
+    def evaluate(self, example: Example, engine: str = "") -> tuple[Run, str]:
+        """Return the run of the rule on the example's tables, and the embedded database.
 
-        Parameters: `engine` is the one to take; without it a second one is tried where the first
-        can't read the SQL.
+        Parameters: `engine` is the embedded database to use; without it a second one is tried
+        where the first one can't evaluate the rule.
         """
-        first: tuple[Run, str] | None = None
-        for candidate in [engine] if engine else self._engines(example):
-            run = self._look_on(candidate, example)
+        engines = [engine] if engine else self._engines(example)
+        first_run = None
+        for candidate in engines:
+            run = self._evaluate_on(candidate, example)
             if run.answered:
                 return run, candidate
-            first = first or (run, candidate)
-        assert first is not None
-        return first
-
-    def names_of(self, example: Example, engine: str) -> str:
-        """The databases that the example is played on, in words."""
-        return ", ".join(
-            sorted({self._stage(source, example, engine).dialect for source in example.sources})
-        )
+            first_run = first_run or run
+        assert first_run is not None
+        return first_run, engines[0]
 
     def _engines(self, example: Example) -> list[str]:
-        """DuckDB keeps fractions exactly and has schemas; SQLite is quicker, and always there."""
+        """Return the embedded databases to try, in order.
+
+        DuckDB stores fractions exactly and has schemas; SQLite is faster, and always installed.
+        """
         if self._on is not None:
             return [self._on]
-        if not DuckdbStage.is_there():
+        if not DuckdbScratch.is_installed():
             return ["sqlite"]
-        values = (value for sheet in example.sheets for row in sheet.rows for value in row.values())
-        exact = any(
-            isinstance(value, Decimal) and value != value.to_integral_value() for value in values
-        )
-        if exact or any(sheet.table.schema for sheet in example.sheets):
+        if any(fixture.table.schema for fixture in example.fixtures) or _has_fractions(example):
             return ["duckdb"]
         return ["sqlite", "duckdb"]
 
-    def _look_on(self, engine: str, example: Example) -> Run:
+    def _evaluate_on(self, engine: str, example: Example) -> Run:
         invariant, at = example.invariant, example.case.now.astimezone(UTC)
         past = {invariant.id: example.case.past}
         try:
-            settings = {
-                source: self._filled(source, example, engine) for source in sorted(example.sources)
-            }
-            with SnapshotPool(settings) as views:
-                snapshot = views.snapshot(invariant.subject.source)
-                plan = planner.plan([invariant], snapshot, views.snapshot, PriorState(past=past))
+            settings = {}
+            for source in sorted(example.sources):
+                settings[source] = self._filled(source, example, engine)
+            with SnapshotPool(settings) as pool:
+                snapshot = pool.snapshot(invariant.subject.source)
+                plan = planner.plan([invariant], snapshot, pool.snapshot, PriorState(past=past))
                 [run] = executor.evaluate(plan, snapshot, {}, at)
                 return run
         except CheckError as error:
             return executor.errored(invariant, at, error)
 
     def _filled(self, source: str, example: Example, engine: str) -> SourceSettings:
-        stage = self._stage(source, example, engine)
-        url = stage.fill(
-            source, [sheet for sheet in example.sheets if sheet.table.source == source]
-        )
+        """Create the tables of a source. Returns the settings to read them with."""
+        database = self._database(source, example, engine)
+        fixtures = [fixture for fixture in example.fixtures if fixture.table.source == source]
+        url = database.fill(source, fixtures)
         at = example.case.now.astimezone(UTC)
         return SourceSettings(source, url, zone=example.zones[source], stands_at=at)
 
-    def _stage(self, source: str, example: Example, engine: str) -> ScratchDatabase:
-        own = example.dialects.get(source)
-        if self._lent is not None and own in (None, self._lent.dialect):
+    def _database(self, source: str, example: Example, engine: str) -> ScratchDatabase:
+        dialect = example.dialects.get(source)
+        if self._lent is not None and dialect in (None, self._lent.dialect):
             return self._lent
-        if self._on is None and own in ("sqlite", "duckdb"):
-            engine = own
-        if engine not in self._stages:
-            self._stages[engine] = DuckdbStage() if engine == "duckdb" else SqliteStage()
-            self._stack.callback(self._stages[engine].close)
-        return self._stages[engine]
+        if self._on is None and dialect in ("sqlite", "duckdb"):
+            engine = dialect
+        if engine not in self._databases:
+            database = DuckdbScratch() if engine == "duckdb" else SqliteScratch()
+            self._databases[engine] = database
+            self._stack.callback(database.close)
+        return self._databases[engine]
+
+
+def _has_fractions(example: Example) -> bool:
+    """Whether a row holds a decimal number with a fraction."""
+    for fixture in example.fixtures:
+        for row in fixture.rows:
+            for value in row.values():
+                if isinstance(value, Decimal) and value != value.to_integral_value():
+                    return True
+    return False

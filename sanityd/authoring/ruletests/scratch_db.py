@@ -1,14 +1,14 @@
-"""Scratch databases on which examples are played: made, filled, and removed by us. Knows nothing of
-rules.
+"""Scratch databases for examples: created, filled and removed here. Knows nothing of rules.
 
-Stage        tables of several sources, on one kind of database
-├── SqliteStage, DuckdbStage     files in a temporary folder
-└── PostgresqlStage, MysqlStage  schemas of our own on a server that the user lends (`--scratch`)
+ScratchDatabase: tables of several sources, in one kind of database
+├── SqliteScratch, DuckdbScratch: files in a temporary folder
+└── PostgresqlScratch, MysqlScratch: schemas on the server of `--scratch` (see scratch_server)
 """
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,15 +18,15 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, NullPool, column, create_engine, insert, table
 from sqlalchemy.exc import SQLAlchemyError
 
-from sanityd.authoring.ruletests.fixtures import Sheet
+from sanityd.authoring.ruletests.fixtures import TableFixture
 from sanityd.errors import CheckError, SourceError
 from sanityd.model import Value
 from sanityd.sources.catalog import Family
 
-#: What names of ours begin with, on servers that others use, too.
+#: Prefix of all names that are created on servers.
 PREFIX = "sanityd_test"
-#: Beyond that, SQLite keeps a number inexactly.
-_LONG = 2**63
+#: From this size on, SQLite stores an integer inexactly.
+_INTEGER_LIMIT = 2**63
 
 
 class ScratchDatabase(ABC):
@@ -34,105 +34,120 @@ class ScratchDatabase(ABC):
 
     #: sqlglot's name of the dialect.
     dialect: ClassVar[str]
-    #: The word for a column of each family.
+    #: The SQL type for a column of each family.
     types: ClassVar[Mapping[Family, str]]
-    #: The word for numbers that the type of its numbers has no room for.
+    #: The SQL type for decimal numbers that don't fit into the usual one.
     inexact: ClassVar[str] = "double"
 
     @abstractmethod
-    def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
-        """Make the tables of a source anew. Returns the URL under which they are found."""
+    def fill(self, source: str, fixtures: Sequence[TableFixture]) -> str:
+        """Create the tables of a source again. Returns the URL to read them with."""
 
     @abstractmethod
     def close(self) -> None:
         """Remove everything."""
 
-    def _make(
-        self, connection: Connection, sheets: Iterable[Sheet], *, only_rows: bool = False
-    ) -> None:
-        """Make and fill tables. Raises CheckError when the database won't have one."""
-        for sheet in sheets:
-            try:
-                if not only_rows:
-                    self._make_one(connection, sheet)
-                self._put(connection, sheet)
-            except (SQLAlchemyError, OverflowError, ValueError) as error:
-                advice = (
-                    "Look at its values, and at the types that the example says or lets us think."
-                )
-                message = (
-                    f"the rows of `{sheet.table}` can't be kept in {self.dialect} ({reason(error)})"
-                )
-                raise CheckError(message, advice) from None
+    def _create_tables(self, connection: Connection, fixtures: Iterable[TableFixture]) -> None:
+        """Create and fill tables. Raises CheckError when the database refuses one."""
+        for fixture in fixtures:
+            with self._refusal(fixture):
+                self._create_table(connection, fixture)
+                self._insert(connection, fixture)
 
-    def _make_one(self, connection: Connection, sheet: Sheet) -> None:
-        parts = ", ".join(
-            f"{self._quoted(connection, name)} {self.type(name, sheet)}" for name in sheet.columns
+    def _insert_rows(self, connection: Connection, fixtures: Iterable[TableFixture]) -> None:
+        """Fill tables that exist. Raises CheckError when the database refuses a row."""
+        for fixture in fixtures:
+            with self._refusal(fixture):
+                self._insert(connection, fixture)
+
+    @contextmanager
+    def _refusal(self, fixture: TableFixture) -> Iterator[None]:
+        """Raise CheckError instead of the driver's error."""
+        try:
+            yield
+        except (SQLAlchemyError, OverflowError, ValueError) as error:
+            cause = reason(error)
+            message = f"the rows of `{fixture.table}` can't be kept in {self.dialect} ({cause})"
+            advice = "Look at its values, and at the types that the example says or lets us think."
+            raise CheckError(message, advice) from None
+
+    def _create_table(self, connection: Connection, fixture: TableFixture) -> None:
+        columns = [
+            f"{self._quoted(connection, name)} {self.type(name, fixture)}"
+            for name in fixture.columns
+        ]
+        table_name = self._name(connection, fixture)
+        self._run(connection, f"CREATE TABLE {table_name} ({', '.join(columns)})")
+
+    def _insert(self, connection: Connection, fixture: TableFixture) -> None:
+        if not fixture.rows:
+            return
+        target = table(
+            fixture.table.name, *map(column, fixture.columns), schema=fixture.table.schema
         )
-        self._run(connection, f"CREATE TABLE {self._name(connection, sheet)} ({parts})")
+        connection.execute(insert(target), [self._driver_row(row) for row in fixture.rows])
 
-    def _put(self, connection: Connection, sheet: Sheet) -> None:
-        if sheet.rows:
-            target = table(sheet.table.name, *map(column, sheet.columns), schema=sheet.table.schema)
-            rows = [{name: self.value(value) for name, value in row.items()} for row in sheet.rows]
-            connection.execute(insert(target), rows)
+    def _driver_row(self, row: Mapping[str, Value]) -> dict[str, Any]:
+        return {name: self.value(value) for name, value in row.items()}
 
-    def _name(self, connection: Connection, sheet: Sheet) -> str:
-        parts = (sheet.table.schema, sheet.table.name)
-        return ".".join(self._quoted(connection, part) for part in parts if part)
+    def _name(self, connection: Connection, fixture: TableFixture) -> str:
+        name = self._quoted(connection, fixture.table.name)
+        if fixture.table.schema:
+            return f"{self._quoted(connection, fixture.table.schema)}.{name}"
+        return name
 
     @staticmethod
     def _quoted(connection: Connection, name: str) -> str:
-        # What is run without parameters needs no doubled `%`.
+        # Statements without parameters need no doubled `%`.
         return connection.dialect.identifier_preparer.quote_identifier(name).replace("%%", "%")
 
     @staticmethod
     def _run(connection: Connection, statement: str) -> None:
         connection.execution_options(no_parameters=True).exec_driver_sql(statement)
 
-    def type(self, name: str, sheet: Sheet) -> str:
-        """The word for a column's type. Numbers are kept exactly where the type has room for
-        them."""
-        family = sheet.columns.get(name, Family.INTEGER)
-        values = [row[name] for row in sheet.rows] if family is Family.NUMBER else []
-        has_room = all(_has_room(value) for value in values if isinstance(value, Decimal))
-        return self.types[family] if has_room else self.inexact
+    def type(self, name: str, fixture: TableFixture) -> str:
+        """Return the SQL type of a column, which stores numbers exactly where possible."""
+        family = fixture.columns.get(name, Family.INTEGER)
+        if family is Family.NUMBER:
+            for row in fixture.rows:
+                value = row[name]
+                if isinstance(value, Decimal) and not _fits_decimal(value):
+                    return self.inexact
+        return self.types[family]
 
     def value(self, value: Value) -> Any:
-        """A value as the driver takes it."""
+        """Return a value as the driver takes it."""
         return value
 
 
-class _FileStage(ScratchDatabase):
-    """A file for each source. A present file is replaced, so that nothing of it is left."""
+class _ScratchFile(ScratchDatabase):
+    """A file for each source. An existing file is replaced."""
 
     scheme: ClassVar[str]
 
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix=f"{PREFIX}-")
 
-    def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
-        """A new file."""
+    def fill(self, source: str, fixtures: Sequence[TableFixture]) -> str:
+        """Create a new file. Returns its URL."""
         file = Path(self._folder.name) / f"{source}.{self.scheme}"
         file.unlink(missing_ok=True)
         url = f"{self.scheme}:///{file}"
         engine = create_engine(url, poolclass=NullPool)
         try:
             with engine.begin() as connection:
-                self._hurry(connection)
-                for schema in dict.fromkeys(
-                    sheet.table.schema for sheet in sheets if sheet.table.schema
-                ):
-                    self._schema(connection, schema)
-                self._make(connection, sheets)
+                self._disable_durability(connection)
+                for schema in schemas_of(fixtures):
+                    self._create_schema(connection, schema)
+                self._create_tables(connection, fixtures)
         finally:
             engine.dispose()
         return url
 
-    def _hurry(self, connection: Connection) -> None:
-        """Nothing here must outlive a crash."""
+    def _disable_durability(self, connection: Connection) -> None:
+        """Make writes faster where possible, as the file need not survive a crash."""
 
-    def _schema(self, connection: Connection, name: str) -> None:
+    def _create_schema(self, connection: Connection, name: str) -> None:
         self._run(connection, f"CREATE SCHEMA IF NOT EXISTS {self._quoted(connection, name)}")
 
     def close(self) -> None:
@@ -140,8 +155,8 @@ class _FileStage(ScratchDatabase):
         self._folder.cleanup()
 
 
-class SqliteStage(_FileStage):
-    """SQLite has no schemas; it keeps times as text, and numbers with a fraction inexactly."""
+class SqliteScratch(_ScratchFile):
+    """SQLite has no schemas; it stores times as text, and numbers with a fraction inexactly."""
 
     dialect: ClassVar[str] = "sqlite"
     inexact: ClassVar[str] = "numeric"
@@ -159,31 +174,32 @@ class SqliteStage(_FileStage):
     }
 
     def value(self, value: Value) -> Any:
-        """Times as text; seconds have no fraction where there is none, as in CURRENT_TIMESTAMP."""
+        """Return times as text, without a fraction of a second of zero, as CURRENT_TIMESTAMP."""
         if isinstance(value, datetime):
             return value.isoformat(" ")
         if isinstance(value, date):
             return value.isoformat()
         if isinstance(value, Decimal):
-            return (
-                int(value)
-                if value == value.to_integral_value() and abs(value) < _LONG
-                else float(value)
-            )
+            if value == value.to_integral_value() and abs(value) < _INTEGER_LIMIT:
+                return int(value)
+            return float(value)
         return value
 
-    def _hurry(self, connection: Connection) -> None:
+    def _disable_durability(self, connection: Connection) -> None:
         for pragma in ("synchronous = OFF", "journal_mode = MEMORY"):
             self._run(connection, f"PRAGMA {pragma}")
 
-    def _schema(self, connection: Connection, name: str) -> None:
+    def _create_schema(self, connection: Connection, name: str) -> None:
         if name != "main":
-            advice = "Install DuckDB (`pip install 'sanityd[duckdb]'`), or lend a database by `--scratch`."
+            advice = (
+                "Install DuckDB (`pip install 'sanityd[duckdb]'`), or lend a database by "
+                "`--scratch`."
+            )
             raise SourceError(f"SQLite has no schema `{name}`", advice)
 
 
-class DuckdbStage(_FileStage):
-    """DuckDB understands much of what PostgreSQL does, and keeps numbers exactly."""
+class DuckdbScratch(_ScratchFile):
+    """DuckDB understands much of PostgreSQL's SQL, and stores numbers exactly."""
 
     dialect: ClassVar[str] = "duckdb"
     scheme: ClassVar[str] = "duckdb"
@@ -200,18 +216,28 @@ class DuckdbStage(_FileStage):
     }
 
     @staticmethod
-    def is_there() -> bool:
-        """Whether its driver is installed."""
+    def is_installed() -> bool:
+        """Whether DuckDB and its driver are installed."""
         return all(importlib.util.find_spec(name) for name in ("duckdb", "duckdb_sqlalchemy"))
 
 
-def _has_room(value: Decimal) -> bool:
+def _fits_decimal(value: Decimal) -> bool:
     """Whether a number fits into decimal(38, 10)."""
     _, digits, exponent = value.as_tuple()
     return isinstance(exponent, int) and exponent >= -10 and len(digits) + exponent <= 28
 
 
+def schemas_of(fixtures: Iterable[TableFixture]) -> list[str]:
+    """Return the schemas that tables name, without duplicates."""
+    schemas: list[str] = []
+    for fixture in fixtures:
+        schema = fixture.table.schema
+        if schema and schema not in schemas:
+            schemas.append(schema)
+    return schemas
+
+
 def reason(error: Exception) -> str:
-    """The kind of the driver's error; its text may quote the URL, or a value."""
+    """Return the class of the driver's error; its text may quote the URL, or a value."""
     cause = getattr(error, "orig", None) or error
     return type(cause).__name__

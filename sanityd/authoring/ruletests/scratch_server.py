@@ -1,4 +1,4 @@
-"""Schemas of our own on a database server that the user lends (`--scratch`), removed afterwards."""
+"""Scratch schemas on a database server that the user provides (`--scratch`), removed afterwards."""
 
 import secrets
 from abc import abstractmethod
@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from sanityd.authoring.ruletests.fixtures import Sheet
-from sanityd.authoring.ruletests.scratch_db import PREFIX, ScratchDatabase, reason
+from sanityd.authoring.ruletests.fixtures import TableFixture
+from sanityd.authoring.ruletests.scratch_db import PREFIX, ScratchDatabase, reason, schemas_of
 from sanityd.errors import SourceError
 from sanityd.model import Value
 from sanityd.sources.base import SourceSettings
@@ -21,96 +21,110 @@ from sanityd.sources.open import dialect_of
 from sanityd.sources.postgresql import PostgresqlSource
 
 
-class ServerStage(ScratchDatabase):
-    """A schema (in MariaDB the same as a database) for each source, and those that tables name
-    themselves."""
+class ScratchServer(ScratchDatabase):
+    """A schema for each source (in MariaDB the same as a database), and those that tables name."""
 
     driver: ClassVar[str]
 
     def __init__(self, url: URL) -> None:
         self._url = url
         self._token = f"{PREFIX}_{secrets.token_hex(4)}"
-        #: The schemas that are ours.
-        self._made: set[str] = set()
-        #: The tables that are ours, by source; and what they are like, where they could be made.
-        self._tables: dict[str, Sequence[Sheet]] = {}
-        self._shapes: dict[str, Sequence[object]] = {}
+        #: The schemas that were created.
+        self._schemas: set[str] = set()
+        #: The tables that were created, by source, and the types of those that were filled.
+        self._tables: dict[str, Sequence[TableFixture]] = {}
+        self._types: dict[str, Sequence[object]] = {}
         url = url.set(drivername=self.driver)
         self._engine: Engine = create_engine(
             url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
         )
 
-    def fill(self, source: str, sheets: Sequence[Sheet]) -> str:
-        """New tables; where they are the same as before, only new rows."""
-        own = f"{self._token}_{source}"
-        shape, before = self._shape(sheets), self._shapes.pop(source, None)
+    def fill(self, source: str, fixtures: Sequence[TableFixture]) -> str:
+        """Create new tables; where they are the same as before, replace only the rows."""
+        schema = self._schema_of(source)
+        types = self._table_types(fixtures)
+        previous_types = self._types.pop(source, None)
         try:
             with self._engine.connect() as connection:
-                if shape == before:
-                    self._enter(connection, own)
-                    for sheet in sheets:
-                        table = self._name(connection, sheet)
-                        self._run(connection, f"DELETE FROM {table}")  # noqa: S608 (quoted)
+                if types == previous_types:
+                    self._enter(connection, schema)
+                    self._replace_rows(connection, fixtures)
                 else:
                     self._drop_tables(connection, source)
-                    for name in [
-                        own,
-                        *dict.fromkeys(
-                            sheet.table.schema for sheet in sheets if sheet.table.schema
-                        ),
-                    ]:
-                        self._see_to(connection, name, sheets)
-                    self._tables[source] = sheets
-                    self._enter(connection, own)
-                self._make(connection, sheets, only_rows=shape == before)
+                    for name in (schema, *schemas_of(fixtures)):
+                        self._prepare_schema(connection, name, fixtures)
+                    self._tables[source] = fixtures
+                    self._enter(connection, schema)
+                    self._create_tables(connection, fixtures)
         except SQLAlchemyError as error:
             raise SourceError(f"the scratch database refused: {reason(error)}", _RIGHTS) from None
-        self._shapes[source] = shape
-        return self._address(self._url, own).render_as_string(hide_password=False)
+        self._types[source] = types
+        return self._address(self._url, schema).render_as_string(hide_password=False)
 
     def close(self) -> None:
-        """Drop what is ours."""
+        """Drop all tables and schemas that were created."""
         with suppress(SQLAlchemyError), self._engine.connect() as connection:
             for source in list(self._tables):
                 self._drop_tables(connection, source)
-            for name in self._made:
+            for name in self._schemas:
                 self._drop(connection, name)
         self._engine.dispose()
 
-    def _shape(self, sheets: Sequence[Sheet]) -> Sequence[object]:
-        return [
-            (sheet.table, {name: self.type(name, sheet) for name in sheet.columns})
-            for sheet in sheets
-        ]
+    def _schema_of(self, source: str) -> str:
+        return f"{self._token}_{source}"
+
+    def _table_types(self, fixtures: Sequence[TableFixture]) -> Sequence[object]:
+        """Return each table with the SQL types of its columns."""
+        tables = []
+        for fixture in fixtures:
+            types = {name: self.type(name, fixture) for name in fixture.columns}
+            tables.append((fixture.table, types))
+        return tables
+
+    def _replace_rows(self, connection: Connection, fixtures: Sequence[TableFixture]) -> None:
+        for fixture in fixtures:
+            table = self._name(connection, fixture)
+            self._run(connection, f"DELETE FROM {table}")  # noqa: S608 (quoted)
+        self._insert_rows(connection, fixtures)
 
     def _drop_tables(self, connection: Connection, source: str) -> None:
-        if (sheets := self._tables.pop(source, ())) and (
-            own := f"{self._token}_{source}"
-        ) in self._made:
-            self._enter(connection, own)
-            for sheet in sheets:
-                self._run(connection, f"DROP TABLE IF EXISTS {self._name(connection, sheet)}")
+        fixtures = self._tables.pop(source, ())
+        schema = self._schema_of(source)
+        if not fixtures or schema not in self._schemas:
+            return
+        self._enter(connection, schema)
+        for fixture in fixtures:
+            self._run(connection, f"DROP TABLE IF EXISTS {self._name(connection, fixture)}")
 
-    def _see_to(self, connection: Connection, schema: str, sheets: Sequence[Sheet]) -> None:
-        """Have a schema, without any of these tables. One that is there already (such as `public`)
-        stays."""
-        if schema not in self._made and not self._count(connection, "schemata", schema_name=schema):
+    def _prepare_schema(
+        self, connection: Connection, schema: str, fixtures: Sequence[TableFixture]
+    ) -> None:
+        """Create a schema unless it exists, such as `public`.
+
+        Raises SourceError when it has one of the tables already.
+        """
+        is_created = schema in self._schemas
+        if not is_created and not self._count(connection, "schemata", schema_name=schema):
             self._create(connection, schema)
-            self._made.add(schema)
-        for sheet in sheets:
-            name = sheet.table.name
-            taken = {"table_schema": schema, "table_name": name}
-            if sheet.table.schema == schema and self._count(connection, "tables", **taken):
-                advice = "Lend a database that is empty. Two sources with one table can be played by `--on duckdb`."
+            self._schemas.add(schema)
+        for fixture in fixtures:
+            if fixture.table.schema != schema:
+                continue
+            name = fixture.table.name
+            if self._count(connection, "tables", table_schema=schema, table_name=name):
+                advice = (
+                    "Lend a database that is empty. Two sources with one table can be played by "
+                    "`--on duckdb`."
+                )
                 raise SourceError(
                     f"the scratch database has a table `{schema}.{name}` already", advice
                 )
 
-    def _count(self, connection: Connection, what: str, **names: str) -> int:
-        wanted = " AND ".join(f"{name} = :{name}" for name in names)
-        sql = f"SELECT count(*) FROM information_schema.{what} WHERE {wanted}"  # noqa: S608 (names of ours)
-        query = text(sql)
-        return int(connection.execute(query, names).scalar_one())
+    def _count(self, connection: Connection, view: str, **names: str) -> int:
+        """Return the number of entries of the information schema with these names."""
+        conditions = " AND ".join(f"{name} = :{name}" for name in names)
+        sql = f"SELECT count(*) FROM information_schema.{view} WHERE {conditions}"  # noqa: S608
+        return int(connection.execute(text(sql), names).scalar_one())
 
     @abstractmethod
     def _create(self, connection: Connection, name: str) -> None: ...
@@ -125,8 +139,8 @@ class ServerStage(ScratchDatabase):
     def _address(self, url: URL, name: str) -> URL: ...
 
 
-class PostgresqlStage(ServerStage):
-    """Schemas, found by the search path; functions of extensions are found in `public`."""
+class PostgresqlScratch(ScratchServer):
+    """Schemas in the search path, which ends with `public` for the functions of extensions."""
 
     dialect: ClassVar[str] = "postgres"
     inexact: ClassVar[str] = "numeric"
@@ -153,15 +167,15 @@ class PostgresqlStage(ServerStage):
         self._run(connection, f"SET search_path TO {self._quoted(connection, name)}, public")
 
     def _address(self, url: URL, name: str) -> URL:
-        own = url.query.get("options", "")
-        options = (
-            f"{own if isinstance(own, str) else ' '.join(own)} -c search_path={name},public".strip()
-        )
+        options = url.query.get("options", "")
+        if not isinstance(options, str):
+            options = " ".join(options)
+        options = f"{options} -c search_path={name},public".strip()
         return url.update_query_dict({"options": options})
 
 
-class MysqlStage(ServerStage):
-    """Databases of MariaDB or MySQL."""
+class MysqlScratch(ScratchServer):
+    """Databases of a server of MariaDB or MySQL."""
 
     dialect: ClassVar[str] = "mysql"
     driver: ClassVar[str] = MysqlSource.drivername
@@ -178,10 +192,13 @@ class MysqlStage(ServerStage):
     }
 
     def value(self, value: Value) -> Any:
-        """Instants in the session's zone, which is UTC."""
-        if isinstance(value, datetime) and (offset := value.utcoffset()) is not None:
-            return value.replace(tzinfo=None) - offset
-        return value
+        """Return instants in the session's zone, which is UTC."""
+        if not isinstance(value, datetime):
+            return value
+        offset = value.utcoffset()
+        if offset is None:
+            return value
+        return value.replace(tzinfo=None) - offset
 
     def _create(self, connection: Connection, name: str) -> None:
         self._run(
@@ -202,11 +219,12 @@ class MysqlStage(ServerStage):
 _RIGHTS = (
     "Its login must be able to make schemas (in MariaDB: databases), which are removed afterwards."
 )
-_SERVERS: Mapping[str, type[ServerStage]] = {"postgres": PostgresqlStage, "mysql": MysqlStage}
+_DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306}
+_SERVERS: Mapping[str, type[ScratchServer]] = {"postgres": PostgresqlScratch, "mysql": MysqlScratch}
 
 
-def scratch(url: str, watched: Mapping[str, SourceSettings]) -> ScratchDatabase:
-    """The stage on a server that the user lends. Raises SourceError where it can't be one.
+def open_scratch_server(url: str, watched: Mapping[str, SourceSettings]) -> ScratchDatabase:
+    """Return scratch databases on a server. Raises SourceError where it can't be used.
 
     Parameters: `watched` are the sources of the rules file, none of which may be the same database.
     """
@@ -221,7 +239,7 @@ def scratch(url: str, watched: Mapping[str, SourceSettings]) -> ScratchDatabase:
         advice = "It is for PostgreSQL, MariaDB and MySQL; SQLite and DuckDB need none: see `--on`."
         raise SourceError("`--scratch` is no server that examples can be played on", advice)
     for name, settings in watched.items():
-        if _place(make_url(settings.url)) == _place(parsed):
+        if _identity(make_url(settings.url)) == _identity(parsed):
             advice = "Lend a database that nobody uses: examples make tables there."
             raise SourceError(f"`--scratch` is the database that `{name}` watches", advice)
     try:
@@ -232,9 +250,11 @@ def scratch(url: str, watched: Mapping[str, SourceSettings]) -> ScratchDatabase:
         ) from None
 
 
-def _place(url: URL) -> tuple[object, ...]:
-    """What tells one database from another."""
-    kind = dialect_of(url.render_as_string(hide_password=False))
+def _identity(url: URL) -> tuple[object, ...]:
+    """Return the dialect, host, port and name of a database."""
+    dialect = dialect_of(url.render_as_string(hide_password=False)) or ""
     host = (url.host or "localhost").lower()
-    port = url.port or {"postgres": 5432, "mysql": 3306}.get(kind or "")
-    return kind, "localhost" if host in ("127.0.0.1", "::1") else host, port, url.database
+    if host in ("127.0.0.1", "::1"):
+        host = "localhost"
+    port = url.port or _DEFAULT_PORTS.get(dialect)
+    return dialect, host, port, url.database

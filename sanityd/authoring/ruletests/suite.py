@@ -1,13 +1,13 @@
-"""All examples of a rules file, or of a file of its own, read, checked, and played one after the
-other."""
+"""Read, check and run all examples of a rules file, or of a separate file of tests."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sanityd.authoring.ruletests.coverage_gaps import CoverageGap, Played, coverage_gaps
-from sanityd.authoring.ruletests.fixtures import Example, Maker
+from sanityd.authoring.ruletests.example_builder import ExampleBuilder
+from sanityd.authoring.ruletests.fixtures import Example
 from sanityd.authoring.ruletests.runner import CaseResult, CaseRunner
 from sanityd.checks.invariant import TableName
 from sanityd.errors import CheckError, Problem, RuleError
@@ -26,7 +26,7 @@ from sanityd.sources.snapshot_pool import SnapshotPool
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Examples by rule, ready to be played."""
+    """Examples by rule, ready to be run."""
 
     rules: RuleSet
     document: Document
@@ -34,161 +34,159 @@ class Suite:
 
     @property
     def count(self) -> int:
-        """How many examples there are."""
-        return sum(map(len, self.examples.values()))
+        """The number of examples."""
+        return sum(len(examples) for examples in self.examples.values())
 
     @property
     def document_name(self) -> str:
-        """The file that the examples stand in, or the folder."""
+        """The file that holds the examples, or the folder of several."""
         files = list(self.document.files)
         return str(files[0] if len(files) == 1 else files[0].parent)
 
-    def only(self, wanted: Callable[[Case], bool]) -> "Suite":
-        """Those that are wanted."""
-        picked = {
-            rule: tuple(one for one in all_of if wanted(one.case))
-            for rule, all_of in self.examples.items()
-        }
-        return Suite(
-            self.rules, self.document, {rule: some for rule, some in picked.items() if some}
-        )
+    def only(self, is_selected: Callable[[Case], bool]) -> "Suite":
+        """Return the suite with only the selected cases."""
+        selected: dict[str, tuple[Example, ...]] = {}
+        for rule_id, examples in self.examples.items():
+            selected_examples = tuple(item for item in examples if is_selected(item.case))
+            if selected_examples:
+                selected[rule_id] = selected_examples
+        return Suite(self.rules, self.document, selected)
 
-    def warning(self, doubt: CoverageGap) -> Problem:
-        """A doubt as lint tells it, at its place."""
-        message = f"{doubt.rule}: {doubt.message}"
-        return self.document.problem(
-            doubt.case.place, message, doubt.advice, key=True, level="warning"
-        )
+    def warning(self, gap: CoverageGap) -> Problem:
+        """Return a coverage gap as a warning of lint, with its position."""
+        message = f"{gap.rule}: {gap.message}"
+        return self.document.problem(gap.case.place, message, gap.advice, key=True, level="warning")
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
-    """What came of a suite. Doubts are of rules all of whose examples passed."""
+    """The results of a suite, and the gaps of the rules whose examples all passed."""
 
     verdicts: tuple[CaseResult, ...]
     gaps: tuple[CoverageGap, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether every rule found what it had to find."""
+        """Whether every rule found what it should find."""
         return all(verdict.passed for verdict in self.verdicts)
 
 
 def has_rules(path: Path) -> bool:
-    """Whether it is a rules file, or a folder of them, and not a file that has nothing but
-    tests."""
+    """Whether the path is a rules file or a folder of them, and not a file with only tests."""
     return path.is_dir() or "rules" in rules_document.parse(path).data
 
 
 def read(path: Path, file: Path | None = None, *, connect: bool = False) -> Suite:
-    """The examples of the rules file `path`, or of a `file` that has nothing but `tests:` for it.
+    """Read the examples of the rules file `path`, or of a `file` that has only `tests:` for it.
 
-    Parameters: with `connect` the databases are asked for tables, types and keys; else none is
-    needed, nor any environment variable. Raises RuleError with every mistake, SourceError when a
-    database that is asked doesn't answer.
+    Parameters: with `connect` the databases are asked for tables, types and keys; otherwise no
+    database and no environment variable is needed. Raises RuleError with every mistake, and
+    SourceError when a database doesn't answer.
     """
-    written = rules_document.parse(path)
-    rules = load.read(written, path, need_secrets=connect)
-    named = zones(written.data.get("sources"))
+    rules_text = rules_document.parse(path)
+    rules = load.read(rules_text, path, need_secrets=connect)
+    source_zones = zones(rules_text.data.get("sources"))
     if file is None:
-        return _suite(rules, named, written, rules.cases, connect=connect)
+        return _suite(rules, source_zones, rules_text, rules.cases, connect=connect)
     document = rules_document.parse(file)
     invariants = {rule.id: rule.invariant for rule in rules.rules.values()}
-    reader = CaseReader(document, invariants, rules.rules, named)
-    strangers = [
+    reader = CaseReader(document, invariants, rules.rules, source_zones)
+    unknown_sections = [
         unknown_key(document, (name,), ["tests"], "a file of tests")
         for name in document.data
         if name != "tests"
     ]
     cases = reader.read()
-    if problems := [*document.problems, *strangers, *reader.problems]:
-        raise RuleError(problems)
-    return _suite(rules, named, document, cases, connect=connect)
+    file_problems = [*document.problems, *unknown_sections, *reader.problems]
+    if file_problems:
+        raise RuleError(file_problems)
+    return _suite(rules, source_zones, document, cases, connect=connect)
 
 
 def problems(rules: RuleSet, document: Document) -> list[Problem]:
-    """What is wrong with the examples of a rules file, beyond what reading it tells."""
+    """Return the mistakes in the examples of a rules file that reading it doesn't find."""
     if not rules.cases:
         return []
-    maker = _maker(rules, zones(document.data.get("sources")), document, {})
-    for rule, case in _all(rules, rules.cases):
-        maker.example(case, rule)
-    return maker.problems
+    builder = _builder(rules, zones(document.data.get("sources")), document, {})
+    for rule, case in _rule_cases(rules, rules.cases):
+        builder.build(case, rule)
+    return builder.problems
 
 
-def play(
-    suite: Suite,
-    workshop: CaseRunner,
-    *,
-    doubting: bool = True,
-    seen: Callable[[CaseResult], object] = id,
-) -> SuiteReport:
-    """Play every example; then, rule by rule, look for what they don't show. `seen` is called with
-    each verdict."""
+def play(suite: Suite, runner: CaseRunner, *, find_gaps: bool = True) -> SuiteReport:
+    """Run every example, and return the results.
+
+    Parameters: `find_gaps` is whether to look for what the examples of each rule don't show.
+    """
     verdicts: list[CaseResult] = []
-    found: list[CoverageGap] = []
-    for name, examples in suite.examples.items():
-        played = []
-        for example in examples:
-            verdict = workshop.play(example)
-            seen(verdict)
-            verdicts.append(verdict)
-            played.append(Played(example, verdict))
-        if doubting and all(one.verdict.passed for one in played):
-            found += coverage_gaps(suite.rules.rules[name], played, workshop)
-    return SuiteReport(tuple(verdicts), tuple(found))
+    gaps: list[CoverageGap] = []
+    for rule_id, examples in suite.examples.items():
+        played = [Played(example, runner.play(example)) for example in examples]
+        rule_verdicts = [result.verdict for result in played]
+        verdicts += rule_verdicts
+        if find_gaps and all(verdict.passed for verdict in rule_verdicts):
+            gaps += coverage_gaps(suite.rules.rules[rule_id], played, runner)
+    return SuiteReport(tuple(verdicts), tuple(gaps))
 
 
 def _suite(
     rules: RuleSet,
-    named: Mapping[str, ZoneInfo],
+    source_zones: Mapping[str, ZoneInfo],
     document: Document,
     cases: Mapping[str, tuple[Case, ...]],
     *,
     connect: bool,
 ) -> Suite:
+    """Build the examples. Raises RuleError when there are none, and for each mistake."""
     if not any(cases.values()):
         advice = "write `tests:`, and below it the id of a rule with `given:` and `violates:`"
         raise RuleError([document.problem((), "there are no tests", advice)])
-    catalog, missing = _catalog(rules, document, cases) if connect else ({}, [])
-    maker = _maker(rules, named, document, catalog)
-    examples: dict[str, list[Example]] = {}
-    for rule, case in _all(rules, cases):
-        examples.setdefault(rule.id, []).append(maker.example(case, rule))
-    if found := [*missing, *maker.problems]:
-        raise RuleError(in_order(found))
-    return Suite(rules, document, {rule: tuple(all_of) for rule, all_of in examples.items()})
+    catalog: dict[TableName, TableInfo] = {}
+    catalog_problems: list[Problem] = []
+    if connect:
+        catalog, catalog_problems = _catalog(rules, document, cases)
+    builder = _builder(rules, source_zones, document, catalog)
+    examples: dict[str, tuple[Example, ...]] = {}
+    for rule, case in _rule_cases(rules, cases):
+        examples[rule.id] = (*examples.get(rule.id, ()), builder.build(case, rule))
+    all_problems = [*catalog_problems, *builder.problems]
+    if all_problems:
+        raise RuleError(in_order(all_problems))
+    return Suite(rules, document, examples)
 
 
-def _all(rules: RuleSet, cases: Mapping[str, Iterable[Case]]) -> Iterable[tuple[Rule, Case]]:
-    return [(rules.rules[name], case) for name, some in cases.items() for case in some]
+def _rule_cases(rules: RuleSet, cases: Mapping[str, Iterable[Case]]) -> Iterator[tuple[Rule, Case]]:
+    for rule_id, rule_cases in cases.items():
+        for case in rule_cases:
+            yield rules.rules[rule_id], case
 
 
-def _maker(
+def _builder(
     rules: RuleSet,
-    named: Mapping[str, ZoneInfo],
+    source_zones: Mapping[str, ZoneInfo],
     document: Document,
     catalog: Mapping[TableName, TableInfo],
-) -> Maker:
+) -> ExampleBuilder:
     dialects = {name: dialect_of(settings.url) or "" for name, settings in rules.sources.items()}
-    return Maker(document, named, dialects, catalog)
+    return ExampleBuilder(document, source_zones, dialects, catalog)
 
 
 def _catalog(
     rules: RuleSet, document: Document, cases: Mapping[str, Iterable[Case]]
 ) -> tuple[dict[TableName, TableInfo], list[Problem]]:
-    """What the real databases say of the tables of all examples."""
+    """Return the real tables that the examples name, and a problem for each that is missing."""
     catalog: dict[TableName, TableInfo] = {}
     missing: list[Problem] = []
-    with SnapshotPool(rules.sources) as views:
-        for _, case in _all(rules, cases):
+    with SnapshotPool(rules.sources) as pool:
+        for _, case in _rule_cases(rules, cases):
             for table, text in case.named.items():
+                if table in catalog:
+                    continue
                 try:
-                    if table not in catalog:
-                        catalog[table] = views.snapshot(table.source).table(
-                            table.name, table.schema
-                        )
+                    snapshot = pool.snapshot(table.source)
+                    catalog[table] = snapshot.table(table.name, table.schema)
                 except CheckError as error:
-                    place = (*case.place, "given", text)
-                    missing.append(document.problem(place, error.message, error.hint, key=True))
+                    path = (*case.place, "given", text)
+                    problem = document.problem(path, error.message, error.hint, key=True)
+                    missing.append(problem)
     return catalog, missing

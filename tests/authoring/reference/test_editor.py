@@ -98,7 +98,7 @@ def test_it_explains_keys_and_kinds_with_examples(editor: LanguageServer) -> Non
 def test_it_marks_a_mistake_at_its_line(
     editor: LanguageServer, lines: str, line: int, words: str
 ) -> None:
-    assert [(at, words in said) for at, said in editor.marks(RULE + lines)] == [(line, True)]
+    assert [(at, words in message) for at, message in editor.marks(RULE + lines)] == [(line, True)]
 
 
 def test_it_marks_nothing_in_what_is_right(editor: LanguageServer) -> None:

@@ -98,8 +98,8 @@ def right_files() -> Iterator[tuple[str, dict[str, Any]]]:
             if data.keys() <= set(SECTIONS):
                 yield page, data
     for kind in plugins.names("checks"):
-        for one in json_schema.examples(plugins.lookup("checks", kind)):
-            yield f"the manual of {kind}", {"rules": {"a-rule": {**TABLE, kind: one}}}
+        for value in json_schema.examples(plugins.lookup("checks", kind)):
+            yield f"the manual of {kind}", {"rules": {"a-rule": {**TABLE, kind: value}}}
     for cases in sorted((ROOT / "tests" / "acceptance").glob("*.yaml")):
         for case in acceptance.cases(cases.stem):
             if case.refused is None:
@@ -115,14 +115,14 @@ SIMPLE = {"sources": {"app": "sqlite:///x.db"}, "rules": {"a-rule": {**TABLE, "u
 
 def cases(name: str) -> pytest.MarkDecorator:
     """Runs a test with each file of `<name>.yaml`."""
-    found = yaml.safe_load(
+    cases = yaml.safe_load(
         (HERE / f"{name}.yaml").read_text(encoding="utf-8").replace(" on:", ' "on":')
     )
     files = [
-        SIMPLE | one.get("file", {"rules": {"a-rule": {**TABLE, **one.get("rule", {})}}})
-        for one in found
+        SIMPLE | case.get("file", {"rules": {"a-rule": {**TABLE, **case.get("rule", {})}}})
+        for case in cases
     ]
-    return pytest.mark.parametrize("file", files, ids=[one["says"] for one in found])
+    return pytest.mark.parametrize("file", files, ids=[case["says"] for case in cases])
 
 
 def why(file: Any) -> str:
@@ -140,7 +140,7 @@ def test_it_is_a_schema_that_every_editor_understands() -> None:
 
 def test_it_takes_every_rules_file_of_the_repository() -> None:
     assert len(RIGHT) > 250
-    assert [f"{name}: {said}" for name, file in RIGHT if (said := why(file))] == []
+    assert [f"{name}: {reason}" for name, file in RIGHT if (reason := why(file))] == []
 
 
 @cases("right")
@@ -173,8 +173,8 @@ def test_it_is_never_stricter_than_the_loader(tmp_path: Path) -> None:
 
 def test_every_key_and_every_kind_is_explained_with_an_example() -> None:
     """An option that is one of a few words, or a truth, or a mapping of its own explains itself."""
-    bare = [place for place, option in _options(WHOLE, "") if not option.get("description")]
-    lonely = [place for place, option in _options(WHOLE, "") if not _shows_itself(option)]
+    bare = [path for path, option in _options(WHOLE, "") if not option.get("description")]
+    lonely = [path for path, option in _options(WHOLE, "") if not _shows_itself(option)]
     assert (bare, lonely) == ([], [])
 
 
@@ -191,8 +191,8 @@ def test_a_kind_of_ones_own_is_in_it_where_the_rules_file_allows_python(
 ) -> None:
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "even.py").write_text(EVEN, encoding="utf-8")
-    told = _printed(project)
-    assert "even" not in told["properties"]["rules"]["additionalProperties"]["properties"]
+    printed = _printed(project)
+    assert "even" not in printed["properties"]["rules"]["additionalProperties"]["properties"]
     # A file that is being written has mistakes.
     project.rules("allow: {python: true}\nrules:\n  a-rule:\n    tabel: app.people\n")
     even = _printed(project)["properties"]["rules"]["additionalProperties"]["properties"]["even"]
@@ -202,13 +202,15 @@ def test_a_kind_of_ones_own_is_in_it_where_the_rules_file_allows_python(
 
 def test_rule_tests_have_their_form() -> None:
     tests = jsonschema.Draft7Validator(rule_tests())
-    one = {
+    example = {
         "now": "2026-01-01 12:00",
         "given": {"app.people": [{"id": 1}, {"id": 2}]},
         "violates": [2],
     }
-    assert tests.is_valid({"a-rule": one, "other-rule": [one, {"given": {}, "violates": []}]})
-    assert not tests.is_valid({"a-rule": {**one, "violate": [2]}})
+    assert tests.is_valid(
+        {"a-rule": example, "other-rule": [example, {"given": {}, "violates": []}]}
+    )
+    assert not tests.is_valid({"a-rule": {**example, "violate": [2]}})
 
 
 #: With options of which JSON knows nothing, or whose schema has no end.
@@ -291,21 +293,21 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(below)
 
 
-def _options(found: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Everything under `properties`, however deep, with its place."""
-    if isinstance(found, list):
-        for one in found:
-            yield from _options(one, place)
-    elif isinstance(found, dict):
-        for name, option in found.get("properties", {}).items():
+def _options(schema: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything under `properties`, however deep, with its path."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _options(item, path)
+    elif isinstance(schema, dict):
+        for name, option in schema.get("properties", {}).items():
             if option is not False:  # it is forbidden there, and explained where it isn't
-                yield f"{place}.{name}", option
-        for key, below in found.items():
+                yield f"{path}.{name}", option
+        for key, below in schema.items():
             if key == "properties":
                 for name, option in below.items():
-                    yield from _options(option, f"{place}.{name}")
+                    yield from _options(option, f"{path}.{name}")
             elif key not in json_schema.DATA:
-                yield from _options(below, place)
+                yield from _options(below, path)
 
 
 def _shows_itself(option: dict[str, Any]) -> bool:

@@ -51,17 +51,17 @@ def _chosen(database: str) -> Iterator[tuple[str, Case]]:
 
 def _rule(case: Case, database: str) -> dict[str, Any]:
     rule = dict(case.rule)
-    place = {} if "query" in rule or "source" in rule else {"table": "app.t"}
+    defaults = {} if "query" in rule or "source" in rule else {"table": "app.t"}
     quote = "`" if database == "mariadb" else '"'
     named = {
         key: re.sub(
             r"\[\[(.*?)\]\]",
-            lambda found: f"{quote}{found[1].replace(quote, quote * 2)}{quote}",
+            lambda match: f"{quote}{match[1].replace(quote, quote * 2)}{quote}",
             value,
         )
         if isinstance(value, str)
         else value
-        for key, value in {**place, **rule}.items()
+        for key, value in {**defaults, **rule}.items()
     }
     table = str(named.get("table", "")).rpartition(".")[2]
     if (primary := case.tables.get(table, {}).get("primary")) and "key" not in named:
@@ -72,9 +72,9 @@ def _rule(case: Case, database: str) -> dict[str, Any]:
 def _test(case: Case) -> dict[str, Any]:
     looks_at = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in case.tables))
     own = {} if {"query", "source", "table"} & case.rule.keys() else {"table": "app.t"}
-    seen = {name for _, text in texts({**case.rule, **own}) for name in looks_at.findall(text)}
+    named = {name for _, text in texts({**case.rule, **own}) for name in looks_at.findall(text)}
     tables: dict[str, Mapping[str, Any]] = {
-        f"app.{name}": case.tables[name] for name in case.tables if name in seen
+        f"app.{name}": case.tables[name] for name in case.tables if name in named
     }
     return {
         "name": case.says,
@@ -94,6 +94,6 @@ def _test(case: Case) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and (found := re.fullmatch(r"now ([+-]) (\w+)", value)):
-        return f"in {found[2]}" if found[1] == "+" else f"{found[2]} ago"
+    if isinstance(value, str) and (match := re.fullmatch(r"now ([+-]) (\w+)", value)):
+        return f"in {match[2]}" if match[1] == "+" else f"{match[2]} ago"
     return value if isinstance(value, str | int | float | None) else str(value)

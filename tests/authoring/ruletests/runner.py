@@ -1,4 +1,4 @@
-"""Rules files with examples, read and played as `sanityd test` does."""
+"""Read and run rules files with examples, as `sanityd test` does."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ HEAD = "sources: {app: '${APP_DATABASE_URL}', mail: '${MAIL_DATABASE_URL}'}\n"
 
 
 def suite(folder: Path, text: str) -> Suite:
-    """The examples of a file that says so."""
+    """Return the examples of a file with this text."""
     path = folder / "rules.yaml"
     path.write_text(HEAD + text, encoding="utf-8")
     return read(path)
@@ -22,37 +22,38 @@ def played(
     *,
     lent: str | None = None,
     on: Engine | None = None,
-    doubting: bool = False,
+    find_gaps: bool = False,
 ) -> SuiteReport:
-    """What came of them."""
-    with CaseRunner(lent, on) as workshop:
-        return play(suite(folder, text), workshop, doubting=doubting)
+    """Run the examples and return the report."""
+    with CaseRunner(lent, on) as runner:
+        return play(suite(folder, text), runner, find_gaps=find_gaps)
 
 
 def outcomes(
     folder: Path, text: str, *, lent: str | None = None, on: Engine | None = None
 ) -> list[str]:
-    """Each example with what came of it, in a line."""
+    """Return each example with its result, in result line."""
     return [
-        f"{one.case.title} {one.outcome}"
-        + "".join(f" -{list(key.values())}" for key in one.match.missing)
-        + "".join(f" +{list(key.values())}" for key in one.match.unexpected)
-        + "".join(f" {fault}" for fault in one.match.faults)
-        for one in played(folder, text, lent=lent, on=on).verdicts
+        f"{result.case.title} {result.outcome}"
+        + "".join(f" -{list(key.values())}" for key in result.match.missing)
+        + "".join(f" +{list(key.values())}" for key in result.match.unexpected)
+        + "".join(f" {fault}" for fault in result.match.faults)
+        for result in played(folder, text, lent=lent, on=on).verdicts
     ]
 
 
-def doubts(folder: Path, text: str) -> list[str]:
-    """What the examples don't show."""
-    return [doubt.message for doubt in played(folder, text, doubting=True).gaps]
+def gap_messages(folder: Path, text: str) -> list[str]:
+    """Return the messages of the coverage gaps."""
+    return [gap.message for gap in played(folder, text, find_gaps=True).gaps]
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
-    """What is wrong with the examples, each as `line:column message | advice`."""
+    """Return the mistakes in the examples, each as `line:column message | advice`."""
     try:
         suite(folder, text)
     except RuleError as error:
         return [
-            f"{one.line - 1}:{one.column} {one.message} | {one.advice}" for one in error.problems
+            f"{problem.line - 1}:{problem.column} {problem.message} | {problem.advice}"
+            for problem in error.problems
         ]
     return []

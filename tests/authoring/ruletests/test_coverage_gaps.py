@@ -1,10 +1,10 @@
-"""What examples don't show: each doubt on its own, and none where the examples show it."""
+"""What examples don't show: each gap on its own, and none where the examples show it."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.authoring.ruletests.runner import doubts
+from tests.authoring.ruletests.runner import gap_messages
 from tests.authoring.ruletests.test_examples import GREETED
 
 #: A rule, its examples, and what these don't show.
@@ -130,23 +130,23 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
 
 @pytest.mark.parametrize(("rule", "tests", "shown"), CASES.values(), ids=CASES)
 def test_examples_do_not_show(rule: str, tests: str, shown: list[str], tmp_path: Path) -> None:
-    assert doubts(tmp_path, f"rules:\n  r: {{{rule}}}\ntests:\n  r: {tests}\n") == shown
+    assert gap_messages(tmp_path, f"rules:\n  r: {{{rule}}}\ntests:\n  r: {tests}\n") == shown
 
 
 def test_evidence_and_its_condition_are_shown_by_rows_that_differ_in_them_alone(
     tmp_path: Path,
 ) -> None:
     """In one go: who has a mail, who has the wrong one, who has none that was sent."""
-    assert doubts(tmp_path, GREETED) == ["no example needs `where` of `has`"]
+    assert gap_messages(tmp_path, GREETED) == ["no example needs `where` of `has`"]
     more = GREETED.replace(
         "[{person_id: 1,", "[{person_id: 2, template: welcome, status: queued}, {person_id: 1,"
     )
-    assert doubts(tmp_path, more) == ["no example needs `template = 'welcome'` in `where`"]
+    assert gap_messages(tmp_path, more) == ["no example needs `template = 'welcome'` in `where`"]
     most = more.replace(
         "[{person_id: 2,", "[{person_id: 2, template: reset, status: sent}, {person_id: 2,"
     )
-    assert doubts(tmp_path, most) == []
+    assert gap_messages(tmp_path, most) == []
 
 
 def test_nothing_is_doubted_of_a_rule_whose_examples_fail(tmp_path: Path) -> None:
-    assert doubts(tmp_path, GREETED.replace("violates: [2]", "violates: [1]")) == []
+    assert gap_messages(tmp_path, GREETED.replace("violates: [2]", "violates: [1]")) == []

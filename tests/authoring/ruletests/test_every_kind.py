@@ -20,18 +20,18 @@ def test_examples_find_what_the_acceptance_cases_find(
     servers = {"postgresql": "postgres", "mariadb": "mariadb_url"}
     lent: str | None = request.getfixturevalue(servers[database]) if database in servers else None
     suite = read(path)
-    with CaseRunner(lent, None if lent else database) as workshop:  # type: ignore[arg-type]  # one of two words
-        report = play(suite, workshop, doubting=False)
-        # Others may be at work on the same server.
-        ours = getattr(workshop._lent, "_token", "nobody")
+    with CaseRunner(lent, None if lent else database) as runner:  # type: ignore[arg-type]  # one of two words
+        report = play(suite, runner, find_gaps=False)
+        # Other tests may use the same server.
+        schema_prefix = getattr(runner._lent, "_token", "nobody")
     wrong = [
-        f"{one.case.rule} {one.case.name}: {one.match} {one.run.hint}"
-        for one in report.verdicts
-        if not one.passed
+        f"{verdict.case.rule} {verdict.case.name}: {verdict.match} {verdict.run.hint}"
+        for verdict in report.verdicts
+        if not verdict.passed
     ]
     assert wrong == []
     assert count == len(report.verdicts) > 8
-    assert [name for name in schemas(lent) if name.startswith(ours)] == []
+    assert [name for name in schemas(lent) if name.startswith(schema_prefix)] == []
 
 
 def schemas(url: str | None) -> list[str]:

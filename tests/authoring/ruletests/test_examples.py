@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 from sanityd.authoring.ruletests.runner import CaseRunner
-from sanityd.authoring.ruletests.scratch_db import DuckdbStage
+from sanityd.authoring.ruletests.scratch_db import DuckdbScratch
 from sanityd.authoring.ruletests.suite import play, read
 from sanityd.errors import SourceError
 from sanityd.sources.base import SourceSettings
@@ -154,8 +154,8 @@ tests:
 """
     path = tmp_path / "rules.yaml"
     path.write_text(text, encoding="utf-8")
-    with CaseRunner() as workshop:
-        [verdict] = play(read(path), workshop, doubting=False).verdicts
+    with CaseRunner() as runner:
+        [verdict] = play(read(path), runner, find_gaps=False).verdicts
     assert verdict.passed, verdict.match
 
 
@@ -178,7 +178,7 @@ tests:
 def test_without_duckdb_a_schema_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DuckdbStage, "is_there", lambda: False)
+    monkeypatch.setattr(DuckdbScratch, "is_installed", lambda: False)
     text = "rules: {r: {table: app.s.t, not_null: id}}\ntests: {r: {given: {app.s.t: [{id: null}]}, violates: []}}\n"
     with pytest.raises(SourceError, match="SQLite has no schema `s`"):
         played(tmp_path, text)
@@ -243,16 +243,16 @@ tests:
   in-theirs: {{given: {{app.{there}.t: [{{id: 1}}, {{id: 2, n: 1}}]}}, violates: [1]}}
 """
     engine = create_engine(lent, poolclass=NullPool)
-    # Others may be at work on the same server.
-    ours = uuid4().hex[:8]
+    # Other tests may use the same server.
+    token = uuid4().hex[:8]
     monkeypatch.setattr(
-        "sanityd.authoring.ruletests.scratch_server.secrets.token_hex", lambda _: ours
+        "sanityd.authoring.ruletests.scratch_server.secrets.token_hex", lambda _: token
     )
     assert outcomes(tmp_path, text, lent=lent) == [
         *("own-sql passed", "in-a-schema: 1 passed", "in-a-schema: 2 passed", "in-theirs passed")
     ]
     assert [
-        name for name in inspect(engine).get_schema_names() if ours in name or name == schema
+        name for name in inspect(engine).get_schema_names() if token in name or name == schema
     ] == []
     assert inspect(engine).get_table_names(there) == []
     with engine.begin() as connection:

@@ -121,20 +121,20 @@ def acting(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
     rules = load(path, need_secrets=False)
     store = open_store(rules)
     try:
-        with store.write() as memory:
-            return work(memory, rules)
+        with store.write() as connection:
+            return work(connection, rules)
     finally:
         store.close()
 
 
 def _say(decisions: "Sequence[Triage]", act: "Act") -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
     for one in decisions:
         words = _QUIET[one.action.value].format(
             author=visible(one.author),
-            until=screen.until(one.until, act.at),
+            until=terminal.until(one.until, act.at),
             resolution=one.resolution.replace("_", " "),
         )
         click.echo(f"{one.rule} {words}.")
@@ -161,7 +161,8 @@ def _decide(
     from sanityd.notifications import triage as room
 
     found = acting(
-        path, lambda memory, rules: room.decide(memory, rules, name, stance, act, resolution)
+        path,
+        lambda connection, rules: room.decide(connection, rules, name, stance, act, resolution),
     )
     _say(found, act)
 
@@ -190,7 +191,7 @@ def ack(
     if not end:
         _decide(name, TriageAction.ACKNOWLEDGED, act, path)
         return
-    taken = acting(path, lambda memory, rules: room.withdraw(memory, rules, name, act))
+    taken = acting(path, lambda connection, rules: room.withdraw(connection, rules, name, act))
     click.echo(
         f"{name} is not {taken[0].action.value} any more; you hear of it as if nothing had been said."
     )
@@ -238,7 +239,7 @@ def accept(
     path: Path,
 ) -> None:
     """Say that it may stay so: an incident, or single rows, which then count no longer."""
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.model import TriageAction
     from sanityd.notifications import triage as room
 
@@ -247,10 +248,12 @@ def accept(
         _decide(name, TriageAction.ACCEPTED, act, path)
         return
     keys = [key_of(row) for row in rows]
-    found = acting(path, lambda memory, rules: room.accept_rows(memory, rules, name, keys, act))
+    found = acting(
+        path, lambda connection, rules: room.accept_rows(connection, rules, name, keys, act)
+    )
     for row, one in found:
         click.echo(
-            f"{name}: {screen.key_text(row.key)} is accepted until {screen.until(one.until, act.at)}."
+            f"{name}: {terminal.key_text(row.key)} is accepted until {terminal.until(one.until, act.at)}."
         )
     _say_usual([one for _, one in found], act)
 

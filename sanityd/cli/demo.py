@@ -34,7 +34,7 @@ def command(folder: Path) -> None:
     out."""
     from importlib import resources
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.cli.options import open_store
     from sanityd.demo import story
     from sanityd.demo.catcher import Catcher
@@ -46,7 +46,7 @@ def command(folder: Path) -> None:
     rules_text = resources.files("sanityd.demo").joinpath("rules.yaml").read_text(encoding="utf-8")
     path = folder / "rules.yaml"
     path.write_text(rules_text, encoding="utf-8")
-    console = screen.console()
+    console = terminal.console()
     story.begin(folder / "app.db")
     with Catcher(mails) as catcher:
         rules = load(path, {"DEMO_SMTP_URL": catcher.url})

@@ -33,7 +33,7 @@ def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Pa
     at no row."""
     from sanityd import telemetry
     from sanityd.authoring import explain
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
@@ -43,7 +43,7 @@ def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Pa
     if form == "json":
         click.echo(json.dumps(explain.as_json(found), indent=2))
     else:
-        console = screen.console()
+        console = terminal.console()
         for one in found:
             _source(console, one, sql=sql or name is not None)
         guessed = any(step.cost is not None for one in found for step in one.steps)
@@ -56,7 +56,7 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     from rich.text import Text
 
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen, sqltext
+    from sanityd.cli import terminal, sqltext
 
     known = [step.statements for step in one.steps if step.statements is not None]
     rules = f"{one.rules} rule{'s' * (one.rules != 1)}"
@@ -69,7 +69,9 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
     console.print(head)
     if one.down is not None:
         console.print(
-            screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}")
+            terminal.signed(
+                terminal.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}"
+            )
         )
     width = max((len(_what(step)) for step in one.steps), default=0)
     # Each reason is said once, where it comes up first.
@@ -78,7 +80,7 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
         by_reason.setdefault(step.reason, []).append(step)
     for reason, steps in by_reason.items():
         console.print()
-        screen.fact(console, "", visible(reason, limit=300), width=2)
+        terminal.fact(console, "", visible(reason, limit=300), width=2)
         for place, step in enumerate(steps):
             if sql and place:
                 console.print()
@@ -88,7 +90,7 @@ def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
                 console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
     for rule, (message, hint) in one.refused.items():
         console.print(
-            screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}")
+            terminal.signed(terminal.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}")
         )
     console.print()
 
@@ -103,9 +105,9 @@ def _step(console: Any, step: "PlanStep", width: int) -> None:
     """One step. Guesses stand below each other."""
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    sign = screen.PASSED if step.form == "proved" else ("•", "cyan")
+    sign = terminal.PASSED if step.form == "proved" else ("•", "cyan")
     rows = "" if step.rows is None else f"about {step.rows:,} rows"
     cost = "" if step.cost is None else f"cost {step.cost:,.0f}"
     guess = f"   {rows:>20}   {cost:>14}" if rows or cost else ""
@@ -113,8 +115,8 @@ def _step(console: Any, step: "PlanStep", width: int) -> None:
         " " * (width - len(_what(step))) + guess, style="not bold"
     )
     what.rstrip()
-    console.print(screen.signed(sign, what), soft_wrap=True)
-    screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
+    console.print(terminal.signed(sign, what), soft_wrap=True)
+    terminal.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
 
 
 def _named(rules: "Sequence[str]") -> str:

@@ -28,7 +28,7 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     rows."""
     from sanityd import clock
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.cli.options import named
     from sanityd.notifications import timeline
     from sanityd.rules.load import load
@@ -36,16 +36,16 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     rules = load(path, need_secrets=False)
     store = open_store(rules)
     try:
-        with store.read() as memory:
-            rule = named(rules, memory, name) if name is not None else None
+        with store.read() as connection:
+            rule = named(rules, connection, name) if name is not None else None
             if row is not None:
                 if rule is None:
                     raise click.UsageError(
                         "name the rule of the row: `sanityd history RULE --row id=7`"
                     )
-                events = timeline.life(memory, rule, key_of(row))
+                events = timeline.life(connection, rule, key_of(row))
             else:
-                events = timeline.story(memory, rule, clock.now() - since, rules.counted)
+                events = timeline.story(connection, rule, clock.now() - since, rules.counted)
     finally:
         store.close()
     if form == "json":
@@ -62,11 +62,11 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
         json.dump(told, sys.stdout)
         sys.stdout.write("\n")
         return
-    console = screen.console()
+    console = terminal.console()
     if not events:
         console.print("Nothing happened in that time.")
         return
-    grid = screen.table("when", *["rule"] * (rule is None), "what")
+    grid = terminal.table("when", *["rule"] * (rule is None), "what")
     for one in events:
         what = " · ".join(visible(part, 400) for part in (one.what, one.who, one.detail) if part)
         grid.add_row(

@@ -35,7 +35,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
     from sanityd.authoring.migrate import writing
     from sanityd.authoring.migrate.draft import source_name
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.cli.options import is_there, write_new
 
     if source is not None and source_name(source) != source:
@@ -46,7 +46,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     if output is not None and output.exists():
         raise is_there(output)
     migration = reader.read(_files(files), source)
-    with screen.progress(len(migration.translations), "Importing") as bar:
+    with terminal.progress(len(migration.translations), "Importing") as bar:
         written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))
     for line in writing.summary(written):
         click.echo(line, err=True)

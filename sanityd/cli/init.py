@@ -97,7 +97,7 @@ def _meant(text: str) -> str:
 
 def _looked_at(url: str, whole: int) -> "Suggestions":
     from sanityd.authoring.suggest.results import Taken
-    from sanityd.cli import proposals, screen
+    from sanityd.cli import proposals, terminal
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
 
@@ -110,5 +110,5 @@ def _looked_at(url: str, whole: int) -> "Suggestions":
         plain = "Check that it answers, and that the URL and the rights are right."
         hint = error.hint if error.has_advice else plain
         raise SourceError(error.message, f"{hint.rstrip('.')}. Nothing was written.") from None
-    proposals.tell(screen.console(), found, seconds)
+    proposals.tell(terminal.console(), found, seconds)
     return found

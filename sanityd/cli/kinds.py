@@ -11,13 +11,13 @@ def command(kind: str | None) -> None:
     """List the kinds of checks and channels, or show the manual of one."""
     from sanityd import plugins
     from sanityd.authoring.reference import manual
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
     rooms = {"checks": plugins.names("checks"), "channels": plugins.names("channels")}
-    console = screen.console()
+    console = terminal.console()
     if kind is None:
         for room, heads in (("checks", ("kind", "says")), ("channels", ("channel", "tells"))):
-            grid = screen.table(*heads)
+            grid = terminal.table(*heads)
             for name in rooms[room]:
                 grid.add_row(name, manual.summary(name, room))
             console.print(grid)
@@ -33,7 +33,7 @@ def command(kind: str | None) -> None:
         )
     title = kind if found == "checks" else f"{kind} (a channel)"
     console.print(f"{title}\n\n{manual.text(kind, found)}\n\nOptions\n")
-    options = screen.table("option", "default", "meaning")
+    options = terminal.table("option", "default", "meaning")
     for option in manual.options(kind, found):
         options.add_row(option.name, option.default, option.meaning)
-    console.print(screen.indented(options))
+    console.print(terminal.indented(options))

@@ -27,26 +27,26 @@ def command(ctx: click.Context, path: Path) -> None:
         return
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
     found = [
         one
         for one in _profiles(path)
         if one.sent or one.noise_state.steps or one.noise_state.flapping_since
     ]
-    console = screen.console()
+    console = terminal.console()
     if not found:
         console.print("No rule has mailed anybody of late, and none is downgraded.")
         return
-    grid = screen.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
+    grid = terminal.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
     for one in sorted(found, key=lambda one: (one.acted - one.sent, one.rule)):
-        now = Text(one.effective.label, style=screen.STYLES[one.effective])
+        now = Text(one.effective.label, style=terminal.STYLES[one.effective])
         restless = f"{one.score:.0f}" + (" · is flapping" if one.noise_state.flapping_since else "")
         grid.add_row(one.rule, one.declared.label, now, f"{one.sent:,}", f"{one.acted:,}", restless)
     console.print(grid)
     for one in found:
         for sentence in one.sentences:
-            console.print(screen.signed(screen.MILD, f"{one.rule}: {sentence}"))
+            console.print(terminal.signed(terminal.MILD, f"{one.rule}: {sentence}"))
 
 
 @command.command("explain")
@@ -54,9 +54,9 @@ def command(ctx: click.Context, path: Path) -> None:
 @rules_option
 def explain(rule: str, path: Path) -> None:
     """Every number that the policy looks at, and what it is compared with."""
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    console = screen.console()
+    console = terminal.console()
     [one] = [one for one in _profiles(path, rule) if one.rule == rule]
     for line in one.explained:
         console.print(line)
@@ -71,13 +71,13 @@ def explain(rule: str, path: Path) -> None:
 @rules_option
 def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
     """Take a downgrade back, or the notice of one; no other comes for a while."""
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.notifications import triage as room
 
     act = made(by, reason)
-    until = acting(path, lambda memory, rules: room.undo(memory, rules, rule, act))
+    until = acting(path, lambda connection, rules: room.undo(connection, rules, rule, act))
     click.echo(
-        f"{rule} counts as it is declared. It is not downgraded before {screen.until(until, act.at)}."
+        f"{rule} counts as it is declared. It is not downgraded before {terminal.until(until, act.at)}."
     )
 
 
@@ -90,7 +90,7 @@ def replay(since: timedelta, path: Path) -> None:
     """What the settings of the rules file would have mailed and downgraded, over the recorded
     history."""
     from sanityd import clock
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.pipeline.simulation import replay as rehearse
     from sanityd.rules.load import load
     from sanityd.store import runs
@@ -98,9 +98,9 @@ def replay(since: timedelta, path: Path) -> None:
     rules = load(path, need_secrets=False)
     store, at = open_store(rules), clock.now()
     try:
-        with store.read() as memory:
-            total = runs.count(memory, list(rules.rules), at - since)
-        with screen.progress(2 * total, "replaying") as bar:
+        with store.read() as connection:
+            total = runs.count(connection, list(rules.rules), at - since)
+        with terminal.progress(2 * total, "replaying") as bar:
             [task] = bar.task_ids
             found = rehearse(rules, store, at - since, lambda more: bar.advance(task, more))
     finally:
@@ -109,16 +109,16 @@ def replay(since: timedelta, path: Path) -> None:
 
 
 def _report(found: "Iterable[Replay]", at: datetime) -> None:
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    console, listed = screen.console(), list(found)
+    console, listed = terminal.console(), list(found)
     if not listed:
         console.print("Nothing was recorded in that time.")
         return
-    grid = screen.table("rule", "runs", "mails", "without", "")
+    grid = terminal.table("rule", "runs", "mails", "without", "")
     for one in sorted(listed, key=lambda one: -one.without):
         said = ", ".join(
-            f"{reason} {screen.since(when, at)}" for when, reason, _ in one.verdicts[-3:]
+            f"{reason} {terminal.since(when, at)}" for when, reason, _ in one.verdicts[-3:]
         )
         grid.add_row(one.rule, f"{one.runs:,}", f"{one.mails:,}", f"{one.without:,}", said)
     console.print(grid)
@@ -137,7 +137,7 @@ def _profiles(path: Path, rule: str | None = None) -> "list[Profile]":
     chosen: Any = rules.enabled() if rule is None else [rule_named(rules, rule)]
     store, at = open_store(rules), clock.now()
     try:
-        with store.read() as memory:
-            return [noise_review.profile(memory, rules, one, at) for one in chosen]
+        with store.read() as connection:
+            return [noise_review.profile(connection, rules, one, at) for one in chosen]
     finally:
         store.close()

@@ -35,7 +35,7 @@ sample_option: Callable[[Any], Any] = click.option(
 
 
 def open_store(rules: "RuleSet") -> "Store":
-    """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules
+    """The connection these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules
     file."""
     import os
 
@@ -45,7 +45,7 @@ def open_store(rules: "RuleSet") -> "Store":
 
 
 def known_store(rules: "RuleSet") -> "Store | None":
-    """The same memory, if there is one already; nothing is made."""
+    """The same connection, if there is one already; nothing is made."""
     import os
 
     url = os.environ.get("SANITYD_STATE") or rules.state
@@ -54,15 +54,19 @@ def known_store(rules: "RuleSet") -> "Store | None":
     return open_store(rules)
 
 
-def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
+def named(rules: "RuleSet", connection: "Connection", name: str) -> str:
     """The rule, also one that has left the file, or `source:NAME` that is meant by its id or by
     that of an incident. Raises a usage error."""
     from sanityd.model import about_source
     from sanityd.store import incidents, rules_seen
 
-    if (incident := incidents.get(memory, name)) is not None:
+    if (incident := incidents.get(connection, name)) is not None:
         return incident.rule
-    known = {*rules.rules, *map(about_source, rules.sources), *rules_seen.names(memory, rules.name)}
+    known = {
+        *rules.rules,
+        *map(about_source, rules.sources),
+        *rules_seen.names(connection, rules.name),
+    }
     if name not in known:
         raise no_such(f"there is no rule `{name}`", name, known)
     return name

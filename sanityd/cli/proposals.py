@@ -48,9 +48,9 @@ def look(
 @contextmanager
 def _bar(total: int) -> "Iterator[Callable[[str], None]]":
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    with screen.progress(total, "Looking") as bar:
+    with terminal.progress(total, "Looking") as bar:
         [task] = bar.task_ids
         looked = 0
 
@@ -67,7 +67,7 @@ def tell(console: Any, found: "Suggestions", seconds: float) -> None:
     from rich.text import Text
 
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
     broken = found.broken
     rules = _count(len(found.proposals), "rule")
@@ -79,7 +79,9 @@ def tell(console: Any, found: "Suggestions", seconds: float) -> None:
         head.append(f"; {len(broken)} of them {_do(len(broken))} not hold now:" if broken else ".")
     )
     for proposal in broken[:FINDINGS]:
-        console.print(screen.signed(screen.FAILED, Text(proposal.id, style="bold")), soft_wrap=True)
+        console.print(
+            terminal.signed(terminal.FAILED, Text(proposal.id, style="bold")), soft_wrap=True
+        )
         sampled = f" ({proposal.sampled})" if proposal.sampled else ""
         console.print(f"      {visible(proposal.tried.sentence, 300)}{sampled}", soft_wrap=True)
     if len(broken) > FINDINGS:
@@ -97,7 +99,7 @@ def tell(console: Any, found: "Suggestions", seconds: float) -> None:
         )
     for title, why in found.skipped[:SKIPPED]:
         console.print(
-            screen.signed(screen.UNKNOWN, f"{visible(title, 80)}: {visible(why, 300)}"),
+            terminal.signed(terminal.UNKNOWN, f"{visible(title, 80)}: {visible(why, 300)}"),
             soft_wrap=True,
         )
     if len(found.skipped) > SKIPPED:

@@ -41,16 +41,16 @@ def command(
 ) -> None:
     """Hear nothing of some rules for a while. RULE may hold `*`; what is still wrong afterwards is
     told then."""
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.model import Silence
     from sanityd.notifications import triage as room
 
     act = made(by, reason, length, until)
     if listing:
-        acting(path, lambda memory, _: _list(memory, act.at))
+        acting(path, lambda connection, _: _list(connection, act.at))
         return
     if number is not None:
-        acting(path, lambda memory, _: room.end_silence(memory, number, act))
+        acting(path, lambda connection, _: room.end_silence(connection, number, act))
         click.echo(f"Silence {number} is over.")
         return
     if not (pattern or tag or source):
@@ -62,11 +62,11 @@ def command(
     if end is None:
         raise click.UsageError("say how long, with --for or --until")
     wanted = Silence(0, act.author, reason, act.at, begin, end, pattern or "", tag, source)
-    kept = acting(path, lambda memory, rules: room.silence(memory, rules, wanted))
+    kept = acting(path, lambda connection, rules: room.silence(connection, rules, wanted))
     about = _about(kept)
-    since = "" if starts is None else f" from {screen.until(kept.starts, act.at)}"
+    since = "" if starts is None else f" from {terminal.until(kept.starts, act.at)}"
     click.echo(
-        f"Silence {kept.id}: nobody hears of {about}{since} until {screen.until(kept.until, act.at)}."
+        f"Silence {kept.id}: nobody hears of {about}{since} until {terminal.until(kept.until, act.at)}."
     )
     click.echo(f"  It is checked all the same. `sanityd silence --end {kept.id}` ends it.")
 
@@ -82,24 +82,26 @@ def _about(silence: "Silence") -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _list(memory: "Connection", at: datetime) -> None:
+def _list(connection: "Connection", at: datetime) -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.store import silences
 
-    found = silences.listed(memory, at)
-    console = screen.console()
+    found = silences.listed(connection, at)
+    console = terminal.console()
     if not found:
         console.print("No silence holds.")
         return
-    grid = screen.table("", "about", "from", "until", "by", "why")
+    grid = terminal.table("", "about", "from", "until", "by", "why")
     for one in found:
-        begin = screen.since(one.starts, at) if one.starts <= at else screen.until(one.starts, at)
+        begin = (
+            terminal.since(one.starts, at) if one.starts <= at else terminal.until(one.starts, at)
+        )
         grid.add_row(
             str(one.id),
             _about(one),
             begin,
-            screen.until(one.until, at),
+            terminal.until(one.until, at),
             visible(one.author),
             visible(one.reason),
         )

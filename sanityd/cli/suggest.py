@@ -123,7 +123,7 @@ def _chosen(found: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Pr
 
 
 def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
-    """Constraints for rules that have held for long, as far as sanityd's memory knows."""
+    """Constraints for rules that have held for long, as far as sanityd's connection knows."""
     from sanityd import clock
     from sanityd.authoring.suggest import constraints
     from sanityd.cli.options import known_store
@@ -133,8 +133,8 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
     if store is None:
         return []
     try:
-        with store.read() as memory:
-            held = constraints.held_long(memory, rules, clock.now())
+        with store.read() as connection:
+            held = constraints.held_long(connection, rules, clock.now())
     finally:
         store.close()
     wanted = [rule for name, rule in rules.rules.items() if name in held and _is_about(rule, table)]
@@ -152,9 +152,9 @@ def _is_about(rule: "Rule", table: str | None) -> bool:
 
 def _tell_offers(offers: "Sequence[Offer]") -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    console: Any = screen.console()
+    console: Any = terminal.console()
     if offers:
         rules = "1 rule has" if len(offers) == 1 else f"{len(offers)} rules have"
         console.print(
@@ -187,9 +187,9 @@ def _as_json(offer: "Offer") -> dict[str, Any]:
 
 def _tell(found: "Sequence[tuple[Suggestions, float]]", *, silent: bool) -> None:
     from sanityd.authoring import starter
-    from sanityd.cli import proposals, screen
+    from sanityd.cli import proposals, terminal
 
-    console: Any = screen.console()
+    console: Any = terminal.console()
     for one, seconds in found:
         if len(found) > 1:
             console.print(f"{one.source} ({one.database})", style="bold")

@@ -24,12 +24,12 @@ def command(form: str, output: Path | None, path: Path) -> None:
     overwritten.
     """
     from sanityd.authoring.migrate import export
-    from sanityd.cli.options import is_there, write_new
+    from sanityd.cli.options import file_exists_error, write_new
     from sanityd.rules.load import read
     from sanityd.rules.yaml import rules_document
 
     if output is not None and output.exists():
-        raise is_there(output)
+        raise file_exists_error(output)
     document = rules_document.parse(path)
     text = export.contract(read(document, path, need_secrets=False), document.data)
     if output is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sanityd.cli.act import DurationParam, key_of
+from sanityd.cli.act import DurationParam, parse_key
 from sanityd.cli.options import open_store, rules_option
 
 USUAL = timedelta(days=30)
@@ -29,7 +29,7 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     from sanityd import clock
     from sanityd.alerts.compose.sanitize import visible
     from sanityd.cli import terminal
-    from sanityd.cli.options import named
+    from sanityd.cli.options import find_rule_id
     from sanityd.notifications import timeline
     from sanityd.rules.load import load
 
@@ -37,13 +37,13 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     store = open_store(rules)
     try:
         with store.read() as connection:
-            rule = named(rules, connection, name) if name is not None else None
+            rule = find_rule_id(rules, connection, name) if name is not None else None
             if row is not None:
                 if rule is None:
                     raise click.UsageError(
                         "name the rule of the row: `sanityd history RULE --row id=7`"
                     )
-                events = timeline.life(connection, rule, key_of(row))
+                events = timeline.life(connection, rule, parse_key(row))
             else:
                 events = timeline.story(connection, rule, clock.now() - since, rules.counted)
     finally:

@@ -36,7 +36,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
     from sanityd.authoring.migrate import writing
     from sanityd.authoring.migrate.draft import source_name
     from sanityd.cli import terminal
-    from sanityd.cli.options import is_there, write_new
+    from sanityd.cli.options import file_exists_error, write_new
 
     if source is not None and source_name(source) != source:
         raise click.UsageError(
@@ -44,7 +44,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         )
     reader = importlib.import_module(f"sanityd.authoring.migrate.{FORMATS[form]}")
     if output is not None and output.exists():
-        raise is_there(output)
+        raise file_exists_error(output)
     migration = reader.read(_files(files), source)
     with terminal.progress(len(migration.translations), "Importing") as bar:
         written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))

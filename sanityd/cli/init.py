@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.options import is_there, rules_option, sample_option, write_beside
+from sanityd.cli.options import file_exists_error, rules_option, sample_option, create_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def command(url: str | None, whole: int, path: Path) -> None:
     from sanityd.authoring.reference import schema
 
     if path.exists():
-        raise is_there(path)
+        raise file_exists_error(path)
     found, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
     if url is not None:
         url = _meant(url)
@@ -38,8 +38,8 @@ def command(url: str | None, whole: int, path: Path) -> None:
         source = starter.source_in(url, path.parent)
         text = starter.proposed(found, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not write_beside(path, schema.MODELINE + text):
-        raise is_there(path)
+    if not create_file(path, schema.MODELINE + text):
+        raise file_exists_error(path)
     needs_url = "${" in source
     beside = {
         schema.FILE: ("{} (for your editor)", schema.text()),
@@ -48,7 +48,7 @@ def command(url: str | None, whole: int, path: Path) -> None:
     wrote = [str(path)]
     for name, (words, content) in beside.items():
         # What is there is somebody's own.
-        if write_beside(path.parent / name, content):
+        if create_file(path.parent / name, content):
             wrote.append(words.format(path.parent / name))
     click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
     click.echo("Next:")

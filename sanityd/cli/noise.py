@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.act import DurationParam, acting, made
+from sanityd.cli.act import DurationParam, in_transaction, new_act
 from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
     from sanityd.cli import terminal
     from sanityd.notifications import triage as room
 
-    act = made(by, reason)
-    until = acting(path, lambda connection, rules: room.undo(connection, rules, rule, act))
+    act = new_act(by, reason)
+    until = in_transaction(path, lambda connection, rules: room.undo(connection, rules, rule, act))
     click.echo(
         f"{rule} counts as it is declared. It is not downgraded before {terminal.until(until, act.at)}."
     )

@@ -31,7 +31,7 @@ def command(name: str, everything: bool, path: Path) -> None:
     """One rule or incident, with its rows."""
     from sanityd import clock
     from sanityd.cli import terminal
-    from sanityd.cli.options import named
+    from sanityd.cli.options import find_rule_id
     from sanityd.notifications import open_incidents
     from sanityd.rules.load import load
     from sanityd.store import incidents, rules_seen
@@ -41,7 +41,7 @@ def command(name: str, everything: bool, path: Path) -> None:
     try:
         with store.read() as connection:
             asked = incidents.get(connection, name)
-            rule_id = asked.rule if asked else named(rules, connection, name)
+            rule_id = asked.rule if asked else find_rule_id(rules, connection, name)
             rule, opened = rules.rules.get(rule_id), incidents.open_for(connection, rule_id)
             goes_on = [
                 one

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.act import TimeParam, acting, made, timed
+from sanityd.cli.act import TimeParam, in_transaction, new_act, end_options
 from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--tag", default="", help="Only rules with this tag.")
 @click.option("--source", default="", help="Only rules of this source, and the source itself.")
 @click.option("--from", "starts", type=TimeParam(), help="From when on (now).")
-@timed()
+@end_options()
 @click.option("--list", "listing", is_flag=True, help="The silences that hold, or will.")
 @click.option("--end", "number", type=int, metavar="NUMBER", help="Hear of it again.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; others read it.")
@@ -45,12 +45,12 @@ def command(
     from sanityd.model import Silence
     from sanityd.notifications import triage as room
 
-    act = made(by, reason, length, until)
+    act = new_act(by, reason, length, until)
     if listing:
-        acting(path, lambda connection, _: _list(connection, act.at))
+        in_transaction(path, lambda connection, _: _list(connection, act.at))
         return
     if number is not None:
-        acting(path, lambda connection, _: room.end_silence(connection, number, act))
+        in_transaction(path, lambda connection, _: room.end_silence(connection, number, act))
         click.echo(f"Silence {number} is over.")
         return
     if not (pattern or tag or source):
@@ -62,7 +62,7 @@ def command(
     if end is None:
         raise click.UsageError("say how long, with --for or --until")
     wanted = Silence(0, act.author, reason, act.at, begin, end, pattern or "", tag, source)
-    kept = acting(path, lambda connection, rules: room.silence(connection, rules, wanted))
+    kept = in_transaction(path, lambda connection, rules: room.silence(connection, rules, wanted))
     about = _about(kept)
     since = "" if starts is None else f" from {terminal.until(kept.starts, act.at)}"
     click.echo(

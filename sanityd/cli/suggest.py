@@ -126,10 +126,10 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
     """Constraints for rules that have held for long, as far as sanityd's connection knows."""
     from sanityd import clock
     from sanityd.authoring.suggest import constraints
-    from sanityd.cli.options import known_store
+    from sanityd.cli.options import existing_store
     from sanityd.sources.snapshot_pool import SnapshotPool
 
-    store = known_store(rules)
+    store = existing_store(rules)
     if store is None:
         return []
     try:

@@ -93,9 +93,7 @@ class Selection:
 
 
 def _has_heartbeat() -> bool:
-    return bool(
-        os.environ.get("SANITYD_HEARTBEAT_URL") or os.environ.get("SANITYD_SENTRY_MONITOR")
-    )
+    return bool(os.environ.get("SANITYD_HEARTBEAT_URL") or os.environ.get("SANITYD_SENTRY_MONITOR"))
 
 
 def _load(path: Path, form: str) -> "RuleSet":
@@ -113,9 +111,7 @@ def _load(path: Path, form: str) -> "RuleSet":
         raise
 
 
-def _dry_run(
-    rules: "RuleSet", selection: Selection, at: datetime, started: float
-) -> "CheckReport":
+def _dry_run(rules: "RuleSet", selection: Selection, at: datetime, started: float) -> "CheckReport":
     from sanityd import clock
     from sanityd.cli.reports import CheckReport
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.options import file_exists_error, rules_option, sample_option, create_file
+from sanityd.cli.options import create_file, file_exists_error, rules_option, sample_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -81,9 +81,7 @@ def _open_mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial") -> 
     terminal.fact(console, "", _opened(messages[-1].html))
 
 
-def _mail_subjects(
-    console: Any, label: str, messages: "Sequence[Message]", hint: str = ""
-) -> None:
+def _mail_subjects(console: Any, label: str, messages: "Sequence[Message]", hint: str = "") -> None:
     """Print each subject with its recipients, and the hint after it."""
     from sanityd.cli import terminal
 

@@ -190,8 +190,8 @@ def _print_offers(offers: "Sequence[Offer]") -> None:
         console.print(f"    {visible(offer.constraint.advice, 2000)}", soft_wrap=True)
     if any(offer.constraint.statements for offer in offers):
         console.print(
-            "\nsanityd runs none of this. Read it and try it on a copy. Keep the rule: with the constraint,"
-            " it costs nothing."
+            "\nsanityd runs none of this. Read it and try it on a copy. "
+            "Keep the rule: with the constraint, it costs nothing."
         )
 
 

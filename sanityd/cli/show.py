@@ -164,6 +164,7 @@ def _notes(
 def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
     """Return the last notification of a recipient, and why none follows or when the next does."""
     from sanityd.cli import terminal
+    from sanityd.model import Reason
 
     name = status.recipient
     if status.recipient != status.channel:
@@ -177,8 +178,8 @@ def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
     time = terminal.since(last.at, at)
     line = f"{name}: last notification `{last.reason.value}` with {last.violations:,} at {time}"
     # A message that was waiting at the last decision may have been delivered since.
-    is_expected = status.reason is not None and status.reason.value in ("known", "waiting")
-    if status.reason and not status.reason.mails and not is_expected:
+    is_quiet = status.reason not in (None, Reason.UNCHANGED, Reason.WAITING)
+    if is_quiet and status.reason and not status.reason.mails:
         return f"{line}; no mails now: {reason}"
     if status.reminder and status.reminder > at:
         return f"{line}; next reminder {terminal.until(status.reminder, at)}"

@@ -106,8 +106,8 @@ def as_junit(tested: Tested, out: IO[str]) -> None:
         element.set("time", f"{verdict.run.seconds:.3f}")
         if not verdict.passed:
             kind = "failure" if verdict.run.answered else "error"
-            told = ElementTree.SubElement(element, kind, message=expectation(verdict))
-            told.text = "\n".join(difference(verdict))
+            failure = ElementTree.SubElement(element, kind, message=expectation(verdict))
+            failure.text = "\n".join(difference(verdict))
     for number, doubt in enumerate(doubts, 1):
         element = _element(
             suite,
@@ -207,7 +207,10 @@ def difference(verdict: CaseResult) -> Iterator[str]:
     if not verdict.run.answered:
         yield visible(verdict.run.hint or "", 1000)
         if verdict.on in ("sqlite", "duckdb"):
-            yield f"It was played on {verdict.on}. What only another database understands needs `--scratch URL`."
+            yield (
+                f"It ran on {verdict.on}. SQL that only another database understands needs"
+                " `--scratch URL`."
+            )
 
 
 def keys(some: Sequence[Key], *, named: bool = False) -> str:

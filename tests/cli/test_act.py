@@ -67,9 +67,7 @@ def test_an_incident_is_named_as_well_as_a_rule(broken: Project) -> None:
     assert "is snoozed until" in act(
         broken, "snooze", incident, "--for", "4h", "--reason", "after the meeting"
     )
-    assert "This is the default, 7 d;" in act(
-        broken, "ack", incident, "--reason", "at it"
-    )
+    assert "This is the default, 7 d;" in act(broken, "ack", incident, "--reason", "at it")
     assert "This is the default, 180 d;" in act(
         broken, "accept", incident, "--reason", "it may stay so"
     )

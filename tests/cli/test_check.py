@@ -24,7 +24,7 @@ def test_a_violation_exits_1_and_names_the_rows(
     with Catcher(tmp_path) as catcher:
         answer = project.run("check", SMTP_URL=catcher.url)
     assert answer.code == 1
-    assert "3 of 1,000 people     3 new  error" in answer.out
+    assert "3 of 1,000 people   3 new  error" in answer.out
     assert "id 7 · id 77 · id 777" in answer.out
     assert "1 message queued, 1 delivered" in answer.out
 
@@ -193,7 +193,9 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
         again = project.run("check", SMTP_URL=catcher.url)
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened"]
     gone = "every-person-has-a-welcome-mail"
-    assert f"{gone}: no longer checked: removed from the rules file with 3 open violations" in told.out
+    assert (
+        f"{gone}: no longer checked: removed from the rules file with 3 open violations" in told.out
+    )
     assert gone not in again.out
     status = project.run("status").out
     assert "No rule is violated" in status

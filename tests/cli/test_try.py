@@ -73,7 +73,8 @@ def test_it_tells_what_is_new_and_that_it_is_no_news(known: Project) -> None:
     assert facts["History"].startswith("1 run in five weeks; the last, ")
     assert facts["Since last time"].startswith("1 new · 3 ongoing; open since ")
     assert (
-        facts["Would not notify"] == "team@example.com (team): nothing changed since the last notification"
+        facts["Would not notify"]
+        == "team@example.com (team): nothing changed since the last notification"
     )
     assert "The mail" not in facts
     assert (known.folder / ".sanityd" / "state.db").read_bytes() == before
@@ -207,7 +208,7 @@ def test_for_programs_it_is_one_object(known: Project) -> None:
     ]
     assert told["consequences"]["changes"] == {"new": 1, "ongoing": 3}
     assert [(one["reason"], one["mails"]) for one in told["consequences"]["told"]] == [
-        ("known", False)
+        ("unchanged", False)
     ]
     assert [step["form"] for step in told["plan"]] == ["scan", "counts"]
     assert len(told["statements"]) == 2
@@ -222,9 +223,7 @@ def test_a_rule_of_two_sources_is_to_be_confirmed(project: Project) -> None:
     )
     facts = tried(project, "noted")
     assert "  -- there\n" in facts[""]
-    assert (
-        "two sources of app.people: compared with there.notes key by key" in facts["Plan"]
-    )
+    assert "two sources of app.people: compared with there.notes key by key" in facts["Plan"]
     assert facts["To be confirmed"].startswith("`check` evaluates again, at once and after 30 s")
 
 

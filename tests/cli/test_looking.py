@@ -24,7 +24,7 @@ def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
         "\n    AND NOT (EXISTS (\n      SELECT 1\n      FROM mails\n",
         "2 statements",
         "rows older than 10 min, by created_at",
-        "scan of app.people: it looks into another table",
+        "scan of app.people: it reads another table",
         "3 of 1,000 rows violate, 0.3 %",
         "error from 1 on: reached",
         "none: the rule was never checked",

@@ -1,5 +1,4 @@
-"""The command line. Imports nothing but click until a command is chosen, so that `--help` answers
-at once."""
+"""The command line. Imports only click until a command runs, so that `--help` is fast."""
 
 import errno
 import gc
@@ -8,47 +7,43 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
 from sanityd import __version__
 
-#: Every command: the module (and, if there are several in it, the function) it lives in, and its
-#: line in `--help`.
+#: Every command: its module, with `:function` where the module has several; and its line in
+#: `--help`.
 COMMANDS = {
-    "demo": ("demo", "See what sanityd does, in a minute, on a database of its own."),
+    "demo": ("demo", "Show what sanityd does, in a minute, on an example database."),
     "init": ("init", "Write a first rules.yaml."),
-    "suggest": ("suggest", "Propose rules that the data keeps, and constraints."),
+    "suggest": ("suggest", "Propose rules that the data fulfils, and constraints."),
     "lint": ("lint", "Show every mistake in the rules file."),
     "kinds": ("kinds", "List the kinds of checks and channels, or show the manual of one."),
     "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),
-    "try": ("try_rule", "Look at one rule now; record and send nothing."),
-    "test": (
-        "test",
-        "Play the examples of the rules: what they must find, and what nothing shows.",
-    ),
-    "explain": ("explain", "Show how the rules will be looked at, and why so."),
+    "try": ("try_rule", "Evaluate one rule now; record and send nothing."),
+    "test": ("test", "Run the examples of the rules, and show what no example tests."),
+    "explain": ("explain", "Show how the rules will be evaluated, and why."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),
     "serve": ("serve", "Check the rules on their schedules, until stopped."),
-    "status": ("status", "What is wrong, since when, and what is not known."),
-    "show": ("show", "One rule or incident, with its rows."),
-    "history": ("history", "What happened, told as one story."),
-    "ack": ("act:ack", "Say that somebody is at it."),
-    "snooze": ("act:snooze", "Don't hear of it until then."),
-    "accept": ("act:accept", "Say that it may stay so: an incident, or single rows."),
-    "close": ("act:close", "Say how it was dealt with."),
-    "silence": ("silence", "Hear nothing of some rules for a while."),
-    "import": ("import_rules", "Make rules of dbt's tests, Soda's checks or a data contract."),
+    "status": ("status", "Show what is violated, since when, and what is not verified."),
+    "show": ("show", "Show one rule or incident, with its rows."),
+    "history": ("history", "Show what happened: incidents, decisions, mails."),
+    "ack": ("act:ack", "Acknowledge an incident: no reminders for a while."),
+    "snooze": ("act:snooze", "Snooze an incident: no mails until a time, then a reminder."),
+    "accept": ("act:accept", "Accept an incident, or single rows, as they are."),
+    "close": ("act:close", "Close an incident with a resolution."),
+    "silence": ("silence", "Silence rules for a while, as during a deployment."),
+    "import": ("import_rules", "Convert dbt tests, Soda checks or a data contract to rules."),
     "export": ("export_rules", "Write the rules as a data contract."),
-    "noise": ("noise", "Which rules cry wolf, and what is done about it."),
+    "noise": ("noise", "Show which rules mail too often, and which are downgraded."),
 }
 
-#: How many objects may be made before garbage is looked for (Python's own 700 is for machines with
-#: little memory).
-_NEW_OBJECTS = 50_000
-#: What the operator can do something about.
-_OPERATORS = {
+#: How many objects are allocated before Python collects garbage (its default is 700).
+_GC_THRESHOLD = 50_000
+#: Errors of the operating system that the operator can solve.
+_OPERATOR_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EACCES,
@@ -64,24 +59,24 @@ EXIT_SOFTWARE = 70
 
 
 class Commands(click.Group):
-    """Imports a command's module only when the command is used."""
+    """Imports the module of a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order a newcomer meets them."""
+        """Return the names, in the order of `--help`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command, imported now."""
+        """Import a command. Returns None for an unknown name."""
         if name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(
-            importlib.import_module(f"sanityd.cli.{module}"), function or "command"
-        )
+        location, _ = COMMANDS[name]
+        module_name, _, function = location.partition(":")
+        module = importlib.import_module(f"sanityd.cli.{module_name}")
+        command: click.Command = getattr(module, function or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, without importing any of them."""
+        """Write the list of commands in `--help`, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -92,20 +87,20 @@ class Commands(click.Group):
     "--log",
     type=click.Choice(["text", "json", "debug"]),
     default="text",
-    help="How to log, on stderr.",
+    help="Format of the log on stderr.",
 )
 @click.pass_context
 def root(ctx: click.Context, log: str) -> None:
-    """Say in YAML what must always be true of your data; be mailed when it stops being true."""
+    """Check rules about your data, written in YAML, and mail when a rule is violated."""
     ctx.ensure_object(dict)["log"] = log
 
 
 def main() -> NoReturn:
-    """Run a command and exit with its code; an error becomes a sentence, never a traceback."""
-    _take_any_output()
-    # What is imported stays: looking through it for garbage, time and again, is a fifth of a short
-    # command's life.
-    gc.set_threshold(_NEW_OBJECTS)
+    """Run a command and exit with its code. An error prints a sentence, never a traceback."""
+    _prepare_output()
+    # Imported modules stay in memory; collecting garbage in them again and again takes a fifth of
+    # the time of a short command.
+    gc.set_threshold(_GC_THRESHOLD)
     try:
         # A command that ends by `ctx.exit(code)` makes click return the code.
         code = root.main(prog_name="sanityd", standalone_mode=False) or 0
@@ -116,37 +111,38 @@ def main() -> NoReturn:
         error.show()
         code = error.exit_code
     except BrokenPipeError:
-        # The reader went away, as with `| head`; there is nobody left to tell, and flushing would
-        # fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader closed the pipe, as `| head` does. Flushing stdout would fail again.
+        _discard_stdout()
         code = 0
     except OSError as error:
-        code = _refused(error)
+        code = _report_os_error(error)
     except Exception as error:  # noqa: BLE001 (the last resort: an exit code and a message)
-        code = _explain(error)
+        code = _report(error)
     sys.exit(code)
 
 
-def _refused(error: OSError) -> int:
-    """A file that can't be written, or an output that is full: the operator's to mend, and no fault
-    of ours."""
-    if error.errno not in _OPERATORS:
-        return _explain(error)
+def _discard_stdout() -> None:
+    """Redirect stdout to the null device, so that flushing it at exit does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_os_error(error: OSError) -> int:
+    """Report a file or output that can't be written, which the operator can solve. Other errors are
+    reported as unexpected. Returns the exit code."""
+    if error.errno not in _OPERATOR_ERRORS:
+        return _report(error)
     with suppress(OSError):
         sys.stdout.flush()
-    # What could not be written would fail again at the end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    place = f" `{error.filename}`" if error.filename else ""
-    click.echo(
-        f"sanityd can't write{place}: {error.strerror}.\n  Make room or give it the right, then run it again.",
-        err=True,
-    )
+    _discard_stdout()
+    target = f" `{error.filename}`" if error.filename else ""
+    click.echo(f"sanityd can't write{target}: {error.strerror}.", err=True)
+    click.echo("  Free disk space or grant the permission, then run it again.", err=True)
     return EXIT_UNKNOWN
 
 
-def _take_any_output() -> None:
-    """A terminal that knows ASCII only gets question marks; where there is no output at all, it is
-    not missed."""
+def _prepare_output() -> None:
+    """Print `?` for characters that the terminal can't encode; discard the output if there is no
+    stdout."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     sys.stderr = sys.stderr or sys.stdout
     for stream in (sys.stdout, sys.stderr):
@@ -154,8 +150,8 @@ def _take_any_output() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _explain(error: Exception) -> int:
-    """Say what went wrong and what to do; the exit code tells who must act."""
+def _report(error: Exception) -> int:
+    """Print what failed and what to do. Returns the exit code, which tells who must act."""
     from sanityd.errors import RuleError, SanitydError  # only a failing command needs them
 
     match error:
@@ -167,24 +163,20 @@ def _explain(error: Exception) -> int:
         case SanitydError():
             click.echo(f"sanityd: {error.message}\n  {error.hint}", err=True)
             return EXIT_UNKNOWN
-    return _unexpected(error)
+    return _report_unexpected(error)
 
 
-def _unexpected(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
+    """Print the type and the source line of the error; its text may contain a value of a row."""
     from sanityd import telemetry  # imports logging and, with a DSN, the Sentry SDK
 
     telemetry.capture(error)
-    # The error's own text may quote a value; its kind and place don't.
-    frame: Any = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = (
-        f"{os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"
-        if frame
-        else "unknown place"
-    )
-    click.echo(
-        f"sanityd failed in a way it did not expect: {type(error).__name__} at {place}.", err=True
-    )
-    click.echo("  This is a fault of sanityd. Please report this line with what you ran.", err=True)
+    traceback = error.__traceback__
+    location = "unknown line"
+    while traceback is not None:
+        file = os.path.basename(traceback.tb_frame.f_code.co_filename)
+        location = f"{file}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    click.echo(f"sanityd failed unexpectedly: {type(error).__name__} at {location}.", err=True)
+    click.echo("  This is a bug in sanityd. Please report this line with what you ran.", err=True)
     return EXIT_SOFTWARE

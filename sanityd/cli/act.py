@@ -1,5 +1,5 @@
-"""`sanityd ack`, `snooze`, `accept`, `close`: people decide about what is open, with a reason and
-an end."""
+"""`sanityd ack`, `snooze`, `accept`, `close`: decisions of people about incidents, each with a
+reason and an end."""
 
 import getpass
 import os
@@ -19,160 +19,168 @@ if TYPE_CHECKING:
     from sanityd.notifications.triage import Act
     from sanityd.rules.rule import RuleSet
 
-_QUIET = {
+#: What is printed of a decision.
+_DECISIONS = {
     "acknowledged": "is acknowledged by {author} until {until}",
-    "snoozed": "is snoozed until {until}; you are reminded then",
+    "snoozed": "is snoozed until {until}, then a reminder is sent",
     "accepted": "is accepted until {until}",
-    "closed": "is closed as {resolution}, and quiet until {until}",
+    "closed": "is closed as {resolution}; no mails until {until}",
 }
-#: How long decisions last when nobody says.
+#: How long decisions last by default, as the help says it.
 _WEEK = "`alerts.acknowledge.default`, a week unless set"
 _ACCEPTED = "`alerts.acknowledge.accepted`, 180 days unless set"
 
 
 class DurationParam(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
-    """`3d`, `4h`."""
+    """A duration: `3d`, `4h`."""
 
     name = "DURATION"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """The length of time, or a usage error with what to write."""
+        """Parse a duration. Raises a usage error that says what to write."""
         from sanityd.model.durations import duration
 
+        if isinstance(value, timedelta):
+            return value
         try:
-            return value if isinstance(value, timedelta) else duration(str(value))
+            return duration(str(value))
         except ValueError as error:
             self.fail(f"`{value}` is not a duration: {error}", param, ctx)
 
 
 class TimeParam(click.ParamType):  # type: ignore[type-arg]
-    """`2026-12-01`, `2026-12-01 09:00`, in the zone of the machine unless it says another."""
+    """A time: `2026-12-01`, `2026-12-01 09:00`; local time unless it has an offset."""
 
     name = "TIME"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """The moment, with its zone."""
-        try:
-            read = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(
-                f"`{value}` is not a time: write `2026-12-01` or `2026-12-01 09:00`", param, ctx
-            )
-        return read if read.tzinfo else read.astimezone()
+        """Parse a time. Returns it with a time zone."""
+        if isinstance(value, datetime):
+            time = value
+        else:
+            try:
+                time = datetime.fromisoformat(str(value))
+            except ValueError:
+                self.fail(
+                    f"`{value}` is not a time: write `2026-12-01` or `2026-12-01 09:00`", param, ctx
+                )
+        return time if time.tzinfo else time.astimezone()
 
 
-def who(name: str | None) -> str:
-    """Who acts: as they say, else SANITYD_AUTHOR, else the login name."""
+def author_name(name: str | None) -> str:
+    """Return the name, or else SANITYD_AUTHOR, or else the login name."""
     try:
         return name or os.environ.get("SANITYD_AUTHOR") or getpass.getuser()
     except (OSError, KeyError):
         return "somebody"
 
 
-def reasoned(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every decision: why, and who."""
+def reason_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options `--reason`, `--by` and `--rules` to a command."""
     by = click.option(
         "--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name)."
     )
-    why = click.option("--reason", required=True, metavar="TEXT", help="Why; others read it.")
-    decided: Callable[..., Any] = why(by(rules_option(function)))
-    return decided
+    reason = click.option("--reason", required=True, metavar="TEXT", help="Why; others read it.")
+    command: Callable[..., Any] = reason(by(rules_option(function)))
+    return command
 
 
-def timed(usual: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options for an end. `usual` is how long it lasts when nobody says, where that may be left
-    out."""
-    otherwise = f"; else {usual}" if usual else ""
+def end_options(default: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options `--for` and `--until` to a command.
 
-    def limited(function: Callable[..., Any]) -> Callable[..., Any]:
+    Parameters: `default` is the help text about the default; empty where one must be given.
+    """
+    otherwise = f"; else {default}" if default else ""
+
+    def with_end(function: Callable[..., Any]) -> Callable[..., Any]:
         length = click.option(
             "--for", "length", type=DurationParam(), help=f"For how long, as in `3d`{otherwise}."
         )
-        end = click.option(
+        until = click.option(
             "--until", type=TimeParam(), help="Until when, as in `2026-12-01 09:00`."
         )
-        both: Callable[..., Any] = length(end(function))
-        return both
+        command: Callable[..., Any] = length(until(function))
+        return command
 
-    return limited
+    return with_end
 
 
-def made(
+def new_act(
     author: str | None, reason: str, length: timedelta | None = None, until: datetime | None = None
 ) -> "Act":
-    """What every decision has."""
+    """Return an action of a person: who, why, when, until when. Raises a usage error when both
+    `length` and `until` are given."""
     from sanityd import clock
     from sanityd.notifications.triage import Act
 
     if length is not None and until is not None:
-        raise click.UsageError("say either --for or --until")
+        raise click.UsageError("give either --for or --until")
     at = clock.now()
-    return Act(who(author), reason, at, at + length if length is not None else until)
+    if length is not None:
+        until = at + length
+    return Act(author_name(author), reason, at, until)
 
 
-def acting(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
-    """Do something in one transaction of the store."""
+def in_transaction(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
+    """Call `work` in one transaction of the store. Returns its result."""
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=False)
     store = open_store(rules)
     try:
-        with store.write() as memory:
-            return work(memory, rules)
+        with store.write() as connection:
+            return work(connection, rules)
     finally:
         store.close()
 
 
-def _say(decisions: "Sequence[Triage]", act: "Act") -> None:
+def _print_decisions(decisions: "Sequence[Triage]", act: "Act") -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    for one in decisions:
-        words = _QUIET[one.action.value].format(
-            author=visible(one.author),
-            until=screen.until(one.until, act.at),
-            resolution=one.resolution.replace("_", " "),
+    for decision in decisions:
+        words = _DECISIONS[decision.action.value].format(
+            author=visible(decision.author),
+            until=terminal.until(decision.until, act.at),
+            resolution=decision.resolution.replace("_", " "),
         )
-        click.echo(f"{one.rule} {words}.")
+        click.echo(f"{decision.rule} {words}.")
         click.echo(
-            f"  It ends at once when there are twice as many as now ({one.violations:,}), or a higher severity."
+            f"  It ends early when there are twice as many violations as now "
+            f"({decision.violations:,}), or at a higher severity."
         )
-    _say_usual(decisions, act)
+    _print_default_end(decisions, act)
 
 
-def _say_usual(decisions: "Sequence[Triage]", act: "Act") -> None:
-    """An end that nobody named is told as such."""
+def _print_default_end(decisions: "Sequence[Triage]", act: "Act") -> None:
+    """Print how long the decisions last, if that is the default."""
     from sanityd.model.durations import format_duration
 
     if act.until is None and decisions:
-        usual = format_duration(decisions[0].until - act.at)
-        click.echo(
-            f"  Nobody said for how long, so it is {usual}; `--for` and `--until` say another end."
-        )
+        length = format_duration(decisions[0].until - act.at)
+        click.echo(f"  This is the default, {length}; set another end with `--for` or `--until`.")
 
 
 def _decide(
-    name: str, stance: "TriageAction", act: "Act", path: Path, resolution: str = ""
+    name: str, action: "TriageAction", act: "Act", path: Path, resolution: str = ""
 ) -> None:
-    from sanityd.notifications import triage as room
+    from sanityd.notifications import triage
 
-    found = acting(
-        path, lambda memory, rules: room.decide(memory, rules, name, stance, act, resolution)
-    )
-    _say(found, act)
+    def decide(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.decide(connection, rules, name, action, act, resolution)
+
+    _print_decisions(in_transaction(path, decide), act)
 
 
 @click.command("ack")
 @click.argument("name", metavar="RULE|INCIDENT")
-@timed(_WEEK)
-@click.option(
-    "--end", is_flag=True, help="Take back what was decided about it: ack, snooze, accept or close."
-)
-@reasoned
+@end_options(_WEEK)
+@click.option("--end", is_flag=True, help="Withdraw an ack, snooze, accept or close.")
+@reason_options
 def ack(
     name: str,
     length: timedelta | None,
@@ -182,25 +190,27 @@ def ack(
     by: str | None,
     path: Path,
 ) -> None:
-    """Say that somebody is at it: no reminders until then, unless it gets much worse."""
+    """Acknowledge an incident: no reminders until the end, unless it gets much worse."""
     from sanityd.model import TriageAction
-    from sanityd.notifications import triage as room
+    from sanityd.notifications import triage
 
-    act = made(by, reason, length, until)
+    act = new_act(by, reason, length, until)
     if not end:
         _decide(name, TriageAction.ACKNOWLEDGED, act, path)
         return
-    taken = acting(path, lambda memory, rules: room.withdraw(memory, rules, name, act))
-    click.echo(
-        f"{name} is not {taken[0].action.value} any more; you hear of it as if nothing had been said."
-    )
+
+    def withdraw(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.withdraw(connection, rules, name, act)
+
+    withdrawn = in_transaction(path, withdraw)
+    action = withdrawn[0].action.value
+    click.echo(f"{name} is not {action} any more; notifications are sent as usual.")
 
 
 @click.command("snooze")
 @click.argument("name", metavar="RULE|INCIDENT")
-@click.option("--for", "length", type=DurationParam(), help="For how long, as in `4h`.")
-@click.option("--until", type=TimeParam(), help="Until when, as in `2026-12-01 09:00`.")
-@reasoned
+@end_options()
+@reason_options
 def snooze(
     name: str,
     length: timedelta | None,
@@ -209,12 +219,12 @@ def snooze(
     by: str | None,
     path: Path,
 ) -> None:
-    """Don't hear of it until then; be reminded if it is still so."""
+    """Snooze an incident: no mails until the end; then a reminder, if it is still open."""
     from sanityd.model import TriageAction
 
     if length is None and until is None:
         raise click.UsageError("say how long, with --for or --until")
-    _decide(name, TriageAction.SNOOZED, made(by, reason, length, until), path)
+    _decide(name, TriageAction.SNOOZED, new_act(by, reason, length, until), path)
 
 
 @click.command("accept")
@@ -224,10 +234,10 @@ def snooze(
     "rows",
     multiple=True,
     metavar="KEY=VALUE[,…]",
-    help="Only this row; may be given again.",
+    help="Only this row. May be repeated.",
 )
-@timed(_ACCEPTED)
-@reasoned
+@end_options(_ACCEPTED)
+@reason_options
 def accept(
     name: str,
     rows: Sequence[str],
@@ -237,22 +247,25 @@ def accept(
     by: str | None,
     path: Path,
 ) -> None:
-    """Say that it may stay so: an incident, or single rows, which then count no longer."""
-    from sanityd.cli import screen
+    """Accept an incident, or single rows, as they are. Accepted rows don't count as violations."""
+    from sanityd.cli import terminal
     from sanityd.model import TriageAction
-    from sanityd.notifications import triage as room
+    from sanityd.notifications import triage
 
-    act = made(by, reason, length, until)
+    act = new_act(by, reason, length, until)
     if not rows:
         _decide(name, TriageAction.ACCEPTED, act, path)
         return
-    keys = [key_of(row) for row in rows]
-    found = acting(path, lambda memory, rules: room.accept_rows(memory, rules, name, keys, act))
-    for row, one in found:
-        click.echo(
-            f"{name}: {screen.key_text(row.key)} is accepted until {screen.until(one.until, act.at)}."
-        )
-    _say_usual([one for _, one in found], act)
+    keys = [parse_key(row) for row in rows]
+
+    def accept_rows(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.accept_rows(connection, rules, name, keys, act)
+
+    accepted = in_transaction(path, accept_rows)
+    for row, decision in accepted:
+        end = terminal.until(decision.until, act.at)
+        click.echo(f"{name}: {terminal.key_text(row.key)} is accepted until {end}.")
+    _print_default_end([decision for _, decision in accepted], act)
 
 
 @click.command("close")
@@ -262,10 +275,10 @@ def accept(
     "resolution",
     required=True,
     type=click.Choice(["fixed", "false_positive", "wont_fix", "duplicate"]),
-    help="What it was.",
+    help="The resolution.",
 )
-@timed(_WEEK)
-@reasoned
+@end_options(_WEEK)
+@reason_options
 def close(
     name: str,
     resolution: str,
@@ -275,15 +288,19 @@ def close(
     by: str | None,
     path: Path,
 ) -> None:
-    """Say how it was dealt with. It is over when a run says so; until then it is quiet."""
+    """Close an incident with a resolution: no mails until a run verifies that the rule holds, or
+    until the end."""
     from sanityd.model import TriageAction
 
-    _decide(name, TriageAction.CLOSED, made(by, reason, length, until), path, resolution)
+    _decide(name, TriageAction.CLOSED, new_act(by, reason, length, until), path, resolution)
 
 
-def key_of(text: str) -> dict[str, str]:
-    """`id=7`, `a=1,b=2`, or a usage error."""
-    parts = [part.partition("=") for part in text.split(",")]
-    if not all(name.strip() and sign for name, sign, _ in parts):
-        raise click.UsageError(f"`{text}` is not a key: write `--row id=7`, or `--row a=1,b=2`")
-    return {name.strip(): value.strip() for name, _, value in parts}
+def parse_key(text: str) -> dict[str, str]:
+    """Parse `id=7` or `a=1,b=2`. Raises a usage error."""
+    key = {}
+    for part in text.split(","):
+        name, sign, value = part.partition("=")
+        if not name.strip() or not sign:
+            raise click.UsageError(f"`{text}` is not a key: write `--row id=7`, or `--row a=1,b=2`")
+        key[name.strip()] = value.strip()
+    return key

@@ -1,9 +1,10 @@
-"""`sanityd check`: one pass over the rules, then return. Its exit code is for cron and CI."""
+"""`sanityd check`: runs one pass over the rules. Its exit code is for cron and CI."""
 
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
     from sanityd.alerts.dispatcher import DispatchSummary
+    from sanityd.cli.reports import CheckReport
     from sanityd.pipeline import Result
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.store.open import Store
@@ -25,11 +27,9 @@ DELIVERY_SECONDS = 30.0
 
 @click.command("check")
 @click.argument("names", nargs=-1, metavar="[RULE]…")
-@click.option("--tag", multiple=True, help="Only rules with this tag.")
-@click.option("--source", multiple=True, help="Only rules of this source.")
-@click.option(
-    "--due", is_flag=True, help="Only rules whose schedule has come since they were last looked at."
-)
+@click.option("--tag", "tags", multiple=True, help="Only rules with this tag.")
+@click.option("--source", "sources", multiple=True, help="Only rules of this source.")
+@click.option("--due", is_flag=True, help="Only rules that are due by their schedule.")
 @click.option("--dry-run", is_flag=True, help="Record nothing, send nothing.")
 @click.option(
     "--format",
@@ -43,8 +43,8 @@ DELIVERY_SECONDS = 30.0
 def command(
     ctx: click.Context,
     names: Sequence[str],
-    tag: Sequence[str],
-    source: Sequence[str],
+    tags: Sequence[str],
+    sources: Sequence[str],
     due: bool,
     dry_run: bool,
     form: str,
@@ -55,149 +55,208 @@ def command(
     Exit 0: all hold. 1: an error or critical rule is violated. 2: the rules file is wrong. 3:
     something could not be checked, recorded or mailed.
     """
-    # Heavy rooms are imported here, so that `--help` needs none of them.
-    from sanityd import clock, pipeline, telemetry
-    from sanityd.cli import reports
-    from sanityd.daemon import rule_changes
+    # Imported here, so that `--help` stays fast.
+    from sanityd import clock, telemetry
+
+    telemetry.start(ctx.obj["log"])
+    ended: dict[str, int] = {}
+    if not dry_run and _has_heartbeat():
+        # Send the heartbeat also when this command fails.
+        ctx.call_on_close(lambda: _beat(ended))
+    rules = _load(path, form)
+    selection = Selection(names, tags, sources, due)
+    at, started = clock.now(), clock.stopwatch()
+    if dry_run:
+        report = _dry_run(rules, selection, at, started)
+    else:
+        report = _recorded_run(rules, selection, at, started)
+    ended["code"] = report.code
+    if not (due and form == "text" and _is_empty(report)):
+        _write(report, form)
+    ctx.exit(report.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rules to check: all enabled ones unless there are names, tags or sources; of these, with
+    `due`, those that are due."""
+
+    names: Sequence[str]
+    tags: Sequence[str]
+    sources: Sequence[str]
+    due: bool
+
+    @property
+    def is_all(self) -> bool:
+        """Whether no rule is left out by its name, tag or source."""
+        return not (self.names or self.tags or self.sources)
+
+
+def _has_heartbeat() -> bool:
+    return bool(os.environ.get("SANITYD_HEARTBEAT_URL") or os.environ.get("SANITYD_SENTRY_MONITOR"))
+
+
+def _load(path: Path, form: str) -> "RuleSet":
+    """Load the rules. With `--format json`, mistakes are printed as JSON, too."""
     from sanityd.errors import RuleError
     from sanityd.rules.diagnostics import as_json
     from sanityd.rules.load import load
 
-    telemetry.start(ctx.obj["log"])
-    if not dry_run and any(
-        map(os.environ.get, ("SANITYD_HEARTBEAT_URL", "SANITYD_SENTRY_MONITOR"))
-    ):
-        # Whatever ends this command: who waits for it is told how it ended.
-        ctx.call_on_close(lambda: _beat(ended))
-    ended: dict[str, int] = {}
     try:
-        rules = load(path)
+        return load(path)
     except RuleError as error:
         if form == "json":
-            # Neither `rules` nor `summary`: whoever counts failures finds none where none was
-            # looked for.
+            # The object has neither `rules` nor `summary`, so that nobody reads 0 failures.
             click.echo(as_json(error.problems))
         raise
-    at, begun = clock.now(), clock.stopwatch()
-    store = None if dry_run else open_store(rules)
+
+
+def _dry_run(rules: "RuleSet", selection: Selection, at: datetime, started: float) -> "CheckReport":
+    from sanityd import clock
+    from sanityd.cli.reports import CheckReport
+
+    results = _run(rules, _selected(rules, selection), None, at)
+    code = exit_code(results, None, 0)
+    return CheckReport(rules, tuple(results), at, clock.stopwatch() - started, None, 0, code)
+
+
+def _recorded_run(
+    rules: "RuleSet", selection: Selection, at: datetime, started: float
+) -> "CheckReport":
+    """Evaluate, record and notify; then remove data that is past its retention."""
+    from sanityd import clock, pipeline
+    from sanityd.cli.reports import CheckReport
+    from sanityd.daemon import rule_changes
+
+    store = open_store(rules)
     try:
-        if store is not None:
-            rule_changes.adopt(rules, store, at)
-        chosen = _chosen(rules, names, tag, source)
-        if due and store is not None:
-            chosen = _due(chosen, store, at)
-        results = _run(rules, chosen, store, at)
-        removed = {}
-        if store is not None and not (names or tag or source):
+        rule_changes.adopt(rules, store, at)
+        selected = _selected(rules, selection)
+        if selection.due:
+            selected = _due(selected, store, at)
+        results = _run(rules, selected, store, at)
+        removed: Mapping[str, int] = {}
+        if selection.is_all:
             removed = pipeline.forget_removed(rules, store, at)
-        if store is not None:
-            pipeline.tell(rules, store, at)
-        delivered = (
-            pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS) if store is not None else None
-        )
-        waiting = _undelivered(store, at) if store is not None else 0
-        if store is not None:
-            _tidy(store, at)
+        pipeline.tell(rules, store, at)
+        delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
+        waiting = _undelivered(store, at)
+        _apply_retention(store, at)
     finally:
-        if store is not None:
-            store.close()
-    code = ended["code"] = exit_code(results, delivered, waiting)
-    if due and form == "text" and not results and not any(removed.values()) and code == 0:
-        # cron mails whatever is printed.
-        ctx.exit(code)
-    report = reports.CheckReport(
-        rules, tuple(results), at, clock.stopwatch() - begun, delivered, waiting, code, removed
-    )
-    reports.FORMS[form](report, sys.stdout)
-    ctx.exit(code)
+        store.close()
+    code = exit_code(results, delivered, waiting)
+    seconds = clock.stopwatch() - started
+    return CheckReport(rules, tuple(results), at, seconds, delivered, waiting, code, removed)
+
+
+def _is_empty(report: "CheckReport") -> bool:
+    """Whether there is nothing to report. Then `--due` prints nothing, because cron mails every
+    output."""
+    return not report.results and not any(report.removed.values()) and report.code == 0
+
+
+def _write(report: "CheckReport", form: str) -> None:
+    from sanityd.cli import check_text, reports
+
+    forms = {"text": check_text.write, "json": reports.as_json, "junit": reports.as_junit}
+    forms[form](report, sys.stdout)
 
 
 def _beat(ended: Mapping[str, int]) -> None:
-    """A heartbeat: that data is wrong is not the watchman's business, that something is not known
-    is."""
+    """Send a heartbeat. Violated rules count as success, rules that could not be checked don't."""
     from sanityd.daemon import heartbeat
 
-    heartbeat.beat(
-        [] if ended.get("code", EXIT_UNKNOWN) <= 1 else ["something could not be checked or told"]
-    )
+    problems = []
+    if ended.get("code", EXIT_UNKNOWN) > 1:
+        problems.append("something could not be checked or delivered")
+    heartbeat.beat(problems)
 
 
 def exit_code(
     results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int
 ) -> int:
-    """What the pass came to: something unknown weighs more than something wrong, as it may hide
-    more of it."""
+    """Return the exit code of a pass. What is unknown outranks a violation, as it may hide more."""
     from sanityd.model import Severity
 
-    verdicts = [(result.run.verdict, result.severity) for result in results]
-    undelivered = waiting or (delivered is not None and (delivered.retried or delivered.dead))
-    if undelivered or any(verdict in ("errored", "skipped") for verdict, _ in verdicts):
+    if waiting or (delivered is not None and (delivered.retried or delivered.dead)):
         return EXIT_UNKNOWN
-    return int(any(severity is not None and severity >= Severity.ERROR for _, severity in verdicts))
+    code = 0
+    for result in results:
+        if result.run.verdict in ("errored", "skipped"):
+            return EXIT_UNKNOWN
+        if result.severity is not None and result.severity >= Severity.ERROR:
+            code = 1
+    return code
 
 
-def _chosen(
-    rules: "RuleSet", names: Sequence[str], tags: Sequence[str], sources: Sequence[str]
-) -> list["Rule"]:
+def _selected(rules: "RuleSet", selection: Selection) -> list["Rule"]:
+    """Return the selected rules, without regard to `due`. Raises a usage error for a rule, tag or
+    source that does not exist, because a check of no rules would look like success."""
     from sanityd.cli.options import no_such, rule_named
 
-    for name in sources:
-        if name not in rules.sources:
-            raise no_such(f"there is no source `{name}`", name, rules.sources)
-    known = {tag for rule in rules.rules.values() for tag in rule.tags}
-    for tag in tags:
-        # Nothing looked at is nothing wrong, for whoever reads the exit code.
-        if tag not in known:
-            raise no_such(f"no rule has the tag `{tag}`", tag, known)
-    # A rule that is named is looked at even when it is switched off: that is what naming it is for.
-    picked = [rule_named(rules, name) for name in names] or list(rules.enabled())
-    return [
-        rule
-        for rule in picked
-        if (not tags or set(tags) & set(rule.tags)) and (not sources or rule.source in sources)
-    ]
+    for source in selection.sources:
+        if source not in rules.sources:
+            raise no_such(f"there is no source `{source}`", source, rules.sources)
+    all_tags: set[str] = set()
+    for rule in rules.rules.values():
+        all_tags.update(rule.tags)
+    for tag in selection.tags:
+        if tag not in all_tags:
+            raise no_such(f"no rule has the tag `{tag}`", tag, all_tags)
+    # A rule that is named is checked even if it is disabled.
+    candidates = [rule_named(rules, name) for name in selection.names] or list(rules.enabled())
+    selected = []
+    for rule in candidates:
+        has_tag = not selection.tags or not set(selection.tags).isdisjoint(rule.tags)
+        has_source = not selection.sources or rule.source in selection.sources
+        if has_tag and has_source:
+            selected.append(rule)
+    return selected
 
 
-def _due(chosen: Iterable["Rule"], store: "Store", at: datetime) -> list["Rule"]:
+def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:
+    """Return the rules that did not run since their last scheduled time."""
     from sanityd.store import runs
 
-    with store.read() as memory:
-        last = runs.newest_at(memory, [rule.id for rule in chosen], at)
-    return [
-        rule
-        for rule in chosen
-        if (slot := rule.schedule.slot_before(at)) is not None
-        and (rule.id not in last or last[rule.id] < slot)
-    ]
+    with store.read() as connection:
+        last_runs = runs.newest_at(connection, [rule.id for rule in rules], at)
+    due = []
+    for rule in rules:
+        scheduled = rule.schedule.slot_before(at)
+        if scheduled is None:
+            continue
+        if rule.id not in last_runs or last_runs[rule.id] < scheduled:
+            due.append(rule)
+    return due
 
 
 def _run(
-    rules: "RuleSet", chosen: Sequence["Rule"], store: "Store | None", at: datetime
+    rules: "RuleSet", selected: Sequence["Rule"], store: "Store | None", at: datetime
 ) -> list["Result"]:
-    """All rules, source by source; results in the order of the file."""
+    """Run the rules source by source. Returns the results in the order of `selected`."""
     from sanityd import pipeline
-    from sanityd.cli.screen import progress
+    from sanityd.cli.terminal import progress
 
     results: list[Result] = []
-    with progress(len(chosen), "checking") as bar:
+    with progress(len(selected), "checking") as bar:
         [task] = bar.task_ids
-        for source, batch in rules.by_source(chosen).items():
+        for source, batch in rules.by_source(selected).items():
             bar.update(task, description=source)
-            if store is None:
-                by_id = {rule.id: rule for rule in batch}
-                for run in pipeline.evaluate(rules, batch, at):
-                    results.append(pipeline.Result(by_id[run.rule], run))
-                    bar.advance(task)
-            else:
+            if store is not None:
                 results += pipeline.run_batch(
                     rules, batch, store, at, seen=lambda _: bar.advance(task)
                 )
-    order = {rule.id: place for place, rule in enumerate(chosen)}
+                continue
+            by_id = {rule.id: rule for rule in batch}
+            for run in pipeline.evaluate(rules, batch, at):
+                results.append(pipeline.Result(by_id[run.rule], run))
+                bar.advance(task)
+    order = {rule.id: number for number, rule in enumerate(selected)}
     return sorted(results, key=lambda result: order[result.rule.id])
 
 
-def _tidy(store: "Store", at: datetime) -> None:
-    """What can't be tidied today can be tomorrow; what the pass found is not less true for it."""
+def _apply_retention(store: "Store", at: datetime) -> None:
+    """Remove old data. A failure does not fail the pass; the next pass tries again."""
     from sanityd.errors import StoreError
     from sanityd.store import retention
 
@@ -206,7 +265,9 @@ def _tidy(store: "Store", at: datetime) -> None:
 
 
 def _undelivered(store: "Store", at: datetime) -> int:
+    """Count the messages that wait, and the recipients that could not be notified."""
     from sanityd.store import notification_log, outbox
 
-    with store.read() as memory:
-        return outbox.undelivered(memory, at) + notification_log.undelivered_recipients(memory)
+    with store.read() as connection:
+        messages = outbox.undelivered(connection, at)
+        return messages + notification_log.undelivered_recipients(connection)

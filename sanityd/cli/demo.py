@@ -1,9 +1,8 @@
-"""`sanityd demo`: the story in five scenes, on a database of its own, with the real pipeline and a
-real mail server."""
+"""`sanityd demo`: shows a story in five scenes, on an example database, with the real pipeline and
+a local mail server."""
 
 import shutil
 import sys
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from sanityd.rules.rule import RuleSet
     from sanityd.store.open import Store
 
-#: Marks a folder as one of ours, so that a second demo may make it anew and nothing else is ever
-#: deleted.
+#: Marks a folder that a demo made. No other folder is ever deleted.
 MARK = ".sanityd-demo"
 
 
@@ -30,23 +28,23 @@ MARK = ".sanityd-demo"
     help="Where to put the database, the rules and the mails.",
 )
 def command(folder: Path) -> None:
-    """See what sanityd does, in a minute: breaks data, shows what is seen, and which mails go
-    out."""
+    """Show what sanityd does, in a minute: break data of an example, show what is found and which
+    mails are sent."""
     from importlib import resources
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.cli.options import open_store
     from sanityd.demo import story
     from sanityd.demo.catcher import Catcher
     from sanityd.rules.load import load
 
-    _make(folder)
+    _create_folder(folder)
     mails = folder / "mails"
     mails.mkdir()
     rules_text = resources.files("sanityd.demo").joinpath("rules.yaml").read_text(encoding="utf-8")
     path = folder / "rules.yaml"
     path.write_text(rules_text, encoding="utf-8")
-    console = screen.console()
+    console = terminal.console()
     story.begin(folder / "app.db")
     with Catcher(mails) as catcher:
         rules = load(path, {"DEMO_SMTP_URL": catcher.url})
@@ -59,14 +57,16 @@ def command(folder: Path) -> None:
                 _check(console, rules, store, catcher)
         finally:
             store.close()
-    _ending(console, folder, rules_text)
+    _print_ending(console, folder, rules_text)
 
 
-def _make(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
+    """Create the folder; delete it first if it is from a demo. Raises a usage error for any other
+    folder that exists."""
     if folder.exists():
         if not (folder / MARK).exists():
             raise click.UsageError(
-                f"`{folder}` is there already and not from a demo; name another with --folder"
+                f"`{folder}` exists and is not from a demo; name another with --folder"
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -74,56 +74,53 @@ def _make(folder: Path) -> None:
 
 
 def _check(console: Any, rules: "RuleSet", store: "Store", catcher: "Catcher") -> None:
-    """One pass of the real thing, as `sanityd check` makes it, and the mails that came of it."""
-    import sys
-
+    """Run one pass as `sanityd check` does, and print its report and its mails."""
     from sanityd import clock, pipeline
-    from sanityd.cli import reports
+    from sanityd.cli import check_text
     from sanityd.cli.check import exit_code
+    from sanityd.cli.reports import CheckReport
 
-    at, begun, before = clock.now(), clock.stopwatch(), len(catcher.mails)
-    results = [
-        result
-        for batch in rules.by_source(rules.enabled()).values()
-        for result in pipeline.run_batch(rules, batch, store, at)
-    ]
+    at, started = clock.now(), clock.stopwatch()
+    mails_before = len(catcher.mails)
+    results: list[pipeline.Result] = []
+    for batch in rules.by_source(rules.enabled()).values():
+        results += pipeline.run_batch(rules, batch, store, at)
     delivered = pipeline.deliver(rules, store, seconds=10)
-    report = reports.CheckReport(
-        rules,
-        tuple(results),
-        at,
-        clock.stopwatch() - begun,
-        delivered,
-        0,
-        exit_code(results, delivered, 0),
-    )
-    reports.as_text(report, sys.stdout)
-    for mail in catcher.mails[before:]:
+    code = exit_code(results, delivered, 0)
+    seconds = clock.stopwatch() - started
+    report = CheckReport(rules, tuple(results), at, seconds, delivered, 0, code)
+    check_text.write(report, sys.stdout)
+    for mail in catcher.mails[mails_before:]:
         console.print(f"\n  ✉ to {mail['To']}: {mail['Subject']}", style="bold")
-        console.print(f"    {_first_sentence(mail)}")
+        console.print(f"    {_first_paragraph(mail)}")
 
 
-def _first_sentence(mail: "EmailMessage") -> str:
+def _first_paragraph(mail: "EmailMessage") -> str:
     body = mail.get_body(preferencelist=("plain",))
-    text = body.get_content() if body is not None else ""
-    return " ".join(takewhile(str.strip, text.splitlines()))
+    if body is None:
+        return ""
+    lines = []
+    for line in body.get_content().splitlines():
+        if not line.strip():
+            break
+        lines.append(line)
+    return " ".join(lines)
 
 
-def _ending(console: Any, folder: Path, rules_text: str) -> None:
+def _print_ending(console: Any, folder: Path, rules_text: str) -> None:
     console.print("\nThat is what sanityd does", style="bold cyan")
-    console.print(
-        "Each was found, mailed once, never again while nothing changed, and called solved when it was.\n"
-    )
+    console.print("Every problem was found, mailed once, and reported as resolved when it was.\n")
     console.print(f"  the mails, to open in a browser   {folder / 'mails'}/*.html")
     console.print(f"  the same as they were sent        {folder / 'mails'}/*.eml")
     console.print(f"  the application's database        {folder / 'app.db'}")
     console.print("\nThe rule that found the lost mails:\n")
     lines = rules_text.splitlines()
     start = lines.index("  every-person-has-a-welcome-mail:")
-    end = next(place for place in range(start, len(lines)) if not lines[place].strip())
-    for line in lines[start:end]:
+    for line in lines[start:]:
+        if not line.strip():
+            break
         console.print("  " + line)
     console.print(f"\nTry it yourself: break something in {folder / 'app.db'}, then")
-    # Whoever ran `scripts/demo` has installed nothing.
+    # `scripts/demo` runs without an installed `sanityd`.
     program = "sanityd" if shutil.which("sanityd") else sys.argv[0]
     console.print(f"  {program} check --dry-run --rules {folder / 'rules.yaml'}")

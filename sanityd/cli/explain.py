@@ -1,4 +1,4 @@
-"""`sanityd explain`: how the rules will be looked at, and why so. Looks at no row."""
+"""`sanityd explain`: shows how the rules will be evaluated, and why. Reads no row."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,8 @@ from sanityd.cli.options import rule_named, rules_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.text import Text
+
     from sanityd.authoring.explain import Explanation
     from sanityd.checks.explain import PlanStep
 
@@ -20,103 +22,133 @@ RULES = 12
 
 @click.command("explain")
 @click.argument("name", metavar="[RULE]", required=False)
+@click.option("--sql", is_flag=True, help="Show the SQL. For a single RULE it is always shown.")
 @click.option(
-    "--sql", is_flag=True, help="The statements, too; of a single rule they are always shown."
-)
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
 )
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str | None, sql: bool, form: str, path: Path) -> None:
-    """How the rules will be looked at: what is read together, what is proved, what it costs. Looks
-    at no row."""
+    """Show how the rules will be evaluated: what is read together, what is proved, what it costs.
+    Read no row."""
     from sanityd import telemetry
     from sanityd.authoring import explain
-    from sanityd.cli import screen
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
     rules = load(path)
-    picked = rules.enabled() if name is None else [rule_named(rules, name)]
-    found = explain.explain(rules, picked)
+    selected = rules.enabled() if name is None else [rule_named(rules, name)]
+    explanations = explain.explain(rules, selected)
     if form == "json":
-        click.echo(json.dumps(explain.as_json(found), indent=2))
+        click.echo(json.dumps(explain.as_json(explanations), indent=2))
     else:
-        console = screen.console()
-        for one in found:
-            _source(console, one, sql=sql or name is not None)
-        guessed = any(step.cost is not None for one in found for step in one.steps)
-        about = " Costs are the database's own guess, in its own unit." if guessed else ""
-        console.print(f"Nothing was looked at.{about}")
-    ctx.exit(3 if any(one.down for one in found) else 0)
+        _print(explanations, sql=sql or name is not None)
+    if any(explanation.down for explanation in explanations):
+        ctx.exit(3)
+    ctx.exit(0)
 
 
-def _source(console: Any, one: "Explanation", *, sql: bool) -> None:
-    from rich.text import Text
+def _print(explanations: "Sequence[Explanation]", *, sql: bool) -> None:
+    from sanityd.cli import terminal
 
+    console = terminal.console()
+    has_costs = False
+    for explanation in explanations:
+        _print_source(console, explanation, sql=sql)
+        if any(step.cost is not None for step in explanation.steps):
+            has_costs = True
+    end = " Costs are estimates of the database, in its own unit." if has_costs else ""
+    console.print(f"No row was read.{end}")
+
+
+def _print_source(console: Any, explanation: "Explanation", *, sql: bool) -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen, sqltext
+    from sanityd.cli import terminal
 
-    known = [step.statements for step in one.steps if step.statements is not None]
-    rules = f"{one.rules} rule{'s' * (one.rules != 1)}"
-    head = Text(one.source, style="bold").append(f"   {one.database}   {rules}", style="not bold")
-    if known:
-        head.append(
-            f" in {sum(known)} statement{'s' * (sum(known) != 1)} while all is well",
-            style="not bold",
-        )
-    console.print(head)
-    if one.down is not None:
-        console.print(
-            screen.signed(screen.UNKNOWN, f"{visible(one.down[0], limit=1000)}\n    {one.down[1]}")
-        )
-    width = max((len(_what(step)) for step in one.steps), default=0)
-    # Each reason is said once, where it comes up first.
+    console.print(_heading(explanation))
+    if explanation.down is not None:
+        error, hint = explanation.down
+        words = f"{visible(error, limit=1000)}\n    {hint}"
+        console.print(terminal.signed(terminal.UNKNOWN, words))
+    width = max((len(_step_title(step)) for step in explanation.steps), default=0)
+    # Steps with the same reason are printed together, below their reason.
     by_reason: dict[str, list[PlanStep]] = {}
-    for step in one.steps:
+    for step in explanation.steps:
         by_reason.setdefault(step.reason, []).append(step)
     for reason, steps in by_reason.items():
         console.print()
-        screen.fact(console, "", visible(reason, limit=300), width=2)
-        for place, step in enumerate(steps):
-            if sql and place:
+        terminal.fact(console, "", visible(reason, limit=300), width=2)
+        for number, step in enumerate(steps):
+            if sql and number > 0:
                 console.print()
-            _step(console, step, width)
-            for statement in step.sql if sql else ():
-                console.print()
-                console.print(sqltext.shown(console, statement, one.database, by=6), soft_wrap=True)
-    for rule, (message, hint) in one.refused.items():
-        console.print(
-            screen.signed(screen.UNKNOWN, f"{rule}: {visible(message, limit=1000)}\n    {hint}")
-        )
+            _print_step(console, step, width)
+            if sql:
+                _print_sql(console, step, explanation.database)
+    for rule, (error, hint) in explanation.refused.items():
+        words = f"{rule}: {visible(error, limit=1000)}\n    {hint}"
+        console.print(terminal.signed(terminal.UNKNOWN, words))
     console.print()
 
 
-def _what(step: "PlanStep") -> str:
+def _heading(explanation: "Explanation") -> "Text":
+    """Return the source, its database, the numbers of rules and of statements."""
+    from rich.text import Text
+
+    from sanityd.cli.terminal import plural
+
+    rules = f"{explanation.rules} {plural(explanation.rules, 'rule')}"
+    words = f"   {explanation.database}   {rules}"
+    counts = [step.statements for step in explanation.steps if step.statements is not None]
+    if counts:
+        total = sum(counts)
+        words += f" in {total} {plural(total, 'statement')} while all rules hold"
+    return Text(explanation.source, style="bold").append(words, style="not bold")
+
+
+def _step_title(step: "PlanStep") -> str:
     from sanityd.alerts.compose.sanitize import visible
 
     return f"{step.form} of {visible(step.table)}"
 
 
-def _step(console: Any, step: "PlanStep", width: int) -> None:
-    """One step. Guesses stand below each other."""
+def _print_step(console: Any, step: "PlanStep", width: int) -> None:
+    """Print a step with its estimates in columns, and its rules.
+
+    Parameters: `width` is the width of the widest title, in characters.
+    """
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    sign = screen.PASSED if step.form == "proved" else ("•", "cyan")
+    title = _step_title(step)
+    line = Text(title, style="bold").append(
+        " " * (width - len(title)) + _estimates(step), style="not bold"
+    )
+    line.rstrip()
+    sign = terminal.PASSED if step.form == "proved" else ("•", "cyan")
+    console.print(terminal.signed(sign, line), soft_wrap=True)
+    terminal.fact(console, "", Text(_rule_names(step.rules), style="dim"), width=4)
+
+
+def _estimates(step: "PlanStep") -> str:
     rows = "" if step.rows is None else f"about {step.rows:,} rows"
     cost = "" if step.cost is None else f"cost {step.cost:,.0f}"
-    guess = f"   {rows:>20}   {cost:>14}" if rows or cost else ""
-    what = Text(_what(step), style="bold").append(
-        " " * (width - len(_what(step))) + guess, style="not bold"
-    )
-    what.rstrip()
-    console.print(screen.signed(sign, what), soft_wrap=True)
-    screen.fact(console, "", Text(_named(step.rules), style="dim"), width=4)
+    if not rows and not cost:
+        return ""
+    return f"   {rows:>20}   {cost:>14}"
 
 
-def _named(rules: "Sequence[str]") -> str:
+def _print_sql(console: Any, step: "PlanStep", database: str) -> None:
+    from sanityd.cli import sqltext
+
+    for statement in step.sql:
+        console.print()
+        console.print(sqltext.shown(console, statement, database, by=6), soft_wrap=True)
+
+
+def _rule_names(rules: "Sequence[str]") -> str:
+    names = ", ".join(rules[:RULES])
     more = len(rules) - RULES
-    return ", ".join(rules[:RULES]) + (f" and {more} more" if more > 0 else "")
+    if more > 0:
+        names += f" and {more} more"
+    return names

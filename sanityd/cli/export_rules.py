@@ -1,4 +1,4 @@
-"""`sanityd export`: the rules as other tools read them."""
+"""`sanityd export`: writes the rules in the format of other tools."""
 
 from pathlib import Path
 
@@ -13,23 +13,23 @@ from sanityd.cli.options import rules_option
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write there, not to the terminal.",
+    help="Write this file, not to stdout.",
 )
 @rules_option
 def command(form: str, output: Path | None, path: Path) -> None:
     """Write the rules as a data contract: the Open Data Contract Standard (ODCS) 3.1.
 
-    Rules that the standard has no words for go along as they are, for the engine `sanityd`.
-    Sources, their URLs, channels and rule tests are not written. A file that is there is never
+    Rules that the standard can't express are written as custom rules of the engine `sanityd`.
+    Sources, their URLs, channels and rule tests are not written. A file that exists is never
     overwritten.
     """
     from sanityd.authoring.migrate import export
-    from sanityd.cli.options import is_there, write_new
+    from sanityd.cli.options import file_exists_error, write_new
     from sanityd.rules.load import read
     from sanityd.rules.yaml import rules_document
 
     if output is not None and output.exists():
-        raise is_there(output)
+        raise file_exists_error(output)
     document = rules_document.parse(path)
     text = export.contract(read(document, path, need_secrets=False), document.data)
     if output is None:

@@ -1,75 +1,98 @@
-"""`sanityd history`: what happened, told as one story."""
+"""`sanityd history`: prints what happened, in the order of time."""
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.act import DurationParam, key_of
-from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.act import DurationParam, parse_key
+from sanityd.cli.options import find_rule_id, open_store, rules_option
 
-USUAL = timedelta(days=30)
+if TYPE_CHECKING:
+    from sanityd.notifications.timeline import Event
+
+DEFAULT_LENGTH = timedelta(days=30)
 
 
 @click.command("history")
 @click.argument("name", required=False, metavar="[RULE]")
-@click.option("--row", metavar="KEY=VALUE[,…]", help="The life of one row of the rule.")
+@click.option("--row", metavar="KEY=VALUE[,…]", help="Only what happened to one row of the rule.")
 @click.option(
-    "--since", type=DurationParam(), default=USUAL, show_default="30d", help="How far back."
+    "--since",
+    type=DurationParam(),
+    default=DEFAULT_LENGTH,
+    show_default="30d",
+    help="How far back.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @rules_option
 def command(name: str | None, row: str | None, since: timedelta, form: str, path: Path) -> None:
-    """What happened: incidents, what people decided, what was mailed to whom, what became of
+    """Show what happened: incidents, decisions of people, mails and their recipients, changes of
     rows."""
     from sanityd import clock
-    from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
-    from sanityd.cli.options import named
     from sanityd.notifications import timeline
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=False)
     store = open_store(rules)
     try:
-        with store.read() as memory:
-            rule = named(rules, memory, name) if name is not None else None
-            if row is not None:
-                if rule is None:
-                    raise click.UsageError(
-                        "name the rule of the row: `sanityd history RULE --row id=7`"
-                    )
-                events = timeline.life(memory, rule, key_of(row))
+        with store.read() as connection:
+            rule = None
+            if name is not None:
+                rule = find_rule_id(rules, connection, name)
+            if row is None:
+                events = timeline.story(connection, rule, clock.now() - since, rules.counted)
+            elif rule is not None:
+                events = timeline.life(connection, rule, parse_key(row))
             else:
-                events = timeline.story(memory, rule, clock.now() - since, rules.counted)
+                raise click.UsageError(
+                    "name the rule of the row: `sanityd history RULE --row id=7`"
+                )
     finally:
         store.close()
     if form == "json":
-        told = [
-            {
-                "at": one.at.isoformat(),
-                "rule": one.rule,
-                "what": one.what,
-                "who": one.who,
-                "detail": one.detail,
-            }
-            for one in events
-        ]
-        json.dump(told, sys.stdout)
-        sys.stdout.write("\n")
-        return
-    console = screen.console()
+        _print_json(events)
+    else:
+        _print_table(events, with_rule=rule is None)
+
+
+def _print_json(events: "Sequence[Event]") -> None:
+    documents = [
+        {
+            "at": event.at.isoformat(),
+            "rule": event.rule,
+            "what": event.what,
+            "who": event.who,
+            "detail": event.detail,
+        }
+        for event in events
+    ]
+    json.dump(documents, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def _print_table(events: "Sequence[Event]", *, with_rule: bool) -> None:
+    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.cli import terminal
+
+    console = terminal.console()
     if not events:
         console.print("Nothing happened in that time.")
         return
-    grid = screen.table("when", *["rule"] * (rule is None), "what")
-    for one in events:
-        what = " · ".join(visible(part, 400) for part in (one.what, one.who, one.detail) if part)
-        grid.add_row(
-            one.at.astimezone().strftime("%Y-%m-%d %H:%M"), *[one.rule] * (rule is None), what
-        )
+    headers = ["when", "rule", "what"] if with_rule else ["when", "what"]
+    grid = terminal.table(*headers)
+    for event in events:
+        time = event.at.astimezone().strftime("%Y-%m-%d %H:%M")
+        parts = [visible(part, 400) for part in (event.what, event.who, event.detail) if part]
+        what = " · ".join(parts)
+        if with_rule:
+            grid.add_row(time, event.rule, what)
+        else:
+            grid.add_row(time, what)
     console.print(grid)

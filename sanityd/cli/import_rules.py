@@ -1,10 +1,10 @@
-"""`sanityd import`: rules from another tool's checks."""
+"""`sanityd import`: converts the checks of another tool to rules."""
 
 from pathlib import Path
 
 import click
 
-#: Each format: what it is called, and the module that reads it.
+#: Each format with the module that reads it.
 FORMATS = {"dbt": "dbt", "soda": "soda", "odcs": "odcs"}
 
 
@@ -12,22 +12,23 @@ FORMATS = {"dbt": "dbt", "soda": "soda", "odcs": "odcs"}
 @click.argument("form", metavar="[" + "|".join(FORMATS) + "]", type=click.Choice(list(FORMATS)))
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--source", metavar="NAME", help="What to call the database (the file's own word, or `app`)."
+    "--source", metavar="NAME", help="Name of the source (default: the name in the file, or `app`)."
 )
 @click.option(
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write there, not to the terminal.",
+    help="Write this file, not to stdout.",
 )
 def command(form: str, files: tuple[Path, ...], source: str | None, output: Path | None) -> None:
-    """Make rules of dbt's tests, Soda's checks or a data contract (ODCS).
+    """Convert dbt tests, Soda checks or a data contract (ODCS) to rules.
 
-    `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file; what can't be imported is listed with its
-    line and the reason, on stderr and at the top of the file, and on stderr how many rules notify
-    nobody. Of a folder all YAML files are read. A file that is there is never overwritten.
+    `sanityd import dbt models/schema.yml tests/*.sql` prints a rules file. What can't be imported
+    is listed with its line and the reason, on stderr and at the top of the file. Stderr also says
+    how many rules notify nobody. All YAML files of a folder are read. A file that exists is never
+    overwritten.
 
-    Exit 0: a rules file was made. 2: a file can't be read, or nothing in it can be imported.
+    Exit 0: a rules file was written. 2: a file can't be read, or nothing in it can be imported.
     """
     import importlib
 
@@ -35,8 +36,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
     from sanityd.authoring.migrate import writing
     from sanityd.authoring.migrate.draft import source_name
-    from sanityd.cli import screen
-    from sanityd.cli.options import is_there, write_new
+    from sanityd.cli import terminal
+    from sanityd.cli.options import file_exists_error, write_new
 
     if source is not None and source_name(source) != source:
         raise click.UsageError(
@@ -44,9 +45,9 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         )
     reader = importlib.import_module(f"sanityd.authoring.migrate.{FORMATS[form]}")
     if output is not None and output.exists():
-        raise is_there(output)
+        raise file_exists_error(output)
     migration = reader.read(_files(files), source)
-    with screen.progress(len(migration.translations), "Importing") as bar:
+    with terminal.progress(len(migration.translations), "Importing") as bar:
         written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))
     for line in writing.summary(written):
         click.echo(line, err=True)
@@ -61,12 +62,14 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """The files, and those in the folders; each once. SQL is read where it is named: most of it is
-    no test."""
-    found = (
-        file
-        for path in paths
-        for file in (sorted(path.rglob("*.y*ml")) if path.is_dir() else [path])
-        if file == path or file.suffix in (".yml", ".yaml")
-    )
-    return list(dict.fromkeys(found))
+    """Return the files, and the YAML files in the folders, each once. SQL files in folders are left
+    out, because most of them are no tests."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            files[path] = None
+            continue
+        for file in sorted(path.rglob("*.y*ml")):
+            if file.suffix in (".yml", ".yaml"):
+                files[file] = None
+    return list(files)

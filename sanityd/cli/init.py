@@ -1,14 +1,14 @@
-"""`sanityd init`: a first rules.yaml."""
+"""`sanityd init`: writes a first rules.yaml."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sanityd.cli.options import is_there, rules_option, sample_option, write_beside
+from sanityd.cli.options import create_file, file_exists_error, rules_option, sample_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sanityd.authoring.suggest.results import Suggestions
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @sample_option
 @rules_option
 def command(url: str | None, whole: int, path: Path) -> None:
-    """Write a first rules.yaml; with the URL of a database, with rules that its data keeps, or
-    nearly keeps.
+    """Write a first rules.yaml. With the URL of a database, it has rules that the data fulfils, or
+    nearly fulfils.
 
-    Beside it goes `sanityd.schema.json`, by which editors complete, explain and mark it.
+    Also writes `sanityd.schema.json`, with which editors complete, explain and check the file.
 
     A file of SQLite or DuckDB may be named as it is: `sanityd init shop.db`. Any other URL is not
     written anywhere: export it as APP_DATABASE_URL. The database is only read.
@@ -30,58 +30,71 @@ def command(url: str | None, whole: int, path: Path) -> None:
     from sanityd.authoring.reference import schema
 
     if path.exists():
-        raise is_there(path)
-    found, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
+        raise file_exists_error(path)
+    suggestions, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
     if url is not None:
-        url = _meant(url)
-        found = _looked_at(url, whole)
+        url = _checked_url(url)
+        suggestions = _suggestions(url, whole)
         source = starter.source_in(url, path.parent)
-        text = starter.proposed(found, source)
+        text = starter.proposed(suggestions, source)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not write_beside(path, schema.MODELINE + text):
-        raise is_there(path)
+    if not create_file(path, schema.MODELINE + text):
+        raise file_exists_error(path)
     needs_url = "${" in source
-    beside = {
-        schema.FILE: ("{} (for your editor)", schema.text()),
-        ".env.example": ("{}", starter.environment(with_database=needs_url)),
-    }
-    wrote = [str(path)]
-    for name, (words, content) in beside.items():
-        # What is there is somebody's own.
-        if write_beside(path.parent / name, content):
-            wrote.append(words.format(path.parent / name))
-    click.echo(f"Wrote {' and '.join(filter(None, [', '.join(wrote[:-1]), wrote[-1]]))}.")
+    written = [str(path)]
+    # Files that exist already are kept.
+    schema_path = path.parent / schema.FILE
+    if create_file(schema_path, schema.text()):
+        written.append(f"{schema_path} (for your editor)")
+    environment_path = path.parent / ".env.example"
+    if create_file(environment_path, starter.environment(with_database=needs_url)):
+        written.append(str(environment_path))
+    click.echo(f"Wrote {_and(written)}.")
+    rules_argument = "" if path == Path("rules.yaml") else f" --rules {path}"
+    _print_steps(list(_next_steps(suggestions, rules_argument, needs_url=needs_url)))
+
+
+def _and(names: "Sequence[str]") -> str:
+    """Return `a`, `a and b`, or `a, b and c`."""
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _print_steps(steps: "Sequence[tuple[str, str]]") -> None:
     click.echo("Next:")
-    steps = list(
-        _next(found, "" if path == Path("rules.yaml") else f" --rules {path}", needs_url=needs_url)
-    )
     width = max(len(step) for step, _ in steps)
     for step, meaning in steps:
         click.echo(f"  {step:{width}}   {meaning}")
 
 
-def _next(
-    found: "Suggestions | None", there: str, *, needs_url: bool
+def _next_steps(
+    suggestions: "Suggestions | None", rules_argument: str, *, needs_url: bool
 ) -> "Iterator[tuple[str, str]]":
-    """What to do now, and what for; `there` says to each command where the rules are."""
+    """Return the commands to run next, each with its purpose.
+
+    Parameters: `rules_argument` is added to each command; empty for the default rules file.
+    """
     if needs_url:
         yield "export APP_DATABASE_URL=…", "the database, with a login that can only SELECT"
-    if found is not None and found.broken:
-        yield f"sanityd try {found.broken[0].id}{there}", "the rows that break it"
-    yield f"sanityd check --dry-run{there}", "look at all rules, without recording or mailing"
+    if suggestions is not None and suggestions.broken:
+        yield f"sanityd try {suggestions.broken[0].id}{rules_argument}", "the rows that break it"
     yield (
-        f"sanityd check{there}",
+        f"sanityd check --dry-run{rules_argument}",
+        "check all rules, without recording or mailing",
+    )
+    yield (
+        f"sanityd check{rules_argument}",
         "the same, recorded; mails are files in `mails` until `notify` names the team",
     )
     yield (
-        f"sanityd lint --connect{there}",
-        "what the database says about the rules, once you have changed them",
+        f"sanityd lint --connect{rules_argument}",
+        "check the rules against the database, after you have changed them",
     )
 
 
-def _meant(text: str) -> str:
-    """The URL. Raises a usage error for what is none that sanityd could look at, whatever
-    answers."""
+def _checked_url(text: str) -> str:
+    """Return the URL. Raises a usage error if sanityd can't read such a database."""
     from sanityd.authoring import starter
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
@@ -95,20 +108,21 @@ def _meant(text: str) -> str:
     return url
 
 
-def _looked_at(url: str, whole: int) -> "Suggestions":
+def _suggestions(url: str, whole: int) -> "Suggestions":
+    """Read the database, print what was found, and return the proposals."""
     from sanityd.authoring.suggest.results import Taken
-    from sanityd.cli import proposals, screen
+    from sanityd.cli import proposals, terminal
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
 
+    settings = SourceSettings("app", url)
     try:
-        found, seconds = proposals.look(
-            SourceSettings("app", url), proposals.all_tables, whole, Taken()
-        )
+        suggestions, seconds = proposals.read_tables(settings, proposals.all_tables, whole, Taken())
     except SourceError as error:
-        # There is no file yet that `lint` could look at.
-        plain = "Check that it answers, and that the URL and the rights are right."
-        hint = error.hint if error.has_advice else plain
+        # The default hint names `lint`, which needs a rules file.
+        hint = "Check that it answers, and that the URL and the rights are right."
+        if error.has_advice:
+            hint = error.hint
         raise SourceError(error.message, f"{hint.rstrip('.')}. Nothing was written.") from None
-    proposals.tell(screen.console(), found, seconds)
-    return found
+    proposals.show(terminal.console(), suggestions, seconds)
+    return suggestions

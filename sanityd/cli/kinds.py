@@ -1,8 +1,14 @@
-"""`sanityd kinds`: the kinds of checks and channels, and the manual of each from its docstring."""
+"""`sanityd kinds`: lists the kinds of checks and channels; shows the manual of each, which is its
+docstring."""
+
+from typing import Any
 
 import click
 
 from sanityd.cli.options import no_such
+
+#: Each group of kinds with the headers of its list.
+_GROUPS = (("checks", ("kind", "checks that")), ("channels", ("channel", "notifies by")))
 
 
 @click.command("kinds")
@@ -10,30 +16,40 @@ from sanityd.cli.options import no_such
 def command(kind: str | None) -> None:
     """List the kinds of checks and channels, or show the manual of one."""
     from sanityd import plugins
-    from sanityd.authoring.reference import manual
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    rooms = {"checks": plugins.names("checks"), "channels": plugins.names("channels")}
-    console = screen.console()
+    console = terminal.console()
     if kind is None:
-        for room, heads in (("checks", ("kind", "says")), ("channels", ("channel", "tells"))):
-            grid = screen.table(*heads)
-            for name in rooms[room]:
-                grid.add_row(name, manual.summary(name, room))
-            console.print(grid)
-            console.print()
-        console.print("sanityd kinds KIND shows its options and examples.")
-        return
-    found = next((room for room, known in rooms.items() if kind in known), None)
-    if found is None:
-        raise no_such(
-            f"there is no check or channel `{kind}`",
-            kind,
-            [name for known in rooms.values() for name in known],
-        )
-    title = kind if found == "checks" else f"{kind} (a channel)"
-    console.print(f"{title}\n\n{manual.text(kind, found)}\n\nOptions\n")
-    options = screen.table("option", "default", "meaning")
-    for option in manual.options(kind, found):
-        options.add_row(option.name, option.default, option.meaning)
-    console.print(screen.indented(options))
+        _print_list(console)
+    elif kind in plugins.names("checks"):
+        _print_manual(console, kind, "checks", kind)
+    elif kind in plugins.names("channels"):
+        _print_manual(console, kind, "channels", f"{kind} (a channel)")
+    else:
+        names = [*plugins.names("checks"), *plugins.names("channels")]
+        raise no_such(f"there is no check or channel `{kind}`", kind, names)
+
+
+def _print_list(console: Any) -> None:
+    from sanityd import plugins
+    from sanityd.authoring.reference import manual
+    from sanityd.cli import terminal
+
+    for group, headers in _GROUPS:
+        grid = terminal.table(*headers)
+        for name in plugins.names(group):
+            grid.add_row(name, manual.summary(name, group))
+        console.print(grid)
+        console.print()
+    console.print("sanityd kinds KIND shows its options and examples.")
+
+
+def _print_manual(console: Any, kind: str, group: str, title: str) -> None:
+    from sanityd.authoring.reference import manual
+    from sanityd.cli import terminal
+
+    console.print(f"{title}\n\n{manual.text(kind, group)}\n\nOptions\n")
+    grid = terminal.table("option", "default", "meaning")
+    for option in manual.options(kind, group):
+        grid.add_row(option.name, option.default, option.meaning)
+    console.print(terminal.indented(grid))

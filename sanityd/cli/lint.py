@@ -1,4 +1,4 @@
-"""`sanityd lint`: every mistake in the rules file, at its place, at once."""
+"""`sanityd lint`: shows every mistake in the rules file, with its line."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,9 @@ from sanityd.cli.options import rules_option
 
 @click.command("lint")
 @click.option(
-    "--connect", is_flag=True, help="Also ask the databases: tables, columns, keys, SQL and rights."
+    "--connect",
+    is_flag=True,
+    help="Also check tables, columns, keys, SQL and rights in the databases.",
 )
 @click.option(
     "--format",
@@ -30,6 +32,7 @@ def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
     only a warning.
     """
     from sanityd.authoring.lint import lint
+    from sanityd.cli.terminal import plural
     from sanityd.rules.diagnostics import as_github, as_json, format_problems, in_colour
 
     findings = lint.lint(path, connect=connect)
@@ -43,9 +46,7 @@ def command(ctx: click.Context, connect: bool, form: str, path: Path) -> None:
         ctx.exit(EXIT_RULES)
     if form != "json" and findings.rules is not None:
         count, sources = len(findings.rules.rules), len(findings.rules.sources)
-        seen = (
-            f", as {sources} database{'s' * (sources != 1)} see{'s' * (sources == 1)} them"
-            if connect
-            else ""
-        )
-        click.echo(f"{path}: {count} rule{'s' * (count != 1)}, no mistakes{seen}.")
+        checked = ""
+        if connect:
+            checked = f", checked in {sources} {plural(sources, 'database')}"
+        click.echo(f"{path}: {count} {plural(count, 'rule')}, no mistakes{checked}.")

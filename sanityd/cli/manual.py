@@ -1,5 +1,4 @@
-"""The reference of the commands, in Markdown, from what click knows of them: what `--help` shows,
-on one page.
+"""Writes the reference of the commands in Markdown, from the texts of `--help`.
 
 `python -m sanityd.cli.manual` prints the page `docs/reference/commands.md`.
 """
@@ -17,13 +16,13 @@ _HEAD = """\
 
 <!-- Written by `scripts/docs` from the commands themselves. -->
 
-Each one answers to `--help`. `sanityd --log json COMMAND` logs as JSON lines on stderr, `--log debug` says more.
-What a command exits with is on [a page of its own](exit-codes.md).
+Every command has `--help`. `sanityd --log json COMMAND` logs JSON lines on stderr; `--log debug`
+logs more. There is a page about the [exit codes](exit-codes.md).
 """
 
 
 def page() -> str:
-    """The reference page of all commands."""
+    """Return the page with all commands."""
     context = click.Context(root, info_name="sanityd")
     listed = "\n".join(f"| [`{name}`](#{name}) | {line} |" for name, (_, line) in COMMANDS.items())
     parts = [f"{_HEAD}\n| command | does |\n|---|---|\n{listed}\n"]
@@ -35,21 +34,32 @@ def page() -> str:
 
 
 def _chapter(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
-    """What a command says of itself, and below it what its own commands do."""
-    words = context.command_path.removeprefix("sanityd ")
+    """Return the parts of the chapter about a command: its help, options and subcommands.
+
+    Parameters: `level` is that of its heading.
+    """
+    title = context.command_path.removeprefix("sanityd ")
+    help_text = inspect.cleandoc(command.help or "")
     usage = command.get_usage(context).removeprefix("Usage: ")
-    yield f"{'#' * level} {words}\n\n{inspect.cleandoc(command.help or '')}\n\n```text\n{usage}\n```\n"
-    options = [param for param in command.params if isinstance(param, click.Option)]
-    if records := [
-        record for option in options if (record := option.get_help_record(context)) is not None
-    ]:
-        rows = "\n".join(f"| `{names}` | {_cell(meaning)} |" for names, meaning in records)
-        yield f"| option | means |\n|---|---|\n{rows}\n"
+    yield f"{'#' * level} {title}\n\n{help_text}\n\n```text\n{usage}\n```\n"
+    rows = list(_option_rows(command, context))
+    if rows:
+        yield "| option | means |\n|---|---|\n" + "\n".join(rows) + "\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            below = command.get_command(context, name)
-            assert below is not None
-            yield from _chapter(below, click.Context(below, context, name), level + 1)
+            subcommand = command.get_command(context, name)
+            assert subcommand is not None
+            yield from _chapter(subcommand, click.Context(subcommand, context, name), level + 1)
+
+
+def _option_rows(command: click.Command, context: click.Context) -> Iterator[str]:
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        record = parameter.get_help_record(context)
+        if record is not None:
+            names, meaning = record
+            yield f"| `{names}` | {_cell(meaning)} |"
 
 
 def _cell(text: str) -> str:

@@ -1,5 +1,5 @@
-"""`sanityd noise`: which rules cry wolf, what is done about it and why, and what other settings
-would have done."""
+"""`sanityd noise`: shows which rules mail too often, which are downgraded and why, and what other
+settings would have done."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -8,57 +8,82 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.act import DurationParam, acting, made
+from sanityd.cli.act import DurationParam, in_transaction, new_act
 from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from sanityd.notifications.noise_review import Profile
     from sanityd.pipeline.simulation import Replay
+    from sanityd.rules.rule import RuleSet
 
+#: How far `replay` goes back by default.
 REPLAYED = timedelta(days=90)
+#: How many decisions of the policy are shown for a rule.
+VERDICTS = 3
 
 
 @click.group("noise", invoke_without_command=True)
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, path: Path) -> None:
-    """Which rules cry wolf, and what is done about it."""
+    """Show which rules mail too often, and which are downgraded."""
     if ctx.invoked_subcommand is not None:
         return
+    from sanityd.cli import terminal
+
+    profiles = [profile for profile in _profiles(path) if _is_noisy(profile)]
+    console = terminal.console()
+    if not profiles:
+        console.print("No rule sent mails recently, and none is downgraded.")
+        return
+    _print_profiles(console, profiles)
+
+
+def _is_noisy(profile: "Profile") -> bool:
+    state = profile.noise_state
+    return bool(profile.sent or state.steps or state.flapping_since)
+
+
+def _print_profiles(console: Any, profiles: "list[Profile]") -> None:
+    """Print a table with the noisiest rules first, and what was decided about them."""
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    found = [
-        one
-        for one in _profiles(path)
-        if one.sent or one.noise_state.steps or one.noise_state.flapping_since
-    ]
-    console = screen.console()
-    if not found:
-        console.print("No rule has mailed anybody of late, and none is downgraded.")
-        return
-    grid = screen.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
-    for one in sorted(found, key=lambda one: (one.acted - one.sent, one.rule)):
-        now = Text(one.effective.label, style=screen.STYLES[one.effective])
-        restless = f"{one.score:.0f}" + (" · is flapping" if one.noise_state.flapping_since else "")
-        grid.add_row(one.rule, one.declared.label, now, f"{one.sent:,}", f"{one.acted:,}", restless)
+    grid = terminal.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
+    noisiest_first = sorted(
+        profiles, key=lambda profile: (profile.acted - profile.sent, profile.rule)
+    )
+    for profile in noisiest_first:
+        flapping = f"{profile.score:.0f}"
+        if profile.noise_state.flapping_since:
+            flapping += " · is flapping"
+        grid.add_row(
+            profile.rule,
+            profile.declared.label,
+            Text(profile.effective.label, style=terminal.STYLES[profile.effective]),
+            f"{profile.sent:,}",
+            f"{profile.acted:,}",
+            flapping,
+        )
     console.print(grid)
-    for one in found:
-        for sentence in one.sentences:
-            console.print(screen.signed(screen.MILD, f"{one.rule}: {sentence}"))
+    for profile in profiles:
+        for sentence in profile.sentences:
+            console.print(terminal.signed(terminal.MILD, f"{profile.rule}: {sentence}"))
 
 
 @command.command("explain")
 @click.argument("rule")
 @rules_option
 def explain(rule: str, path: Path) -> None:
-    """Every number that the policy looks at, and what it is compared with."""
-    from sanityd.cli import screen
+    """Show every number that the noise policy uses, with its threshold."""
+    from sanityd.cli import terminal
 
-    console = screen.console()
-    [one] = [one for one in _profiles(path, rule) if one.rule == rule]
-    for line in one.explained:
+    console = terminal.console()
+    [profile] = _profiles(path, rule)
+    for line in profile.explained:
         console.print(line)
 
 
@@ -70,15 +95,18 @@ def explain(rule: str, path: Path) -> None:
 @click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
 @rules_option
 def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
-    """Take a downgrade back, or the notice of one; no other comes for a while."""
-    from sanityd.cli import screen
-    from sanityd.notifications import triage as room
+    """Undo or prevent a downgrade. The rule is not downgraded again for a while."""
+    from sanityd.cli import terminal
+    from sanityd.notifications import triage
 
-    act = made(by, reason)
-    until = acting(path, lambda memory, rules: room.undo(memory, rules, rule, act))
-    click.echo(
-        f"{rule} counts as it is declared. It is not downgraded before {screen.until(until, act.at)}."
-    )
+    act = new_act(by, reason)
+
+    def undo_downgrade(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.undo(connection, rules, rule, act)
+
+    until = in_transaction(path, undo_downgrade)
+    end = terminal.until(until, act.at)
+    click.echo(f"{rule} has its declared severity again. It is not downgraded before {end}.")
 
 
 @command.command("replay")
@@ -87,57 +115,72 @@ def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
 )
 @rules_option
 def replay(since: timedelta, path: Path) -> None:
-    """What the settings of the rules file would have mailed and downgraded, over the recorded
+    """Show what the settings of the rules file would have mailed and downgraded, over the recorded
     history."""
     from sanityd import clock
-    from sanityd.cli import screen
-    from sanityd.pipeline.simulation import replay as rehearse
+    from sanityd.cli import terminal
+    from sanityd.pipeline import simulation
     from sanityd.rules.load import load
     from sanityd.store import runs
 
     rules = load(path, need_secrets=False)
     store, at = open_store(rules), clock.now()
+    start = at - since
     try:
-        with store.read() as memory:
-            total = runs.count(memory, list(rules.rules), at - since)
-        with screen.progress(2 * total, "replaying") as bar:
+        with store.read() as connection:
+            run_count = runs.count(connection, list(rules.rules), start)
+        # Every run is replayed twice: with and without the policies of noise.
+        with terminal.progress(2 * run_count, "replaying") as bar:
             [task] = bar.task_ids
-            found = rehearse(rules, store, at - since, lambda more: bar.advance(task, more))
+            replays = simulation.replay(rules, store, start, lambda runs: bar.advance(task, runs))
     finally:
         store.close()
-    _report(found, at)
+    _print_replays(replays, at)
 
 
-def _report(found: "Iterable[Replay]", at: datetime) -> None:
-    from sanityd.cli import screen
+def _print_replays(replays: "Iterable[Replay]", at: datetime) -> None:
+    from sanityd.cli import terminal
 
-    console, listed = screen.console(), list(found)
-    if not listed:
+    console = terminal.console()
+    by_mails = sorted(replays, key=lambda replay: -replay.without)
+    if not by_mails:
         console.print("Nothing was recorded in that time.")
         return
-    grid = screen.table("rule", "runs", "mails", "without", "")
-    for one in sorted(listed, key=lambda one: -one.without):
-        said = ", ".join(
-            f"{reason} {screen.since(when, at)}" for when, reason, _ in one.verdicts[-3:]
+    grid = terminal.table("rule", "runs", "mails", "without", "")
+    for replay in by_mails:
+        verdicts = ", ".join(
+            f"{reason} {terminal.since(time, at)}"
+            for time, reason, _ in replay.verdicts[-VERDICTS:]
         )
-        grid.add_row(one.rule, f"{one.runs:,}", f"{one.mails:,}", f"{one.without:,}", said)
+        grid.add_row(
+            replay.rule,
+            f"{replay.runs:,}",
+            f"{replay.mails:,}",
+            f"{replay.without:,}",
+            verdicts,
+        )
     console.print(grid)
-    mails, without = sum(one.mails for one in listed), sum(one.without for one in listed)
+    mails = sum(replay.mails for replay in by_mails)
+    without = sum(replay.without for replay in by_mails)
     console.print(
         f"\n{mails:,} mails to each recipient; {without:,} without the policies of noise."
     )
 
 
-def _profiles(path: Path, rule: str | None = None) -> "list[Profile]":
+def _profiles(path: Path, name: str | None = None) -> "list[Profile]":
+    """Return the profile of the named rule, or those of all enabled rules."""
     from sanityd import clock
     from sanityd.notifications import noise_review
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=False)
-    chosen: Any = rules.enabled() if rule is None else [rule_named(rules, rule)]
+    if name is None:
+        selected = list(rules.enabled())
+    else:
+        selected = [rule_named(rules, name)]
     store, at = open_store(rules), clock.now()
     try:
-        with store.read() as memory:
-            return [noise_review.profile(memory, rules, one, at) for one in chosen]
+        with store.read() as connection:
+            return [noise_review.profile(connection, rules, rule, at) for rule in selected]
     finally:
         store.close()

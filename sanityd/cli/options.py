@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they find the rules and the store."""
+"""Options that several commands share; finds the rules and the store; writes files."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,8 +35,8 @@ sample_option: Callable[[Any], Any] = click.option(
 
 
 def open_store(rules: "RuleSet") -> "Store":
-    """The memory these rules are remembered in: SANITYD_STATE, else `state:`, else beside the rules
-    file."""
+    """Open the store: SANITYD_STATE, or else `state:`, or else the file in the folder of the
+    rules."""
     import os
 
     from sanityd.store.open import Store
@@ -44,8 +44,8 @@ def open_store(rules: "RuleSet") -> "Store":
     return Store.open(os.environ.get("SANITYD_STATE") or rules.state, rules.folder)
 
 
-def known_store(rules: "RuleSet") -> "Store | None":
-    """The same memory, if there is one already; nothing is made."""
+def existing_store(rules: "RuleSet") -> "Store | None":
+    """Open the store if it exists; None if not. Never creates the default file."""
     import os
 
     url = os.environ.get("SANITYD_STATE") or rules.state
@@ -54,44 +54,53 @@ def known_store(rules: "RuleSet") -> "Store | None":
     return open_store(rules)
 
 
-def named(rules: "RuleSet", memory: "Connection", name: str) -> str:
-    """The rule, also one that has left the file, or `source:NAME` that is meant by its id or by
-    that of an incident. Raises a usage error."""
+def find_rule_id(rules: "RuleSet", connection: "Connection", name: str) -> str:
+    """Return the rule id, or `source:NAME`, for the id of a rule, source or incident.
+
+    Removed rules are found, too. Raises a usage error for an unknown name.
+    """
     from sanityd.model import about_source
     from sanityd.store import incidents, rules_seen
 
-    if (incident := incidents.get(memory, name)) is not None:
+    incident = incidents.get(connection, name)
+    if incident is not None:
         return incident.rule
-    known = {*rules.rules, *map(about_source, rules.sources), *rules_seen.names(memory, rules.name)}
-    if name not in known:
-        raise no_such(f"there is no rule `{name}`", name, known)
+    rule_ids = set(rules.rules)
+    rule_ids.update(about_source(source) for source in rules.sources)
+    rule_ids.update(rules_seen.names(connection, rules.name))
+    if name not in rule_ids:
+        raise no_such(f"there is no rule `{name}`", name, rule_ids)
     return name
 
 
 def rule_named(rules: "RuleSet", name: str) -> Any:
-    """The rule of that id. Raises a usage error with a suggestion when there is none."""
+    """Return the rule with that id. Raises a usage error with a suggestion if there is none."""
     if name not in rules.rules:
         raise no_such(f"there is no rule `{name}`", name, rules.rules)
     return rules.rules[name]
 
 
-def no_such(words: str, word: str, known: Iterable[str], after: str = "") -> click.UsageError:
-    """The error of a word that isn't known: what it is in `words`, with the one that may be
-    meant."""
+def no_such(message: str, word: str, candidates: Iterable[str], end: str = "") -> click.UsageError:
+    """Return a usage error for an unknown word, with the most similar candidate.
+
+    Parameters: `message` is the first part of the error, `end` its last.
+    """
     from sanityd.model.did_you_mean import did_you_mean
 
-    advice = did_you_mean(word, known)
-    return click.UsageError(f"{words}{'; ' + advice if advice else ''}{after}")
+    suggestion = did_you_mean(word, candidates)
+    if suggestion:
+        message = f"{message}; {suggestion}"
+    return click.UsageError(message + end)
 
 
-def is_there(path: Path) -> click.UsageError:
-    """The error of a file that is not overwritten."""
-    return click.UsageError(f"`{path}` is there already; nothing was written")
+def file_exists_error(path: Path) -> click.UsageError:
+    """Return the error for a file that exists and is not overwritten."""
+    return click.UsageError(f"`{path}` exists already; nothing was written")
 
 
-def write_beside(path: Path, text: str) -> bool:
-    """Write a file where there is none, also no link; False when there is one: what others wrote is
-    theirs."""
+def create_file(path: Path, text: str) -> bool:
+    """Create a file. Returns False if the file, or a link, exists already: it is not
+    overwritten."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -101,13 +110,14 @@ def write_beside(path: Path, text: str) -> bool:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that isn't there yet, and say so. Raises a usage error."""
+    """Create a file with its folders, and print its name on stderr. Raises a usage error if it
+    exists or can't be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not write_beside(path, text):
-            raise is_there(path)
+        if not create_file(path, text):
+            raise file_exists_error(path)
     except FileExistsError:
-        raise is_there(path) from None
+        raise file_exists_error(path) from None
     except OSError as error:
         raise click.UsageError(f"`{path}` can't be written ({error.strerror})") from None
     click.echo(f"Wrote {path}.", err=True)

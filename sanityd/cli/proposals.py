@@ -1,4 +1,4 @@
-"""Proposals as people see them: first what does not hold now, as that is the first thing found."""
+"""Reads tables for proposals and prints them; rules that don't hold now come first."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 FINDINGS, SKIPPED, EMPTY = 20, 10, 5
 
 
-def look(
+def read_tables(
     settings: "SourceSettings",
     names: "Callable[[Snapshot], Sequence[tuple[str | None, str]]]",
     whole: int,
     taken: "Taken",
-    most: int | None = None,
+    per_table: int | None = None,
 ) -> "tuple[Suggestions, float]":
-    """Look at some tables of a source, with a progress bar; and how many seconds it took. Raises
-    SourceError.
+    """Read tables of a source, with a progress bar. Returns the proposals and the seconds it took.
 
-    Parameters: `most` is how many rules of one table are proposed, unless the usual number is.
+    Parameters: `names` returns the schemas and names of the tables; tables with more than `whole`
+    rows are read as a sample; `per_table` limits the rules for one table. Raises SourceError.
     """
     from sanityd import clock
     from sanityd.authoring.suggest import suggest
@@ -34,90 +34,115 @@ def look(
     source = open_source(settings)
     try:
         with source.snapshot() as snapshot:
-            places = names(snapshot)
-            with _bar(len(places)) as step:
-                most = most or suggest.PER_TABLE
-                found = suggest.suggest(
-                    snapshot, places, whole=whole, taken=taken, per_table=most, step=step
+            tables = names(snapshot)
+            with _bar(len(tables)) as step:
+                suggestions = suggest.suggest(
+                    snapshot,
+                    tables,
+                    whole=whole,
+                    taken=taken,
+                    per_table=per_table or suggest.PER_TABLE,
+                    step=step,
                 )
     finally:
         source.close()
-    return found, clock.stopwatch() - started
+    return suggestions, clock.stopwatch() - started
 
 
 @contextmanager
 def _bar(total: int) -> "Iterator[Callable[[str], None]]":
+    """Show a progress bar. Returns a function to call with the name of each table before it is
+    read."""
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    with screen.progress(total, "Looking") as bar:
+    with terminal.progress(total, "Reading") as bar:
         [task] = bar.task_ids
-        looked = 0
+        completed = 0
 
         def step(title: str) -> None:
-            nonlocal looked
-            bar.update(task, description=visible(title, 40), completed=looked)
-            looked += 1
+            nonlocal completed
+            bar.update(task, description=visible(title, 40), completed=completed)
+            completed += 1
 
         yield step
 
 
-def tell(console: Any, found: "Suggestions", seconds: float) -> None:
-    """What doesn't hold, and how much was looked at."""
+def show(console: Any, suggestions: "Suggestions", seconds: float) -> None:
+    """Print how much was read, the rules that don't hold now, and what was left out."""
+    _print_heading(console, suggestions, seconds)
+    _print_broken(console, suggestions.broken)
+    _print_left_out(console, suggestions)
+
+
+def _print_heading(console: Any, suggestions: "Suggestions", seconds: float) -> None:
+    from rich.text import Text
+
+    tables = _count(suggestions.tables, "table")
+    rows = _count(suggestions.rows, "row")
+    proposed = "nothing new to propose"
+    if suggestions.proposals:
+        proposed = f"{_count(len(suggestions.proposals), 'rule')} proposed"
+    heading = f"{tables}, {rows} read in {seconds:.1f} s; {proposed}"
+    broken = len(suggestions.broken)
+    if broken:
+        verb = "does" if broken == 1 else "do"
+        heading += f"; {broken} of them {verb} not hold now:"
+    else:
+        heading += "."
+    console.print(Text(heading))
+
+
+def _print_broken(console: Any, broken: "Sequence[Proposal]") -> None:
     from rich.text import Text
 
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    broken = found.broken
-    rules = _count(len(found.proposals), "rule")
-    head = Text(
-        f"{_count(found.tables, 'table')}, {_count(found.rows, 'row')} looked at in {seconds:.1f} s; "
-    )
-    head.append(f"{rules} proposed" if found.proposals else "nothing new to propose")
-    console.print(
-        head.append(f"; {len(broken)} of them {_do(len(broken))} not hold now:" if broken else ".")
-    )
     for proposal in broken[:FINDINGS]:
-        console.print(screen.signed(screen.FAILED, Text(proposal.id, style="bold")), soft_wrap=True)
+        line = terminal.signed(terminal.FAILED, Text(proposal.id, style="bold"))
+        console.print(line, soft_wrap=True)
         sampled = f" ({proposal.sampled})" if proposal.sampled else ""
         console.print(f"      {visible(proposal.tried.sentence, 300)}{sampled}", soft_wrap=True)
     if len(broken) > FINDINGS:
         console.print(f"    and {len(broken) - FINDINGS} more")
-    if found.left_out:
-        console.print(
-            f"  {_count(found.left_out, 'more rule')} left out: `sanityd suggest TABLE` shows all of a table.",
-            soft_wrap=True,
-        )
-    if found.empty:
-        named = ", ".join(visible(title, 60) for title in found.empty[:EMPTY])
-        more = f" and {len(found.empty) - EMPTY} more" if len(found.empty) > EMPTY else ""
-        console.print(
-            f"  {_count(len(found.empty), 'table')} without a row: {named}{more}", soft_wrap=True
-        )
-    for title, why in found.skipped[:SKIPPED]:
-        console.print(
-            screen.signed(screen.UNKNOWN, f"{visible(title, 80)}: {visible(why, 300)}"),
-            soft_wrap=True,
-        )
-    if len(found.skipped) > SKIPPED:
-        console.print(
-            f"    and {len(found.skipped) - SKIPPED} more tables that could not be looked at"
-        )
 
 
-def as_json(found: "Suggestions", seconds: float) -> dict[str, Any]:
-    """A source's part of `suggest --format json`."""
+def _print_left_out(console: Any, suggestions: "Suggestions") -> None:
+    """Print the numbers of rules left out, and the tables that are empty or could not be read."""
+    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.cli import terminal
+
+    if suggestions.left_out:
+        rules = _count(suggestions.left_out, "more rule")
+        hint = "`sanityd suggest TABLE` shows all of a table"
+        console.print(f"  {rules} left out: {hint}.", soft_wrap=True)
+    empty = suggestions.empty
+    if empty:
+        names = ", ".join(visible(title, 60) for title in empty[:EMPTY])
+        if len(empty) > EMPTY:
+            names += f" and {len(empty) - EMPTY} more"
+        console.print(f"  {_count(len(empty), 'table')} without a row: {names}", soft_wrap=True)
+    for title, why in suggestions.skipped[:SKIPPED]:
+        words = f"{visible(title, 80)}: {visible(why, 300)}"
+        console.print(terminal.signed(terminal.UNKNOWN, words), soft_wrap=True)
+    more = len(suggestions.skipped) - SKIPPED
+    if more > 0:
+        console.print(f"    and {more} more tables that could not be read")
+
+
+def as_json(suggestions: "Suggestions", seconds: float) -> dict[str, Any]:
+    """Return the object of a source in `suggest --format json`."""
     return {
-        "source": found.source,
-        "database": found.database,
-        "tables": found.tables,
-        "rows": found.rows,
+        "source": suggestions.source,
+        "database": suggestions.database,
+        "tables": suggestions.tables,
+        "rows": suggestions.rows,
         "seconds": round(seconds, 3),
-        "left_out": found.left_out,
-        "empty": list(found.empty),
-        "skipped": [{"table": title, "why": why} for title, why in found.skipped],
-        "proposals": [_as_json(proposal) for proposal in found.proposals],
+        "left_out": suggestions.left_out,
+        "empty": list(suggestions.empty),
+        "skipped": [{"table": title, "why": why} for title, why in suggestions.skipped],
+        "proposals": [_as_json(proposal) for proposal in suggestions.proposals],
     }
 
 
@@ -138,13 +163,11 @@ def _as_json(proposal: "Proposal") -> dict[str, Any]:
 
 
 def all_tables(snapshot: "Snapshot") -> Sequence[tuple[str | None, str]]:
-    """Every table and view of the source."""
+    """Return the schemas and names of all tables and views of a source."""
     return snapshot.places()
 
 
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'s' * (number != 1)}"
+def _count(number: int, noun: str) -> str:
+    from sanityd.cli.terminal import plural
 
-
-def _do(number: int) -> str:
-    return "does" if number == 1 else "do"
+    return f"{number:,} {plural(number, noun)}"

@@ -1,4 +1,4 @@
-"""`sanityd schema`: the JSON Schema of the rules file, for editors."""
+"""`sanityd schema`: prints the JSON Schema of the rules file, for editors."""
 
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from sanityd.cli.options import rules_option
 @click.command("schema")
 @rules_option
 def command(path: Path) -> None:
-    """Print the JSON Schema of the rules file, by which editors complete, explain and mark it.
+    """Print the JSON Schema of the rules file, with which editors complete, explain and check it.
 
-    `sanityd init` writes it beside the rules file; write it anew after an update: sanityd schema > sanityd.schema.json.
-    Kinds of your own in `checks/` are in it where the rules file allows Python.
+    `sanityd init` writes it into the folder of the rules file. Write it again after an update:
+    sanityd schema > sanityd.schema.json. It contains your own kinds in `checks/` if the rules file
+    allows Python.
     """
     from sanityd.authoring.reference import schema
 

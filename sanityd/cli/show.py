@@ -1,11 +1,11 @@
-"""`sanityd show`: one rule or incident, with its rows and its last runs."""
+"""`sanityd show`: prints one rule or incident, with its rows and its last runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.options import find_rule_id, open_store, rules_option
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -17,59 +17,75 @@ if TYPE_CHECKING:
     from sanityd.notifications.open_incidents import OpenIncident, RecipientStatus
     from sanityd.rules.rule import Rule, RuleSet
 
-#: How many rows are shown unless `--all` asks for every one.
+#: How many rows are shown without `--all`.
 ROWS = 50
 
 
 @click.command("show")
 @click.argument("name", metavar="RULE|INCIDENT")
 @click.option(
-    "--all", "everything", is_flag=True, help=f"All tracked rows, not just the first {ROWS}."
+    "--all", "show_all", is_flag=True, help=f"All tracked rows, not only the first {ROWS}."
 )
 @rules_option
-def command(name: str, everything: bool, path: Path) -> None:
-    """One rule or incident, with its rows."""
+def command(name: str, show_all: bool, path: Path) -> None:
+    """Show one rule or incident, with its rows."""
     from sanityd import clock
-    from sanityd.cli import screen
-    from sanityd.cli.options import named
-    from sanityd.notifications import open_incidents
+    from sanityd.cli import terminal
     from sanityd.rules.load import load
-    from sanityd.store import incidents, rules_seen
 
     rules = load(path, need_secrets=False)
-    store, at, console = open_store(rules), clock.now(), screen.console()
+    store, at, console = open_store(rules), clock.now(), terminal.console()
+    limit = None if show_all else ROWS
     try:
-        with store.read() as memory:
-            asked = incidents.get(memory, name)
-            rule_id = asked.rule if asked else named(rules, memory, name)
-            rule, opened = rules.rules.get(rule_id), incidents.open_for(memory, rule_id)
-            goes_on = [
-                one
-                for one in open_incidents.open_now(memory, rules, at)
-                if one.incident.rule == rule_id
-            ]
-            incident = asked or opened
-            if rule is not None:
-                _rule(console, rule)
-            elif rule_id in rules_seen.names(memory, rules.name):
-                gone = f"{rule_id} has left the rules file; `sanityd history {rule_id}` tells what was."
-                console.print(screen.signed(screen.UNKNOWN, gone))
-            if rule is not None or incident is not None:
-                # As it counts: without rows that were accepted, and less severe where it was
-                # downgraded.
-                counting = {one.incident.id: one.incident for one in goes_on}
-                _incident(console, rules, incident and counting.get(incident.id, incident), at)
-            _told(console, memory, rule_id, goes_on, at)
-            _rows(console, memory, rule_id, opened, at, None if everything else ROWS)
-            _runs(console, memory, rule_id, at)
+        with store.read() as connection:
+            _show(console, connection, rules, name, at, limit)
     finally:
         store.close()
+
+
+def _show(
+    console: Any,
+    connection: "Connection",
+    rules: "RuleSet",
+    name: str,
+    at: "datetime",
+    limit: int | None,
+) -> None:
+    """Print everything about a rule or incident, with at most `limit` rows."""
+    from sanityd.notifications import open_incidents
+    from sanityd.store import incidents
+
+    named_incident = incidents.get(connection, name)
+    rule_id = find_rule_id(rules, connection, name)
+    open_incident = incidents.open_for(connection, rule_id)
+    current = [
+        candidate
+        for candidate in open_incidents.open_now(connection, rules, at)
+        if candidate.incident.rule == rule_id
+    ]
+    incident = named_incident or open_incident
+    rule = rules.rules.get(rule_id)
+    if rule is not None:
+        _rule(console, rule)
+    else:
+        _removed_rule(console, connection, rules, rule_id)
+    if incident is not None:
+        # Show the incident as it counts: without accepted rows, and with its downgrade.
+        for candidate in current:
+            if candidate.incident.id == incident.id:
+                incident = candidate.incident
+        _incident(console, rules, incident, at)
+    elif rule is not None:
+        console.print("\nIt is not violated, as far as is known.")
+    _notes(console, connection, rule_id, current, at)
+    _rows(console, connection, rule_id, open_incident, at, limit)
+    _runs(console, connection, rule_id, at)
 
 
 def _rule(console: Any, rule: "Rule") -> None:
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
     console.print(Text(rule.title, style="bold"))
     facts = {
@@ -81,156 +97,166 @@ def _rule(console: Any, rule: "Rule") -> None:
         "owner": rule.owner,
         "notifies": ", ".join(rule.notify),
     }
-    grid = screen.table("", "")
+    grid = terminal.table("", "")
     grid.show_header = False
-    for word, text in facts.items():
-        if text:
-            grid.add_row(Text(word, style="dim"), text)
-    console.print(screen.indented(grid))
+    for label, value in facts.items():
+        if value:
+            grid.add_row(Text(label, style="dim"), value)
+    console.print(terminal.indented(grid))
 
 
-def _incident(console: Any, rules: "RuleSet", incident: "Incident | None", at: "datetime") -> None:
-    from sanityd.alerts.compose import phrases
-    from sanityd.cli import screen
+def _removed_rule(console: Any, connection: "Connection", rules: "RuleSet", rule_id: str) -> None:
+    from sanityd.cli import terminal
+    from sanityd.store import rules_seen
+
+    if rule_id in rules_seen.names(connection, rules.name):
+        words = f"{rule_id} was removed from the rules file; see `sanityd history {rule_id}`."
+        console.print(terminal.signed(terminal.UNKNOWN, words))
+
+
+def _incident(console: Any, rules: "RuleSet", incident: "Incident", at: "datetime") -> None:
+    from sanityd.alerts.compose.state import ended_unchecked
+    from sanityd.cli import terminal
     from sanityd.model import Cause
     from sanityd.model.durations import format_duration
 
-    if incident is None:
-        console.print("\nIt is not violated, as far as is known.")
-        return
-    lasted = format_duration((incident.resolved_at or at) - incident.opened_at)
-    word = (
-        "open"
-        if incident.open
-        else "closed"
-        if phrases.unseen(incident.resolutions)
-        else "resolved"
-    )
-    many = (
-        rules.counted(incident.rule, incident.violations)
-        if incident.cause is Cause.VIOLATED
-        else ""
-    )
-    what = ", ".join(part for part in (word, incident.severity.label, many) if part)
-    console.print(
-        f"\nIncident {incident.id}: {what}, since {screen.since(incident.opened_at, at)}, for {lasted}"
-    )
+    if incident.open:
+        state = "open"
+    elif ended_unchecked(incident.resolutions):
+        state = "closed"
+    else:
+        state = "resolved"
+    parts = [state, incident.severity.label]
+    if incident.cause is Cause.VIOLATED:
+        parts.append(rules.counted(incident.rule, incident.violations))
+    since = terminal.since(incident.opened_at, at)
+    length = format_duration((incident.resolved_at or at) - incident.opened_at)
+    words = ", ".join(part for part in parts if part)
+    console.print(f"\nIncident {incident.id}: {words}, since {since}, for {length}")
 
 
-def _told(
-    console: Any, memory: "Connection", rule: str, goes_on: "Iterable[OpenIncident]", at: "datetime"
+def _notes(
+    console: Any,
+    connection: "Connection",
+    rule: str,
+    current: "Iterable[OpenIncident]",
+    at: "datetime",
 ) -> None:
-    """What people decided, what the policies did, and for each recipient why they hear of it or
-    don't."""
-    from sanityd.cli import screen
+    """Print the decisions of people and of the noise policy, and the notifications."""
+    from sanityd.cli import terminal
     from sanityd.store import noise_state
 
-    if sentence := noise_state.of_rule(memory, rule).sentence:
-        console.print(screen.signed(screen.MILD, sentence))
-    for one in goes_on:
-        if one.incident.error:
-            console.print(screen.signed(screen.UNKNOWN, one.incident.error))
-        for note in [
-            *one.notes,
-            *([screen.stance(one.triage, at)] if one.triage else []),
-        ]:
-            console.print(screen.signed(screen.MILD, note))
-        for ear in one.recipients:
-            console.print(f"  {_ear(ear, at)}", style="dim")
+    sentence = noise_state.of_rule(connection, rule).sentence
+    if sentence:
+        console.print(terminal.signed(terminal.MILD, sentence))
+    for open_incident in current:
+        if open_incident.incident.error:
+            console.print(terminal.signed(terminal.UNKNOWN, open_incident.incident.error))
+        for note in open_incident.notes:
+            console.print(terminal.signed(terminal.MILD, note))
+        if open_incident.triage:
+            decision = terminal.triage_text(open_incident.triage, at)
+            console.print(terminal.signed(terminal.MILD, decision))
+        for status in open_incident.recipients:
+            console.print(f"  {_recipient_line(status, at)}", style="dim")
 
 
-def _ear(ear: "RecipientStatus", at: "datetime") -> str:
-    from sanityd.cli import screen
+def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
+    """Return the last notification of a recipient, and why none follows or when the next does."""
+    from sanityd.cli import terminal
+    from sanityd.model import Reason
 
-    who = ear.recipient if ear.recipient == ear.channel else f"{ear.recipient} ({ear.channel})"
-    if ear.last_notification is None or ear.last_notification.at is None:
-        return (
-            f"{who}: not told: {ear.reason.value.replace('_', ' ')}"
-            if ear.reason
-            else f"{who}: not told yet"
-        )
-    told = f"{who}: `{ear.last_notification.reason.value}` with {ear.last_notification.violations:,} at {screen.since(ear.last_notification.at, at)}"
-    # What waited when it was last decided may have been delivered since.
-    if ear.reason and not ear.reason.mails and ear.reason.value not in ("known", "waiting"):
-        return f"{told}; quiet now: {ear.reason.value.replace('_', ' ')}"
-    return (
-        f"{told}; a reminder {screen.until(ear.reminder, at)}"
-        if ear.reminder and ear.reminder > at
-        else told
-    )
+    name = status.recipient
+    if status.recipient != status.channel:
+        name = f"{status.recipient} ({status.channel})"
+    reason = status.reason.value.replace("_", " ") if status.reason else ""
+    last = status.last_notification
+    if last is None or last.at is None:
+        if reason:
+            return f"{name}: not notified: {reason}"
+        return f"{name}: not notified yet"
+    time = terminal.since(last.at, at)
+    line = f"{name}: last notification `{last.reason.value}` with {last.violations:,} at {time}"
+    # A message that was waiting at the last decision may have been delivered since.
+    is_quiet = status.reason not in (None, Reason.UNCHANGED, Reason.WAITING)
+    if is_quiet and status.reason and not status.reason.mails:
+        return f"{line}; no mails now: {reason}"
+    if status.reminder and status.reminder > at:
+        return f"{line}; next reminder {terminal.until(status.reminder, at)}"
+    return line
 
 
 def _rows(
     console: Any,
-    memory: "Connection",
+    connection: "Connection",
     rule: str,
-    opened: "Incident | None",
+    incident: "Incident | None",
     at: "datetime",
     limit: int | None,
 ) -> None:
-    """The rows that are followed, and how many more the open incident counts."""
+    """Print the tracked rows, and how many more the open incident counts."""
     from sanityd.store import violations
 
-    rows = violations.open_rows(memory, rule)
+    rows = violations.open_rows(connection, rule)
     if rows:
-        _table(console, memory, rule, rows, at, limit)
-    if opened is not None and (more := opened.violations - len(rows)) > 0:
-        console.print(f"  … and {more:,} more that are counted, and not followed one by one")
+        _table(console, connection, rule, rows, at, limit)
+    if incident is not None and incident.violations > len(rows):
+        more = incident.violations - len(rows)
+        console.print(f"  … and {more:,} more that are counted, but not tracked")
 
 
 def _table(
     console: Any,
-    memory: "Connection",
+    connection: "Connection",
     rule: str,
     rows: "Sequence[Tracked]",
     at: "datetime",
     limit: int | None,
 ) -> None:
     from sanityd.alerts.compose.sanitize import cells
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.store import triage
 
-    columns = list(
-        dict.fromkeys((*rows[0].key, *(name for row in rows[:limit] for name in row.shown)))
-    )
-    accepted = {one.fingerprint for one in triage.in_force(memory, [rule])}
-    whats = {row.fingerprint: _what(row, accepted) for row in rows}
-    says_what = any(whats.values())
-    grid = screen.table(*columns, *["what"] * says_what, "since")
+    columns: dict[str, None] = dict.fromkeys(rows[0].key)
     for row in rows[:limit]:
-        values = cells(columns, {**row.key, **row.shown})
-        grid.add_row(
-            *values, *[whats[row.fingerprint]] * says_what, screen.since(row.first_seen, at)
-        )
+        columns.update(dict.fromkeys(row.shown))
+    accepted = {decision.fingerprint for decision in triage.in_force(connection, [rule])}
+    details = {row.fingerprint: _detail(row, accepted) for row in rows}
+    has_details = any(details.values())
+    headers = [*columns, "what", "since"] if has_details else [*columns, "since"]
+    grid = terminal.table(*headers)
+    for row in rows[:limit]:
+        values = list(cells(list(columns), {**row.key, **row.shown}))
+        if has_details:
+            values.append(details[row.fingerprint])
+        grid.add_row(*values, terminal.since(row.first_seen, at))
     console.print()
-    console.print(screen.indented(grid))
+    console.print(terminal.indented(grid))
     if limit is not None and len(rows) > limit:
         console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
 
 
-def _what(row: "Tracked", accepted: "Container[str | None]") -> str:
-    """What is wrong with a row, and whether somebody said that it may stay."""
+def _detail(row: "Tracked", accepted: "Container[str | None]") -> str:
+    """Return what is wrong with a row, and whether it is accepted."""
     from sanityd.model import beyond_key
 
-    return ", ".join(
-        filter(None, (beyond_key(row), "accepted" if row.fingerprint in accepted else ""))
-    )
+    parts = [beyond_key(row)]
+    if row.fingerprint in accepted:
+        parts.append("accepted")
+    return ", ".join(part for part in parts if part)
 
 
-def _runs(console: Any, memory: "Connection", rule: str, at: "datetime") -> None:
-    from sanityd.cli import screen
+def _runs(console: Any, connection: "Connection", rule: str, at: "datetime") -> None:
+    from sanityd.cli import terminal
     from sanityd.store import runs
 
-    history = runs.history(memory, rule, 10)
+    history = runs.history(connection, rule, 10)
     if not history:
         return
     console.print("\nLast runs")
-    grid = screen.table("", "", "")
+    grid = terminal.table("", "", "")
     grid.show_header = False
     for run in reversed(history):
-        grid.add_row(
-            screen.since(run.at, at),
-            run.outcome.value,
-            f"{run.violations:,} {'violation' if run.violations == 1 else 'violations'}",
-        )
-    console.print(screen.indented(grid))
+        count = f"{run.violations:,} {terminal.plural(run.violations, 'violation')}"
+        grid.add_row(terminal.since(run.at, at), run.outcome.value, count)
+    console.print(terminal.indented(grid))

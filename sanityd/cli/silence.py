@@ -1,28 +1,30 @@
-"""`sanityd silence`: hear nothing of some rules for a while, as during a deployment."""
+"""`sanityd silence`: silences rules for a while, as during a deployment."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.act import TimeParam, acting, made, timed
+from sanityd.cli.act import TimeParam, end_options, in_transaction, new_act
 from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.model import Silence
+    from sanityd.notifications.triage import Act
+    from sanityd.rules.rule import RuleSet
 
 
 @click.command("silence")
 @click.argument("pattern", required=False, metavar="[RULE]")
 @click.option("--tag", default="", help="Only rules with this tag.")
 @click.option("--source", default="", help="Only rules of this source, and the source itself.")
-@click.option("--from", "starts", type=TimeParam(), help="From when on (now).")
-@timed()
-@click.option("--list", "listing", is_flag=True, help="The silences that hold, or will.")
-@click.option("--end", "number", type=int, metavar="NUMBER", help="Hear of it again.")
+@click.option("--from", "starts", type=TimeParam(), help="When it starts (now).")
+@end_options()
+@click.option("--list", "listing", is_flag=True, help="List the current and future silences.")
+@click.option("--end", "number", type=int, metavar="NUMBER", help="End this silence.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; others read it.")
 @click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
 @rules_option
@@ -39,68 +41,98 @@ def command(
     by: str | None,
     path: Path,
 ) -> None:
-    """Hear nothing of some rules for a while. RULE may hold `*`; what is still wrong afterwards is
-    told then."""
-    from sanityd.cli import screen
-    from sanityd.model import Silence
-    from sanityd.notifications import triage as room
-
-    act = made(by, reason, length, until)
+    """Silence rules for a while: they are checked, but not mailed. RULE may contain `*`. What is
+    still violated afterwards is mailed then."""
+    act = new_act(by, reason, length, until)
     if listing:
-        acting(path, lambda memory, _: _list(memory, act.at))
+        in_transaction(path, lambda connection, _: _list(connection, act.at))
         return
     if number is not None:
-        acting(path, lambda memory, _: room.end_silence(memory, number, act))
-        click.echo(f"Silence {number} is over.")
+        _end(number, act, path)
         return
     if not (pattern or tag or source):
         raise click.UsageError(
-            "say what to be quiet about: a rule (`'mail-*'`, `'*'` for all), --tag or --source"
+            "say what to silence: a rule (`'mail-*'`, `'*'` for all), --tag or --source"
         )
     begin = starts or act.at
     end = begin + length if length is not None else until
     if end is None:
         raise click.UsageError("say how long, with --for or --until")
-    wanted = Silence(0, act.author, reason, act.at, begin, end, pattern or "", tag, source)
-    kept = acting(path, lambda memory, rules: room.silence(memory, rules, wanted))
-    about = _about(kept)
-    since = "" if starts is None else f" from {screen.until(kept.starts, act.at)}"
-    click.echo(
-        f"Silence {kept.id}: nobody hears of {about}{since} until {screen.until(kept.until, act.at)}."
-    )
-    click.echo(f"  It is checked all the same. `sanityd silence --end {kept.id}` ends it.")
+    _create(act, begin, end, pattern or "", tag, source, path)
 
 
-def _about(silence: "Silence") -> str:
+def _end(number: int, act: "Act", path: Path) -> None:
+    from sanityd.notifications import triage
+
+    def end_silence(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.end_silence(connection, number, act)
+
+    in_transaction(path, end_silence)
+    click.echo(f"Silence {number} is ended.")
+
+
+def _create(
+    act: "Act",
+    begin: datetime,
+    end: datetime,
+    pattern: str,
+    tag: str,
+    source: str,
+    path: Path,
+) -> None:
+    from sanityd.cli import terminal
+    from sanityd.model import Silence
+    from sanityd.notifications import triage
+
+    new_silence = Silence(0, act.author, act.reason, act.at, begin, end, pattern, tag, source)
+
+    def create(connection: "Connection", rules: "RuleSet") -> Any:
+        return triage.silence(connection, rules, new_silence)
+
+    silence = in_transaction(path, create)
+    start = ""
+    if begin != act.at:
+        start = f" from {terminal.until(silence.starts, act.at)}"
+    end_time = terminal.until(silence.until, act.at)
+    click.echo(f"Silence {silence.id}: {_subject(silence)} silenced{start} until {end_time}.")
+    click.echo(f"  Rules are still checked. `sanityd silence --end {silence.id}` ends it.")
+
+
+def _subject(silence: "Silence") -> str:
     from sanityd.alerts.compose.sanitize import visible
 
-    parts = [
-        f"`{visible(silence.rule)}`" if silence.rule else "",
-        f"rules tagged `{visible(silence.tag)}`" if silence.tag else "",
-        f"source `{visible(silence.source)}`" if silence.source else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    parts = []
+    if silence.rule:
+        parts.append(f"`{visible(silence.rule)}`")
+    if silence.tag:
+        parts.append(f"rules tagged `{visible(silence.tag)}`")
+    if silence.source:
+        parts.append(f"source `{visible(silence.source)}`")
+    return ", ".join(parts)
 
 
-def _list(memory: "Connection", at: datetime) -> None:
+def _list(connection: "Connection", at: datetime) -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.store import silences
 
-    found = silences.listed(memory, at)
-    console = screen.console()
-    if not found:
-        console.print("No silence holds.")
+    current = silences.listed(connection, at)
+    console = terminal.console()
+    if not current:
+        console.print("There are no silences.")
         return
-    grid = screen.table("", "about", "from", "until", "by", "why")
-    for one in found:
-        begin = screen.since(one.starts, at) if one.starts <= at else screen.until(one.starts, at)
+    grid = terminal.table("", "about", "from", "until", "by", "why")
+    for silence in current:
+        if silence.starts <= at:
+            start = terminal.since(silence.starts, at)
+        else:
+            start = terminal.until(silence.starts, at)
         grid.add_row(
-            str(one.id),
-            _about(one),
-            begin,
-            screen.until(one.until, at),
-            visible(one.author),
-            visible(one.reason),
+            str(silence.id),
+            _subject(silence),
+            start,
+            terminal.until(silence.until, at),
+            visible(silence.author),
+            visible(silence.reason),
         )
     console.print(grid)

@@ -1,5 +1,5 @@
-"""`sanityd status`: what is wrong, since when, and what is not known. What sanityd itself can't do
-comes first."""
+"""`sanityd status`: prints what is violated, since when, and what is not verified. Problems of
+sanityd itself come first."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,191 +14,221 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from sanityd.model import NoiseState, Silence
     from sanityd.rules.rule import RuleSet
 
-#: How long it is told that a rule has left the file while it was violated.
-LATELY = timedelta(days=7)
+#: How long a rule is listed that was removed from the file while it was violated.
+REMOVED_FOR = timedelta(days=7)
 
 
 @click.command("status")
 @rules_option
 def command(path: Path) -> None:
-    """What is wrong, since when, and what is not known."""
+    """Show what is violated, since when, and what is not verified."""
     from sanityd import clock
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.rules.load import load
 
     rules = load(path, need_secrets=False)
-    store, at, console = open_store(rules), clock.now(), screen.console()
+    store, at, console = open_store(rules), clock.now(), terminal.console()
     try:
-        with store.read() as memory:
-            _watchman(console, memory, rules, at)
-            _undelivered(console, memory, at)
-            _unverified(console, memory, rules, at)
-            _open(console, memory, rules, at)
-            _removed(console, memory, rules, at)
-            _quiet(console, memory, rules, at)
-            _holding(console, memory, rules, at)
+        with store.read() as connection:
+            _health(console, connection, rules, at)
+            _undelivered(console, connection, at)
+            _unverified(console, connection, rules, at)
+            _open(console, connection, rules, at)
+            _removed(console, connection, rules, at)
+            _silences(console, connection, at)
+            _noise(console, connection, at)
+            _holding(console, connection, rules, at)
     finally:
         store.close()
 
 
-def _watchman(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    """Whether what follows is to be believed."""
+def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Print problems of sanityd itself, and whether the daemon runs."""
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.daemon import health
 
-    signs = health.health_signs(memory, rules, at)
+    signs = health.health_signs(connection, rules, at)
     complaints = signs.complaints(at)
     for complaint in complaints:
-        console.print(
-            screen.signed(screen.UNKNOWN, f"sanityd itself: {complaint}"), style="bold red"
-        )
+        line = terminal.signed(terminal.UNKNOWN, f"sanityd itself: {complaint}")
+        console.print(line, style="bold red")
     if not complaints and signs.daemon is not None and signs.waiting is None and not signs.given_up:
-        alive = f"sanityd serve is alive, since {screen.since(signs.daemon.since, at)}"
-        console.print(screen.signed(screen.PASSED, alive))
+        since = terminal.since(signs.daemon.since, at)
+        console.print(terminal.signed(terminal.PASSED, f"sanityd serve is running since {since}"))
     if signs.wrong_file:
-        wrong = f"the rules file is wrong, so older rules are in force: {visible(signs.wrong_file, 400)}"
-        console.print(screen.signed(screen.UNKNOWN, wrong), style="bold red")
+        error = visible(signs.wrong_file, 400)
+        words = f"the rules file is wrong, so the previous rules are in use: {error}"
+        console.print(terminal.signed(terminal.UNKNOWN, words), style="bold red")
 
 
-def _undelivered(console: Any, memory: "Connection", at: "datetime") -> None:
-    from sanityd.cli import screen
+def _undelivered(console: Any, connection: "Connection", at: "datetime") -> None:
+    from sanityd.cli import terminal
     from sanityd.store import outbox
 
-    summary = outbox.summary(memory)
+    summary = outbox.summary(connection)
     if summary.waiting and summary.oldest:
-        waiting = f"{summary.waiting} message{'s' * (summary.waiting != 1)} not delivered yet"
-        console.print(
-            f"{waiting}, the oldest since {screen.since(summary.oldest, at)}.", style="bold red"
-        )
+        messages = f"{summary.waiting} {terminal.plural(summary.waiting, 'message')}"
+        since = terminal.since(summary.oldest, at)
+        console.print(f"{messages} not delivered yet, the oldest since {since}.", style="bold red")
     if summary.dead:
-        console.print(
-            f"{summary.dead} message{'s' * (summary.dead != 1)} given up.", style="bold red"
-        )
+        messages = f"{summary.dead} {terminal.plural(summary.dead, 'message')}"
+        console.print(f"{messages} given up.", style="bold red")
     for error in summary.errors:
         console.print(f"  {error}")
     if summary.waiting or summary.dead:
         console.print()
 
 
-def _unverified(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Print the sources that don't answer, and the rules that could not be checked."""
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.model import Cause
     from sanityd.store import incidents, runs
 
-    for incident in incidents.list_open(memory):
+    for incident in incidents.list_open(connection):
         if incident.cause is Cause.SOURCE_DOWN:
-            since = f"does not answer since {screen.since(incident.opened_at, at)}"
-            console.print(
-                screen.signed(
-                    screen.UNKNOWN, f"{incident.rule}: {since}: {visible(incident.error, 400)}"
-                )
-            )
+            since = terminal.since(incident.opened_at, at)
+            error = visible(incident.error, 400)
+            line = f"{incident.rule}: does not answer since {since}: {error}"
+            console.print(terminal.signed(terminal.UNKNOWN, line))
     for rule in rules.enabled():
-        last = runs.last(memory, rule.id, at)
-        if last is None:
-            console.print(screen.signed(screen.UNKNOWN, f"{rule.id}: never looked at"))
-        elif last.error is not None:
-            good = runs.last_verified(memory, rule.id)
-            known = f"not verified since {screen.since(good, at)}" if good else "never verified"
-            console.print(
-                screen.signed(
-                    screen.UNKNOWN, f"{rule.id}: {known}: {visible(last.error, limit=400)}"
-                )
-            )
+        last_run = runs.last(connection, rule.id, at)
+        if last_run is None:
+            console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: not checked yet"))
+        elif last_run.error is not None:
+            verified_at = runs.last_verified(connection, rule.id)
+            state = "never verified"
+            if verified_at:
+                state = f"not verified since {terminal.since(verified_at, at)}"
+            line = f"{rule.id}: {state}: {visible(last_run.error, limit=400)}"
+            console.print(terminal.signed(terminal.UNKNOWN, line))
 
 
-def _open(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
+def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Print a table of the violated rules, and notes about them."""
     from rich.text import Text
 
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
     from sanityd.model import Cause
     from sanityd.model.durations import format_duration
     from sanityd.notifications import open_incidents
 
-    found = [
-        one
-        for one in open_incidents.open_now(memory, rules, at)
-        if one.incident.cause is Cause.VIOLATED
+    violated = [
+        open_incident
+        for open_incident in open_incidents.open_now(connection, rules, at)
+        if open_incident.incident.cause is Cause.VIOLATED
     ]
-    if not found:
+    if not violated:
         console.print("No rule is violated, as far as is known.")
         return
-    grid = screen.table("rule", "severity", "violations", "since", "for", "incident", "")
-    for one in sorted(found, key=lambda one: (-one.incident.severity, one.incident.opened_at)):
-        incident = one.incident
+    by_severity = sorted(
+        violated, key=lambda entry: (-entry.incident.severity, entry.incident.opened_at)
+    )
+    grid = terminal.table("rule", "severity", "violations", "since", "for", "incident", "")
+    for open_incident in by_severity:
+        incident = open_incident.incident
+        decision = ""
+        if open_incident.triage:
+            decision = terminal.triage_text(open_incident.triage, at)
         grid.add_row(
             incident.rule,
-            Text(incident.severity.label, style=screen.STYLES[incident.severity]),
+            Text(incident.severity.label, style=terminal.STYLES[incident.severity]),
             f"{incident.violations:,}",
-            screen.since(incident.opened_at, at),
+            terminal.since(incident.opened_at, at),
             format_duration(at - incident.opened_at),
             incident.id,
-            screen.stance(one.triage, at) if one.triage else "",
+            decision,
         )
     console.print(grid)
-    for one in found:
-        for sentence in one.notes:
-            console.print(screen.signed(screen.MILD, f"{one.incident.rule}: {sentence}"))
+    for open_incident in violated:
+        for note in open_incident.notes:
+            line = f"{open_incident.incident.rule}: {note}"
+            console.print(terminal.signed(terminal.MILD, line))
 
 
-def _removed(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    """Rules that left the file of late while something was open, which nobody sees any more."""
-    from sanityd.cli import screen
+def _removed(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Print rules that were removed from the file while they were violated."""
+    from sanityd.cli import terminal
     from sanityd.model import Resolution
     from sanityd.store import incidents, rules_seen
 
-    for rule, gone in rules_seen.removed_since(memory, rules.name, at - LATELY).items():
-        for incident in incidents.of_rule(memory, rule, gone):
+    removed = rules_seen.removed_since(connection, rules.name, at - REMOVED_FOR)
+    for rule, removed_at in removed.items():
+        for incident in incidents.of_rule(connection, rule, removed_at):
             if Resolution.RULE_REMOVED in incident.resolutions and incident.violations:
-                told = f"{rule}: left the rules file {screen.since(gone, at)}, with {incident.violations:,} open"
-                console.print(
-                    screen.signed(screen.MILD, f"{told}; `sanityd history {rule}` tells more")
+                since = terminal.since(removed_at, at)
+                violations = terminal.plural(incident.violations, "violation")
+                line = (
+                    f"{rule}: removed from the rules file {since}, with"
+                    f" {incident.violations:,} open {violations}; see `sanityd history {rule}`"
                 )
+                console.print(terminal.signed(terminal.MILD, line))
 
 
-def _quiet(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    """What keeps mails away: silences, what comes and goes, what is downgraded or will be."""
+def _silences(console: Any, connection: "Connection", at: "datetime") -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
-    from sanityd.store import noise_state, silences
+    from sanityd.cli import terminal
+    from sanityd.store import silences
 
-    for one in silences.listed(memory, at):
-        about = (
-            " ".join(part for part in (one.rule, one.tag and f"tag {one.tag}", one.source) if part)
-            or "everything"
-        )
-        until = (
-            f"until {screen.until(one.until, at)} by {visible(one.author)}: {visible(one.reason)}"
-        )
-        console.print(screen.signed(screen.MILD, f"silenced: {visible(about)} {until}"))
-    for rule, standing in noise_state.all_of(memory).items():
-        if standing.flapping_since:
-            comes = (
-                f"comes and goes since {screen.since(standing.flapping_since, at)}, so it is quiet"
-            )
-            console.print(screen.signed(screen.MILD, f"{rule}: {comes}"))
-        if standing.due:
-            undo = f"`sanityd noise undo {rule}` stops it"
-            console.print(
-                screen.signed(
-                    screen.MILD, f"{rule}: downgraded {screen.until(standing.due, at)}; {undo}"
-                )
-            )
-        elif standing.steps:
-            console.print(screen.signed(screen.MILD, f"{rule}: {standing.sentence}"))
+    for silence in silences.listed(connection, at):
+        subject = visible(_silence_subject(silence))
+        end = terminal.until(silence.until, at)
+        decision = f"until {end} by {visible(silence.author)}: {visible(silence.reason)}"
+        console.print(terminal.signed(terminal.MILD, f"silenced: {subject} {decision}"))
 
 
-def _holding(console: Any, memory: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    from sanityd.cli import screen
+def _silence_subject(silence: "Silence") -> str:
+    parts = []
+    if silence.rule:
+        parts.append(silence.rule)
+    if silence.tag:
+        parts.append(f"tag {silence.tag}")
+    if silence.source:
+        parts.append(silence.source)
+    return " ".join(parts) or "everything"
+
+
+def _noise(console: Any, connection: "Connection", at: "datetime") -> None:
+    """Print the rules that are flapping or downgraded, or will be downgraded."""
+    from sanityd.cli import terminal
+    from sanityd.store import noise_state
+
+    for rule, state in noise_state.all_of(connection).items():
+        for sentence in _noise_sentences(rule, state, at):
+            console.print(terminal.signed(terminal.MILD, f"{rule}: {sentence}"))
+
+
+def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str]:
+    from sanityd.cli import terminal
+
+    sentences = []
+    if state.flapping_since:
+        since = terminal.since(state.flapping_since, at)
+        sentences.append(f"flapping since {since}, so it is not mailed")
+    if state.due:
+        due = terminal.until(state.due, at)
+        sentences.append(f"will be downgraded {due}; `sanityd noise undo {rule}` prevents it")
+    elif state.steps:
+        sentences.append(state.sentence)
+    return sentences
+
+
+def _holding(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+    """Print how many rules hold."""
+    from sanityd.cli import terminal
     from sanityd.store import runs
 
-    last = [run for rule in rules.enabled() if (run := runs.last(memory, rule.id, at)) is not None]
-    holding = [run for run in last if run.verdict == "passed"]
-    if holding:
-        newest = max(run.at for run in holding)
-        hold = "rule holds" if len(holding) == 1 else "rules hold"
-        console.print(f"\n{len(holding)} {hold}, last looked at {screen.since(newest, at)}.")
+    passed = []
+    for rule in rules.enabled():
+        last_run = runs.last(connection, rule.id, at)
+        if last_run is not None and last_run.verdict == "passed":
+            passed.append(last_run)
+    if passed:
+        newest = max(run.at for run in passed)
+        words = "rule holds" if len(passed) == 1 else "rules hold"
+        console.print(f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}.")

@@ -1,5 +1,5 @@
-"""`sanityd suggest`: rules that the data keeps, or nearly keeps, and that nobody has written
-yet."""
+"""`sanityd suggest`: proposes rules that the data fulfils, or nearly fulfils, and that the rules
+file does not have yet."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from sanityd.sources.base import Snapshot
 
 #: The value of `--accept` without a rule.
-EVERY = "*"
-#: How many rules are proposed of a table that was asked for by name.
-EVERYTHING = 100
-Place = tuple[str | None, str]
+ALL = "*"
+#: How many rules are proposed for a table that is named.
+PER_NAMED_TABLE = 100
+Table = tuple[str | None, str]
 
 
 @click.command("suggest")
@@ -31,7 +31,7 @@ Place = tuple[str | None, str]
     metavar="[RULE]",
     multiple=True,
     is_flag=False,
-    flag_value=EVERY,
+    flag_value=ALL,
     help="Write this rule into the rules file; without a name, all. May be repeated.",
 )
 @click.option(
@@ -48,14 +48,13 @@ def command(
     whole: int,
     path: Path,
 ) -> None:
-    """Look at the tables and propose rules, each with what was seen; and constraints for rules that
+    """Read the tables and propose rules, each with what was found; and constraints for rules that
     have held for long.
 
     TABLE is one table: `people`, `crm.people`, or with its source, `app.people`. The databases are
-    only read; constraints are printed and never made. Nothing is written without `--accept`.
+    only read; constraints are printed and never created. Nothing is written without `--accept`.
     """
     from sanityd import telemetry
-    from sanityd.authoring import yaml_insert
     from sanityd.authoring.suggest.results import Taken
     from sanityd.cli import proposals
     from sanityd.rules.load import load
@@ -63,33 +62,48 @@ def command(
     telemetry.start(ctx.obj["log"])
     rules = load(path, need_rules=False)
     taken = Taken.by(rules.rules.values())
-    found = [
-        proposals.look(rules.sources[source], names, whole, taken, EVERYTHING if table else None)
-        for source, names in _places(rules, table).items()
-    ]
+    per_table = PER_NAMED_TABLE if table else None
+    results = []
+    for source, names in _tables(rules, table).items():
+        settings = rules.sources[source]
+        results.append(proposals.read_tables(settings, names, whole, taken, per_table))
     offers = _offers(rules, table)
-    chosen = _chosen([one for one, _ in found], accepted)
+    chosen = _chosen([suggestions for suggestions, _ in results], accepted)
     if form == "json":
-        document = {
-            "version": 1,
-            "sources": [proposals.as_json(one, seconds) for one, seconds in found],
-            "constraints": [_as_json(offer) for offer in offers],
-        }
-        click.echo(json.dumps(document, indent=2, default=str))
+        _print_json(results, offers)
     else:
-        _tell(found, silent=bool(accepted))
-        _tell_offers(offers)
+        _print_suggestions(results, with_rules=not accepted)
+        _print_offers(offers)
     if chosen:
-        file = yaml_insert.insert(path, {proposal.id: proposal.lines() for proposal in chosen})
-        click.echo(
-            f"Wrote {len(chosen)} rule{'s' * (len(chosen) != 1)} into {file}.", err=form == "json"
-        )
+        _write(path, chosen, to_stderr=form == "json")
 
 
-def _places(
+def _print_json(results: "Sequence[tuple[Suggestions, float]]", offers: "Sequence[Offer]") -> None:
+    from sanityd.cli import proposals
+
+    document = {
+        "version": 1,
+        "sources": [proposals.as_json(suggestions, seconds) for suggestions, seconds in results],
+        "constraints": [_as_json(offer) for offer in offers],
+    }
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def _write(path: Path, chosen: "Sequence[Proposal]", *, to_stderr: bool) -> None:
+    """Write the rules into the rules file, and print its name."""
+    from sanityd.authoring import yaml_insert
+    from sanityd.cli.terminal import plural
+
+    file = yaml_insert.insert(path, {proposal.id: proposal.lines() for proposal in chosen})
+    rules = f"{len(chosen)} {plural(len(chosen), 'rule')}"
+    click.echo(f"Wrote {rules} into {file}.", err=to_stderr)
+
+
+def _tables(
     rules: "RuleSet", table: str | None
-) -> "dict[str, Callable[[Snapshot], Sequence[Place]]]":
-    """Which tables to look at, per source. Raises a usage error for a table that can't be meant."""
+) -> "dict[str, Callable[[Snapshot], Sequence[Table]]]":
+    """Return a function for each source that returns the tables to read. Raises a usage error for
+    the name of a table that is ambiguous or malformed."""
     from sanityd.authoring.suggest import table_names
     from sanityd.checks.invariant import TableName
     from sanityd.cli import proposals
@@ -102,19 +116,22 @@ def _places(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    def only(snapshot: "Snapshot") -> "Sequence[Place]":
-        # Asked here, so that a wrong name is told as such.
+    def only(snapshot: "Snapshot") -> "Sequence[Table]":
+        # The name is looked up in the snapshot, so that a wrong one is an error.
         return [table_names.canonical_name(snapshot, name.name, name.schema)]
 
     return {name.source: only}
 
 
-def _chosen(found: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Proposal]":
-    """The proposals that are to be written. Raises a usage error for one that there isn't."""
+def _chosen(results: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Proposal]":
+    """Return the accepted proposals. Raises a usage error for a name that is not proposed."""
     from sanityd.cli.options import no_such
 
-    by_id = {proposal.id: proposal for one in found for proposal in one.proposals}
-    if EVERY in accepted:
+    by_id = {}
+    for suggestions in results:
+        for proposal in suggestions.proposals:
+            by_id[proposal.id] = proposal
+    if ALL in accepted:
         return list(by_id.values())
     for name in accepted:
         if name not in by_id:
@@ -123,54 +140,58 @@ def _chosen(found: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Pr
 
 
 def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
-    """Constraints for rules that have held for long, as far as sanityd's memory knows."""
+    """Return constraints for rules that have held for long according to the store."""
     from sanityd import clock
     from sanityd.authoring.suggest import constraints
-    from sanityd.cli.options import known_store
+    from sanityd.cli.options import existing_store
     from sanityd.sources.snapshot_pool import SnapshotPool
 
-    store = known_store(rules)
+    store = existing_store(rules)
     if store is None:
         return []
     try:
-        with store.read() as memory:
-            held = constraints.held_long(memory, rules, clock.now())
+        with store.read() as connection:
+            stable_rules = constraints.held_long(connection, rules, clock.now())
     finally:
         store.close()
-    wanted = [rule for name, rule in rules.rules.items() if name in held and _is_about(rule, table)]
-    found: list[Offer] = []
-    with SnapshotPool(rules.sources) as views:
-        for source, some in rules.by_source(wanted).items():
-            found += constraints.offers(views.snapshot(source), some, held)
-    return found
+    selected = []
+    for rule_id, rule in rules.rules.items():
+        if rule_id in stable_rules and _is_about(rule, table):
+            selected.append(rule)
+    offers: list[Offer] = []
+    with SnapshotPool(rules.sources) as snapshots:
+        for source, batch in rules.by_source(selected).items():
+            offers += constraints.offers(snapshots.snapshot(source), batch, stable_rules)
+    return offers
 
 
 def _is_about(rule: "Rule", table: str | None) -> bool:
-    full = str(rule.invariant.subject.table or "")
-    return table is None or full == table or full.partition(".")[2] == table
+    name = str(rule.invariant.subject.table or "")
+    return table is None or name == table or name.partition(".")[2] == table
 
 
-def _tell_offers(offers: "Sequence[Offer]") -> None:
+def _print_offers(offers: "Sequence[Offer]") -> None:
     from sanityd.alerts.compose.sanitize import visible
-    from sanityd.cli import screen
+    from sanityd.cli import terminal
 
-    console: Any = screen.console()
+    console: Any = terminal.console()
     if offers:
         rules = "1 rule has" if len(offers) == 1 else f"{len(offers)} rules have"
         console.print(
-            f"{rules} held for 90 days and could be the database's own business:", soft_wrap=True
+            f"{rules} held for 90 days and could be constraints of the database:", soft_wrap=True
         )
     for offer in offers:
         console.print(f"\n  {offer.rule.id}", style="bold")
         console.print(
-            f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} looks"
+            f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} runs"
         )
         for statement in offer.constraint.statements:
             console.print(f"      {visible(statement, 2000)};", soft_wrap=True)
         console.print(f"    {visible(offer.constraint.advice, 2000)}", soft_wrap=True)
     if any(offer.constraint.statements for offer in offers):
         console.print(
-            "\nsanityd runs none of this. Read it, try it on a copy, and keep the rule: it is not looked at then."
+            "\nsanityd runs none of this. Read it and try it on a copy. "
+            "Keep the rule: with the constraint, it costs nothing."
         )
 
 
@@ -185,19 +206,23 @@ def _as_json(offer: "Offer") -> dict[str, Any]:
     }
 
 
-def _tell(found: "Sequence[tuple[Suggestions, float]]", *, silent: bool) -> None:
+def _print_suggestions(results: "Sequence[tuple[Suggestions, float]]", *, with_rules: bool) -> None:
+    """Print what was found in each source and, with `with_rules`, the proposed rules as YAML."""
     from sanityd.authoring import starter
-    from sanityd.cli import proposals, screen
+    from sanityd.cli import proposals, terminal
 
-    console: Any = screen.console()
-    for one, seconds in found:
-        if len(found) > 1:
-            console.print(f"{one.source} ({one.database})", style="bold")
-        proposals.tell(console, one, seconds)
-        if one.proposals and not silent:
+    console: Any = terminal.console()
+    has_proposals = False
+    for suggestions, seconds in results:
+        if len(results) > 1:
+            console.print(f"{suggestions.source} ({suggestions.database})", style="bold")
+        proposals.show(console, suggestions, seconds)
+        if suggestions.proposals and with_rules:
+            has_proposals = True
             click.echo()
-            click.echo(starter.written(one.proposals))
-    if not silent and any(one.proposals for one, _ in found):
+            click.echo(starter.written(suggestions.proposals))
+    if has_proposals:
         click.echo(
-            "`sanityd suggest --accept` writes all of them into the rules file, `--accept RULE` one of them."
+            "`sanityd suggest --accept` writes all of them into the rules file,"
+            " `--accept RULE` one of them."
         )

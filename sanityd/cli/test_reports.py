@@ -12,8 +12,8 @@ from sanityd.alerts.compose.sanitize import visible
 from sanityd.authoring.ruletests.coverage_gaps import CoverageGap
 from sanityd.authoring.ruletests.runner import CaseResult
 from sanityd.authoring.ruletests.suite import Suite, SuiteReport
-from sanityd.cli import screen
-from sanityd.cli.reports import plain
+from sanityd.cli import terminal
+from sanityd.cli.reports import json_key
 from sanityd.model import Key
 
 #: How many keys a line holds.
@@ -64,10 +64,10 @@ def _case_object(verdict: CaseResult) -> dict[str, Any]:
         "outcome": verdict.outcome,
         "expected": case.violates
         if isinstance(case.violates, bool)
-        else [plain(key) for key in match.expected],
-        "found": [plain(key) for key in match.found],
-        "missing": [plain(key) for key in match.missing],
-        "unexpected": [plain(key) for key in match.unexpected],
+        else [json_key(key) for key in match.expected],
+        "found": [json_key(key) for key in match.found],
+        "missing": [json_key(key) for key in match.missing],
+        "unexpected": [json_key(key) for key in match.unexpected],
         "measured": verdict.run.measured,
         "on": verdict.on,
         "seconds": round(verdict.run.seconds, 4),
@@ -106,8 +106,8 @@ def as_junit(tested: Tested, out: IO[str]) -> None:
         element.set("time", f"{verdict.run.seconds:.3f}")
         if not verdict.passed:
             kind = "failure" if verdict.run.answered else "error"
-            told = ElementTree.SubElement(element, kind, message=expectation(verdict))
-            told.text = "\n".join(difference(verdict))
+            failure = ElementTree.SubElement(element, kind, message=expectation(verdict))
+            failure.text = "\n".join(difference(verdict))
     for number, doubt in enumerate(doubts, 1):
         element = _element(
             suite,
@@ -143,7 +143,7 @@ def _element(
 
 def as_text(tested: Tested, out: IO[str]) -> None:
     """For people: each example with what it found, and what is wrong below it."""
-    console = screen.console(out)
+    console = terminal.console(out)
     examples, rules = len(tested.report.verdicts), len(tested.suite.examples)
     amount = f"{examples} {_s(examples, 'example')} of {rules} {_s(rules, 'rule')}"
     head = f"sanityd test · {tested.suite.document_name} · {amount}"
@@ -153,10 +153,10 @@ def as_text(tested: Tested, out: IO[str]) -> None:
     for verdict in tested.report.verdicts:
         lines += _lines(verdict)
     for doubt in tested.report.gaps:
-        mark, style = screen.FAILED if tested.strict else screen.MILD
+        mark, style = terminal.FAILED if tested.strict else terminal.MILD
         lines.append(_line(mark, style, doubt.rule, doubt.message, doubt.case.location))
         lines.append(Text(f"     {visible(doubt.advice, 400)}", style="dim"))
-    for line in screen.aligned(lines):
+    for line in terminal.aligned(lines):
         console.print(line, soft_wrap=True)
     console.print()
     console.print(_last_line(tested))
@@ -165,11 +165,11 @@ def as_text(tested: Tested, out: IO[str]) -> None:
 def _lines(verdict: CaseResult) -> Iterator[Sequence[Text] | Text]:
     case = verdict.case
     mark, style = (
-        screen.PASSED
+        terminal.PASSED
         if verdict.passed
-        else screen.FAILED
+        else terminal.FAILED
         if verdict.run.answered
-        else screen.UNKNOWN
+        else terminal.UNKNOWN
     )
     yield _line(mark, style, case.title, expectation(verdict), case.location)
     if not verdict.passed:
@@ -207,7 +207,10 @@ def difference(verdict: CaseResult) -> Iterator[str]:
     if not verdict.run.answered:
         yield visible(verdict.run.hint or "", 1000)
         if verdict.on in ("sqlite", "duckdb"):
-            yield f"It was played on {verdict.on}. What only another database understands needs `--scratch URL`."
+            yield (
+                f"It ran on {verdict.on}. SQL that only another database understands needs"
+                " `--scratch URL`."
+            )
 
 
 def keys(some: Sequence[Key], *, named: bool = False) -> str:
@@ -215,7 +218,7 @@ def keys(some: Sequence[Key], *, named: bool = False) -> str:
     if not some:
         return "nothing"
     texts = [
-        screen.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values())))
+        terminal.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values())))
         for key in some[:SHOWN]
     ]
     more = f" and {len(some) - SHOWN:,} more" if len(some) > SHOWN else ""

@@ -1,17 +1,17 @@
-"""What `try --format json` prints: one object, with what `check --format json` says of a rule and
-more."""
+"""Formats `try --format json`: the object of `check --format json` for one rule, and more."""
 
 from typing import Any
 
 from sanityd.authoring.explain import step_as_json
 from sanityd.authoring.trial import Trial
-from sanityd.cli.reports import plain
+from sanityd.cli.reports import json_key
+from sanityd.pipeline.simulation import Forecast
 from sanityd.rules.rule import Rule
 
 
 def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
-    """The object; at most so many rows are in it."""
-    run, ahead = trial.run, trial.foresight
+    """Return the object, with at most so many rows in `sample`."""
+    run, forecast = trial.run, trial.foresight
     return {
         "version": 1,
         "id": rule.id,
@@ -26,59 +26,77 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
         "effective_severity": run.severity.label if run.severity else None,
         "key": list(run.key),
         "sample": [
-            {"key": plain(one.key), "shown": plain(one.shown), "what": one.detail, "rows": one.rows}
-            for one in run.tracked[:rows]
+            {
+                "key": json_key(violation.key),
+                "shown": json_key(violation.shown),
+                "what": violation.detail,
+                "rows": violation.rows,
+            }
+            for violation in run.tracked[:rows]
         ],
         "error": run.error,
         "hint": run.hint,
         "seconds": round(run.seconds, 4),
         "proved_by": trial.proof,
         "to_be_confirmed": trial.to_be_confirmed,
-        # What was asked is in the statements.
-        "plan": [
-            {word: said for word, said in step_as_json(step).items() if word != "sql"}
-            for step in trial.steps
+        "plan": _plan(trial),
+        "statements": [
+            {"source": statement.source, "sql": statement.sql} for statement in trial.statements
         ],
-        "statements": [{"source": one.source, "sql": one.sql} for one in trial.statements],
         "remembered": {
             "exists": trial.memory.exists,
             "runs": trial.memory.runs,
             "error": trial.memory.trouble.message if trial.memory.trouble else None,
         },
-        "consequences": None if ahead is None else _consequences(trial),
+        "consequences": None if forecast is None else _consequences(forecast),
     }
 
 
-def _consequences(trial: Trial) -> dict[str, Any]:
-    ahead = trial.foresight
-    assert ahead is not None
-    decided = ahead.triage
+def _plan(trial: Trial) -> list[dict[str, Any]]:
+    """Return the steps without their SQL, which is in `statements`."""
+    steps = []
+    for step in trial.steps:
+        document = dict(step_as_json(step))
+        document.pop("sql", None)
+        steps.append(document)
+    return steps
+
+
+def _consequences(forecast: Forecast) -> dict[str, Any]:
+    incident = forecast.incident
+    triage = forecast.triage
+    decision = None
+    if triage:
+        decision = {
+            "stance": triage.action.value,
+            "author": triage.author,
+            "reason": triage.reason,
+        }
     return {
-        "outcome": ahead.result.run.verdict,
-        "severity": ahead.incident.severity.label if ahead.incident else None,
-        "since": ahead.incident.opened_at.isoformat() if ahead.incident else None,
-        "changes": {change.value: count for change, count in ahead.result.changes.items()},
-        "suspects": ahead.result.run.suspects,
-        "accepted": ahead.accepted,
-        "noise": ahead.noise_state.sentence or None,
-        "decided": decided
-        and {"stance": decided.action.value, "author": decided.author, "reason": decided.reason},
+        "outcome": forecast.result.run.verdict,
+        "severity": incident.severity.label if incident else None,
+        "since": incident.opened_at.isoformat() if incident else None,
+        "changes": {change.value: count for change, count in forecast.result.changes.items()},
+        "suspects": forecast.result.run.suspects,
+        "accepted": forecast.accepted,
+        "noise": forecast.noise_state.sentence or None,
+        "decided": decision,
         "told": [
             {
-                "channel": one.recipient[0],
-                "recipient": one.recipient[1],
-                "reason": one.reason.value,
-                "mails": one.reason.mails,
+                "channel": notification.recipient[0],
+                "recipient": notification.recipient[1],
+                "reason": notification.reason.value,
+                "mails": notification.reason.mails,
             }
-            for one in ahead.decisions
+            for notification in forecast.decisions
         ],
         "messages": [
             {
-                "channel": one.channel,
-                "recipient": one.recipient,
-                "subject": one.subject,
-                "text": one.text,
+                "channel": message.channel,
+                "recipient": message.recipient,
+                "subject": message.subject,
+                "text": message.text,
             }
-            for one in ahead.messages
+            for message in forecast.messages
         ],
     }

@@ -1,5 +1,4 @@
-"""What `try` tells people: what is wrong, how it was looked at, and what would come of it as things
-stand."""
+"""Formats the result of `try` as text: what is wrong, how it was checked, and what would follow."""
 
 import math
 from collections.abc import Iterator
@@ -9,8 +8,9 @@ from rich.text import Text
 
 from sanityd.alerts.compose.sanitize import cells, visible
 from sanityd.authoring.trial import Trial
-from sanityd.cli import screen, sqltext
-from sanityd.model import Change, Outcome, Reason, Run, beyond_key
+from sanityd.cli import sqltext, terminal
+from sanityd.cli.terminal import plural
+from sanityd.model import Change, Outcome, Reason, Run, Violation, beyond_key
 from sanityd.model.durations import format_duration
 from sanityd.rules.rule import Rule
 
@@ -25,121 +25,149 @@ if TYPE_CHECKING:
 #: How many rows, and how many statements, are shown.
 ROWS, STATEMENTS = 20, 12
 
+#: A label and its value.
 Fact = tuple[str, str | Text]
 
-#: Why somebody would hear nothing, where nobody decided so.
+#: Why a recipient would not be notified, where the reason is no decision of a person.
 QUIET = {
-    Reason.UNCHANGED: "nothing that they weren't told already",
-    Reason.BELOW_THRESHOLD: "only errors and critical ones are mailed; it is in the digest and in `sanityd status`",
-    Reason.ACCEPTED: "all that is wrong was accepted",
-    Reason.QUIET_HOURS: "these are quiet hours; what is still so is told afterwards",
-    Reason.RATE_LIMITED: "they got enough mails this hour; the rest comes as one",
-    Reason.FLAPPING: "it comes and goes, and is no worse than what they were told",
+    Reason.UNCHANGED: "nothing changed since the last notification",
+    Reason.BELOW_THRESHOLD: (
+        "only error and critical are mailed at once; it is in the digest and in `sanityd status`"
+    ),
+    Reason.ACCEPTED: "all violations are accepted",
+    Reason.QUIET_HOURS: "quiet hours; what is still open is mailed afterwards",
+    Reason.RATE_LIMITED: "the limit of mails per hour is reached; the rest is mailed as one",
+    Reason.FLAPPING: "flapping, and no worse than at the last notification",
     Reason.LONG_RUNNING: "open for weeks; in the digest only, until it grows",
-    Reason.WAITING: "a message that says so is on its way",
-    Reason.NEVER_NOTIFIED: "it is over, and nobody was told of it",
-    Reason.NOT_VERIFIED: "it wasn't verified of late",
+    Reason.WAITING: "a message about it is being delivered",
+    Reason.NEVER_NOTIFIED: "resolved, and nobody was notified of it",
+    Reason.NOT_VERIFIED: "not verified recently",
 }
+#: Reasons that are decisions of people about an incident.
+_TRIAGE_REASONS = (Reason.ACKNOWLEDGED, Reason.SNOOZED, Reason.ACCEPTED, Reason.CLOSED)
 
 
 def show(console: "Console", rule: Rule, trial: Trial) -> None:
-    """Everything but the mail."""
+    """Print everything but the mail."""
     _headline(console, rule, trial.run)
     if trial.run.violations:
         console.print()
-        _rows(console, rule, trial.run)
+        _rows(console, trial.run)
     _sql(console, trial)
     console.print()
-    before = ""
-    for word, told in facts(rule, trial):
-        screen.fact(console, "" if word == before else word, told)
-        before = word
+    previous = ""
+    for label, value in facts(rule, trial):
+        shown_label = "" if label == previous else label
+        terminal.fact(console, shown_label, value)
+        previous = label
 
 
 def facts(rule: Rule, trial: Trial) -> Iterator[Fact]:
-    """What there is to know, in the order in which people ask."""
-    yield from _how(rule, trial)
+    """Return labels and values: the plan, the measure, the history, the consequences."""
+    yield from _plan(trial)
+    yield from _scope(rule)
     if trial.run.answered:
         yield from _measured(rule, trial.run)
     if trial.foresight is not None:
-        yield from _remembered(trial)
+        yield from _history(trial)
         yield from _consequences(rule, trial, trial.foresight)
 
 
 def _headline(console: "Console", rule: Rule, run: Run) -> None:
-    name = Text(rule.id, style="bold")
+    title = Text(rule.id, style="bold")
     if not run.answered:
-        told = f": not checked: {visible(run.error or '', limit=1000)}"
-        console.print(name.append(told, style="magenta"), soft_wrap=True)
+        error = f": not checked: {visible(run.error or '', limit=1000)}"
+        console.print(title.append(error, style="magenta"), soft_wrap=True)
         console.print(f"  {run.hint or ''}", soft_wrap=True)
-    elif not run.violations:
-        console.print(name.append(": holds.", style="not bold green"))
+        return
+    if not run.violations:
+        console.print(title.append(": holds.", style="not bold green"))
+        return
+    sentence = f": {visible(rule.sentence(run), limit=1000)}."
+    if run.severity:
+        style = terminal.STYLES[run.severity]
     else:
-        style = screen.STYLES[run.severity] if run.severity else "green"
-        tolerated = (
-            ""
-            if run.severity
-            else " That is below the first step of `severity`, so the rule holds."
-        )
-        sentence = f": {visible(rule.sentence(run), limit=1000)}.{tolerated}"
-        console.print(name.append(sentence, style=f"not bold {style}"), soft_wrap=True)
+        style = "green"
+        sentence += " That is below the first step of `severity`, so the rule holds."
+    console.print(title.append(sentence, style=f"not bold {style}"), soft_wrap=True)
 
 
-def _rows(console: "Console", rule: Rule, run: Run) -> None:
-    rows = run.tracked[:ROWS]
-    columns = list(dict.fromkeys(name for row in rows for name in (*row.key, *row.shown)))
-    says_what = any(violation.detail or violation.rows > 1 for violation in rows)
-    grid = screen.table(*columns, *["what"] * says_what)
-    for violation in rows:
-        values = {**violation.key, **violation.shown}
-        what = beyond_key(violation) + (f" {violation.rows:,} rows" if violation.rows > 1 else "")
-        grid.add_row(*cells(columns, values, limit=60), *[what.strip()] * says_what)
-    console.print(screen.indented(grid))
+def _rows(console: "Console", run: Run) -> None:
+    violations = run.tracked[:ROWS]
+    columns: dict[str, None] = {}
+    has_details = False
+    for violation in violations:
+        columns.update(dict.fromkeys((*violation.key, *violation.shown)))
+        if violation.detail or violation.rows > 1:
+            has_details = True
+    headers = [*columns, "what"] if has_details else list(columns)
+    grid = terminal.table(*headers)
+    for violation in violations:
+        row = list(cells(list(columns), {**violation.key, **violation.shown}, limit=60))
+        if has_details:
+            row.append(_detail(violation))
+        grid.add_row(*row)
+    console.print(terminal.indented(grid))
     if run.violations > ROWS:
         console.print(f"  … and {run.violations - ROWS:,} more")
+
+
+def _detail(violation: Violation) -> str:
+    """Return what is wrong with a row, and how many rows have this key."""
+    detail = beyond_key(violation)
+    if violation.rows > 1:
+        detail += f" {violation.rows:,} rows"
+    return detail.strip()
 
 
 def _sql(console: "Console", trial: Trial) -> None:
     if not trial.statements:
         return
-    several = len({statement.source for statement in trial.statements}) > 1
+    sources = {statement.source for statement in trial.statements}
     console.print(Text("\nSQL", style="bold"))
-    for place, statement in enumerate(trial.statements[:STATEMENTS]):
-        if place:
+    for number, statement in enumerate(trial.statements[:STATEMENTS]):
+        if number > 0:
             console.print()
-        if several:
+        if len(sources) > 1:
             console.print(Text(f"  -- {statement.source}", style="dim"))
         console.print(sqltext.shown(console, statement.sql, statement.dialect), soft_wrap=True)
-    if (more := len(trial.statements) - STATEMENTS) > 0:
+    more = len(trial.statements) - STATEMENTS
+    if more > 0:
         console.print(f"\n  … and {more:,} more")
 
 
-def _how(rule: Rule, trial: Trial) -> Iterator[Fact]:
-    run, subject = trial.run, rule.invariant.subject
+def _plan(trial: Trial) -> Iterator[Fact]:
+    run = trial.run
     for step in trial.steps:
-        yield (
-            "How it looks",
-            f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}",
-        )
-    costs = [step.cost for step in trial.steps if step.cost is not None]
-    expected = (
-        f"; the database expected a cost of {sum(costs):,.0f}, in its own unit" if costs else ""
-    )
-    looks = run.statements
-    took = f"{looks} statement{'s' * (looks != 1)}, {run.seconds * 1000:,.0f} ms"
-    read = (
-        "" if run.checked is None else f", {run.checked:,} row{'s' * (run.checked != 1)} in scope"
-    )
-    if run.answered or looks:
-        yield "Cost", took + read + expected
+        yield "Plan", f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}"
+    if run.answered or run.statements:
+        yield "Cost", _cost(trial)
     if trial.proof is not None:
-        yield "Proved by", f"{visible(trial.proof)}, so `check` reads no row of it but once a week"
+        yield "Proved by", f"{visible(trial.proof)}, so `check` reads its rows only once a week"
+
+
+def _cost(trial: Trial) -> str:
+    run = trial.run
+    statements = f"{run.statements} {plural(run.statements, 'statement')}"
+    words = f"{statements}, {run.seconds * 1000:,.0f} ms"
+    if run.checked is not None:
+        words += f", {run.checked:,} {plural(run.checked, 'row')} in scope"
+    costs = [step.cost for step in trial.steps if step.cost is not None]
+    if costs:
+        words += f"; the database expected a cost of {sum(costs):,.0f}, in its own unit"
+    return words
+
+
+def _scope(rule: Rule) -> Iterator[Fact]:
+    """Return the rows that the rule is about."""
+    subject = rule.invariant.subject
     if subject.where is not None:
-        yield "Only", f"rows where {visible(subject.where, limit=300)}"
-    if (age := subject.within) is not None:
-        yield "Judged from", f"rows older than {format_duration(age.duration)}, by {age.column}"
-    if (window := subject.window) is not None:
-        yield "Looks back", f"{format_duration(window.duration)}, by {window.column}"
+        yield "Where", f"rows where {visible(subject.where, limit=300)}"
+    if subject.within is not None:
+        age = format_duration(subject.within.duration)
+        yield "Within", f"rows older than {age}, by {subject.within.column}"
+    if subject.window is not None:
+        yield "Window", f"{format_duration(subject.window.duration)}, by {subject.window.column}"
 
 
 def _measured(rule: Rule, run: Run) -> Iterator[Fact]:
@@ -147,128 +175,139 @@ def _measured(rule: Rule, run: Run) -> Iterator[Fact]:
     if run.measured is not None:
         yield "Measured", f"{visible(check.measure_name, limit=200)} = {number(run.measured)}"
     elif run.checked and (check.needs_key or not run.rows):
-        rows = f"{run.rows:,} of {run.checked:,} row{'s' * (run.checked != 1)}"
-        yield "Measured", f"{rows} violate{'s' * (run.rows == 1)}, {share(run.rows, run.checked)}"
+        verb = "violates" if run.rows == 1 else "violate"
+        rows = f"{run.rows:,} of {run.checked:,} {plural(run.checked, 'row')}"
+        yield "Measured", f"{rows} {verb}, {share(run.rows, run.checked)}"
     yield "Severity", _ladder(rule.invariant.ladder, run)
 
 
 def number(value: float) -> str:
-    """Whole numbers without a point."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
+    """Format a number; whole numbers have no decimal point."""
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.6g}"
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that is never rounded away: what is below one has two digits that say
-    something."""
+    """Format a percentage. Below 1 % it has two significant digits, so it is never rounded to 0."""
     percent = part / whole * 100
-    digits = 1 if percent >= 1 or not percent else 1 - math.floor(math.log10(percent))
+    digits = 1
+    if 0 < percent < 1:
+        digits = 1 - math.floor(math.log10(percent))
     return f"{percent:.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 def _ladder(ladder: "Ladder", run: Run) -> Text:
-    """The steps, with the one that is reached in its colour."""
+    """Return the steps of `severity`; the one that is reached has its colour."""
     line = Text()
     for step in ladder.steps:
-        start = (
-            f"{step.count:,} on" if step.count is not None else f"{step.percent} % of the rows on"
-        )
-        line.append(", " if line else "")
-        if step.severity is run.severity:
-            line.append(
-                f"{step.severity.label} from {start}: reached", style=screen.STYLES[step.severity]
-            )
+        if line:
+            line.append(", ")
+        if step.count is not None:
+            start = f"{step.count:,} on"
         else:
-            line.append(f"{step.severity.label} from {start}")
-    return line if run.severity else line.append(": not reached")
+            start = f"{step.percent} % of the rows on"
+        words = f"{step.severity.label} from {start}"
+        if step.severity is run.severity:
+            line.append(f"{words}: reached", style=terminal.STYLES[step.severity])
+        else:
+            line.append(words)
+    if not run.severity:
+        line.append(": not reached")
+    return line
 
 
-def _remembered(trial: Trial) -> Iterator[Fact]:
-    memory, at = trial.memory, trial.run.at
-    if memory.trouble is not None:
-        yield "Remembered", f"can't be told: {memory.trouble.message}. {memory.trouble.hint}"
-    elif memory.last is None:
-        yield "Remembered", "nothing: the rule was never checked"
+def _history(trial: Trial) -> Iterator[Fact]:
+    """Return what the store has about the rule."""
+    history = trial.memory
+    last = history.last
+    if history.trouble is not None:
+        yield "History", f"can't be read: {history.trouble.message}. {history.trouble.hint}"
+    elif last is None:
+        yield "History", "none: the rule was never checked"
     else:
-        last = memory.last
-        found = f"found {last.violations:,}" if last.answered else f"was {last.outcome.value}"
-        many = f"{memory.runs:,} run{'s' * (memory.runs != 1)} in five weeks"
-        yield "Remembered", f"{many}; the last one, {screen.since(last.at, at)}, {found}"
+        result = f"found {last.violations:,}" if last.answered else f"was {last.outcome.value}"
+        runs = f"{history.runs:,} {plural(history.runs, 'run')} in five weeks"
+        yield "History", f"{runs}; the last, {terminal.since(last.at, trial.run.at)}, {result}"
 
 
-def _consequences(rule: Rule, trial: Trial, ahead: "Forecast") -> Iterator[Fact]:
-    at, run = trial.run.at, ahead.result.run
+def _consequences(rule: Rule, trial: Trial, forecast: "Forecast") -> Iterator[Fact]:
+    run = forecast.result.run
     if not rule.enabled:
-        yield "Switched off", "`check` looks at it only when it is named"
+        yield "Disabled", "`check` evaluates the rule only when it is named"
     if trial.run.answered and run.outcome is Outcome.ERRORED:
         yield "Counts as", Text(f"errored: {run.error}", style="magenta")
         return
+    yield from _confirmations(rule, trial, run)
+    yield from _state_changes(trial, forecast)
+    yield from _notifications(rule, forecast, trial.run.at)
+
+
+def _confirmations(rule: Rule, trial: Trial, run: Run) -> Iterator[Fact]:
+    confirm = rule.invariant.confirm
     if trial.to_be_confirmed:
-        again = format_duration(rule.invariant.confirm.after)
+        delay = format_duration(confirm.after)
         yield (
             "To be confirmed",
-            f"`check` looks again, at once and after {again}, before any of it counts",
+            f"`check` evaluates again, at once and after {delay}, before any violation counts",
         )
     if run.suspects:
-        runs = rule.invariant.confirm.runs
         yield (
             "To be confirmed",
-            f"{run.suspects:,} rows count once {runs} runs in a row have seen them",
+            f"{run.suspects:,} rows count after {confirm.runs} runs in a row found them",
         )
-    if changes := _changes(ahead, at):
-        yield "Since last time", changes
-    if ahead.incident is not None and ahead.incident.severity < ahead.incident.declared:
-        yield (
-            "Counts as",
-            Text(ahead.incident.severity.label, style=screen.STYLES[ahead.incident.severity]),
-        )
-    if ahead.noise_state.sentence:
-        yield "Noise", visible(ahead.noise_state.sentence, limit=400)
-    if ahead.accepted:
-        yield "Accepted", f"{ahead.accepted:,} of the rows, which don't count"
-    yield from _told(rule, ahead, at)
 
 
-def _changes(ahead: "Forecast", at: "datetime") -> str:
-    words = " · ".join(screen.changed(ahead.result.changes, (*screen.SEEN, Change.RESOLVED)))
-    return words and words + screen.open_since(ahead.incident, at)
+def _state_changes(trial: Trial, forecast: "Forecast") -> Iterator[Fact]:
+    incident = forecast.incident
+    changes = (*terminal.OPEN_CHANGES, Change.RESOLVED)
+    words = " · ".join(terminal.changed(forecast.result.changes, changes))
+    if words:
+        yield "Since last time", words + terminal.open_since(incident, trial.run.at)
+    if incident is not None and incident.severity < incident.declared:
+        style = terminal.STYLES[incident.severity]
+        yield "Counts as", Text(incident.severity.label, style=style)
+    if forecast.noise_state.sentence:
+        yield "Noise", visible(forecast.noise_state.sentence, limit=400)
+    if forecast.accepted:
+        yield "Accepted", f"{forecast.accepted:,} of the rows, which don't count"
 
 
-def _told(rule: Rule, ahead: "Forecast", at: "datetime") -> Iterator[Fact]:
-    """Who would hear of it now, and who wouldn't and why; those with the same reason together."""
-    if not ahead.decisions:
-        holds = ahead.result.run.answered and ahead.result.run.severity is None
-        yield (
-            "Would tell",
-            "nobody: "
-            + ("it holds" if holds else "the rule notifies no channel (`notify`, `owner`)"),
-        )
-        return
-    listeners: dict[Reason, list[str]] = {}
-    for one in ahead.decisions:
-        channel, recipient = one.recipient
-        who = recipient if channel == recipient else f"{recipient} ({channel})"
-        listeners.setdefault(one.reason, []).append(visible(who))
-    for reason, whom in listeners.items():
-        if reason.mails:
-            yield (
-                "Would tell",
-                Text(", ".join(whom), style="bold").append(f": {_word(reason)}", style="not bold"),
-            )
+def _notifications(rule: Rule, forecast: "Forecast", at: "datetime") -> Iterator[Fact]:
+    """Return who would be notified, and who not and why. Recipients with the same reason share a
+    line."""
+    if not forecast.decisions:
+        run = forecast.result.run
+        if run.answered and run.severity is None:
+            yield "Would notify", "nobody: it holds"
         else:
-            yield "Would not tell", f"{', '.join(whom)}: {_why_not(rule, reason, ahead, at)}"
+            yield "Would notify", "nobody: the rule notifies no channel (`notify`, `owner`)"
+        return
+    recipients: dict[Reason, list[str]] = {}
+    for decision in forecast.decisions:
+        channel, recipient = decision.recipient
+        name = recipient if channel == recipient else f"{recipient} ({channel})"
+        recipients.setdefault(decision.reason, []).append(visible(name))
+    for reason, names in recipients.items():
+        if reason.mails:
+            line = Text(", ".join(names), style="bold")
+            yield "Would notify", line.append(f": {_word(reason)}", style="not bold")
+        else:
+            why = _why_not(rule, reason, forecast, at)
+            yield "Would not notify", f"{', '.join(names)}: {why}"
 
 
 def _word(reason: Reason) -> str:
     return reason.value.replace("_", " ")
 
 
-def _why_not(rule: Rule, reason: Reason, ahead: "Forecast", at: "datetime") -> str:
-    decided = (Reason.ACKNOWLEDGED, Reason.SNOOZED, Reason.ACCEPTED, Reason.CLOSED)
-    if reason in decided and ahead.triage is not None:
-        return screen.stance(ahead.triage, at)
-    if reason is Reason.SILENCED and ahead.silences:
-        one = ahead.silences[0]
-        return f"silenced by {visible(one.author)} until {screen.until(one.until, at)}: {visible(one.reason, 80)}"
+def _why_not(rule: Rule, reason: Reason, forecast: "Forecast", at: "datetime") -> str:
+    if reason in _TRIAGE_REASONS and forecast.triage is not None:
+        return terminal.triage_text(forecast.triage, at)
+    if reason is Reason.SILENCED and forecast.silences:
+        silence = forecast.silences[0]
+        end = terminal.until(silence.until, at)
+        return f"silenced by {visible(silence.author)} until {end}: {visible(silence.reason, 80)}"
     if reason is Reason.INHIBITED:
-        return f"what it depends on is wrong, too ({', '.join(rule.depends_on)})"
+        return f"a rule that it depends on is violated ({', '.join(rule.depends_on)})"
     return QUIET.get(reason, _word(reason))

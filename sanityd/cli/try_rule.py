@@ -1,4 +1,4 @@
-"""`sanityd try RULE`: look at one rule now. Records and sends nothing."""
+"""`sanityd try RULE`: evaluates one rule now. Records and sends nothing."""
 
 import json
 import tempfile
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="RULE")
 @click.option("--open", "show_mail", is_flag=True, help="Open the mail it would send in a browser.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
 )
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Path) -> None:
-    """Look at one rule now: rows, SQL, plan, cost, what would come of it, and the mail. Records and
-    sends nothing.
+    """Evaluate one rule now: rows, SQL, plan, cost, who would be notified, and the mail. Record
+    and send nothing.
 
     Exit 0: it holds. 1: it is violated. 2: the rules file is wrong. 3: it could not be checked.
     """
@@ -36,7 +36,7 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
 
     from sanityd import clock, telemetry
     from sanityd.authoring.trial import attempt
-    from sanityd.cli import screen, trial_text
+    from sanityd.cli import terminal, trial_text
     from sanityd.cli.check import exit_code
     from sanityd.cli.trial_json import as_json
     from sanityd.pipeline import Result
@@ -49,38 +49,52 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
     if form == "json":
         click.echo(json.dumps(as_json(rule, trial, trial_text.ROWS), indent=2))
     else:
-        console = screen.console()
+        console = terminal.console()
         trial_text.show(console, rule, trial)
-        _mail(console, rules, rule, trial, show=show_mail)
+        if show_mail:
+            _open_mail(console, rules, rule, trial)
+        elif trial.foresight is not None:
+            _mail_subjects(console, "The mail", trial.foresight.messages, "   (--open to see it)")
         console.print("Nothing was recorded or sent.")
     ctx.exit(exit_code([Result(rule, trial.run)], None, 0))
 
 
-def _mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial", *, show: bool) -> None:
-    from sanityd.cli import screen
+def _open_mail(console: Any, rules: "RuleSet", rule: "Rule", trial: "Trial") -> None:
+    """Print the subjects and open the last mail in a browser.
+
+    If nobody would be mailed now, it is the mail of a rule that is violated for the first time.
+    """
+    from sanityd.cli import terminal
     from sanityd.pipeline.simulation import forecast
 
-    messages: Sequence[Message] = trial.foresight.messages if trial.foresight else ()
-    word = "The mail"
-    if show and not messages and trial.foresight is not None:
-        # Whoever asks to see it wants to know what it looks like.
-        messages, word = forecast(rules, rule, trial.run, lambda _: None).messages, "Its first mail"
+    messages: Sequence[Message] = ()
+    label = "The mail"
+    if trial.foresight is not None:
+        messages = trial.foresight.messages
+        if not messages:
+            messages = forecast(rules, rule, trial.run, lambda _: None).messages
+            label = "Its first mail"
     if not messages:
-        if show:
-            screen.fact(console, word, "there is none to open")
+        terminal.fact(console, label, "there is none to open")
         return
-    # What is new of the rule itself (it is restored, say) is a mail of its own.
-    subjects = dict.fromkeys(message.subject for message in messages)
-    for subject in subjects:
-        to = ", ".join(message.recipient for message in messages if message.subject == subject)
-        screen.fact(console, word, f"{subject}  → {to}{'' if show else '   (--open to see it)'}")
-        word = ""
-    if show:
-        screen.fact(console, "", _opened(messages[-1].html))
+    _mail_subjects(console, label, messages)
+    terminal.fact(console, "", _opened(messages[-1].html))
+
+
+def _mail_subjects(console: Any, label: str, messages: "Sequence[Message]", hint: str = "") -> None:
+    """Print each subject with its recipients, and the hint after it."""
+    from sanityd.cli import terminal
+
+    recipients: dict[str, list[str]] = {}
+    for message in messages:
+        recipients.setdefault(message.subject, []).append(message.recipient)
+    for subject, names in recipients.items():
+        terminal.fact(console, label, f"{subject}  → {', '.join(names)}{hint}")
+        label = ""
 
 
 def _opened(html: str) -> str:
-    """Show it in a browser; where there is none, say where it is."""
+    """Write the mail to a file and open it in a browser. Returns what to print about it."""
     with tempfile.NamedTemporaryFile(
         "w", suffix=".html", prefix="sanityd-", delete=False, encoding="utf-8"
     ) as page:
@@ -89,8 +103,6 @@ def _opened(html: str) -> str:
         opened = webbrowser.open(Path(page.name).as_uri())
     except webbrowser.Error:
         opened = False
-    return (
-        f"opened in a browser: {page.name}"
-        if opened
-        else f"there is no browser here; it is in {page.name}"
-    )
+    if opened:
+        return f"opened in a browser: {page.name}"
+    return f"no browser can be opened; the mail is in {page.name}"

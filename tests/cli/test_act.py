@@ -48,7 +48,7 @@ def refused(project: Project, *words: str, code: int = 3) -> str:
 def test_an_acknowledgement_is_said_kept_and_shown(broken: Project) -> None:
     said = act(broken, "ack", RULE, "--for", "3d", "--reason", "looking at the queue")
     assert "is acknowledged by ana until" in said
-    assert "twice as many as now (3)" in said
+    assert "twice as many violations as now (3)" in said
     assert "acknowledged by ana until" in act(broken, "status")
     assert "looking at the queue" in act(broken, "show", RULE)
     assert "acknowledged by ana" in broken.run("check").out
@@ -67,10 +67,8 @@ def test_an_incident_is_named_as_well_as_a_rule(broken: Project) -> None:
     assert "is snoozed until" in act(
         broken, "snooze", incident, "--for", "4h", "--reason", "after the meeting"
     )
-    assert "Nobody said for how long, so it is 7 d;" in act(
-        broken, "ack", incident, "--reason", "at it"
-    )
-    assert "Nobody said for how long, so it is 180 d;" in act(
+    assert "This is the default, 7 d;" in act(broken, "ack", incident, "--reason", "at it")
+    assert "This is the default, 180 d;" in act(
         broken, "accept", incident, "--reason", "it may stay so"
     )
 
@@ -81,7 +79,7 @@ def test_a_row_that_is_accepted_counts_no_longer(broken: Project) -> None:
     )
     assert "id 7 is accepted until" in said
     assert said.endswith(
-        "\n  Nobody said for how long, so it is 180 d; `--for` and `--until` say another end.\n"
+        "\n  This is the default, 180 d; set another end with `--for` or `--until`.\n"
     )
     answer = json.loads(broken.run("check", "--format", "json").out)
     assert (answer["rules"][0]["violations"], answer["rules"][0]["effective_severity"]) == (
@@ -92,7 +90,7 @@ def test_a_row_that_is_accepted_counts_no_longer(broken: Project) -> None:
         broken, "accept", RULE, "--row", "id=777", "--reason", "the last one", "--for", "20d"
     )
     assert "is accepted until" in said
-    assert "Nobody said" not in said
+    assert "the default" not in said
     assert broken.run("check").code == 0
     assert "is still there" in act(broken, "history", RULE, "--row", "id=777")
 
@@ -132,13 +130,13 @@ def test_what_is_closed_stays_violated_until_a_run_says_otherwise(broken: Projec
 
 
 def test_a_silence_is_said_listed_and_ended(broken: Project) -> None:
-    assert "nobody hears of `every-*`" in act(
+    assert "`every-*` silenced until" in act(
         broken, "silence", "every-*", "--for", "2h", "--reason", "deployment"
     )
     assert "deployment" in act(broken, "silence", "--list")
     assert "silenced: every-*" in act(broken, "status")
     act(broken, "silence", "--end", "1")
-    assert "No silence holds." in act(broken, "silence", "--list")
+    assert "There are no silences." in act(broken, "silence", "--list")
 
 
 NONSENSE: list[tuple[list[str], str]] = [
@@ -187,7 +185,7 @@ MISUSED: list[tuple[list[str], str]] = [
     (["snooze", RULE, "--reason", "x"], "how long"),
     (["accept", RULE, "--row", "7", "--reason", "x"], "not a key"),
     (["close", RULE, "--reason", "x"], "--as"),
-    (["silence", "--for", "1h", "--reason", "x"], "what to be quiet about"),
+    (["silence", "--for", "1h", "--reason", "x"], "what to silence"),
     (["silence", "*", "--reason", "x"], "how long"),
     (["history", "--row", "id=7"], "name the rule"),
     (["noise", "explain", "nope"], "there is no rule `nope`"),
@@ -260,7 +258,7 @@ def test_a_downgrade_is_shown_everywhere_and_undone(broken: Project) -> None:
     assert "warning (14 mails, none acted on)" in answer.out
     for words in (["status"], ["show", RULE], ["noise"]):
         assert "14 mails, none acted on" in act(broken, *words)
-    assert "counts as it is declared" in act(
+    assert "has its declared severity again" in act(
         broken, "noise", "undo", RULE, "--reason", "it matters"
     )
     assert broken.run("check").code == 1

@@ -24,7 +24,7 @@ def test_a_violation_exits_1_and_names_the_rows(
     with Catcher(tmp_path) as catcher:
         answer = project.run("check", SMTP_URL=catcher.url)
     assert answer.code == 1
-    assert "3 of 1,000 people     3 new  error" in answer.out
+    assert "3 of 1,000 people   3 new  error" in answer.out
     assert "id 7 · id 77 · id 777" in answer.out
     assert "1 message queued, 1 delivered" in answer.out
 
@@ -193,11 +193,13 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
         again = project.run("check", SMTP_URL=catcher.url)
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened"]
     gone = "every-person-has-a-welcome-mail"
-    assert f"{gone}: no longer looked at, as it left the rules file; 3 open then" in told.out
+    assert (
+        f"{gone}: no longer checked: removed from the rules file with 3 open violations" in told.out
+    )
     assert gone not in again.out
     status = project.run("status").out
     assert "No rule is violated" in status
-    assert f"{gone}: left the rules file" in status
+    assert f"{gone}: removed from the rules file" in status
     story = project.run("history", gone).out
     assert "violated: 3 violations, error" in story
     assert "no longer checked: the rule was removed from the file, with 3 violations open" in story
@@ -205,7 +207,7 @@ def test_a_removed_rule_is_closed_and_never_called_fixed(
     row = project.run("history", gone, "--row", "id=7").out
     assert "is no longer checked: the rule was removed from the file" in row
     assert "is no longer a violation" not in row
-    assert "has left the rules file" in project.run("show", gone).out
+    assert "was removed from the rules file" in project.run("show", gone).out
 
 
 def test_a_rule_that_could_not_be_checked_when_it_left_is_not_said_to_be_checked_again(

@@ -34,7 +34,7 @@ def test_it_says_what_is_read_together_what_is_proved_and_why(project: Project) 
         "it reads another table",
         "? wrong: table `app.people` has no column `emial`",
         "Did you mean `email`?",
-        "Nothing was looked at.",
+        "No row was read.",
     ):
         assert words in answer.out
     assert "SELECT" not in answer.out

@@ -55,7 +55,7 @@ def test_what_is_there_is_never_overwritten(project: Project, tmp_path: Path) ->
     assert "my_own on people.email" in text
     again = project.run("import", "dbt", "schema.yml", "--output", "new/rules.yaml")
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "exists already" in again.err
     assert (tmp_path / "new" / "rules.yaml").read_text(encoding="utf-8") == text
 
 

@@ -44,7 +44,7 @@ def test_from_nothing_to_a_first_finding(project: Project, tmp_path: Path) -> No
     )
     made = project.run("init", "app.db")
     assert made.code == 0, made.err
-    assert "3 tables, 1,998 rows looked at" in made.out
+    assert "3 tables, 1,998 rows read" in made.out
     assert "1 of them does not hold now:\n  ✗ every-person-id-of-mails-exists\n" in made.out
     assert "2 of 1,000 mails have a value in person_id that is in no app.people.id" in made.out
     assert "1 table without a row: app.vacant" in made.out

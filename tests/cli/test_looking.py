@@ -24,10 +24,10 @@ def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
         "\n    AND NOT (EXISTS (\n      SELECT 1\n      FROM mails\n",
         "2 statements",
         "rows older than 10 min, by created_at",
-        "scan of app.people: it looks into another table",
+        "scan of app.people: it reads another table",
         "3 of 1,000 rows violate, 0.3 %",
         "error from 1 on: reached",
-        "nothing: the rule was never checked",
+        "none: the rule was never checked",
         "team@example.com (team): opened",
         "[ERROR] Every person has a welcome mail (every-person-has-a-welcome-mail)  → team@example.com",
         "Nothing was recorded or sent.",
@@ -53,7 +53,7 @@ def test_try_of_a_rule_that_cannot_run_says_why(project: Project) -> None:
 def test_status_says_what_is_wrong_and_what_is_not_known(
     project: Project, tmp_path: Path, lose_mails: Callable[[], None]
 ) -> None:
-    assert "never looked at" in project.run("status").out
+    assert "not checked yet" in project.run("status").out
     lose_mails()
     with Catcher(tmp_path) as catcher:
         project.run("check", SMTP_URL=catcher.url)
@@ -107,7 +107,7 @@ def test_rows_beyond_the_cap_are_told_by_number(
         first = project.run("check", SMTP_URL=catcher.url).out
     assert "2 new · 1 more only counted" in first
     shown = project.run("show", "every-person-has-a-welcome-mail", "--all").out
-    assert "… and 1 more that are counted, and not followed one by one" in shown
+    assert "… and 1 more that are counted, but not tracked" in shown
 
 
 @pytest.mark.parametrize("kind", [*plugins.names("checks"), *plugins.names("channels")])

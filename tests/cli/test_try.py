@@ -70,10 +70,11 @@ def tried(project: Project, *words: str, code: int = 1) -> dict[str, str]:
 def test_it_tells_what_is_new_and_that_it_is_no_news(known: Project) -> None:
     before = (known.folder / ".sanityd" / "state.db").read_bytes()
     facts = tried(known, RULE)
-    assert facts["Remembered"].startswith("1 run in five weeks; the last one, ")
+    assert facts["History"].startswith("1 run in five weeks; the last, ")
     assert facts["Since last time"].startswith("1 new · 3 ongoing; open since ")
     assert (
-        facts["Would not tell"] == "team@example.com (team): nothing that they weren't told already"
+        facts["Would not notify"]
+        == "team@example.com (team): nothing changed since the last notification"
     )
     assert "The mail" not in facts
     assert (known.folder / ".sanityd" / "state.db").read_bytes() == before
@@ -81,14 +82,14 @@ def test_it_tells_what_is_new_and_that_it_is_no_news(known: Project) -> None:
 
 def test_it_tells_what_people_decided(known: Project) -> None:
     known.run("ack", RULE, "--for", "3d", "--reason", "looking at the queue", SANITYD_AUTHOR="ana")
-    assert "acknowledged by ana until" in tried(known, RULE)["Would not tell"]
+    assert "acknowledged by ana until" in tried(known, RULE)["Would not notify"]
     # Twice as many as were acknowledged are news again.
     known.sql("update mails set status = 'queued' where person_id in (18, 19, 20)")
     facts = tried(known, RULE)
-    assert facts["Would tell"] == "team@example.com (team): escalated"
+    assert facts["Would notify"] == "team@example.com (team): escalated"
     assert facts["The mail"].startswith("[ERROR] Every person has a welcome mail")
     known.run("silence", "every-*", "--for", "2h", "--reason", "migrating", SANITYD_AUTHOR="bob")
-    assert "silenced by bob until" in tried(known, RULE)["Would not tell"]
+    assert "silenced by bob until" in tried(known, RULE)["Would not notify"]
 
 
 def test_it_tells_that_a_rule_counts_less_and_why(known: Project) -> None:
@@ -105,7 +106,7 @@ def test_it_tells_that_it_is_over(known: Project) -> None:
     known.sql("update mails set status = 'sent'")
     facts = tried(known, RULE, code=0)
     assert facts["Since last time"].startswith("3 resolved")
-    assert facts["Would tell"] == "team@example.com (team): resolved"
+    assert facts["Would notify"] == "team@example.com (team): resolved"
     assert facts["Measured"] == "0 of 1,000 rows violate, 0 %"
 
 
@@ -113,7 +114,7 @@ def test_it_tells_what_was_measured_and_which_step_is_reached(known: Project) ->
     assert tried(known, "ids-add-up", code=0)["Measured"] == "sum(id) = 500,500"
     facts = tried(known, "enough-people", code=0)
     assert facts["Measured"] == "rows = 1,000"
-    assert "only errors and critical ones are mailed" in facts["Would not tell"]
+    assert "only error and critical are mailed" in facts["Would not notify"]
     facts = tried(known, "seldom-wrong")
     assert (
         facts["Severity"]
@@ -165,7 +166,7 @@ def test_every_reason_not_to_tell_has_its_words() -> None:
 def test_a_memory_of_another_version_is_left_as_it_is(known: Project) -> None:
     known.state("UPDATE alembic_version SET version_num = '0001'")
     facts = tried(known, RULE)
-    assert "the store was written by another version" in facts["Remembered"]
+    assert "the store was written by another version" in facts["History"]
     assert known.state("SELECT version_num FROM alembic_version") == [("0001",)]
 
 
@@ -185,7 +186,7 @@ def test_the_mail_is_opened_or_it_is_said_where_it_is(known: Project, tmp_path: 
         DISPLAY="",
         WAYLAND_DISPLAY="",
     )
-    where = answer.out.partition("there is no browser here; it is in ")[2].splitlines()[0]
+    where = answer.out.partition("no browser can be opened; the mail is in ")[2].splitlines()[0]
     assert "no row in app.mails" in Path(where).read_text()
     Path(where).unlink()
 
@@ -207,7 +208,7 @@ def test_for_programs_it_is_one_object(known: Project) -> None:
     ]
     assert told["consequences"]["changes"] == {"new": 1, "ongoing": 3}
     assert [(one["reason"], one["mails"]) for one in told["consequences"]["told"]] == [
-        ("known", False)
+        ("unchanged", False)
     ]
     assert [step["form"] for step in told["plan"]] == ["scan", "counts"]
     assert len(told["statements"]) == 2
@@ -222,10 +223,8 @@ def test_a_rule_of_two_sources_is_to_be_confirmed(project: Project) -> None:
     )
     facts = tried(project, "noted")
     assert "  -- there\n" in facts[""]
-    assert (
-        "two sources of app.people: compared with there.notes key by key" in facts["How it looks"]
-    )
-    assert facts["To be confirmed"].startswith("`check` looks again, at once and after 30 s")
+    assert "two sources of app.people: compared with there.notes key by key" in facts["Plan"]
+    assert facts["To be confirmed"].startswith("`check` evaluates again, at once and after 30 s")
 
 
 def test_sql_that_is_refused_is_shown_and_where_to_look_for_its_place(project: Project) -> None:

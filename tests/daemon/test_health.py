@@ -208,7 +208,7 @@ def test_check_pings_from_cron_too(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("alive", "said"),
-    [(None, "No rule is violated"), (SECOND, "is alive"), (10 * MINUTE, "was last alive")],
+    [(None, "No rule is violated"), (SECOND, "is running since"), (10 * MINUTE, "was last alive")],
 )
 def test_status_says_first_whether_it_can_be_trusted(
     project: Project, alive: timedelta | None, said: str

@@ -9,7 +9,6 @@ from sanityd.alerts.compose.state import (
     RULE_REASONS,
     UNCHECKED_RESOLUTIONS,
     by_severity,
-    ended_unchecked,
     is_about_source,
     state,
 )
@@ -51,10 +50,6 @@ _RESOLVED_VERBS = {
 }
 _UPDATED = ("has updates", "have updates")
 _ENDED = ("is over", "are over")
-
-
-#: The name by which `cli/show.py` uses it.
-unseen = ended_unchecked
 
 
 def count_of_incidents(news: Sequence[News]) -> str:

@@ -33,7 +33,7 @@ class SanitydError(Exception):
             self.hint = hint
 
     @property
-    def has_advice(self) -> bool:
+    def has_own_hint(self) -> bool:
         """Whether it has a hint of its own, not only the one of its class."""
         return self.hint != type(self).hint
 

@@ -21,10 +21,10 @@ from sanityd.model import (
     Resolution,
     Run,
     Severity,
-    Tracked,
+    TrackedViolation,
     Transition,
-    about_source,
     fingerprint,
+    source_rule_id,
 )
 
 #: A row that violates again within this time is a regression, not a new violation.
@@ -35,7 +35,7 @@ SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
 
 
 def transitions(
-    tracked: Mapping[str, Tracked], run: Run, incident: Incident | None = None
+    tracked: Mapping[str, TrackedViolation], run: Run, incident: Incident | None = None
 ) -> tuple[Transition, ...]:
     """Return what the run changed about each row.
 
@@ -66,7 +66,7 @@ def transitions(
     return (*changes, *_resolved_by_run(missing, run))
 
 
-def _change(before: Tracked | None, at: datetime) -> Change:
+def _change(before: TrackedViolation | None, at: datetime) -> Change:
     if before is None:
         return Change.NEW
     if before.open:
@@ -79,7 +79,7 @@ def _change(before: Tracked | None, at: datetime) -> Change:
     return Change.NEW
 
 
-def _resolved_by_run(missing: Mapping[str, Tracked], run: Run) -> list[Transition]:
+def _resolved_by_run(missing: Mapping[str, TrackedViolation], run: Run) -> list[Transition]:
     """Return the transitions of open rows that the run did not find, as far as it can tell."""
     changes = []
     for mark, before in missing.items():
@@ -96,7 +96,7 @@ def _resolution(mark: str, run: Run) -> Resolution | None:
     return run.resolutions.get(mark)
 
 
-def _resolved(mark: str, before: Tracked, resolution: Resolution) -> Transition:
+def _resolved(mark: str, before: TrackedViolation, resolution: Resolution) -> Transition:
     return Transition(
         mark, Change.RESOLVED, before.key, resolution=resolution, since=before.first_seen
     )
@@ -167,7 +167,7 @@ def outage_after(
     if skipped is None:
         return _resolved_incident(before, at)
     # The incident belongs to the source, not to the rule that happened to be skipped first.
-    run = replace(skipped, rule=about_source(source))
+    run = replace(skipped, rule=source_rule_id(source))
     incident = before or _opened(Cause.SOURCE_DOWN, run, Severity.ERROR)
     return replace(incident, source=source, error=skipped.error or "", hint=skipped.hint or "")
 
@@ -211,7 +211,7 @@ def _opened(cause: Cause, run: Run, severity: Severity, meaning: str = "") -> In
 
 
 def close(
-    tracked: Mapping[str, Tracked],
+    tracked: Mapping[str, TrackedViolation],
     incident: Incident | None,
     at: datetime,
     resolution: Resolution,

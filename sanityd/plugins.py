@@ -22,7 +22,7 @@ _PACKAGES = {"checks": "sanityd.checks.kinds", "channels": "sanityd.alerts.chann
 _TRUSTED: list[Path] = []
 
 
-def names(room: str) -> list[str]:
+def kind_names(room: str) -> list[str]:
     """Return the names of all kinds of a room, built-in ones first, each part sorted.
 
     Imports none of them. Raises LookupError for an unknown room.
@@ -34,7 +34,7 @@ def names(room: str) -> list[str]:
     return built_in + sorted(others - set(built_in))
 
 
-def trust(folder: Path) -> None:
+def trust_folder(folder: Path) -> None:
     """Load kinds from `checks/` in the folder of a rules file, and let its rules call its modules.
 
     Built-in and installed kinds of the same name have priority.
@@ -45,7 +45,7 @@ def trust(folder: Path) -> None:
         sys.path.append(str(folder))
 
 
-def lookup(room: str, name: str) -> type[Any]:
+def load_kind(room: str, name: str) -> type[Any]:
     """Return the class of one kind. Built-in kinds have priority over entry points and files.
 
     Raises LookupError for an unknown kind, SanitydError when a kind can't be loaded.

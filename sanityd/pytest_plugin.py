@@ -187,9 +187,9 @@ class CoverageTest(RuleTest):
 
     def runtest(self) -> None:
         """Run the examples again, with rows removed and clauses of the rule left out."""
-        from sanityd.authoring.ruletests.coverage_gaps import Played, coverage_gaps
+        from sanityd.authoring.ruletests.coverage_gaps import ExampleResult, coverage_gaps
 
-        played = [Played(example, self.play(example)) for example in self.examples]
+        played = [ExampleResult(example, self.play(example)) for example in self.examples]
         if not all(example.verdict.passed for example in played):
             return
         rule = self.suite.rules.rules[self.examples[0].case.rule]

@@ -97,7 +97,7 @@ class Batch:
         )
 
 
-class Slots(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type hints
+class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type hints
     """Trigger of APScheduler for sanityd's schedules, which handle daylight saving time."""
 
     def __init__(self, batch: Batch) -> None:
@@ -147,7 +147,7 @@ class ScheduledJobs(ABC):
         """Load the rules file, and return its batches; the present ones when it has errors."""
 
 
-def hold_signals() -> None:
+def block_signals() -> None:
     """Block the signals that `Timetable.run` handles.
 
     Must be called before any thread starts, and before a SIGHUP could end the process.
@@ -155,7 +155,7 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
-class Timetable:
+class Scheduler:
     """Runs batches at their times, in threads, until it is stopped.
 
     Parameters: `silence` is for how many seconds housekeeping may not run before it gives up.
@@ -206,7 +206,7 @@ class Timetable:
     def run(self, batches: Sequence[Batch]) -> None:
         """Run until SIGTERM or SIGINT, or until it is broken. The process should end soon after."""
         self._replace_batches(batches)
-        hold_signals()
+        block_signals()
         threading.Thread(target=self._receive_signals, name="sanityd-signals", daemon=True).start()
         self._scheduler.start()
         try:
@@ -291,7 +291,7 @@ class Timetable:
         for name, batch in due_batches.items():
             self._scheduler.add_job(
                 self._evaluate,
-                Slots(batch),
+                SlotTrigger(batch),
                 [batch],
                 id=name,
                 replace_existing=True,

@@ -16,7 +16,7 @@ from sanityd import plugins
 from sanityd.alerts import settings
 from sanityd.authoring.reference import manual
 from sanityd.authoring.ruletests.runner import CaseRunner
-from sanityd.authoring.ruletests.suite import play, read
+from sanityd.authoring.ruletests.suite import read, run_suite
 from sanityd.cli import COMMANDS
 from sanityd.rules.cases import CaseSpec
 from sanityd.rules.load import load
@@ -68,7 +68,7 @@ def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> 
     files[2].write_text(f"{first}\n{shown}", encoding="utf-8")
     files[3].write_text(page, encoding="utf-8")
     with CaseRunner() as workshop:
-        reports = [play(read(file), workshop) for file in files]
+        reports = [run_suite(read(file), workshop) for file in files]
     assert [len(report.verdicts) for report in reports] == [9, 5, 1, 3]
     assert [
         verdict.case.title
@@ -79,7 +79,7 @@ def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> 
     assert [doubt.message for report in reports for doubt in report.gaps] == []
 
 
-@pytest.mark.parametrize("kind", plugins.names("checks"))
+@pytest.mark.parametrize("kind", plugins.kind_names("checks"))
 def test_every_example_in_a_manual_is_right(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,8 +88,8 @@ def test_every_example_in_a_manual_is_right(
     assert examples is not None
     lines = [line for line in examples[1].splitlines() if line.startswith(f"{kind}:")]
     assert lines
-    key = "" if plugins.lookup("checks", kind).needs_table else "    key: account_id\n"
-    about = "table: app.t" if plugins.lookup("checks", kind).needs_table else "source: app"
+    key = "" if plugins.load_kind("checks", kind).needs_table else "    key: account_id\n"
+    about = "table: app.t" if plugins.load_kind("checks", kind).needs_table else "source: app"
     rules = "".join(
         f"  r{number}:\n    {about}\n{key}    {line}\n" for number, line in enumerate(lines)
     )

@@ -15,7 +15,7 @@ from typing import Protocol
 from sanityd import telemetry
 from sanityd.alerts.base import Channel
 from sanityd.errors import DeliveryError
-from sanityd.model import Claimed
+from sanityd.model import ClaimedMessage
 
 _log = logging.getLogger("sanityd.alerts")
 
@@ -23,19 +23,19 @@ _log = logging.getLogger("sanityd.alerts")
 class OutboxLike(Protocol):
     """The methods of the outbox that the dispatcher needs. Each call is its own transaction."""
 
-    def claim(self, at: datetime) -> Claimed | None:
+    def claim(self, at: datetime) -> ClaimedMessage | None:
         """Lease the message that is due next and return it, or None when none is due."""
 
-    def sent(self, claimed: Claimed, at: datetime) -> None:
+    def sent(self, claimed: ClaimedMessage, at: datetime) -> None:
         """Record that the message was delivered."""
 
-    def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def retry(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message was not delivered; it is tried again until it expires."""
 
-    def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def uncertain(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message may have been delivered: the answer was lost."""
 
-    def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def dead(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message was refused and is not tried again."""
 
 
@@ -92,7 +92,7 @@ def dispatch(
     )
 
 
-def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError | None:
+def _attempt(claimed: ClaimedMessage, channels: Mapping[str, Channel]) -> DeliveryError | None:
     """Try to deliver once. Return the error, or None when the message was delivered."""
     name = claimed.message.channel
     channel = channels.get(name)
@@ -114,7 +114,9 @@ def _attempt(claimed: Claimed, channels: Mapping[str, Channel]) -> DeliveryError
     return None
 
 
-def _record(outbox: OutboxLike, claimed: Claimed, error: DeliveryError | None, at: datetime) -> str:
+def _record(
+    outbox: OutboxLike, claimed: ClaimedMessage, error: DeliveryError | None, at: datetime
+) -> str:
     """Record the result of an attempt in the outbox, and return its name."""
     if error is None:
         outbox.sent(claimed, at)

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from sanityd import __version__
 from sanityd.alerts.deadline import Deadline
 from sanityd.errors import DeliveryError
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 #: Time limit in seconds for each wait, and for the whole request.
 TIMEOUT, TOTAL_TIMEOUT = 20.0, 45.0
@@ -63,13 +63,13 @@ def target(url: str, ca: Path | None = None) -> Target:
         # Reading the port validates it.
         _ = parts.port
     except ValueError:
-        raise fault("this is not a URL of the web", advice) from None
+        raise option_error("this is not a URL of the web", advice) from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise fault("this is not a URL of the web", advice)
+        raise option_error("this is not a URL of the web", advice)
     if parts.scheme == "http" and parts.hostname not in _LOCAL_HOSTS:
-        raise fault("this URL would send everything unencrypted", "write `https://`")
+        raise option_error("this URL would send everything unencrypted", "write `https://`")
     if parts.username or parts.password:
-        raise fault("a URL with a login is not supported", "put the token into `headers`")
+        raise option_error("a URL with a login is not supported", "put the token into `headers`")
     return Target(parts, ca)
 
 

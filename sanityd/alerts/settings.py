@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sanityd.model.option_types import Duration, Names, Zone, fault
+from sanityd.model.option_types import Duration, Names, Zone, option_error
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -21,7 +21,7 @@ def _time_of_day(value: Any) -> Any:
     match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(value))
     if match is not None:
         return time(int(match[1]), int(match[2]))
-    raise fault(f"`{value}` is not a time of day", _HOURS)
+    raise option_error(f"`{value}` is not a time of day", _HOURS)
 
 
 _HOURS = "write hours and minutes, as in `08:30`"
@@ -74,7 +74,9 @@ class Flapping(_SettingsSection):
     @model_validator(mode="after")
     def _ends_below(self) -> Self:
         if self.end > self.start:
-            raise fault("`end` is above `start`", "let it end at a lower score than it starts at")
+            raise option_error(
+                "`end` is above `start`", "let it end at a lower score than it starts at"
+            )
         return self
 
 
@@ -137,7 +139,7 @@ class QuietHours(_SettingsSection):
     @model_validator(mode="after")
     def _both_ends(self) -> Self:
         if (self.start is None) != (self.end is None):
-            raise fault(
+            raise option_error(
                 "quiet hours have a beginning and an end", 'write `from: "22:00"` and `to: "07:00"`'
             )
         return self

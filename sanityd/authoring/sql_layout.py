@@ -36,7 +36,7 @@ _JOINING = {
 _CONDITIONS = {TokenType.AND, TokenType.OR}
 
 
-def laid_out(sql: str, dialect: str | None) -> str:
+def format_sql(sql: str, dialect: str | None) -> str:
     """Return the statement, formatted. `dialect` is sqlglot's name of it; None for any."""
     tidy = "\n".join(line.rstrip() for line in sql.split("\n") if line.strip())
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.authoring.suggest.results import Proposal, Suggestions
 from sanityd.authoring.yaml_text import comment, scalar
 from sanityd.errors import SourceError
@@ -73,22 +73,22 @@ APP_DATABASE_URL=
 """
 
 
-def example() -> str:
+def example_file() -> str:
     """Return a rules file to edit by hand."""
     return _HEAD.format(source=f"${{{DATABASE}}}") + _EXAMPLE
 
 
-def proposed(suggestions: Suggestions, source: str) -> str:
+def proposals_file(suggestions: Suggestions, source: str) -> str:
     """Return a rules file with the proposals, grouped by table.
 
     `source` is written in place of the database's URL: the URL of a file, or a variable.
     """
     is_plain = "${" in source or re.fullmatch(r"[a-z]+:///[A-Za-z0-9_./-]+", source)
     head = _HEAD.format(source=source if is_plain else scalar(source))
-    return head + (written(suggestions.proposals) or _NOTHING)
+    return head + (rules_text(suggestions.proposals) or _NOTHING)
 
 
-def written(proposals: Iterable[Proposal]) -> str:
+def rules_text(proposals: Iterable[Proposal]) -> str:
     """Return the lines below `rules:` for the proposals, sorted by table.
 
     For each table the order is that of the proposals. Returns nothing when there are none.
@@ -110,12 +110,12 @@ def _indented(lines: Iterable[str]) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-def environment(*, with_database: bool) -> str:
+def environment_file(*, with_database: bool) -> str:
     """Return an `.env` file with the variables that the rules file needs, without values."""
     return _ENVIRONMENT.format(database=_OF_DATABASE if with_database else "")
 
 
-def url_of(text: str) -> str:
+def database_url(text: str) -> str:
     """Return the URL for a command-line argument: a URL, or a file of SQLite or DuckDB.
 
     Raises SourceError for a missing file, and for one that no URL can name.
@@ -125,19 +125,19 @@ def url_of(text: str) -> str:
     path = Path(text)
     if not path.is_file():
         raise SourceError(
-            f"there is no file `{visible(text)}`",
+            f"there is no file `{display_value(text)}`",
             "Name a file of SQLite or DuckDB, or write a URL.",
         )
     if "?" in str(path.resolve()):
         raise SourceError(
-            f"`{visible(text)}` can't be named in a URL, where `?` ends a path",
+            f"`{display_value(text)}` can't be named in a URL, where `?` ends a path",
             "Make a link to it.",
         )
     backend = _FILES.get(path.suffix, "sqlite")
     return f"{backend}:///{path.resolve()}"
 
 
-def source_in(url: str, folder: Path) -> str:
+def source_setting(url: str, folder: Path) -> str:
     """Return the source for a rules file in this folder.
 
     A database file is written with its relative path, which is no secret; any other URL is replaced

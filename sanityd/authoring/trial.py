@@ -39,7 +39,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class StoredState:
     """The stored runs of the rule: their number in the last weeks, and the last one.
 
     `trouble` is why the store can't be read.
@@ -63,11 +63,11 @@ class Trial:
     proof: str | None = None
     #: Whether `check` would confirm the violations first.
     to_be_confirmed: bool = False
-    memory: Memory = field(default_factory=Memory)
+    memory: StoredState = field(default_factory=StoredState)
     foresight: Forecast | None = None
 
 
-def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
+def run_trial(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) -> Trial:
     """Try one rule.
 
     When its source doesn't answer, the run is skipped. When the store can't be read, the trial's
@@ -76,7 +76,7 @@ def attempt(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None) 
     Parameters: `state` is the URL of the store; None for the one beside the rules file.
     """
     with _reading(rules, state) as (connection, trouble):
-        memory, prior = Memory(trouble=trouble), PriorState()
+        memory, prior = StoredState(trouble=trouble), PriorState()
         if connection is not None:
             memory, prior = _stored(connection, rule, at)
     # The store is closed before the check, which may take long.
@@ -95,7 +95,7 @@ def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Forecas
 
         def copy_history(into: Connection) -> None:
             if connection is not None:
-                rule_copy.carry(connection, into, rule.id, run.at)
+                rule_copy.copy_rule(connection, into, rule.id, run.at)
 
         return forecast(rules, rule, run, copy_history)
 
@@ -120,10 +120,10 @@ def _reading(
         store.close()
 
 
-def _stored(connection: Connection, rule: Rule, at: datetime) -> tuple[Memory, PriorState]:
+def _stored(connection: Connection, rule: Rule, at: datetime) -> tuple[StoredState, PriorState]:
     """Return the stored runs of a rule, and what its check takes from them."""
     count = runs.count(connection, [rule.id], at - rule_copy.RUNS)
-    memory = Memory(count, runs.last(connection, rule.id, at), exists=True)
+    memory = StoredState(count, runs.last(connection, rule.id, at), exists=True)
     open_keys = {rule.id: violations.open_keys(connection, rule.id)}
     past = {rule.id: runs.measured(connection, rule.id)} if rule.learns else {}
     return memory, PriorState(open_keys, past)
@@ -163,7 +163,7 @@ def _refused(rule: Rule, own: Snapshot, elsewhere: Elsewhere) -> Iterator[Statem
     query = check.query_sql()
     if query is not None:
         yield Statement(rule.source, own.source.dialect.name, query)
-    other = check.query_there()
+    other = check.query_elsewhere()
     if other is not None:
         is_own = other.source in (None, rule.source)
         source = (own if is_own else elsewhere(str(other.source))).source

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sanityd.alerts.compose.sanitize import escaped
+from sanityd.alerts.compose.sanitize import escape_hidden
 
 #: Text that needs no quotes for any YAML reader, inside and outside of brackets.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
@@ -17,13 +17,13 @@ _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "
 _LONGEST_NAME = 60
 
 
-def flow(value: Any) -> str:
+def flow_text(value: Any) -> str:
     """Return a text, number, list or mapping on one line."""
     if isinstance(value, Mapping):
-        items = [f"{_key(key)}: {flow(item)}" for key, item in value.items()]
+        items = [f"{_key(key)}: {flow_text(item)}" for key, item in value.items()]
         return "{" + ", ".join(items) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
+        return "[" + ", ".join(flow_text(item) for item in value) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -33,7 +33,7 @@ def flow(value: Any) -> str:
 
 def _key(key: Any) -> str:
     """Return a key of a mapping. `on` is a key of rules, which nobody writes in quotes."""
-    return "on" if key == "on" else flow(key)
+    return "on" if key == "on" else flow_text(key)
 
 
 def scalar(text: str) -> str:
@@ -51,12 +51,12 @@ def condition(text: str) -> str:
 
 def comment(text: str) -> str:
     """Return a comment of one line, with all control characters escaped."""
-    return f"# {escaped(text, 400)}"
+    return f"# {escape_hidden(text, 400)}"
 
 
-def named(name: str) -> str:
+def escaped_name(name: str) -> str:
     """Return a name for messages, shortened and escaped, as it may be hostile."""
-    return escaped(name, _LONGEST_NAME)
+    return escape_hidden(name, _LONGEST_NAME)
 
 
 def _escaped(character: str) -> str:

@@ -34,8 +34,8 @@ from sanityd.checks.requirements import (
 from sanityd.checks.scope import Scope
 from sanityd.checks.short_form import ShortForm
 from sanityd.checks.table_nouns import rows_of
-from sanityd.model import Past, Value, Violation
-from sanityd.model.option_types import Names, fault, listed
+from sanityd.model import Measurements, Value, Violation
+from sanityd.model.option_types import Names, as_list, option_error
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
 
@@ -66,7 +66,7 @@ class Check(ShortForm, ABC):
     #: The columns that `show` may name: those of its SELECT. None: any column of the table.
     showable: ClassVar[tuple[str, ...] | None] = None
     #: Whether new rows, and the open violations, are enough to find what is new (`scan`).
-    can_narrow: ClassVar[bool] = False
+    supports_new_rows: ClassVar[bool] = False
     #: Whether the same rows always give the same result, apart from the user's SQL, which may
     #: read a clock.
     is_timeless: ClassVar[bool] = False
@@ -92,7 +92,7 @@ class Check(ShortForm, ABC):
         """The user's SELECT in the rule's own source, to be checked that it only reads."""
         return None
 
-    def query_there(self) -> OtherTable | None:
+    def query_elsewhere(self) -> OtherTable | None:
         """The user's SELECT in another source, to be checked that it only reads."""
         return None
 
@@ -156,7 +156,7 @@ class RowCheck(Check):
 
     form: ClassVar[str] = "row"
     needs_key: ClassVar[bool] = True
-    can_narrow: ClassVar[bool] = True
+    supports_new_rows: ClassVar[bool] = True
 
     @abstractmethod
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
@@ -223,7 +223,7 @@ class ColumnCheck(RowCheck):
     @model_validator(mode="after")
     def _names_a_column(self) -> Self:
         if not self.columns:
-            raise fault("names no column", "write at least one column")
+            raise option_error("names no column", "write at least one column")
         return self
 
 
@@ -305,7 +305,7 @@ class AggregateCheck(Check):
 
     @abstractmethod
     def judge(
-        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Measurements = ()
     ) -> Judgement:
         """Judge the measured values.
 
@@ -393,7 +393,7 @@ __all__ = [
     "Scope",
     "TableComparison",
     "Value",
-    "fault",
-    "listed",
+    "as_list",
+    "option_error",
     "plural",
 ]

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sanityd.model import OVERLAP, Severity
+from sanityd.model import DEFAULT_OVERLAP, Severity
 
 if TYPE_CHECKING:
     from sanityd.checks.base import Check
@@ -139,7 +139,7 @@ class Scan:
 
     column: str | None = None
     every: timedelta = timedelta(days=1)
-    overlap: timedelta = OVERLAP
+    overlap: timedelta = DEFAULT_OVERLAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Invariant:
         names = [
             TableName.parse(text, self.subject.sources, own).source for text in self.check.tables()
         ]
-        query = self.check.query_there()
+        query = self.check.query_elsewhere()
         if query is not None:
             names.append(str(query.source))
         return next((name for name in names if name != own), None)

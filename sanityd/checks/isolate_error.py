@@ -15,7 +15,7 @@ def isolated_error(planned: PlannedCheck, error: CheckError) -> CheckError:
     Reads the views only after a failure. An error that has advice of its own (a timeout, a lock,
     a missing privilege) stays as it is. Raises SourceError.
     """
-    if error.has_advice:
+    if error.has_own_hint:
         return error
     try:
         for scope in _scopes_read(planned):
@@ -57,7 +57,7 @@ def _error_of_view(scope: Scope) -> CheckError | None:
     try:
         scope.snapshot.rows(select(*counts).select_from(view))
     except CheckError as error:
-        if error.has_advice:
+        if error.has_own_hint:
             # It takes too long, or is locked: that doesn't mean that it can't be read.
             return None
         parts = (scope.subject.source, scope.info.schema, scope.info.name)

@@ -14,7 +14,7 @@ from sanityd.checks.conditions import violating_row
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
-from sanityd.model import Key, Past, UnchangedState, Value
+from sanityd.model import Key, Measurements, UnchangedState, Value
 from sanityd.sources.base import Snapshot
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class PriorState:
     #: The open violations, by fingerprint: a run must say what became of each of them.
     open_keys: Mapping[str, Mapping[str, Key]] = field(default_factory=dict)
     #: Earlier measured values, for rules that compare with them.
-    past: Mapping[str, Past] = field(default_factory=dict)
+    past: Mapping[str, Measurements] = field(default_factory=dict)
     #: The rules whose rows are to be read even where a constraint proves them.
     audited: Collection[str] = ()
     #: The value from which on rows are new, for rules that may read new rows only.
@@ -58,7 +58,7 @@ class PlannedCheck:
     #: The scope of the other table, where that is read by statements of its own.
     other: Scope | None = None
     #: Earlier measured values, for rules that compare with them.
-    past: Past = ()
+    past: Measurements = ()
     #: The constraint that proves the rule, and whether to read the rows all the same.
     proof: str | None = None
     audited: bool = False

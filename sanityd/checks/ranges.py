@@ -7,8 +7,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
-from sanityd.model.durations import DURATION, duration
-from sanityd.model.option_types import fault
+from sanityd.model.durations import DURATION, parse_duration
+from sanityd.model.option_types import option_error
 
 Bound = int | float | str
 #: A bound that is the time of the run, or some time before or after it.
@@ -23,7 +23,7 @@ def from_now(bound: Bound) -> timedelta | None:
     match = _NOW.fullmatch(bound) if isinstance(bound, str) else None
     if match is None:
         return None
-    distance = duration(match[2]) if match[2] else timedelta(0)
+    distance = parse_duration(match[2]) if match[2] else timedelta(0)
     return -distance if match[1] == "-" else distance
 
 
@@ -64,13 +64,13 @@ class Range(BaseModel):
         if not isinstance(value, list):
             return value
         if len(value) != 2:
-            raise fault("a range has two ends", "write `[lowest, highest]`")
+            raise option_error("a range has two ends", "write `[lowest, highest]`")
         return {"min": value[0], "max": value[1]}
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
         if not self.bounds:
-            raise fault(
+            raise option_error(
                 "has no bound",
                 "write `[lowest, highest]`, or one of `min`, `max`, `above`, `below`",
             )
@@ -84,9 +84,11 @@ class Range(BaseModel):
             try:
                 from_now(bound)
             except ValueError as error:
-                raise fault(f"`{bound}` is not a time", str(error), word=str(bound)) from None
+                raise option_error(
+                    f"`{bound}` is not a time", str(error), word=str(bound)
+                ) from None
         if len({isinstance(bound, str) for bound in self.bounds}) > 1:
-            raise fault(
+            raise option_error(
                 "mixes numbers and text", "write all bounds as numbers, or all as dates or text"
             )
 
@@ -98,7 +100,9 @@ class Range(BaseModel):
         low, high = max(lows), min(highs)
         is_open = low == self.above or high == self.below
         if low > high or (is_open and low == high):  # type: ignore[operator]
-            raise fault(f"no value lies between {low} and {high}", "write the lower bound first")
+            raise option_error(
+                f"no value lies between {low} and {high}", "write the lower bound first"
+            )
 
     @property
     def bounds(self) -> list[Bound]:

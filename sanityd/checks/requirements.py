@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class OtherTable(BaseModel):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
         if (self.table is None) == (self.source is None or self.query is None):
-            raise fault(
+            raise option_error(
                 "needs a table, or a source and a query",
                 "write `source.table`, or `{source: …, query: …}`",
             )

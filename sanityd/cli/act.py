@@ -40,12 +40,12 @@ class DurationParam(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         """Parse a duration. Raises a usage error that says what to write."""
-        from sanityd.model.durations import duration
+        from sanityd.model.durations import parse_duration
 
         if isinstance(value, timedelta):
             return value
         try:
-            return duration(str(value))
+            return parse_duration(str(value))
         except ValueError as error:
             self.fail(f"`{value}` is not a duration: {error}", param, ctx)
 
@@ -139,12 +139,12 @@ def in_transaction(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> 
 
 
 def _print_decisions(decisions: "Sequence[Triage]", act: "Act") -> None:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     for decision in decisions:
         words = _DECISIONS[decision.action.value].format(
-            author=visible(decision.author),
+            author=display_value(decision.author),
             until=terminal.until(decision.until, act.at),
             resolution=decision.resolution.replace("_", " "),
         )

@@ -219,7 +219,7 @@ def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:
     from sanityd.store import runs
 
     with store.read() as connection:
-        last_runs = runs.newest_at(connection, [rule.id for rule in rules], at)
+        last_runs = runs.last_run_times(connection, [rule.id for rule in rules], at)
     due = []
     for rule in rules:
         scheduled = rule.schedule.slot_before(at)
@@ -261,7 +261,7 @@ def _apply_retention(store: "Store", at: datetime) -> None:
     from sanityd.store import retention
 
     with suppress(StoreError):
-        retention.tidy(store, at)
+        retention.apply_retention(store, at)
 
 
 def _undelivered(store: "Store", at: datetime) -> int:
@@ -269,5 +269,5 @@ def _undelivered(store: "Store", at: datetime) -> int:
     from sanityd.store import notification_log, outbox
 
     with store.read() as connection:
-        messages = outbox.undelivered(connection, at)
-        return messages + notification_log.undelivered_recipients(connection)
+        messages = outbox.count_undelivered(connection, at)
+        return messages + notification_log.count_undelivered_recipients(connection)

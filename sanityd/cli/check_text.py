@@ -6,7 +6,7 @@ from typing import IO
 
 from rich.text import Text
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.cli import terminal
 from sanityd.cli.reports import CheckReport
 from sanityd.cli.terminal import plural
@@ -115,7 +115,7 @@ def _problem_lines(results: Sequence[Result], at: datetime) -> Iterator[Line]:
 
 
 def _unchecked_lines(result: Result, title: str) -> list[Line]:
-    error = f"not checked: {visible(result.run.error or '', limit=400)}"
+    error = f"not checked: {display_value(result.run.error or '', limit=400)}"
     return [
         [_sign(result), Text(title), Text(error), Text(), Text()],
         Text(f"   {result.run.hint or ''}", style="dim"),
@@ -144,8 +144,8 @@ def _rule_lines(result: Result, at: datetime) -> list[Line]:
     else:
         severity = Text(result.severity.label, style=terminal.STYLES[result.severity])
     if result.downgraded:
-        severity.append(f" ({visible(result.downgraded, 200)})")
-    amount = Text(visible(result.rule.amount(run), limit=200))
+        severity.append(f" ({display_value(result.downgraded, 200)})")
+    amount = Text(display_value(result.rule.amount(run), limit=200))
     return [
         _line(result, amount, Text(_changes(result, at)), severity),
         Text(f"   {_keys(result)}", style="dim"),
@@ -175,7 +175,7 @@ def _changes(result: Result, at: datetime) -> str:
     if result.accepted:
         words += f"; {result.accepted:,} accepted"
     if result.triage:
-        words += f", {result.triage.action.value} by {visible(result.triage.author)}"
+        words += f", {result.triage.action.value} by {display_value(result.triage.author)}"
     if run.suspects:
         words += f" · {_suspects(run)}"
     return words
@@ -189,7 +189,7 @@ def _suspects(run: Run) -> str:
 def _rows_checked(results: Sequence[Result]) -> str:
     """Return how many rows were checked; for a single rule, the constraint that proves it."""
     if len(results) == 1 and results[0].run.proved_by:
-        return f"proved by {visible(results[0].run.proved_by)}"
+        return f"proved by {display_value(results[0].run.proved_by)}"
     counts = [result.run.checked for result in results if result.run.checked is not None]
     words = "checked"
     # The number of rows that a rule's own query reads is not known.

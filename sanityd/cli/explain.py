@@ -62,13 +62,13 @@ def _print(explanations: "Sequence[Explanation]", *, sql: bool) -> None:
 
 
 def _print_source(console: Any, explanation: "Explanation", *, sql: bool) -> None:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     console.print(_heading(explanation))
     if explanation.down is not None:
         error, hint = explanation.down
-        words = f"{visible(error, limit=1000)}\n    {hint}"
+        words = f"{display_value(error, limit=1000)}\n    {hint}"
         console.print(terminal.signed(terminal.UNKNOWN, words))
     width = max((len(_step_title(step)) for step in explanation.steps), default=0)
     # Steps with the same reason are printed together, below their reason.
@@ -77,7 +77,7 @@ def _print_source(console: Any, explanation: "Explanation", *, sql: bool) -> Non
         by_reason.setdefault(step.reason, []).append(step)
     for reason, steps in by_reason.items():
         console.print()
-        terminal.fact(console, "", visible(reason, limit=300), width=2)
+        terminal.fact(console, "", display_value(reason, limit=300), width=2)
         for number, step in enumerate(steps):
             if sql and number > 0:
                 console.print()
@@ -85,7 +85,7 @@ def _print_source(console: Any, explanation: "Explanation", *, sql: bool) -> Non
             if sql:
                 _print_sql(console, step, explanation.database)
     for rule, (error, hint) in explanation.refused.items():
-        words = f"{rule}: {visible(error, limit=1000)}\n    {hint}"
+        words = f"{rule}: {display_value(error, limit=1000)}\n    {hint}"
         console.print(terminal.signed(terminal.UNKNOWN, words))
     console.print()
 
@@ -106,9 +106,9 @@ def _heading(explanation: "Explanation") -> "Text":
 
 
 def _step_title(step: "PlanStep") -> str:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
 
-    return f"{step.form} of {visible(step.table)}"
+    return f"{step.form} of {display_value(step.table)}"
 
 
 def _print_step(console: Any, step: "PlanStep", width: int) -> None:

@@ -47,9 +47,9 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
             if name is not None:
                 rule = find_rule_id(rules, connection, name)
             if row is None:
-                events = timeline.story(connection, rule, clock.now() - since, rules.counted)
+                events = timeline.events_since(connection, rule, clock.now() - since, rules.counted)
             elif rule is not None:
-                events = timeline.life(connection, rule, parse_key(row))
+                events = timeline.row_events(connection, rule, parse_key(row))
             else:
                 raise click.UsageError(
                     "name the rule of the row: `sanityd history RULE --row id=7`"
@@ -78,7 +78,7 @@ def _print_json(events: "Sequence[Event]") -> None:
 
 
 def _print_table(events: "Sequence[Event]", *, with_rule: bool) -> None:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     console = terminal.console()
@@ -89,7 +89,7 @@ def _print_table(events: "Sequence[Event]", *, with_rule: bool) -> None:
     grid = terminal.table(*headers)
     for event in events:
         time = event.at.astimezone().strftime("%Y-%m-%d %H:%M")
-        parts = [visible(part, 400) for part in (event.what, event.who, event.detail) if part]
+        parts = [display_value(part, 400) for part in (event.what, event.who, event.detail) if part]
         what = " · ".join(parts)
         if with_rule:
             grid.add_row(time, event.rule, what)

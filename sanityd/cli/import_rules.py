@@ -34,8 +34,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
 
     from rich.progress import TaskID
 
-    from sanityd.authoring.migrate import writing
-    from sanityd.authoring.migrate.draft import source_name
+    from sanityd.authoring.migrate import rules_file
+    from sanityd.authoring.migrate.import_result import source_name
     from sanityd.cli import terminal
     from sanityd.cli.options import file_exists_error, write_new
 
@@ -48,8 +48,8 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         raise file_exists_error(output)
     migration = reader.read(_files(files), source)
     with terminal.progress(len(migration.translations), "Importing") as bar:
-        written = writing.write(migration, lambda count: bar.advance(TaskID(0), count))
-    for line in writing.summary(written):
+        written = rules_file.write(migration, lambda count: bar.advance(TaskID(0), count))
+    for line in rules_file.summary(written):
         click.echo(line, err=True)
     if not written.imported:
         raise click.UsageError("nothing can be imported; nothing was written")
@@ -57,7 +57,7 @@ def command(form: str, files: tuple[Path, ...], source: str | None, output: Path
         click.echo(written.text, nl=False)
     else:
         write_new(output, written.text)
-    for line in writing.todo(written):
+    for line in rules_file.remaining_steps(written):
         click.echo(line, err=True)
 
 

@@ -31,12 +31,12 @@ def command(url: str | None, whole: int, path: Path) -> None:
 
     if path.exists():
         raise file_exists_error(path)
-    suggestions, text, source = None, starter.example(), f"${{{starter.DATABASE}}}"
+    suggestions, text, source = None, starter.example_file(), f"${{{starter.DATABASE}}}"
     if url is not None:
         url = _checked_url(url)
         suggestions = _suggestions(url, whole)
-        source = starter.source_in(url, path.parent)
-        text = starter.proposed(suggestions, source)
+        source = starter.source_setting(url, path.parent)
+        text = starter.proposals_file(suggestions, source)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not create_file(path, schema.MODELINE + text):
         raise file_exists_error(path)
@@ -44,10 +44,10 @@ def command(url: str | None, whole: int, path: Path) -> None:
     written = [str(path)]
     # Files that exist already are kept.
     schema_path = path.parent / schema.FILE
-    if create_file(schema_path, schema.text()):
+    if create_file(schema_path, schema.schema_text()):
         written.append(f"{schema_path} (for your editor)")
     environment_path = path.parent / ".env.example"
-    if create_file(environment_path, starter.environment(with_database=needs_url)):
+    if create_file(environment_path, starter.environment_file(with_database=needs_url)):
         written.append(str(environment_path))
     click.echo(f"Wrote {_and(written)}.")
     rules_argument = "" if path == Path("rules.yaml") else f" --rules {path}"
@@ -101,7 +101,7 @@ def _checked_url(text: str) -> str:
     from sanityd.sources.open import open_source
 
     try:
-        url = starter.url_of(text)
+        url = starter.database_url(text)
         open_source(SourceSettings("app", url)).close()
     except SourceError as error:
         raise click.UsageError(f"{error.message}\n  {error.hint}") from None
@@ -110,18 +110,20 @@ def _checked_url(text: str) -> str:
 
 def _suggestions(url: str, whole: int) -> "Suggestions":
     """Read the database, print what was found, and return the proposals."""
-    from sanityd.authoring.suggest.results import Taken
+    from sanityd.authoring.suggest.results import ExistingRules
     from sanityd.cli import proposals, terminal
     from sanityd.errors import SourceError
     from sanityd.sources.base import SourceSettings
 
     settings = SourceSettings("app", url)
     try:
-        suggestions, seconds = proposals.read_tables(settings, proposals.all_tables, whole, Taken())
+        suggestions, seconds = proposals.read_tables(
+            settings, proposals.all_tables, whole, ExistingRules()
+        )
     except SourceError as error:
         # The default hint names `lint`, which needs a rules file.
         hint = "Check that it answers, and that the URL and the rights are right."
-        if error.has_advice:
+        if error.has_own_hint:
             hint = error.hint
         raise SourceError(error.message, f"{hint.rstrip('.')}. Nothing was written.") from None
     proposals.show(terminal.console(), suggestions, seconds)

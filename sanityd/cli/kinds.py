@@ -21,12 +21,12 @@ def command(kind: str | None) -> None:
     console = terminal.console()
     if kind is None:
         _print_list(console)
-    elif kind in plugins.names("checks"):
+    elif kind in plugins.kind_names("checks"):
         _print_manual(console, kind, "checks", kind)
-    elif kind in plugins.names("channels"):
+    elif kind in plugins.kind_names("channels"):
         _print_manual(console, kind, "channels", f"{kind} (a channel)")
     else:
-        names = [*plugins.names("checks"), *plugins.names("channels")]
+        names = [*plugins.kind_names("checks"), *plugins.kind_names("channels")]
         raise no_such(f"there is no check or channel `{kind}`", kind, names)
 
 
@@ -37,7 +37,7 @@ def _print_list(console: Any) -> None:
 
     for group, headers in _GROUPS:
         grid = terminal.table(*headers)
-        for name in plugins.names(group):
+        for name in plugins.kind_names(group):
             grid.add_row(name, manual.summary(name, group))
         console.print(grid)
         console.print()

@@ -59,14 +59,14 @@ def find_rule_id(rules: "RuleSet", connection: "Connection", name: str) -> str:
 
     Removed rules are found, too. Raises a usage error for an unknown name.
     """
-    from sanityd.model import about_source
+    from sanityd.model import source_rule_id
     from sanityd.store import incidents, rules_seen
 
     incident = incidents.get(connection, name)
     if incident is not None:
         return incident.rule
     rule_ids = set(rules.rules)
-    rule_ids.update(about_source(source) for source in rules.sources)
+    rule_ids.update(source_rule_id(source) for source in rules.sources)
     rule_ids.update(rules_seen.names(connection, rules.name))
     if name not in rule_ids:
         raise no_such(f"there is no rule `{name}`", name, rule_ids)

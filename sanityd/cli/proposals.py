@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sanityd.authoring.suggest.results import Proposal, Suggestions, Taken
+    from sanityd.authoring.suggest.results import ExistingRules, Proposal, Suggestions
     from sanityd.sources.base import Snapshot, SourceSettings
 
 #: How many findings, tables that were skipped and empty tables are listed.
@@ -18,7 +18,7 @@ def read_tables(
     settings: "SourceSettings",
     names: "Callable[[Snapshot], Sequence[tuple[str | None, str]]]",
     whole: int,
-    taken: "Taken",
+    taken: "ExistingRules",
     per_table: int | None = None,
 ) -> "tuple[Suggestions, float]":
     """Read tables of a source, with a progress bar. Returns the proposals and the seconds it took.
@@ -53,7 +53,7 @@ def read_tables(
 def _bar(total: int) -> "Iterator[Callable[[str], None]]":
     """Show a progress bar. Returns a function to call with the name of each table before it is
     read."""
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     with terminal.progress(total, "Reading") as bar:
@@ -62,7 +62,7 @@ def _bar(total: int) -> "Iterator[Callable[[str], None]]":
 
         def step(title: str) -> None:
             nonlocal completed
-            bar.update(task, description=visible(title, 40), completed=completed)
+            bar.update(task, description=display_value(title, 40), completed=completed)
             completed += 1
 
         yield step
@@ -96,21 +96,23 @@ def _print_heading(console: Any, suggestions: "Suggestions", seconds: float) -> 
 def _print_broken(console: Any, broken: "Sequence[Proposal]") -> None:
     from rich.text import Text
 
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     for proposal in broken[:FINDINGS]:
         line = terminal.signed(terminal.FAILED, Text(proposal.id, style="bold"))
         console.print(line, soft_wrap=True)
         sampled = f" ({proposal.sampled})" if proposal.sampled else ""
-        console.print(f"      {visible(proposal.tried.sentence, 300)}{sampled}", soft_wrap=True)
+        console.print(
+            f"      {display_value(proposal.tried.sentence, 300)}{sampled}", soft_wrap=True
+        )
     if len(broken) > FINDINGS:
         console.print(f"    and {len(broken) - FINDINGS} more")
 
 
 def _print_left_out(console: Any, suggestions: "Suggestions") -> None:
     """Print the numbers of rules left out, and the tables that are empty or could not be read."""
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     if suggestions.left_out:
@@ -119,12 +121,12 @@ def _print_left_out(console: Any, suggestions: "Suggestions") -> None:
         console.print(f"  {rules} left out: {hint}.", soft_wrap=True)
     empty = suggestions.empty
     if empty:
-        names = ", ".join(visible(title, 60) for title in empty[:EMPTY])
+        names = ", ".join(display_value(title, 60) for title in empty[:EMPTY])
         if len(empty) > EMPTY:
             names += f" and {len(empty) - EMPTY} more"
         console.print(f"  {_count(len(empty), 'table')} without a row: {names}", soft_wrap=True)
     for title, why in suggestions.skipped[:SKIPPED]:
-        words = f"{visible(title, 80)}: {visible(why, 300)}"
+        words = f"{display_value(title, 80)}: {display_value(why, 300)}"
         console.print(terminal.signed(terminal.UNKNOWN, words), soft_wrap=True)
     more = len(suggestions.skipped) - SKIPPED
     if more > 0:

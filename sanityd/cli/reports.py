@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import IO, Any
 from xml.etree import ElementTree
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.cli import terminal
 from sanityd.model import Key, Value
@@ -128,11 +128,11 @@ def _add_test_case(suite: ElementTree.Element, result: Result) -> None:
         name=run.rule,
         time=f"{run.seconds:.3f}",
     )
-    error = visible(run.error or "", limit=1000)
+    error = display_value(run.error or "", limit=1000)
     match run.verdict:
         case "failed":
             failure = ElementTree.SubElement(case, "failure", type=result.rule.invariant.kind)
-            failure.set("message", visible(result.rule.sentence(run), limit=1000))
+            failure.set("message", display_value(result.rule.sentence(run), limit=1000))
             keys = [terminal.key_text(violation.key) for violation in run.tracked[:SAMPLE]]
             failure.text = "\n".join(keys)
         case "errored":

@@ -18,5 +18,5 @@ def command(path: Path) -> None:
     """
     from sanityd.authoring.reference import schema
 
-    schema.trust(path)
-    click.echo(schema.text(), nl=False)
+    schema.trust_own_kinds(path)
+    click.echo(schema.schema_text(), nl=False)

@@ -33,9 +33,9 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
     """
     from sanityd import telemetry
     from sanityd.rules.load import load
-    from sanityd.scheduler import hold_signals
+    from sanityd.scheduler import block_signals
 
-    hold_signals()
+    block_signals()
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     with ExitStack() as stack:
@@ -63,4 +63,6 @@ def _web(address: str, daemon: "Daemon") -> AbstractContextManager[int]:
     host, _, port = address.rpartition(":")
     if not port.isdigit() or int(port) > 65535:
         raise click.UsageError(f"`{address}` is not an address; write `127.0.0.1:8080`")
-    return serving.serve(host.strip("[]") or "127.0.0.1", int(port), daemon.rules_now, daemon.store)
+    return serving.serve(
+        host.strip("[]") or "127.0.0.1", int(port), daemon.rules_in_force, daemon.store
+    )

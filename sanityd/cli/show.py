@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from sanityd.model import Incident, Tracked
+    from sanityd.model import Incident, TrackedViolation
     from sanityd.notifications.open_incidents import OpenIncident, RecipientStatus
     from sanityd.rules.rule import Rule, RuleSet
 
@@ -60,7 +60,7 @@ def _show(
     open_incident = incidents.open_for(connection, rule_id)
     current = [
         candidate
-        for candidate in open_incidents.open_now(connection, rules, at)
+        for candidate in open_incidents.list_open_incidents(connection, rules, at)
         if candidate.incident.rule == rule_id
     ]
     incident = named_incident or open_incident
@@ -209,24 +209,24 @@ def _table(
     console: Any,
     connection: "Connection",
     rule: str,
-    rows: "Sequence[Tracked]",
+    rows: "Sequence[TrackedViolation]",
     at: "datetime",
     limit: int | None,
 ) -> None:
-    from sanityd.alerts.compose.sanitize import cells
+    from sanityd.alerts.compose.sanitize import display_values
     from sanityd.cli import terminal
     from sanityd.store import triage
 
     columns: dict[str, None] = dict.fromkeys(rows[0].key)
     for row in rows[:limit]:
         columns.update(dict.fromkeys(row.shown))
-    accepted = {decision.fingerprint for decision in triage.in_force(connection, [rule])}
+    accepted = {decision.fingerprint for decision in triage.list_active(connection, [rule])}
     details = {row.fingerprint: _detail(row, accepted) for row in rows}
     has_details = any(details.values())
     headers = [*columns, "what", "since"] if has_details else [*columns, "since"]
     grid = terminal.table(*headers)
     for row in rows[:limit]:
-        values = list(cells(list(columns), {**row.key, **row.shown}))
+        values = list(display_values(list(columns), {**row.key, **row.shown}))
         if has_details:
             values.append(details[row.fingerprint])
         grid.add_row(*values, terminal.since(row.first_seen, at))
@@ -236,11 +236,11 @@ def _table(
         console.print(f"  … and {len(rows) - limit:,} more: --all shows them")
 
 
-def _detail(row: "Tracked", accepted: "Container[str | None]") -> str:
+def _detail(row: "TrackedViolation", accepted: "Container[str | None]") -> str:
     """Return what is wrong with a row, and whether it is accepted."""
-    from sanityd.model import beyond_key
+    from sanityd.model import extra_detail
 
-    parts = [beyond_key(row)]
+    parts = [extra_detail(row)]
     if row.fingerprint in accepted:
         parts.append("accepted")
     return ", ".join(part for part in parts if part)

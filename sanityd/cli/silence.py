@@ -99,24 +99,24 @@ def _create(
 
 
 def _subject(silence: "Silence") -> str:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
 
     parts = []
     if silence.rule:
-        parts.append(f"`{visible(silence.rule)}`")
+        parts.append(f"`{display_value(silence.rule)}`")
     if silence.tag:
-        parts.append(f"rules tagged `{visible(silence.tag)}`")
+        parts.append(f"rules tagged `{display_value(silence.tag)}`")
     if silence.source:
-        parts.append(f"source `{visible(silence.source)}`")
+        parts.append(f"source `{display_value(silence.source)}`")
     return ", ".join(parts)
 
 
 def _list(connection: "Connection", at: datetime) -> None:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
     from sanityd.store import silences
 
-    current = silences.listed(connection, at)
+    current = silences.list_active(connection, at)
     console = terminal.console()
     if not current:
         console.print("There are no silences.")
@@ -132,7 +132,7 @@ def _list(connection: "Connection", at: datetime) -> None:
             _subject(silence),
             start,
             terminal.until(silence.until, at),
-            visible(silence.author),
-            visible(silence.reason),
+            display_value(silence.author),
+            display_value(silence.reason),
         )
     console.print(grid)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sanityd.alerts.compose.sanitize import escaped
-from sanityd.authoring.sql_layout import laid_out
+from sanityd.alerts.compose.sanitize import escape_hidden
+from sanityd.authoring.sql_layout import format_sql
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,9 @@ def shown(console: "Console", sql: str, dialect: str | None, by: int = 2) -> Tex
     """The statement, moved in by so many blanks."""
     # What is hidden in a text is shown before anything is coloured, and cut after it, or a text
     # would have no end.
-    plain = "\n".join(escaped(line, sys.maxsize) for line in laid_out(sql, dialect).split("\n"))
+    plain = "\n".join(
+        escape_hidden(line, sys.maxsize) for line in format_sql(sql, dialect).split("\n")
+    )
     lines = [Text(" " * by).append_text(line) for line in _coloured(console, plain).split("\n")]
     for line in lines:
         line.rstrip()

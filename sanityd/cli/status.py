@@ -47,7 +47,7 @@ def command(path: Path) -> None:
 
 def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Print problems of sanityd itself, and whether the daemon runs."""
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
     from sanityd.daemon import health
 
@@ -60,7 +60,7 @@ def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datet
         since = terminal.since(signs.daemon.since, at)
         console.print(terminal.signed(terminal.PASSED, f"sanityd serve is running since {since}"))
     if signs.wrong_file:
-        error = visible(signs.wrong_file, 400)
+        error = display_value(signs.wrong_file, 400)
         words = f"the rules file is wrong, so the previous rules are in use: {error}"
         console.print(terminal.signed(terminal.UNKNOWN, words), style="bold red")
 
@@ -85,7 +85,7 @@ def _undelivered(console: Any, connection: "Connection", at: "datetime") -> None
 
 def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Print the sources that don't answer, and the rules that could not be checked."""
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
     from sanityd.model import Cause
     from sanityd.store import incidents, runs
@@ -93,7 +93,7 @@ def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "d
     for incident in incidents.list_open(connection):
         if incident.cause is Cause.SOURCE_DOWN:
             since = terminal.since(incident.opened_at, at)
-            error = visible(incident.error, 400)
+            error = display_value(incident.error, 400)
             line = f"{incident.rule}: does not answer since {since}: {error}"
             console.print(terminal.signed(terminal.UNKNOWN, line))
     for rule in rules.enabled():
@@ -105,7 +105,7 @@ def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "d
             state = "never verified"
             if verified_at:
                 state = f"not verified since {terminal.since(verified_at, at)}"
-            line = f"{rule.id}: {state}: {visible(last_run.error, limit=400)}"
+            line = f"{rule.id}: {state}: {display_value(last_run.error, limit=400)}"
             console.print(terminal.signed(terminal.UNKNOWN, line))
 
 
@@ -120,7 +120,7 @@ def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetim
 
     violated = [
         open_incident
-        for open_incident in open_incidents.open_now(connection, rules, at)
+        for open_incident in open_incidents.list_open_incidents(connection, rules, at)
         if open_incident.incident.cause is Cause.VIOLATED
     ]
     if not violated:
@@ -171,14 +171,16 @@ def _removed(console: Any, connection: "Connection", rules: "RuleSet", at: "date
 
 
 def _silences(console: Any, connection: "Connection", at: "datetime") -> None:
-    from sanityd.alerts.compose.sanitize import visible
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
     from sanityd.store import silences
 
-    for silence in silences.listed(connection, at):
-        subject = visible(_silence_subject(silence))
+    for silence in silences.list_active(connection, at):
+        subject = display_value(_silence_subject(silence))
         end = terminal.until(silence.until, at)
-        decision = f"until {end} by {visible(silence.author)}: {visible(silence.reason)}"
+        decision = (
+            f"until {end} by {display_value(silence.author)}: {display_value(silence.reason)}"
+        )
         console.print(terminal.signed(terminal.MILD, f"silenced: {subject} {decision}"))
 
 

@@ -11,7 +11,7 @@ import click
 from sanityd.cli.options import rules_option, sample_option
 
 if TYPE_CHECKING:
-    from sanityd.authoring.suggest.constraints import Offer
+    from sanityd.authoring.suggest.constraints import ConstraintProposal
     from sanityd.authoring.suggest.results import Proposal, Suggestions
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.sources.base import Snapshot
@@ -55,13 +55,13 @@ def command(
     only read; constraints are printed and never created. Nothing is written without `--accept`.
     """
     from sanityd import telemetry
-    from sanityd.authoring.suggest.results import Taken
+    from sanityd.authoring.suggest.results import ExistingRules
     from sanityd.cli import proposals
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
     rules = load(path, need_rules=False)
-    taken = Taken.by(rules.rules.values())
+    taken = ExistingRules.by(rules.rules.values())
     per_table = PER_NAMED_TABLE if table else None
     results = []
     for source, names in _tables(rules, table).items():
@@ -78,7 +78,7 @@ def command(
         _write(path, chosen, to_stderr=form == "json")
 
 
-def _print_json(results: "Sequence[tuple[Suggestions, float]]", offers: "Sequence[Offer]") -> None:
+def _print_json(results: "Sequence[tuple[Suggestions, float]]", offers: "Sequence[ConstraintProposal]") -> None:
     from sanityd.cli import proposals
 
     document = {
@@ -139,7 +139,7 @@ def _chosen(results: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[
     return [by_id[name] for name in dict.fromkeys(accepted)]
 
 
-def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
+def _offers(rules: "RuleSet", table: str | None) -> "list[ConstraintProposal]":
     """Return constraints for rules that have held for long according to the store."""
     from sanityd import clock
     from sanityd.authoring.suggest import constraints
@@ -151,17 +151,19 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[Offer]":
         return []
     try:
         with store.read() as connection:
-            stable_rules = constraints.held_long(connection, rules, clock.now())
+            stable_rules = constraints.unviolated_rules(connection, rules, clock.now())
     finally:
         store.close()
     selected = []
     for rule_id, rule in rules.rules.items():
         if rule_id in stable_rules and _is_about(rule, table):
             selected.append(rule)
-    offers: list[Offer] = []
+    offers: list[ConstraintProposal] = []
     with SnapshotPool(rules.sources) as snapshots:
         for source, batch in rules.by_source(selected).items():
-            offers += constraints.offers(snapshots.snapshot(source), batch, stable_rules)
+            offers += constraints.constraint_proposals(
+                snapshots.snapshot(source), batch, stable_rules
+            )
     return offers
 
 
@@ -170,8 +172,8 @@ def _is_about(rule: "Rule", table: str | None) -> bool:
     return table is None or name == table or name.partition(".")[2] == table
 
 
-def _print_offers(offers: "Sequence[Offer]") -> None:
-    from sanityd.alerts.compose.sanitize import visible
+def _print_offers(offers: "Sequence[ConstraintProposal]") -> None:
+    from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
     console: Any = terminal.console()
@@ -186,8 +188,8 @@ def _print_offers(offers: "Sequence[Offer]") -> None:
             f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} runs"
         )
         for statement in offer.constraint.statements:
-            console.print(f"      {visible(statement, 2000)};", soft_wrap=True)
-        console.print(f"    {visible(offer.constraint.advice, 2000)}", soft_wrap=True)
+            console.print(f"      {display_value(statement, 2000)};", soft_wrap=True)
+        console.print(f"    {display_value(offer.constraint.advice, 2000)}", soft_wrap=True)
     if any(offer.constraint.statements for offer in offers):
         console.print(
             "\nsanityd runs none of this. Read it and try it on a copy. "
@@ -195,7 +197,7 @@ def _print_offers(offers: "Sequence[Offer]") -> None:
         )
 
 
-def _as_json(offer: "Offer") -> dict[str, Any]:
+def _as_json(offer: "ConstraintProposal") -> dict[str, Any]:
     return {
         "rule": offer.rule.id,
         "since": offer.held.since.isoformat(),
@@ -220,7 +222,7 @@ def _print_suggestions(results: "Sequence[tuple[Suggestions, float]]", *, with_r
         if suggestions.proposals and with_rules:
             has_proposals = True
             click.echo()
-            click.echo(starter.written(suggestions.proposals))
+            click.echo(starter.rules_text(suggestions.proposals))
     if has_proposals:
         click.echo(
             "`sanityd suggest --accept` writes all of them into the rules file,"

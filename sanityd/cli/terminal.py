@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.model import Change, Incident, Severity, Triage, Value
 
 STYLES = {
@@ -52,7 +52,7 @@ def plural(count: int, noun: str) -> str:
 
 def key_text(key: Mapping[str, Value]) -> str:
     """Format a key as `id 7`, or `a 1, b 2`."""
-    return ", ".join(f"{visible(name)} {visible(value)}" for name, value in key.items())
+    return ", ".join(f"{display_value(name)} {display_value(value)}" for name, value in key.items())
 
 
 def changed(counts: Mapping[Change, int], changes: Sequence[Change] = OPEN_CHANGES) -> list[str]:
@@ -97,10 +97,10 @@ def until(future: datetime, at: datetime) -> str:
 
 def triage_text(triage: Triage, at: datetime) -> str:
     """Format a decision: `acknowledged by ana until 3 Dec 09:00: I repair the queue`."""
-    decision = f"{triage.action.value} by {visible(triage.author)}"
+    decision = f"{triage.action.value} by {display_value(triage.author)}"
     if triage.resolution:
         decision += f" as {triage.resolution.replace('_', ' ')}"
-    return f"{decision} until {until(triage.until, at)}: {visible(triage.reason, 80)}"
+    return f"{decision} until {until(triage.until, at)}: {display_value(triage.reason, 80)}"
 
 
 def signed(sign: tuple[str, str], *parts: str | Text) -> Text:

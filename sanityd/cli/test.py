@@ -69,7 +69,7 @@ def command(
     """
     from sanityd import clock, telemetry
     from sanityd.authoring.ruletests.runner import CaseRunner
-    from sanityd.authoring.ruletests.suite import play, read
+    from sanityd.authoring.ruletests.suite import read, run_suite
     from sanityd.cli.test_reports import FORMS, Tested
 
     telemetry.start(ctx.obj["log"])
@@ -78,7 +78,7 @@ def command(
     suite = read(rules, tests, connect=connect)
     suite = _picked(suite, only) if only else suite
     with CaseRunner(scratch, on, suite.rules.sources) as workshop:  # type: ignore[arg-type]  # click has checked the word
-        report = play(suite, workshop)
+        report = run_suite(suite, workshop)
     tested = Tested(suite, report, strict, clock.stopwatch() - started)
     FORMS[form](tested, sys.stdout)
     ctx.exit(tested.code)

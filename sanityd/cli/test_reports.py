@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.authoring.ruletests.coverage_gaps import CoverageGap
 from sanityd.authoring.ruletests.runner import CaseResult
 from sanityd.authoring.ruletests.suite import Suite, SuiteReport
@@ -118,10 +118,10 @@ def as_junit(tested: Tested, out: IO[str]) -> None:
         )
         if tested.strict:
             ElementTree.SubElement(
-                element, "failure", message=visible(doubt.message, 400)
+                element, "failure", message=display_value(doubt.message, 400)
             ).text = doubt.advice
         else:
-            ElementTree.SubElement(element, "system-out").text = visible(
+            ElementTree.SubElement(element, "system-out").text = display_value(
                 f"{doubt.message}: {doubt.advice}", 800
             )
     ElementTree.indent(suite)
@@ -135,7 +135,7 @@ def _element(
         suite,
         "testcase",
         classname=f"sanityd.{rule}",
-        name=visible(name),
+        name=display_value(name),
         file=file,
         line=str(line),
     )
@@ -155,7 +155,7 @@ def as_text(tested: Tested, out: IO[str]) -> None:
     for doubt in tested.report.gaps:
         mark, style = terminal.FAILED if tested.strict else terminal.MILD
         lines.append(_line(mark, style, doubt.rule, doubt.message, doubt.case.location))
-        lines.append(Text(f"     {visible(doubt.advice, 400)}", style="dim"))
+        lines.append(Text(f"     {display_value(doubt.advice, 400)}", style="dim"))
     for line in terminal.aligned(lines):
         console.print(line, soft_wrap=True)
     console.print()
@@ -179,8 +179,8 @@ def _lines(verdict: CaseResult) -> Iterator[Sequence[Text] | Text]:
 def _line(mark: str, style: str, title: str, words: str, location: str) -> Sequence[Text]:
     return [
         Text(mark, style=style),
-        Text(visible(title)),
-        Text(visible(words, 400)),
+        Text(display_value(title)),
+        Text(display_value(words, 400)),
         Text(location, style="dim"),
     ]
 
@@ -203,9 +203,9 @@ def difference(verdict: CaseResult) -> Iterator[str]:
     for word, some in (("missing", match.missing), ("unexpected", match.unexpected)):
         if some:
             yield f"{word}: {keys(some, named=True)}"
-    yield from (visible(fault, 1000) for fault in match.faults)
+    yield from (display_value(fault, 1000) for fault in match.faults)
     if not verdict.run.answered:
-        yield visible(verdict.run.hint or "", 1000)
+        yield display_value(verdict.run.hint or "", 1000)
         if verdict.on in ("sqlite", "duckdb"):
             yield (
                 f"It ran on {verdict.on}. SQL that only another database understands needs"
@@ -218,7 +218,7 @@ def keys(some: Sequence[Key], *, named: bool = False) -> str:
     if not some:
         return "nothing"
     texts = [
-        terminal.key_text(key) if named or len(key) > 1 else visible(next(iter(key.values())))
+        terminal.key_text(key) if named or len(key) > 1 else display_value(next(iter(key.values())))
         for key in some[:SHOWN]
     ]
     more = f" and {len(some) - SHOWN:,} more" if len(some) > SHOWN else ""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sanityd.alerts.compose.sanitize import cells, visible
+from sanityd.alerts.compose.sanitize import display_value, display_values
 from sanityd.authoring.trial import Trial
 from sanityd.cli import sqltext, terminal
 from sanityd.cli.terminal import plural
-from sanityd.model import Change, Outcome, Reason, Run, Violation, beyond_key
+from sanityd.model import Change, Outcome, Reason, Run, Violation, extra_detail
 from sanityd.model.durations import format_duration
 from sanityd.rules.rule import Rule
 
@@ -76,14 +76,14 @@ def facts(rule: Rule, trial: Trial) -> Iterator[Fact]:
 def _headline(console: "Console", rule: Rule, run: Run) -> None:
     title = Text(rule.id, style="bold")
     if not run.answered:
-        error = f": not checked: {visible(run.error or '', limit=1000)}"
+        error = f": not checked: {display_value(run.error or '', limit=1000)}"
         console.print(title.append(error, style="magenta"), soft_wrap=True)
         console.print(f"  {run.hint or ''}", soft_wrap=True)
         return
     if not run.violations:
         console.print(title.append(": holds.", style="not bold green"))
         return
-    sentence = f": {visible(rule.sentence(run), limit=1000)}."
+    sentence = f": {display_value(rule.sentence(run), limit=1000)}."
     if run.severity:
         style = terminal.STYLES[run.severity]
     else:
@@ -103,7 +103,7 @@ def _rows(console: "Console", run: Run) -> None:
     headers = [*columns, "what"] if has_details else list(columns)
     grid = terminal.table(*headers)
     for violation in violations:
-        row = list(cells(list(columns), {**violation.key, **violation.shown}, limit=60))
+        row = list(display_values(list(columns), {**violation.key, **violation.shown}, limit=60))
         if has_details:
             row.append(_detail(violation))
         grid.add_row(*row)
@@ -114,7 +114,7 @@ def _rows(console: "Console", run: Run) -> None:
 
 def _detail(violation: Violation) -> str:
     """Return what is wrong with a row, and how many rows have this key."""
-    detail = beyond_key(violation)
+    detail = extra_detail(violation)
     if violation.rows > 1:
         detail += f" {violation.rows:,} rows"
     return detail.strip()
@@ -139,11 +139,17 @@ def _sql(console: "Console", trial: Trial) -> None:
 def _plan(trial: Trial) -> Iterator[Fact]:
     run = trial.run
     for step in trial.steps:
-        yield "Plan", f"{step.form} of {visible(step.table)}: {visible(step.reason, limit=300)}"
+        yield (
+            "Plan",
+            f"{step.form} of {display_value(step.table)}: {display_value(step.reason, limit=300)}",
+        )
     if run.answered or run.statements:
         yield "Cost", _cost(trial)
     if trial.proof is not None:
-        yield "Proved by", f"{visible(trial.proof)}, so `check` reads its rows only once a week"
+        yield (
+            "Proved by",
+            f"{display_value(trial.proof)}, so `check` reads its rows only once a week",
+        )
 
 
 def _cost(trial: Trial) -> str:
@@ -162,7 +168,7 @@ def _scope(rule: Rule) -> Iterator[Fact]:
     """Return the rows that the rule is about."""
     subject = rule.invariant.subject
     if subject.where is not None:
-        yield "Where", f"rows where {visible(subject.where, limit=300)}"
+        yield "Where", f"rows where {display_value(subject.where, limit=300)}"
     if subject.within is not None:
         age = format_duration(subject.within.duration)
         yield "Within", f"rows older than {age}, by {subject.within.column}"
@@ -173,7 +179,7 @@ def _scope(rule: Rule) -> Iterator[Fact]:
 def _measured(rule: Rule, run: Run) -> Iterator[Fact]:
     check = rule.invariant.check
     if run.measured is not None:
-        yield "Measured", f"{visible(check.measure_name, limit=200)} = {number(run.measured)}"
+        yield "Measured", f"{display_value(check.measure_name, limit=200)} = {number(run.measured)}"
     elif run.checked and (check.needs_key or not run.rows):
         verb = "violates" if run.rows == 1 else "violate"
         rows = f"{run.rows:,} of {run.checked:,} {plural(run.checked, 'row')}"
@@ -268,7 +274,7 @@ def _state_changes(trial: Trial, forecast: "Forecast") -> Iterator[Fact]:
         style = terminal.STYLES[incident.severity]
         yield "Counts as", Text(incident.severity.label, style=style)
     if forecast.noise_state.sentence:
-        yield "Noise", visible(forecast.noise_state.sentence, limit=400)
+        yield "Noise", display_value(forecast.noise_state.sentence, limit=400)
     if forecast.accepted:
         yield "Accepted", f"{forecast.accepted:,} of the rows, which don't count"
 
@@ -287,7 +293,7 @@ def _notifications(rule: Rule, forecast: "Forecast", at: "datetime") -> Iterator
     for decision in forecast.decisions:
         channel, recipient = decision.recipient
         name = recipient if channel == recipient else f"{recipient} ({channel})"
-        recipients.setdefault(decision.reason, []).append(visible(name))
+        recipients.setdefault(decision.reason, []).append(display_value(name))
     for reason, names in recipients.items():
         if reason.mails:
             line = Text(", ".join(names), style="bold")
@@ -307,7 +313,7 @@ def _why_not(rule: Rule, reason: Reason, forecast: "Forecast", at: "datetime") -
     if reason is Reason.SILENCED and forecast.silences:
         silence = forecast.silences[0]
         end = terminal.until(silence.until, at)
-        return f"silenced by {visible(silence.author)} until {end}: {visible(silence.reason, 80)}"
+        return f"silenced by {display_value(silence.author)} until {end}: {display_value(silence.reason, 80)}"
     if reason is Reason.INHIBITED:
         return f"a rule that it depends on is violated ({', '.join(rule.depends_on)})"
     return QUIET.get(reason, _word(reason))

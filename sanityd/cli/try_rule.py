@@ -35,7 +35,7 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
     import os
 
     from sanityd import clock, telemetry
-    from sanityd.authoring.trial import attempt
+    from sanityd.authoring.trial import run_trial
     from sanityd.cli import terminal, trial_text
     from sanityd.cli.check import exit_code
     from sanityd.cli.trial_json import as_json
@@ -45,7 +45,7 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     rule = rule_named(rules, name)
-    trial = attempt(rules, rule, clock.now(), os.environ.get("SANITYD_STATE") or rules.state)
+    trial = run_trial(rules, rule, clock.now(), os.environ.get("SANITYD_STATE") or rules.state)
     if form == "json":
         click.echo(json.dumps(as_json(rule, trial, trial_text.ROWS), indent=2))
     else:

@@ -20,10 +20,10 @@ from sanityd.errors import CheckError, Problem, RuleError, StoreError
 from sanityd.model import Change, Run
 from sanityd.pipeline import Result
 from sanityd.rules.diagnostics import format_problems
-from sanityd.rules.file_watch import Watch
+from sanityd.rules.file_watch import FileWatch
 from sanityd.rules.load import load
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.scheduler import Batch, ScheduledJobs, Timetable
+from sanityd.scheduler import Batch, ScheduledJobs, Scheduler
 from sanityd.sources import privileges
 from sanityd.sources.snapshot_pool import CancelToken
 from sanityd.store import leases, retention, runs, slots
@@ -50,18 +50,18 @@ class Daemon(ScheduledJobs):
     def __init__(self, rules: RuleSet, store: Store, *, alone: bool = False) -> None:
         self.rules = rules
         self.store = store
-        self.timetable = Timetable(self)
+        self.timetable = Scheduler(self)
         self.runner = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
         #: Whether this process does what only one may do.
         self.leads = False
-        self._watch = Watch(rules.path)
+        self._watch = FileWatch(rules.path)
         self._cancel_tokens: dict[str, CancelToken] = {}
         self._notified_at: datetime | None = None
         self._reconciled_at: datetime | None = None
         self._started_at = clock.now()
         if alone:
             with store.write() as connection:
-                slots.give_up_all_but(connection, self.runner, rules.name, self._started_at)
+                slots.release_others(connection, self.runner, rules.name, self._started_at)
 
     def run(self) -> None:
         """Work until stopped, or broken; then give up all claims, so that others go on."""
@@ -71,10 +71,10 @@ class Daemon(ScheduledJobs):
         finally:
             with self._logging_errors("giving up claims failed"), self.store.write() as connection:
                 at = clock.now()
-                slots.give_up(connection, self.runner, at)
-                leases.give_up(connection, self.runner, at)
+                slots.release(connection, self.runner, at)
+                leases.release(connection, self.runner, at)
 
-    def rules_now(self) -> RuleSet:
+    def rules_in_force(self) -> RuleSet:
         """Return the rules in force."""
         return self.rules
 
@@ -91,7 +91,7 @@ class Daemon(ScheduledJobs):
         with self._logging_errors("finding overdue batches failed"):
             with self.store.read() as connection:
                 ids = [rule for batch in batches for rule in batch.rules]
-                last_runs = runs.newest_at(connection, ids, at)
+                last_runs = runs.last_run_times(connection, ids, at)
                 newest_slots = slots.newest(connection, self.rules.name)
             for batch in batches:
                 due = [rule for rule in batch.rules if batch.overdue(last_runs.get(rule), at)]
@@ -152,8 +152,8 @@ class Daemon(ScheduledJobs):
             with self.store.write() as connection:
                 slots.renew(connection, self.runner, running, at)
                 for name, times in late.items():
-                    slots.count_late(connection, self._prefix + name, times)
-                self.leads = leases.take(connection, file, self.runner, at)
+                    slots.add_late(connection, self._prefix + name, times)
+                self.leads = leases.acquire(connection, file, self.runner, at)
                 abandoned = slots.abandoned(connection, file, at)
                 newest_slots = slots.newest(connection, file)
             for key, slot, ids in abandoned:
@@ -174,7 +174,7 @@ class Daemon(ScheduledJobs):
             for complaint in complaints:
                 log.warning("no heartbeat: %s", complaint)
             heartbeat.beat(complaints)
-            deleted = retention.tidy(self.store, at)
+            deleted = retention.apply_retention(self.store, at)
             if deleted is not None:
                 log.info(
                     "retention: %d runs, %d violations, %d messages deleted",
@@ -318,7 +318,7 @@ class Daemon(ScheduledJobs):
                 return [replace(batch, slot=slot)]
         if not rules:
             with self.store.write() as connection:
-                slots.forget(connection, key)
+                slots.remove(connection, key)
             return []
         return [batch_of(self.rules, rules, name=name, slot=slot)]
 

@@ -72,8 +72,8 @@ class HealthSigns:
 def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> HealthSigns:
     """Read what the store knows of sanityd itself."""
     enabled = rules.enabled()
-    last_runs = runs.newest_at(connection, [rule.id for rule in enabled], at)
-    daemon = leases.held(connection, rules.name)
+    last_runs = runs.last_run_times(connection, [rule.id for rule in enabled], at)
+    daemon = leases.get(connection, rules.name)
     since = daemon.since if daemon is not None else at
     overdue = [rule.id for rule in enabled if _is_overdue(rule, last_runs.get(rule.id), since, at)]
     down = []

@@ -9,7 +9,7 @@ DURATION = "(?:[0-9]{1,10}[smhdw])+"
 _DURATION = re.compile(DURATION)
 _NUMBER_AND_UNIT = re.compile(r"([0-9]+)([smhdw])")
 #: Advice for a text that is not a duration.
-LENGTHS = "write a number and a unit, as in `10m`, `36h`, `7d`"
+DURATION_ADVICE = "write a number and a unit, as in `10m`, `36h`, `7d`"
 #: A number and a unit as people say them: `7 days`, `1 hour 30 min`.
 _SPOKEN = re.compile(
     r"\s*([0-9]{1,10})\s*(s|m|h|d|w)(?:ec|in|r|ay|econd|inute|our|eek)?s?(?:\s+and\s+|\s*,\s*|\s*)",
@@ -20,14 +20,14 @@ _LONGEST = timedelta(days=3660)
 _DISPLAY_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
-def duration(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Read `30s`, `10m`, `36h`, `7d`, `2w` or a sum such as `1h30m`.
 
     Raises ValueError, with what to write instead, for any other text, for zero, and for more than
     ten years.
     """
     if not _DURATION.fullmatch(text):
-        raise ValueError(_correction(text) or LENGTHS)
+        raise ValueError(_correction(text) or DURATION_ADVICE)
     seconds = 0
     for number, unit in _NUMBER_AND_UNIT.findall(text):
         seconds += int(number) * _UNITS[unit]

@@ -94,7 +94,7 @@ class Reason(enum.StrEnum):
         return self in _NOTIFYING
 
     @property
-    def interrupts(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether a message for this reason asks for attention at once."""
         return self.mails and self not in _CALM
 
@@ -259,11 +259,11 @@ class Silence:
     ended_at: datetime | None = None
 
 
-def about_file(name: str) -> str:
+def file_rule_id(name: str) -> str:
     """Return the rule id of incidents that are about a rules file. No rule can have such an id."""
     return f"file:{name}"
 
 
-def about_source(name: str) -> str:
+def source_rule_id(name: str) -> str:
     """Return the rule id of incidents that are about a source. No rule can have such an id."""
     return f"source:{name}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sanityd.model.incidents import Incident, LastNotification, Reason, Triage
-from sanityd.model.runs import Change, Outcome, Tracked
+from sanityd.model.runs import Change, Outcome, TrackedViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class News:
     #: Since when the rule can't be verified; None when the last run had an answer.
     stale_since: datetime | None = None
     #: The open violations that are tracked one by one, oldest first.
-    rows: tuple[Tracked, ...] = ()
+    rows: tuple[TrackedViolation, ...] = ()
     #: How many rows the last run changed, by kind of change.
     changes: Mapping[Change, int] = field(default_factory=dict)
     #: What this recipient was told before; None for the first message about it.
@@ -105,7 +105,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedMessage:
     """A message of the outbox that this process delivers until its lease ends."""
 
     id: str

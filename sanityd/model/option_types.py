@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from sanityd.model.durations import DURATION, LENGTHS, duration
+from sanityd.model.durations import DURATION, DURATION_ADVICE, parse_duration
 
 
-def fault(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
+def option_error(message: str, advice: str = "", *, word: str | None = None) -> PydanticCustomError:
     """Make the error of a wrong option. It must never quote a secret.
 
     Parameters: `message` says what is wrong, `advice` what to write instead; `word` is the part of
@@ -26,7 +26,7 @@ def fault(message: str, advice: str = "", *, word: str | None = None) -> Pydanti
     )
 
 
-def faults(errors: Sequence[PydanticCustomError]) -> PydanticCustomError:
+def option_errors(errors: Sequence[PydanticCustomError]) -> PydanticCustomError:
     """Combine several errors in one option into one, so that all are reported together."""
     contexts = [error.context for error in errors]
     return PydanticCustomError("sanityd", "{message}", {"several": contexts})
@@ -40,7 +40,7 @@ def zone_advice(name: str) -> str:
     return "write a name such as `Europe/Berlin`, or `UTC`"
 
 
-def listed(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """Return a single text as a list of one; any other value unchanged."""
     return [value] if isinstance(value, str) else value
 
@@ -49,13 +49,13 @@ def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
-        raise fault(
+        raise option_error(
             "this is not a duration", "write a number and a unit, as in `30s`, `10m`, `36h`"
         )
     try:
-        return duration(value)
+        return parse_duration(value)
     except ValueError as error:
-        raise fault(f"`{value}` is not a duration", str(error)) from None
+        raise option_error(f"`{value}` is not a duration", str(error)) from None
 
 
 def _zone(value: Any) -> Any:
@@ -64,7 +64,7 @@ def _zone(value: Any) -> Any:
     try:
         return ZoneInfo(str(value))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise fault(f"`{value}` is not a time zone", zone_advice(str(value))) from None
+        raise option_error(f"`{value}` is not a time zone", zone_advice(str(value))) from None
 
 
 # The texts as the JSON Schema describes them; the schema is never stricter than the validators.
@@ -73,13 +73,13 @@ _DurationText = Annotated[
     Field(
         pattern=rf"^{DURATION}$",
         examples=["30s", "10m", "36h", "7d", "1h30m"],
-        json_schema_extra={"patternErrorMessage": LENGTHS},
+        json_schema_extra={"patternErrorMessage": DURATION_ADVICE},
     ),
 ]
 _ZoneText = Annotated[str, Field(examples=["Europe/Berlin", "America/New_York", "UTC"])]
 
 #: One name, or a list of names.
-Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+Names = Annotated[list[str], BeforeValidator(as_list, json_schema_input_type=str | list[str])]
 #: A duration such as `10m`.
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=_DurationText)]
 #: An IANA time zone such as `Europe/Berlin`.

@@ -15,7 +15,7 @@ Value = None | bool | int | float | str | bytes | Decimal | datetime | date | ti
 #: The values that identify a row, by the names of its key columns.
 Key = Mapping[str, Value]
 #: Time and measured value of earlier runs of a rule that had an answer, oldest first.
-Past = Sequence[tuple[datetime, float]]
+Measurements = Sequence[tuple[datetime, float]]
 
 
 class Severity(enum.IntEnum):
@@ -175,7 +175,7 @@ class UnchangedState:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
+class TrackedViolation:
     """One violation as the store records it, open or resolved."""
 
     fingerprint: str
@@ -205,7 +205,7 @@ class Transition:
     since: datetime | None = None
 
 
-def beyond_key(violation: Violation | Tracked) -> str:
+def extra_detail(violation: Violation | TrackedViolation) -> str:
     """Return the detail of a violation, unless its key already shows the same words.
 
     A check of a whole table has no rows: there the words are the key, and need no repetition.

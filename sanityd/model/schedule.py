@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from sanityd.model.durations import duration
+from sanityd.model.durations import parse_duration
 from sanityd.model.option_types import zone_advice
 
 _ADVICE = (
@@ -124,7 +124,7 @@ def parse_schedule(text: str, zone: str = "UTC") -> Schedule:
 
 def _interval_schedule(words: str, length: str) -> Schedule:
     try:
-        return Schedule(words, every=duration(length))
+        return Schedule(words, every=parse_duration(length))
     except ValueError as error:
         raise ScheduleError(f"`{length}` is not a duration", str(error), length or None) from None
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sanityd.model.runs import Outcome, Run, Value
 
 #: How long a row may stay invisible after it got its value, unless the rule sets another overlap.
-OVERLAP = timedelta(hours=1)
+DEFAULT_OVERLAP = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,14 +92,14 @@ class AlertContext:
             at=at,
             incidents=counted,
             delivery_states=delivery_states,
-            last_reasons=incidents.decided(connection, ids),
+            last_reasons=incidents.last_decisions(connection, ids),
             triage=triage_in_force(connection, counted, at),
-            ended_triage=triage.lapsed(connection, ids),
-            silences=silences.listed(connection, at),
+            ended_triage=triage.last_ended(connection, ids),
+            silences=silences.list_active(connection, at),
             noise_states=noise_state.all_of(connection),
             last_runs=_last_runs(connection, counted, at),
             new_rows=_new_rows(connection, rules, counted, delivery_states, at),
-            sent_this_hour=notification_log.mailed_since(
+            sent_this_hour=notification_log.severities_since(
                 connection, at - policy.RATE_LIMIT_WINDOW, at
             ),
         )
@@ -153,10 +153,10 @@ def counted_incidents(connection: Connection, rules: RuleSet) -> list[Incident]:
 
     Open violations are without the rows that people accepted, at the severity that counts today.
     """
-    accepted_rows = triage.accepted(connection)
+    accepted_rows = triage.count_accepted_rows(connection)
     noise_states = noise_state.all_of(connection)
     counted = []
-    for incident in incidents.unsettled(connection):
+    for incident in incidents.list_unsettled(connection):
         if incident.open and incident.cause is Cause.VIOLATED:
             noise = noise_states.get(incident.rule)
             accepted = accepted_rows.get(incident.rule, 0)
@@ -174,7 +174,7 @@ def triage_in_force(
     by_id = {incident.id: incident for incident in counted}
     return {
         decision.incident: decision
-        for decision in triage.in_force(connection)
+        for decision in triage.list_active(connection)
         if decision.incident in by_id
         and end_of_triage(decision, by_id[decision.incident], at) is None
     }
@@ -259,5 +259,5 @@ def _new_rows(
             last = delivery_states.get(key, DeliveryState()).last_notification
             if last is None or last.at is None or at - last.at < rules.alerts.update_every:
                 continue
-            new_rows[key] = violations.new_since(connection, incident.rule, last.at, at)
+            new_rows[key] = violations.count_new_since(connection, incident.rule, last.at, at)
     return new_rows

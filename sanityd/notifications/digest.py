@@ -7,8 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from sanityd import __version__
-from sanityd.alerts.compose.digest_view import Digest, DigestLine, acknowledge, render_digest
-from sanityd.alerts.compose.times import moment as format_time
+from sanityd.alerts.compose.digest_view import (
+    Digest,
+    DigestLine,
+    acknowledge_command,
+    render_digest,
+)
+from sanityd.alerts.compose.times import format_time
 from sanityd.alerts.settings import WEEKDAYS
 from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
 from sanityd.model.durations import format_duration
@@ -43,7 +48,7 @@ def send(connection: Connection, rules: RuleSet, at: datetime) -> int:
         return 0
     due, previous = due_and_previous
     name = f"digest {due.date()}"
-    decided = incidents.decided(connection, [name])
+    decided = incidents.last_decisions(connection, [name])
     undecided = {
         recipient: rule_ids
         for recipient, rule_ids in _subscriptions(rules).items()
@@ -56,7 +61,7 @@ def send(connection: Connection, rules: RuleSet, at: datetime) -> int:
     for recipient, rule_ids in undecided.items():
         subscribed = [rules.rules[rule_id] for rule_id in rule_ids]
         digest = _DigestComposer(facts, subscribed).digest(recipient)
-        incidents.decide(connection, (name, *recipient), Reason.DIGEST, at)
+        incidents.save_decision(connection, (name, *recipient), Reason.DIGEST, at)
         if not digest.empty or _sends_empty(rules, due):
             queued += _enqueue(connection, rules, digest)
     return queued
@@ -164,9 +169,9 @@ class DigestFacts:
             resolved=incidents.resolved_since(connection, min(since, at - _AGAIN)),
             last_runs={rule.id: runs.last(connection, rule.id, at) for rule in rules.enabled()},
             triage=triage_in_force(connection, counted, at),
-            in_force=triage.in_force(connection),
+            in_force=triage.list_active(connection),
             noise_states=noise_state.all_of(connection),
-            silences=silences.listed(connection, at),
+            silences=silences.list_active(connection, at),
             sent=notification_log.sent_since(connection, at - _QUALITY),
             acted_on={decision.incident for decision in acted},
             outbox=outbox.summary(connection),
@@ -266,7 +271,7 @@ class _DigestComposer:
         words = self._sentence(incident)
         decision = self.facts.triage.get(incident.id)
         if decision is None:
-            command = acknowledge(incident.rule)
+            command = acknowledge_command(incident.rule)
         else:
             until = self._time(decision.until)
             words += f"; {decision.action.value} by {decision.author} until {until}"
@@ -296,7 +301,7 @@ class _DigestComposer:
             if decision.fingerprint:
                 subject = "the accepted row"
             words = f"{subject} ({decision.reason}) ends {self._time(decision.until)}"
-            command = acknowledge(decision.rule)
+            command = acknowledge_command(decision.rule)
             yield DigestLine(decision.rule, words, None, decision.at, command)
 
     def _coming_downgrades(self) -> Iterator[DigestLine]:

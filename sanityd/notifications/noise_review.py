@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from sanityd.alerts.compose.times import day
+from sanityd.alerts.compose.times import format_date
 from sanityd.model import Alert, Cause, Incident, News, NoiseState, Reason, Severity, Triage
 from sanityd.notifications import noise, policy
 from sanityd.notifications.context import counted_incidents, sentence
@@ -61,9 +61,9 @@ def _past_results(
     connection: Connection, rules: RuleSet, rule: Rule, state: NoiseState, at: datetime
 ) -> list[PastRunResult]:
     if state.steps:
-        results = runs.looks(connection, rule.id, since=at - _CLEAN)
+        results = runs.answered_runs(connection, rule.id, since=at - _CLEAN)
     else:
-        results = runs.looks(connection, rule.id, most=rules.alerts.flapping.window + 1)
+        results = runs.answered_runs(connection, rule.id, most=rules.alerts.flapping.window + 1)
     return [PastRunResult(run_at, count, severity) for run_at, count, severity in results]
 
 
@@ -110,7 +110,7 @@ def profile(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) ->
     if state.steps:
         sentences.append(state.sentence)
     if state.due:
-        due = day(state.due, at, settings.zone)
+        due = format_date(state.due, at, settings.zone)
         sentences.append(f"it will be downgraded on {due}, unless somebody acts")
     return Profile(
         rule=rule.id,
@@ -165,7 +165,7 @@ def _apply(
     if decision.reason is Reason.FLAPPING_ENDED:
         # One mail says how it ended; the incidents that came and went need none of their own.
         for incident in violated:
-            incidents.settle(connection, incident.id)
+            incidents.mark_settled(connection, incident.id)
     if record.declared < Severity.ERROR:
         return 0
     news = _news(connection, rules, rule, decision, violated, at)

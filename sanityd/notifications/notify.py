@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from sanityd import __version__
-from sanityd.model import Alert, Cause, Change, Incident, News, Outcome, PastRun, Reason, Tracked
+from sanityd.model import (
+    Alert,
+    Cause,
+    Change,
+    Incident,
+    News,
+    Outcome,
+    PastRun,
+    Reason,
+    TrackedViolation,
+)
 from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, sentence
@@ -40,7 +50,7 @@ RuleChanges = Mapping[str, Mapping[Change, int]]
 class RuleDetails:
     """What a message shows of a rule: its open violations, and its last runs, oldest first."""
 
-    rows: tuple[Tracked, ...]
+    rows: tuple[TrackedViolation, ...]
     history: tuple[PastRun, ...]
 
 
@@ -93,8 +103,8 @@ def take_back_backlog(connection: Connection, at: datetime) -> set[Recipient]:
     backlog = notification_log.backlog(connection)
     for messages in backlog.values():
         about = notification_log.incidents_in_messages(connection, messages)
-        incidents.unsettle(connection, about)
-        outbox.supersede(connection, messages, at)
+        incidents.mark_unsettled(connection, about)
+        outbox.mark_superseded(connection, messages, at)
     return set(backlog)
 
 
@@ -200,7 +210,7 @@ def _put_into_outbox(
         state = context.delivery_state(decision.incident, decision.recipient)
         if state.waiting and state.waiting.reason in policy.CHATTER and state.pending is not None:
             superseded.append(state.pending)
-    outbox.supersede(connection, superseded, context.at)
+    outbox.mark_superseded(connection, superseded, context.at)
     _, address = notification.recipient
     not_before = context.at + wait if alert.reason in _GROUPED else None
     return enqueue(connection, context.rules, alert, address, not_before=not_before)
@@ -269,7 +279,7 @@ def _write_audit(
     for result in results:
         if not result.queued and context.last_reasons.get(result.key) is result.reason:
             continue
-        incidents.decide(connection, result.key, result.reason, context.at)
+        incidents.save_decision(connection, result.key, result.reason, context.at)
         channel, address = result.recipient
         audit.append(
             connection,
@@ -299,4 +309,4 @@ def _settle(
             unsettled.add(result.incident.id)
     for incident in context.incidents:
         if incident.id not in unsettled:
-            incidents.settle(connection, incident.id)
+            incidents.mark_settled(connection, incident.id)

@@ -40,14 +40,14 @@ class OpenIncident:
     recipients: tuple[RecipientStatus, ...]
 
 
-def open_now(connection: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
+def list_open_incidents(connection: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
     """Return everything that is open at that time. Decides and changes nothing."""
     counted = counted_incidents(connection, rules)
     ids = [incident.id for incident in counted]
     delivery_states = notification_log.delivery_states(connection, ids, at)
-    last_reasons = incidents.decided(connection, ids)
+    last_reasons = incidents.last_decisions(connection, ids)
     decisions = triage_in_force(connection, counted, at)
-    accepted_rows = triage.accepted(connection)
+    accepted_rows = triage.count_accepted_rows(connection)
     open_incidents = []
     for incident in counted:
         if not incident.open:

@@ -1,54 +1,43 @@
-"""What happened to a rule, as one story: incidents, decisions of people, mails and to whom, what
-became of rows."""
+"""The timeline of a rule: incidents, decisions of people, messages and their recipients, rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from sanityd.model import Cause, Incident, Reason, Resolution, Tracked
+from sanityd.model import Cause, Incident, Reason, Resolution, TrackedViolation
 from sanityd.store import audit, incidents, notification_log, retention, runs, violations
 
-_BEGINNINGS = {
-    Cause.VIOLATED: "violated{many}, {0.declared.label}",
-    Cause.ERRORED: "can't be checked: {0.error}",
-    Cause.SOURCE_DOWN: "does not answer: {0.error}",
-    Cause.RULES_WRONG: "can't be read: {0.error}",
-}
-_ENDS = {
-    Cause.VIOLATED: "holds again{resolutions}",
+_RESOLVED = {
+    Cause.VIOLATED: "holds again",
     Cause.ERRORED: "can be checked again",
     Cause.SOURCE_DOWN: "answers again",
     Cause.RULES_WRONG: "can be read again",
 }
-_FATES = {
+_RESOLUTIONS = {
     Resolution.FIXED: "repaired",
     Resolution.ROW_GONE: "deleted",
     Resolution.LEFT_SCOPE: "no longer in scope",
     Resolution.NOT_RETURNED: "no longer found",
 }
-_STATES = {
+_DELIVERY = {
     "sent": "delivered",
     "pending": "waits",
     "leased": "is being sent",
     "uncertain": "may have arrived",
     "dead": "given up",
-    "cancelled": "taken back, as nobody need hear of it any more",
-    "superseded": "replaced by newer news",
+    "cancelled": "cancelled, as nobody needs it any more",
+    "superseded": "replaced by a newer message",
 }
-#: States in which the last error still says something.
-_UNSENT = {"pending", "leased", "uncertain", "dead"}
-#: How an incident, or a row in it, ends by the rules file, of which nobody knows how it would have
-#: gone on.
-_ENDS_UNSEEN = {
-    Resolution.RULE_REMOVED: "no longer looked at: the rule left the file{open}",
-    Resolution.RULE_CHANGED: "looked at anew: the rule means something else now{open}",
+#: States in which the last error is shown.
+_UNDELIVERED = {"pending", "leased", "uncertain", "dead"}
+#: How an incident, or a row of it, ends by the rules file; nobody checked that it is resolved.
+_CLOSED = {
+    Resolution.RULE_REMOVED: "no longer checked: the rule was removed from the file",
+    Resolution.RULE_CHANGED: "checked anew: the meaning of the rule changed",
 }
-#: Says so many violations of a rule in the word of its kind.
-Counted = Callable[[str, int], str]
-#: Decisions that say nothing that the story doesn't say anyway.
+#: Reasons for no notification that say nothing that the timeline does not say anyway.
 _DULL = {
     Reason.UNCHANGED,
     Reason.WAITING,
@@ -56,11 +45,13 @@ _DULL = {
     Reason.NEVER_NOTIFIED,
     Reason.BELOW_THRESHOLD,
 }
+#: Returns the number of violations of a rule in the word of its kind; empty for none.
+Counted = Callable[[str, int], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `who` is a human, a recipient, or nobody."""
+    """One thing that happened. `who` is a person, a recipient, or nobody."""
 
     at: datetime
     rule: str
@@ -69,146 +60,166 @@ class Event:
     detail: str = ""
 
 
-def story(memory: Connection, rule: str | None, since: datetime, counted: Counted) -> list[Event]:
-    """What happened since then, oldest first; of one rule (or `source:NAME`), or of all."""
-    names = [rule] if rule is not None else incidents.rules_since(memory, since)
+def events_since(
+    connection: Connection, rule: str | None, since: datetime, counted: Counted
+) -> list[Event]:
+    """Return what happened since then, oldest first.
+
+    Parameters: `rule` is a rule or `source:NAME`; None for all.
+    """
+    names = [rule] if rule is not None else incidents.rules_with_incidents(connection, since)
     events: list[Event] = []
     for name in names:
-        events += _of(memory, name, since, counted)
-    # A pass has one time: what the file says is read before anything is looked at.
+        events += _incident_events(connection, name, since, counted)
+        events += _day_events(connection, name, since, counted)
+        events += _message_events(connection, name, since)
+        events += _audit_events(connection, name, since)
+    # All events of one pass have the same time; changes of the rules file come first.
     return sorted(events, key=lambda event: (event.at, event.what not in audit.RULE_CHANGES))
 
 
-def life(memory: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
-    """What is known of one row, by the text of its key."""
+def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
+    """Return what is known of one row, by the text of its key."""
     events = []
-    for row in violations.all_rows(memory, rule):
-        if {name: str(value) for name, value in row.key.items()} != dict(key):
+    for row in violations.all_rows(connection, rule):
+        row_key = {name: str(value) for name, value in row.key.items()}
+        if row_key != dict(key):
             continue
-        events.append(
-            Event(row.first_seen, rule, "was first seen to violate the rule", detail=row.detail)
-        )
+        seen = "was first seen to violate the rule"
+        events.append(Event(row.first_seen, rule, seen, detail=row.detail))
         if row.resolved_at is not None:
-            events.append(Event(row.resolved_at, rule, _fate(row)))
+            events.append(Event(row.resolved_at, rule, _row_end(row)))
         else:
             events.append(Event(row.last_seen, rule, "is still there"))
     return events
 
 
-def _fate(row: Tracked) -> str:
-    if row.resolution in _ENDS_UNSEEN:
-        return f"is {_ENDS_UNSEEN[row.resolution].format(open='')}"
-    return (
-        f"is no violation any more: {_FATES[row.resolution]}"
-        if row.resolution
-        else "is no violation any more"
-    )
+def _row_end(row: TrackedViolation) -> str:
+    if row.resolution in _CLOSED:
+        return f"is {_CLOSED[row.resolution]}"
+    if row.resolution:
+        return f"is no longer a violation: {_RESOLUTIONS[row.resolution]}"
+    return "is no longer a violation"
 
 
-def _of(memory: Connection, rule: str, since: datetime, counted: Counted) -> Iterator[Event]:
-    """Yield the events of one rule, or of one source."""
-    rule_incidents = incidents.of_rule(memory, rule, since)
+def _incident_events(
+    connection: Connection, rule: str, since: datetime, counted: Counted
+) -> Iterator[Event]:
+    """Yield the beginnings and ends of incidents, and the rows that came or went between."""
+    rule_incidents = incidents.of_rule(connection, rule, since)
     for incident in rule_incidents:
-        rows = runs.violations_at(memory, rule, incident.opened_at)
-        yield from _incident(incident, rows, counted)
-    yield from _between(memory, rule, since, rule_incidents, counted)
-    for day in retention.days_of(memory, rule, since):
-        if day.failed or day.answered < day.runs:
-            yield _day(day, rule, counted)
-    for message in notification_log.of_rule(memory, rule, since):
-        yield _message(message, rule)
-    for row in audit.of_rule(memory, rule):
-        if row["at"] >= since and not _is_left_out(row["action"], row["reason"]):
-            yield _decision(row, rule)
+        rows = runs.violations_at(connection, rule, incident.opened_at)
+        number = counted(rule, rows) if rows is not None else ""
+        yield Event(incident.opened_at, rule, _beginning(incident, number), detail=incident.id)
+        if incident.resolved_at is not None:
+            yield Event(incident.resolved_at, rule, _end(incident, counted), detail=incident.id)
+    yield from _row_events(connection, rule, since, rule_incidents, counted)
 
 
-def _day(day: Any, rule: str, counted: Counted) -> Event:
-    """Return the summary of a day whose runs are deleted."""
-    rows = counted(rule, day.most)
-    most = f", at most {rows}" if rows else ""
-    unanswered = ""
-    if day.answered < day.runs:
-        unanswered = f", {day.runs - day.answered} without an answer"
-    what = f"looked at {day.runs} times: violated in {day.failed}{most}{unanswered}"
-    return Event(day.day, rule, what)
-
-
-def _message(message: RowMapping, rule: str) -> Event:
-    when = message["ended_at"] or message["created_at"]
-    state = _STATES[message["state"]]
-    if message["state"] in _UNSENT and message["error"]:
-        state += f": {message['error']}"
-    return Event(when, rule, f"mail `{message['said']}` {state}", message["recipient"])
-
-
-def _decision(row: RowMapping, rule: str) -> Event:
-    """Return the event of an entry of the audit log."""
-    detail = row["detail"]
-    if row["action"] == "judged":
-        return Event(row["at"], rule, str(row["reason"]), detail=detail.get("sentence", ""))
-    if row["action"] == "not notified":
-        return Event(row["at"], rule, f"not mailed: {row['reason']}", detail.get("recipient", ""))
-    until = ""
-    if "until" in detail:
-        until = f" until {detail['until'][:16].replace('T', ' ')}"
-    return Event(row["at"], rule, f"{row['action']}{until}", row["actor"], row["reason"])
-
-
-def _is_left_out(action: str, reason: str) -> bool:
-    """Whether an entry of the audit log adds nothing to the other events."""
-    return action in ("notified", "closed") or _is_dull(action, reason)
-
-
-def _is_dull(action: str, reason: str) -> bool:
-    return action == "not notified" and reason in _DULL
-
-
-def _incident(incident: Incident, seen: int | None, counted: Counted) -> Iterator[Event]:
-    many = f": {counted(incident.rule, seen)}".rstrip(": ") if seen is not None else ""
-    begins = _BEGINNINGS[incident.cause].format(incident, many=many)
-    yield Event(incident.opened_at, incident.rule, begins, detail=incident.id)
-    if incident.resolved_at is not None:
-        yield Event(
-            incident.resolved_at, incident.rule, _end(incident, counted), detail=incident.id
-        )
-
-
-def _between(
-    memory: Connection,
+def _row_events(
+    connection: Connection,
     rule: str,
     since: datetime,
     rule_incidents: Iterable[Incident],
     counted: Counted,
 ) -> Iterator[Event]:
-    """Yield the rows that were first seen or resolved while an incident was open.
-
-    Those of its beginning and its end belong to the events of the incident.
-    """
-    incident_times: set[datetime | None] = set()
+    """Yield the rows that came or went, except at the beginning or the end of an incident."""
+    reported = set()
     for incident in rule_incidents:
-        incident_times |= {incident.opened_at, incident.resolved_at}
-    for at, rows in violations.begun(memory, rule, since).items():
-        more = counted(rule, rows) if at not in incident_times else ""
-        if more:
-            yield Event(at, rule, f"{more} more")
-    for at, fates in violations.ended(memory, rule, since).items():
-        counts = _counts(fates) if at not in incident_times else ""
-        if counts:
-            yield Event(at, rule, counts)
+        reported |= {incident.opened_at, incident.resolved_at}
+    for at, rows in violations.count_first_seen(connection, rule, since).items():
+        number = counted(rule, rows)
+        if at not in reported and number:
+            yield Event(at, rule, f"{number} more")
+    for at, resolutions in violations.count_resolved(connection, rule, since).items():
+        words = _resolution_counts(resolutions)
+        if at not in reported and words:
+            yield Event(at, rule, words)
 
 
-def _counts(fates: Mapping[Resolution, int]) -> str:
-    return ", ".join(f"{count:,} {_FATES[fate]}" for fate, count in fates.items() if fate in _FATES)
+def _beginning(incident: Incident, number: str) -> str:
+    """Return how an incident began; `number` is that of its violations in words."""
+    match incident.cause:
+        case Cause.VIOLATED:
+            violated = f"violated: {number}" if number else "violated"
+            return f"{violated}, {incident.declared.label}"
+        case Cause.ERRORED:
+            return f"can't be checked: {incident.error}"
+        case Cause.SOURCE_DOWN:
+            return f"does not answer: {incident.error}"
+        case Cause.RULES_WRONG:
+            return f"can't be read: {incident.error}"
 
 
 def _end(incident: Incident, counted: Counted) -> str:
-    for fate, words in _ENDS_UNSEEN.items():
-        if fate in incident.resolutions:
-            many = (
-                counted(incident.rule, incident.violations)
-                if incident.cause is Cause.VIOLATED
-                else ""
-            )
-            return words.format(open=f", with {many} open" if many else "")
-    counts = _counts(incident.resolutions)
-    return _ENDS[incident.cause].format(resolutions=f": {counts}" if counts else "")
+    for resolution, words in _CLOSED.items():
+        if resolution not in incident.resolutions:
+            continue
+        number = ""
+        if incident.cause is Cause.VIOLATED:
+            number = counted(incident.rule, incident.violations)
+        return f"{words}, with {number} open" if number else words
+    words = _RESOLVED[incident.cause]
+    counts = _resolution_counts(incident.resolutions)
+    if incident.cause is Cause.VIOLATED and counts:
+        return f"{words}: {counts}"
+    return words
+
+
+def _resolution_counts(resolutions: Mapping[Resolution, int]) -> str:
+    return ", ".join(
+        f"{count:,} {_RESOLUTIONS[resolution]}"
+        for resolution, count in resolutions.items()
+        if resolution in _RESOLUTIONS
+    )
+
+
+def _day_events(
+    connection: Connection, rule: str, since: datetime, counted: Counted
+) -> Iterator[Event]:
+    """Yield one event for each past day of which only counts are kept, if not all runs passed."""
+    for day in retention.days_of(connection, rule, since):
+        unanswered = day.runs - day.answered
+        if not day.failed and not unanswered:
+            continue
+        words = f"checked {day.runs} times: violated in {day.failed}"
+        most = counted(rule, day.most)
+        if most:
+            words += f", at most {most}"
+        if unanswered:
+            words += f", {unanswered} without an answer"
+        yield Event(day.day, rule, words)
+
+
+def _message_events(connection: Connection, rule: str, since: datetime) -> Iterator[Event]:
+    for message in notification_log.of_rule(connection, rule, since):
+        at = message["ended_at"] or message["created_at"]
+        words = f"mail `{message['said']}` {_DELIVERY[message['state']]}"
+        if message["state"] in _UNDELIVERED and message["error"]:
+            words += f": {message['error']}"
+        yield Event(at, rule, words, message["recipient"])
+
+
+def _audit_events(connection: Connection, rule: str, since: datetime) -> Iterator[Event]:
+    """Yield the decisions of people and of the policies that the other events do not tell."""
+    for row in audit.of_rule(connection, rule):
+        if row["at"] >= since and not _is_dull(row):
+            yield _audit_event(rule, row)
+
+
+def _is_dull(row: RowMapping) -> bool:
+    if row["action"] in ("notified", "closed"):
+        return True
+    return row["action"] == "not notified" and row["reason"] in _DULL
+
+
+def _audit_event(rule: str, row: RowMapping) -> Event:
+    at, action, reason, detail = row["at"], row["action"], row["reason"], row["detail"]
+    if action == "judged":
+        return Event(at, rule, str(reason), detail=detail.get("sentence", ""))
+    if action == "not notified":
+        return Event(at, rule, f"not notified: {reason}", detail.get("recipient", ""))
+    what = action
+    if "until" in detail:
+        what += f" until {detail['until'][:16].replace('T', ' ')}"
+    return Event(at, rule, what, row["actor"], reason)

@@ -10,9 +10,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.errors import SanitydError
-from sanityd.model import Incident, Reason, Silence, Tracked, Triage, TriageAction, about_source
+from sanityd.model import (
+    Incident,
+    Reason,
+    Silence,
+    TrackedViolation,
+    Triage,
+    TriageAction,
+    source_rule_id,
+)
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.durations import format_duration
 from sanityd.notifications import noise
@@ -47,7 +55,7 @@ def expire_triage(connection: Connection, rules: RuleSet, at: datetime) -> None:
     """End the decisions that ran out by then, that are broken, or whose incident is resolved."""
     triage.expire(connection, at)
     by_id = {incident.id: incident for incident in counted_incidents(connection, rules)}
-    for decision in triage.in_force(connection):
+    for decision in triage.list_active(connection):
         incident = by_id.get(decision.incident)
         if incident is None:
             continue
@@ -100,7 +108,7 @@ def decide(
 
 def accept_rows(
     connection: Connection, rules: RuleSet, rule: str, keys: Sequence[Mapping[str, str]], act: Act
-) -> list[tuple[Tracked, Triage]]:
+) -> list[tuple[TrackedViolation, Triage]]:
     """Accept single rows, by the text of their keys: they count no longer.
 
     Returns the rows with the decisions. Raises ActError when a row is not open.
@@ -138,7 +146,7 @@ def withdraw(connection: Connection, rules: RuleSet, name: str, act: Act) -> lis
     """
     decisions = [
         decision
-        for decision in triage.in_force(connection)
+        for decision in triage.list_active(connection)
         if name in (decision.rule, decision.incident)
     ]
     if not decisions:
@@ -236,7 +244,7 @@ def _open(connection: Connection, rules: RuleSet, name: str, at: datetime) -> li
 
 def _check_name(rules: RuleSet, name: str) -> None:
     """Raise ActError when there is no rule or source of that name."""
-    names = {*rules.rules, *map(about_source, rules.sources)}
+    names = {*rules.rules, *map(source_rule_id, rules.sources)}
     if name not in names:
         raise ActError(f"there is no rule or incident `{name}`", did_you_mean(name, names) or None)
 
@@ -286,14 +294,14 @@ def _check_end(until: datetime, begin: datetime, longest: timedelta, subject: st
         )
 
 
-def _row(rows: Iterable[Tracked], key: Mapping[str, str], rule: str) -> Tracked:
+def _row(rows: Iterable[TrackedViolation], key: Mapping[str, str], rule: str) -> TrackedViolation:
     """Return the one open row with that key. Raises ActError when there is none."""
     requested = {name: text.strip() for name, text in key.items()}
     matching = []
     columns: list[str] = []
     for row in rows:
         columns = columns or list(row.key)
-        row_key = {name: visible(value) for name, value in row.key.items()}
+        row_key = {name: display_value(value) for name, value in row.key.items()}
         if row_key == requested:
             matching.append(row)
     if len(matching) == 1:
@@ -302,10 +310,10 @@ def _row(rows: Iterable[Tracked], key: Mapping[str, str], rule: str) -> Tracked:
     if requested.keys() < set(columns):
         whole = ",".join(f"{name}=…" for name in columns)
         raise ActError(
-            f"{visible(names)} is a part of the key only", f"Name all of it: `--row {whole}`."
+            f"{display_value(names)} is a part of the key only", f"Name all of it: `--row {whole}`."
         )
     raise ActError(
-        f"no row of `{rule}` that is followed has {visible(names)}",
+        f"no row of `{rule}` that is followed has {display_value(names)}",
         f"`sanityd show {rule} --all` lists those that are followed; "
         "others can't be accepted one by one.",
     )

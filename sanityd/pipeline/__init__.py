@@ -136,7 +136,7 @@ def forget_removed(rules: RuleSet, store: Store, at: datetime) -> dict[str, int]
     Returns the number of violations that were open, by rule.
     """
     with store.write() as connection:
-        removed = rules_seen.removed(connection, rules.name, rules.rules, at)
+        removed = rules_seen.mark_removed(connection, rules.name, rules.rules, at)
         return {rule: close_rule(connection, rule, Resolution.RULE_REMOVED, at) for rule in removed}
 
 
@@ -164,7 +164,9 @@ def _with_notifications(
     connection: Connection, results: Sequence[Result], notified: Sequence[NotificationResult]
 ) -> list[Result]:
     """Return the results with the incidents as they count, and with why recipients are notified."""
-    triage_by_incident = {decision.incident: decision for decision in triage.in_force(connection)}
+    triage_by_incident = {
+        decision.incident: decision for decision in triage.list_active(connection)
+    }
     noise_states = noise_state.all_of(connection)
     completed = []
     for result in results:

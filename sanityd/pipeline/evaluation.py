@@ -60,7 +60,7 @@ def read_prior_state(connection: Connection, batch: Sequence[Rule], at: datetime
     """Read what the evaluation of a batch must know of earlier runs."""
     ids = [rule.id for rule in batch]
     meanings = {rule.id: rule.meaning for rule in batch}
-    recently_run = runs.looked_at(connection, ids, at - AUDIT_EVERY, at)
+    recently_run = runs.evaluated_rules(connection, ids, at - AUDIT_EVERY, at)
     return PriorState(
         open_keys={rule_id: violations.open_keys(connection, rule_id) for rule_id in ids},
         past={rule.id: runs.measured(connection, rule.id) for rule in batch if rule.learns},

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from sanityd.checks import confirm
 from sanityd.checks.confirm import PendingConfirmation
-from sanityd.model import Outcome, Run, Tracked, fingerprint
+from sanityd.model import Outcome, Run, TrackedViolation, fingerprint
 from sanityd.rules.rule import Rule
 from sanityd.store import pending_confirmations, runs, violations
 
@@ -45,7 +45,7 @@ def is_incomplete_incremental(connection: Connection, rule: Rule, run: Run) -> b
 
 
 def hold_back_unconfirmed(
-    connection: Connection, rule: Rule, run: Run, rows: Mapping[str, Tracked]
+    connection: Connection, rule: Rule, run: Run, rows: Mapping[str, TrackedViolation]
 ) -> Run:
     """Return the run without rows that later runs must find, too, before they count.
 
@@ -59,5 +59,5 @@ def hold_back_unconfirmed(
     before = PendingConfirmation(*pending_confirmations.of_rule(connection, rule.id))
     open_rows = {mark for mark, row in rows.items() if row.open}
     run, pending = confirm.held_back(rule.invariant, run, before, open_rows)
-    pending_confirmations.remember(connection, rule.id, pending.times, pending.beyond, run.at)
+    pending_confirmations.save(connection, rule.id, pending.times, pending.beyond, run.at)
     return run

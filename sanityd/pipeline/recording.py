@@ -20,7 +20,7 @@ from sanityd.model import (
     Severity,
     Transition,
     Triage,
-    about_source,
+    source_rule_id,
     watermark_after,
 )
 from sanityd.notifications import noise, noise_review
@@ -92,9 +92,9 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     if _close_if_meaning_changed(connection, rules, rule, run.at):
         incident_before = None
     _save_watermark(connection, rule, run)
-    unchanged.remember(connection, rule.meaning, run)
+    unchanged.save(connection, rule.meaning, run)
 
-    rows_before = violations.known(connection, rule.id, run.at)
+    rows_before = violations.recent_rows(connection, rule.id, run.at)
     run = guards.hold_back_unconfirmed(connection, rule, run, rows_before)
     transitions = lifecycle.transitions(rows_before, run, incident_before)
     violations.apply(connection, rule.id, rule.source, transitions, run.at)
@@ -127,7 +127,7 @@ def record_outages(
             if rule.invariant.elsewhere:
                 answering.add(rule.invariant.elsewhere)
     for source in sorted(skipped_runs.keys() | answering):
-        before = incidents.open_for(connection, about_source(source), Cause.SOURCE_DOWN)
+        before = incidents.open_for(connection, source_rule_id(source), Cause.SOURCE_DOWN)
         after = lifecycle.outage_after(before, source, skipped_runs.get(source), at)
         _save_incident(connection, before, after)
 
@@ -139,13 +139,13 @@ def close_rule(connection: Connection, rule: str, resolution: Resolution, at: da
     that were open.
     """
     incident = incidents.open_for(connection, rule)
-    rows = violations.known(connection, rule, at)
+    rows = violations.recent_rows(connection, rule, at)
     transitions, closed = lifecycle.close(rows, incident, at, resolution)
     source = incident.source if incident else ""
     violations.apply(connection, rule, source, transitions, at)
-    pending_confirmations.forget(connection, rule)
-    watermarks.forget(connection, rule)
-    unchanged.forget(connection, rule)
+    pending_confirmations.remove(connection, rule)
+    watermarks.remove(connection, rule)
+    unchanged.remove(connection, rule)
     if closed is not None:
         _save_closed(connection, rule, closed, at)
     fault = incidents.open_for(connection, rule, Cause.ERRORED)
@@ -165,7 +165,7 @@ def count_changes(transitions: Iterable[Transition]) -> dict[Change, int]:
 
 def _is_outdated(connection: Connection, rule: Rule, run: Run) -> bool:
     """Return whether another pass recorded a newer state than the one that this run saw."""
-    newest = runs.newest_at(connection, [rule.id], run.at).get(rule.id)
+    newest = runs.last_run_times(connection, [rule.id], run.at).get(rule.id)
     if newest is not None and run.at < newest:
         return True
     return guards.is_incomplete_incremental(connection, rule, run)
@@ -191,9 +191,9 @@ def _close_if_meaning_changed(
     if meaning_before != rule.meaning and rule.invariant.redaction is not None:
         # Rows remembered before may have keys in clear, and the fingerprint of a small number can
         # be guessed.
-        violations.forget(connection, rule.id)
+        violations.remove(connection, rule.id)
         triage.forget_rows(connection, rule.id, at)
-    rules_seen.remember(connection, rules.name, rule.id, rule.meaning, rules.revision, at)
+    rules_seen.save(connection, rules.name, rule.id, rule.meaning, rules.revision, at)
     return is_changed
 
 
@@ -204,7 +204,7 @@ def _save_watermark(connection: Connection, rule: Rule, run: Run) -> None:
         return
     before = watermarks.of_rules(connection, {rule.id: rule.meaning}).get(rule.id)
     after = watermark_after(before, run, column, rule.invariant.overlap)
-    watermarks.remember(connection, rule.id, rule.meaning, after)
+    watermarks.save(connection, rule.id, rule.meaning, after)
 
 
 def _record_fault(connection: Connection, rule: Rule, run: Run) -> None:
@@ -250,7 +250,7 @@ def _at_effective_severity(connection: Connection, incident: Incident) -> Incide
 def _save_closed(connection: Connection, rule: str, incident: Incident, at: datetime) -> None:
     """Save an incident that was closed, and settle it: nobody checked that it is resolved."""
     _save_incident(connection, None, incident)
-    incidents.settle(connection, incident.id)
+    incidents.mark_settled(connection, incident.id)
     audit.append(
         connection,
         at,

@@ -36,7 +36,7 @@ from sanityd.pipeline.recording import Result, record
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import audit, incidents, noise_state, runs, silences, triage
 from sanityd.store.open import Store
-from sanityd.store.outbox import Outbox, asked
+from sanityd.store.outbox import Outbox, pending_at
 
 #: How often notifications that are due by time alone are looked for.
 TICK = timedelta(hours=1)
@@ -116,13 +116,13 @@ def forecast(
         facts = rule.facts(rules.revision)
         silencing = [
             silence
-            for silence in silences.listed(connection, run.at)
+            for silence in silences.list_active(connection, run.at)
             if policy.is_silenced(facts, [silence], run.at)
         ]
         return Forecast(
             result=result,
             decisions=tuple(item for item in notified if item.incident.rule == rule.id),
-            messages=tuple(claimed.message for claimed in asked(connection, run.at)),
+            messages=tuple(claimed.message for claimed in pending_at(connection, run.at)),
             noise_state=noise_state.of_rule(connection, rule.id),
             incident=violated.incident if violated else None,
             triage=violated.triage if violated else None,
@@ -134,7 +134,7 @@ def forecast(
 def _open_violation(
     connection: Connection, rules: RuleSet, rule: Rule, at: datetime
 ) -> OpenIncident | None:
-    for item in open_incidents.open_now(connection, rules, at):
+    for item in open_incidents.list_open_incidents(connection, rules, at):
         if item.incident.rule == rule.id and item.incident.cause is Cause.VIOLATED:
             return item
     return None
@@ -187,7 +187,7 @@ def _replay_runs(
     with store.read() as connection, Simulation.of(rules) as simulation:
         decisions = deque(triage.since(connection, since))
         batch: list[Run] = []
-        for count, run in enumerate(runs.replayed(connection, list(rules.rules), since), start=1):
+        for count, run in enumerate(runs.iterate(connection, list(rules.rules), since), start=1):
             replayed.runs[run.rule] += 1
             if batch and not _is_same_batch(batch, run):
                 simulation.record(batch, batch[-1].at)
@@ -209,7 +209,7 @@ def _count_mails(sent: Iterable[SimulatedMail]) -> Counter[str]:
     """Return the number of mails that ask for attention, by rule."""
     mails: Counter[str] = Counter()
     for mail in sent:
-        if mail.reason.interrupts:
+        if mail.reason.needs_attention:
             mails.update(set(mail.rules))
     return mails
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.errors import Problem
-from sanityd.model import Past
+from sanityd.model import Measurements
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.option_types import Zone
 from sanityd.rules import time_values, validation_errors
@@ -199,14 +199,14 @@ class _CaseParser:
             return default
         try:
             if time_values.is_stamp(text):
-                return time_values.moment(text, default)
+                return time_values.parse_time(text, default)
         except ValueError:
             pass
         advice = "write it in full, as in `2026-01-01 12:00`"
         self._report((*self._path, "now"), f"`{text}` is no time", advice)
         return default
 
-    def _past(self, raw: Any, now: datetime) -> Past:
+    def _past(self, raw: Any, now: datetime) -> Measurements:
         """Return the earlier measurements, each with its time."""
         path = (*self._path, "past")
         if raw is None:
@@ -225,7 +225,7 @@ class _CaseParser:
         measurements = []
         for text, value in raw.items():
             try:
-                measurements.append((time_values.moment(text, now), float(value)))
+                measurements.append((time_values.parse_time(text, now), float(value)))
             except ValueError:
                 advice = time_values.ADVICE
                 self._report((*path, text), f"`{text}` is no time", advice, key=True)
@@ -289,7 +289,7 @@ def sql_of(invariant: Invariant) -> list[str]:
     """Return all SQL of the user's in a rule."""
     check = invariant.check
     texts = [invariant.subject.where, *check.sql(), check.query_sql()]
-    other_table = check.query_there()
+    other_table = check.query_elsewhere()
     if other_table is not None:
         texts.append(other_table.query)
     return [text for text in texts if text]

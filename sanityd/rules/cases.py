@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sanityd.checks.invariant import TableName
-from sanityd.model import Past
-from sanityd.model.option_types import fault
+from sanityd.model import Measurements
+from sanityd.model.option_types import option_error
 from sanityd.rules.spec import Spec
 from sanityd.rules.yaml.reader import KeyPath
 
@@ -19,7 +19,7 @@ Row = Mapping[str, Scalar]
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, dict | list):
-        raise fault(
+        raise option_error(
             "a value can't be a list or a mapping",
             "write text, a number, `true`, `false` or `null`",
         )
@@ -28,7 +28,7 @@ def _scalar(value: Any) -> Any:
 
 def _expected(value: Any) -> Any:
     if isinstance(value, dict | str | int | float) and not isinstance(value, bool):
-        raise fault(
+        raise option_error(
             "`violates` must be a list",
             "write the keys that the rule must find, as in `[2, 7]`; `[]` for none",
         )
@@ -46,7 +46,7 @@ def _check_key(key: Any) -> None:
     elif isinstance(key, list):
         parts = key
     if any(isinstance(part, dict | list) for part in parts):
-        raise fault(
+        raise option_error(
             "a key is no deeper than that",
             "write `2`, or of several columns `[1, a]` or `{id: 1, kind: a}`",
         )
@@ -56,7 +56,7 @@ def _past(value: Any) -> Any:
     values = value.values() if isinstance(value, dict) else value
     if isinstance(value, dict | list) and all(map(_is_number, values)):
         return value
-    raise fault(
+    raise option_error(
         "`past` holds numbers",
         "write `[100, 102]` (one a day, until yesterday), or `{7d ago: 100}`",
     )
@@ -156,7 +156,7 @@ class Case:
     named: Mapping[TableName, str]
     violates: bool | Sequence[Any]
     types: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)
-    past: Past = ()
+    past: Measurements = ()
     measured: float | None = None
 
     @property

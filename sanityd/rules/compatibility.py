@@ -124,7 +124,7 @@ class CompatibilityCheck:
 
     def _needs_all_rows(self, spec: RuleSpec, check: Check, defaults: Defaults) -> str:
         """Return why new rows are not enough for a rule; empty where they are."""
-        if not check.can_narrow:
+        if not check.supports_new_rows:
             return f"`{check.kind}` is about all rows"
         if check.reads_clock:
             return "a row may become wrong as time goes by"

@@ -97,7 +97,7 @@ class Connections:
             path: KeyPath = ("channels", name)
             self._check_name(path, name)
             if value is None:
-                kinds = ", ".join(plugins.names("channels"))
+                kinds = ", ".join(plugins.kind_names("channels"))
                 self._report_empty(
                     path, f"channel `{name}`", f"write a mapping with one of: {kinds}"
                 )
@@ -213,14 +213,14 @@ class Connections:
     def _channel(
         self, path: KeyPath, name: str, value: Any, unset: frozenset[KeyPath]
     ) -> Channel | None:
-        known_kinds = plugins.names("channels")
+        known_kinds = plugins.kind_names("channels")
         kinds: list[str] = []
         if isinstance(value, dict):
             kinds = [key for key in value if key in known_kinds]
         if len(kinds) != 1:
             self.problems.append(self._not_one_kind(path, value, kinds, known_kinds))
             return None
-        model = plugins.lookup("channels", kinds[0])
+        model = plugins.load_kind("channels", kinds[0])
         fields = [field.alias or key for key, field in model.model_fields.items() if key != "name"]
         if "name" in value:
             where = f"channel `{name}`"

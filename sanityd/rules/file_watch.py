@@ -6,7 +6,7 @@ from pathlib import Path
 FileMark = tuple[str, int, int, int]
 
 
-class Watch:
+class FileWatch:
     """Compares a file, or the YAML files of a folder, with what they were when they were read."""
 
     def __init__(self, path: Path) -> None:

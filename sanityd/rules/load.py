@@ -137,7 +137,7 @@ class _FileReader:
         defaults = self._defaults()
         alerts = self._alerts()
         context = FileContext(
-            self._document, self._connections, defaults, plugins.names("checks"), runs_python
+            self._document, self._connections, defaults, plugins.kind_names("checks"), runs_python
         )
         parsed_rules = self._parse_rules(context)
         rules = self._build_rules(parsed_rules, defaults, alerts)
@@ -168,7 +168,7 @@ class _FileReader:
         allowed = self._spec(AllowSpec, "allow")
         if allowed is None or not allowed.python:
             return False
-        plugins.trust(self._folder)
+        plugins.trust_folder(self._folder)
         return True
 
     def _check_section_names(self) -> None:

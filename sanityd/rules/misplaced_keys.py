@@ -109,7 +109,7 @@ def rule_keys() -> frozenset[str]:
 def _plugin_names(room: str, path: tuple[str, ...]) -> frozenset[str]:
     """Return the plugins of a room. Cached, as a file may have very many keys that are wrong."""
     del path
-    return frozenset(plugins.names(room))
+    return frozenset(plugins.kind_names(room))
 
 
 def _homes(key_path: KeyPath) -> Iterator[tuple[Collection[str], KeyHome]]:

@@ -158,7 +158,7 @@ class RuleParser:
         """Return the check, or as much of it as is valid."""
         is_exact = check_key.key == check_key.kind
         options = self._raw[check_key.key]
-        model: type[Check] = plugins.lookup("checks", check_key.kind)
+        model: type[Check] = plugins.load_kind("checks", check_key.kind)
         try:
             return _Options(model.model_validate(options), is_exact)
         except ValidationError as error:
@@ -313,7 +313,7 @@ class RuleParser:
 
     def _other_source(self, check: Check, own_source: str) -> str:
         """Return the first source that the check's options name; else the rule's own."""
-        query = check.query_there()
+        query = check.query_elsewhere()
         if query is not None:
             names = [str(query.source)]
         else:
@@ -343,7 +343,7 @@ class RuleParser:
 
     def _check_other_source(self, check: Check) -> bool:
         """Report a query of the check whose source does not exist. Returns whether all is well."""
-        query = check.query_there()
+        query = check.query_elsewhere()
         if query is None or str(query.source) in self._source_names:
             return True
         check_path = (*self._path, check.kind)

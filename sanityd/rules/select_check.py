@@ -52,7 +52,7 @@ def _several_checks(
     for kind in kinds:
         if raw[kind] is not None:
             continue
-        options = validation_errors.keys_of(plugins.lookup("checks", kind))
+        options = validation_errors.keys_of(plugins.load_kind("checks", kind))
         for other in kinds:
             if other != kind and other in options:
                 message = f"`{other}` stands beside `{kind}`, which is empty"

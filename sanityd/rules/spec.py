@@ -12,10 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from sanityd.alerts.settings import NoiseMode
 from sanityd.checks.invariant import Age, Confirm, Ladder, LadderStep, Scan
-from sanityd.model import OVERLAP, Severity
+from sanityd.model import DEFAULT_OVERLAP, Severity
 from sanityd.model.did_you_mean import did_you_mean
-from sanityd.model.durations import duration
-from sanityd.model.option_types import Duration, Names, Zone, fault, faults
+from sanityd.model.durations import parse_duration
+from sanityd.model.option_types import Duration, Names, Zone, option_error, option_errors
 from sanityd.model.schedule import Schedule, ScheduleError, parse_schedule
 from sanityd.rules import option_schemas
 
@@ -31,15 +31,15 @@ def _age(value: Any) -> Any:
     if isinstance(value, Age):
         return value
     if not isinstance(value, str):
-        raise fault("this is no age", option_schemas.AGE)
+        raise option_error("this is no age", option_schemas.AGE)
     length, of, column = value.partition(" of ")
     message = f"`{value}` does not say which column tells the age"
     correction = _corrected_age(value) if not of else ""
     if correction:
-        raise fault(message, f"write `{correction}`")
+        raise option_error(message, f"write `{correction}`")
     age = _duration(length.strip())
     if not column.strip():
-        raise fault(message, f"write `{length} of COLUMN`")
+        raise option_error(message, f"write `{length} of COLUMN`")
     return Age(age, column.strip())
 
 
@@ -52,7 +52,7 @@ def _corrected_age(text: str) -> str:
     if not words:
         return ""
     try:
-        duration(words[0])
+        parse_duration(words[0])
     except ValueError:
         return ""
     column = "COLUMN"
@@ -65,11 +65,11 @@ def _schedule(value: Any) -> Any:
     if isinstance(value, Schedule):
         return value
     if not isinstance(value, str):
-        raise fault("this is no schedule", option_schemas.SCHEDULE)
+        raise option_error("this is no schedule", option_schemas.SCHEDULE)
     try:
         return parse_schedule(value)
     except ScheduleError as error:
-        raise fault(error.message, error.advice, word=error.word) from None
+        raise option_error(error.message, error.advice, word=error.word) from None
 
 
 def _confirm(value: Any) -> Any:
@@ -82,11 +82,11 @@ def _confirm(value: Any) -> Any:
         return Confirm(again=False, runs=int(runs[1]))
     words = str(value).removeprefix("again after ")
     try:
-        return Confirm(after=duration(words))
+        return Confirm(after=parse_duration(words))
     except ValueError as error:
         if words != value:
-            raise fault(f"`{words}` is not a duration", str(error), word=words) from None
-        raise fault(f"`{value}` is no way to confirm", option_schemas.CONFIRM) from None
+            raise option_error(f"`{words}` is not a duration", str(error), word=words) from None
+        raise option_error(f"`{value}` is no way to confirm", option_schemas.CONFIRM) from None
 
 
 _SCAN = re.compile(r"new rows by (\S+?)(?:, full (daily|every [^,]+))?(?:, overlap ([^,]+))?")
@@ -99,20 +99,20 @@ def _scan(value: Any) -> Any:
         return Scan()
     scan = _SCAN.fullmatch(str(value))
     if scan is None:
-        raise fault(f"`{value}` is no way to scan", option_schemas.SCAN)
+        raise option_error(f"`{value}` is no way to scan", option_schemas.SCAN)
     column, full, overlap = scan.groups()
     full_every = timedelta(days=1)
     if full not in (None, "daily"):
         full_every = _duration(full.removeprefix("every ").strip())
-    return Scan(column, full_every, _duration(overlap.strip()) if overlap else OVERLAP)
+    return Scan(column, full_every, _duration(overlap.strip()) if overlap else DEFAULT_OVERLAP)
 
 
 def _duration(text: str) -> timedelta:
     """Return a duration that is a part of an option. Raises PydanticCustomError, which names it."""
     try:
-        return duration(text)
+        return parse_duration(text)
     except ValueError as error:
-        raise fault(f"`{text}` is not a duration", str(error), word=text) from None
+        raise option_error(f"`{text}` is not a duration", str(error), word=text) from None
 
 
 def _ladder(value: Any) -> Any:
@@ -121,7 +121,7 @@ def _ladder(value: Any) -> Any:
     if isinstance(value, str):
         return Ladder((LadderStep(_severity(value), count=1),))
     if not isinstance(value, dict) or not value:
-        raise fault(
+        raise option_error(
             "this is no severity",
             "write `error`, or steps, as in `{warning: 1, error: 50, critical: 5%}`",
         )
@@ -138,7 +138,7 @@ def _ladder_of_steps(starts: dict[str, Any]) -> Ladder:
         except PydanticCustomError as error:
             errors.append(error)
     if errors:
-        raise faults(errors)
+        raise option_errors(errors)
     _check_order([(step.severity, step.count) for step in steps if step.count is not None])
     _check_order([(step.severity, step.percent) for step in steps if step.percent is not None])
     return Ladder(tuple(sorted(steps, key=lambda step: step.severity)))
@@ -150,7 +150,7 @@ def _severity(word: Any) -> Severity:
     except KeyError:
         near = did_you_mean(str(word), [severity.label for severity in Severity])
         advice = near or "write `critical`, `error`, `warning` or `info`"
-        raise fault(f"`{word}` is not a severity", advice, word=str(word)) from None
+        raise option_error(f"`{word}` is not a severity", advice, word=str(word)) from None
 
 
 def _step(severity: Severity, start: Any) -> LadderStep:
@@ -165,7 +165,7 @@ def _step(severity: Severity, start: Any) -> LadderStep:
             return LadderStep(severity, percent=percent)
     advice = "write from how many rows on, as in `50`, or from which share, as in `1%`"
     word = start if isinstance(start, str) and start else severity.label
-    raise fault(f"`{start}` is not a step", advice, word=word)
+    raise option_error(f"`{start}` is not a step", advice, word=word)
 
 
 def _check_order(starts: list[tuple[Severity, Any]]) -> None:
@@ -178,7 +178,7 @@ def _check_order(starts: list[tuple[Severity, Any]]) -> None:
             f"which is not above `{low.label}` at {low_start}"
         )
         advice = "let worse severities begin at higher counts"
-        raise fault(message, advice, word=high.label)
+        raise option_error(message, advice, word=high.label)
 
 
 AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=option_schemas.Age)]
@@ -234,7 +234,7 @@ class SourceSpec(Spec):
     @model_validator(mode="after")
     def _url_or_files(self) -> Self:
         if (self.url is None) == (self.files is None):
-            raise fault("a source has either `url` or `files`", "write one of them")
+            raise option_error("a source has either `url` or `files`", "write one of them")
         return self
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sanityd.model.durations import duration
+from sanityd.model.durations import parse_duration
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?( ?(Z|[+-]\d\d:?\d\d))?")
@@ -47,7 +47,7 @@ def is_clock(value: Any) -> bool:
     return isinstance(value, str) and _CLOCK.fullmatch(value) is not None
 
 
-def moment(text: Any, now: datetime) -> datetime:
+def parse_time(text: Any, now: datetime) -> datetime:
     """Return the time that a text means, in the zone of `now` where it names none.
 
     Raises ValueError when it is no time.
@@ -65,9 +65,9 @@ def moment(text: Any, now: datetime) -> datetime:
         # In UTC: the clock of the zone may have been set in between.
         utc = now.astimezone(UTC)
         if distance[1]:
-            utc -= duration(distance[1])
+            utc -= parse_duration(distance[1])
         else:
-            utc += duration(distance[2])
+            utc += parse_duration(distance[2])
         return utc.astimezone(now.tzinfo)
     stamp = _stamp(text)
     if stamp is None:

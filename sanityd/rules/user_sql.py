@@ -43,7 +43,7 @@ class SqlGate:
         query = check.query_sql()
         if query is not None:
             problems += self._refused(gate_query, self._path_of(check, query), query, self._dialect)
-        other_table = check.query_there()
+        other_table = check.query_elsewhere()
         if other_table is not None:
             sql = str(other_table.query)
             problems += self._refused(

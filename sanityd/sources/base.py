@@ -44,7 +44,7 @@ class SourceSettings:
     #: The folder that the patterns are relative to.
     folder: Path = Path()
     #: The time at which the clock is frozen, also for SQL that reads it; None: it is not frozen.
-    stands_at: datetime | None = None
+    frozen_at: datetime | None = None
 
 
 #: Families with an order of their own, so that min() works on every database.
@@ -63,7 +63,7 @@ class Dialect(ABC):
     #: sqlglot's name of the dialect.
     name: ClassVar[str]
     #: Whether times are stored as text, since the database has no type for them.
-    writes_times: ClassVar[bool] = False
+    stores_times_as_text: ClassVar[bool] = False
 
     @abstractmethod
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
@@ -264,7 +264,7 @@ class Source(ABC):
         """Close all connections."""
 
 
-def words(name: str) -> str:
+def spaced_words(name: str) -> str:
     """Return the name of an error class as words: `LockNotAvailable` → `lock not available`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
 

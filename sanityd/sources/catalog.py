@@ -64,7 +64,7 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Enforced:
+class EnforcedConstraints:
     """Constraints that the database enforces for every row of a table.
 
     Constraints that may have exceptions are left out: those that were never validated, are
@@ -101,7 +101,7 @@ class TableInfo:
     primary_key: tuple[str, ...] = ()
     #: The columns of unique indexes that can't contain NULL, in the database's order.
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    enforced: Enforced = Enforced()
+    enforced: EnforcedConstraints = EnforcedConstraints()
     #: The database's number of the table (its oid), where it has one; otherwise 0.
     id: int = 0
     #: Whether its content depends on its own rows only: no view, no foreign table, no policy.

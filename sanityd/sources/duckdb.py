@@ -19,8 +19,8 @@ from sqlalchemy import (
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect, SourceSettings, words
-from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
+from sanityd.sources.base import Dialect, SourceSettings, spaced_words
+from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.duckdb_dialect import DuckdbDialect
 from sanityd.sources.snapshot import EngineSource
 
@@ -151,9 +151,9 @@ class DuckdbSource(EngineSource):
         if primary:
             unique.append(UniqueIndex("PRIMARY KEY", primary))
         table = rows[0]
-        enforced = Enforced()
+        enforced = EnforcedConstraints()
         if table.is_real:
-            enforced = Enforced(tuple(unique), not_null)
+            enforced = EnforcedConstraints(tuple(unique), not_null)
         return TableInfo(
             table.table_name,
             schema,
@@ -267,7 +267,7 @@ def _only_one_select(cursor: Any, statement: str, *rest: Any) -> None:
 def _class(error: BaseException) -> str:
     """Return the class of an error as words: `OutOfMemoryException` → `out of memory`."""
     name = re.sub(r"(Exception|Error)$", "", type(error).__name__)
-    return words(re.sub(r"^IO", "Io", name))
+    return spaced_words(re.sub(r"^IO", "Io", name))
 
 
 def _first_line(message: str) -> str:

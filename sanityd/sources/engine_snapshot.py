@@ -199,9 +199,9 @@ class EngineSnapshot(Snapshot):
         self._connection.exec_driver_sql(f"SET LOCAL {name} TO DEFAULT")
 
     def _gated(self, gate: Any, sql: str) -> str:
-        dialect, at = self.source.dialect.name, self.source.settings.stands_at
+        dialect, at = self.source.dialect.name, self.source.settings.frozen_at
         try:
-            return freeze_clock.still(gate(sql, dialect), dialect, at)
+            return freeze_clock.freeze(gate(sql, dialect), dialect, at)
         except GateRefusal as refusal:
             raise CheckError(
                 f"the rule's SQL was refused: {refusal.message}", refusal.advice

@@ -90,7 +90,7 @@ _POSTGRES_TEXTS = frozenset({"now", "today", "tomorrow", "yesterday"})
 _AGE_FUNCTIONS = ("age", "timeofday")
 
 
-def still(sql: str, dialect: str, at: datetime | None) -> str:
+def freeze(sql: str, dialect: str, at: datetime | None) -> str:
     """Return the SQL with the time `at` wherever it reads the clock; unchanged if `at` is None.
 
     Raises GateRefusal for what can't be replaced.

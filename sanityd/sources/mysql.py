@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Bitmap, Dialect
-from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
+from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -186,11 +186,11 @@ class MysqlSource(EngineSource):
                 unique_keys.append(key)
         table = connection.execute(text(_ENGINE), values).one_or_none()
         engine, estimate = ("", None) if table is None else table
-        enforced = Enforced()
+        enforced = EnforcedConstraints()
         # Tables of other engines (CONNECT, Spider) may have rows of somebody else.
         if engine.lower() in _OWN_ROWS:
             indexes = [UniqueIndex(f"{name}.{index}", key) for index, key in unique.items()]
-            enforced = Enforced(tuple(indexes), frozenset(_never_null(columns)))
+            enforced = EnforcedConstraints(tuple(indexes), frozenset(_never_null(columns)))
         return TableInfo(
             name,
             schema,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import postgresql_catalog
-from sanityd.sources.base import AnySelect, Dialect, SourceSettings, words
+from sanityd.sources.base import AnySelect, Dialect, SourceSettings, spaced_words
 from sanityd.sources.catalog import CostEstimate, TableInfo
 from sanityd.sources.postgresql_dialect import PostgresqlDialect
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
@@ -200,7 +200,7 @@ class PostgresqlSource(EngineSource):
         if state == "08001":
             return CheckError("a foreign server that the table is on does not answer")
         if state.startswith(("57", "08")):
-            reason = words(type(error).__name__)
+            reason = spaced_words(type(error).__name__)
             return SourceError(f"`{self.settings.name}` ended the connection ({reason})")
         diagnostics = getattr(error, "diag", None)
         if diagnostics is not None and state.startswith(("42", "0A", "25")):
@@ -222,7 +222,7 @@ def _sqlstate(error: BaseException) -> str:
 def _error_name(error: BaseException, state_format: str) -> str:
     """Return the class of an error as words, with its SQLSTATE if it has one."""
     state = _sqlstate(error)
-    name = words(type(error).__name__)
+    name = spaced_words(type(error).__name__)
     return name + state_format.format(state) if state else name
 
 

@@ -6,7 +6,14 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from sanityd.sources.base import AnyRow
-from sanityd.sources.catalog import ColumnInfo, Enforced, Family, ForeignKey, TableInfo, UniqueIndex
+from sanityd.sources.catalog import (
+    ColumnInfo,
+    EnforcedConstraints,
+    Family,
+    ForeignKey,
+    TableInfo,
+    UniqueIndex,
+)
 
 
 def describe(connection: Connection, name: str, schema: str | None) -> TableInfo | None:
@@ -71,19 +78,19 @@ def writable(connection: Connection) -> bool:
 
 def _enforced(
     connection: Connection, table: int, columns: Mapping[str, ColumnInfo], keys: Sequence[AnyRow]
-) -> Enforced:
+) -> EnforcedConstraints:
     """Return the enforced constraints.
 
     Those of a foreign table are not enforced; those of a parent may not hold for its children.
     """
     if not connection.execute(text(_ENFORCES), {"table": table}).scalar():
-        return Enforced()
+        return EnforcedConstraints()
     foreign: dict[str, tuple[int, dict[str, str]]] = {}
     for key in connection.execute(text(_FOREIGN_KEYS), {"table": table}):
         _, pairs = foreign.setdefault(key.name, (key.target, {}))
         pairs[key.mine] = key.theirs
     checks = connection.execute(text(_CHECKS), {"table": table})
-    return Enforced(
+    return EnforcedConstraints(
         unique=tuple(
             UniqueIndex(key.name, tuple(key.names), key.nulls_equal)
             for key in keys

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from sanityd.sources.base import AnySelect, Bitmap, Dialect
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
-from sanityd.sources.postgresql_regex import measured
+from sanityd.sources.postgresql_regex import rewrite
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 #: The number of rows from which a sample of pages is as good as one of rows.
@@ -93,7 +93,7 @@ class PostgresqlDialect(Dialect):
         self, element: ColumnElement[Any], pattern: str, *, part: bool
     ) -> ColumnElement[bool]:
         """Match by PostgreSQL's regular expressions, where `^` and `$` are the ends of the text."""
-        simpler = None if part else measured(pattern)
+        simpler = None if part else rewrite(pattern)
         if simpler is not None:
             matches = element.op("~", is_comparison=True)(bound(f"^{simpler.pattern}$"))
             return and_(matches, func.char_length(element).between(simpler.low, simpler.high))

@@ -19,7 +19,7 @@ _COUNTED = re.compile(
 _SINGLE = re.compile(_ONE)
 
 
-class Measured(NamedTuple):
+class RewrittenPattern(NamedTuple):
     """Pattern without a count, with the smallest and largest length of a text."""
 
     pattern: str
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
     high: int
 
 
-def measured(pattern: str) -> Measured | None:
+def rewrite(pattern: str) -> RewrittenPattern | None:
     """Return the rewritten pattern for a match of a whole text; None if it isn't rewritten."""
     match = _COUNTED.fullmatch(pattern)
     if match is None:
@@ -37,7 +37,7 @@ def measured(pattern: str) -> Measured | None:
     if most < fewest or most < WORTHWHILE:
         return None
     fixed = len(_SINGLE.findall(before)) + len(_SINGLE.findall(after))
-    return Measured(f"{before}{part}*{after}", fixed + fewest, fixed + most)
+    return RewrittenPattern(f"{before}{part}*{after}", fixed + fewest, fixed + most)
 
 
 #: The number of steps from which comparing the length is faster than counting.

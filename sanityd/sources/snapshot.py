@@ -185,7 +185,7 @@ class EngineSource(Source):
                 now = self.begin(connection)
             except SQLAlchemyError as error:
                 raise self._no_answer(error) from None
-            yield connection, self.settings.stands_at or now
+            yield connection, self.settings.frozen_at or now
         finally:
             # If this fails, the server ends the snapshot with the connection.
             with suppress(SQLAlchemyError):

@@ -14,8 +14,8 @@ from sqlalchemy import URL, Connection, event, text
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Dialect, SourceSettings, words
-from sanityd.sources.catalog import ColumnInfo, Enforced, Family, TableInfo, UniqueIndex
+from sanityd.sources.base import Dialect, SourceSettings, spaced_words
+from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.missing_table import described
 from sanityd.sources.snapshot import EngineSource
 from sanityd.sources.sqlite_dialect import SqliteDialect
@@ -118,9 +118,9 @@ class SqliteSource(EngineSource):
             unique.append(UniqueIndex("PRIMARY KEY", tuple(rowid)))
         # Views and virtual tables guarantee nothing. CHECK and foreign keys don't either, as a
         # pragma can switch them off.
-        enforced = Enforced()
+        enforced = EnforcedConstraints()
         if table.is_real:
-            enforced = Enforced(tuple(unique), not_null)
+            enforced = EnforcedConstraints(tuple(unique), not_null)
         leading = connection.execute(_LEADING, {"name": table.name}).scalars()
         return TableInfo(
             table.name,
@@ -181,7 +181,7 @@ class SqliteSource(EngineSource):
                     " so that SQLite can repair it"
                 )
             case code:
-                return f"SQLite says {words(code.removeprefix('SQLITE_')) or type(error).__name__}"
+                return f"SQLite says {spaced_words(code.removeprefix('SQLITE_')) or type(error).__name__}"
 
     def _is_in_wal_mode(self) -> bool:
         return self.path.with_name(f"{self.path.name}-wal").exists() or _in_wal_mode(self.path)
@@ -206,12 +206,12 @@ class SqliteSource(EngineSource):
             return self.locked()
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
             return SourceError(
-                f"`{self.settings.name}` can't be read on: {words(code.removeprefix('SQLITE_'))}"
+                f"`{self.settings.name}` can't be read on: {spaced_words(code.removeprefix('SQLITE_'))}"
             )
         if _SAFE.match(message):
             return CheckError(f"SQLite refused the statement: {message}")
         return CheckError(
-            f"SQLite failed at the statement ({words(code.removeprefix('SQLITE_') or 'misuse')})"
+            f"SQLite failed at the statement ({spaced_words(code.removeprefix('SQLITE_') or 'misuse')})"
         )
 
 

@@ -17,7 +17,7 @@ class SqliteDialect(Dialect):
     """Dialect of SQLite, with functions that `sqlite_functions` adds to each connection."""
 
     name: ClassVar[str] = "sqlite"
-    writes_times: ClassVar[bool] = True
+    stores_times_as_text: ClassVar[bool] = True
 
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Compare byte by byte, also in a column that ignores case."""

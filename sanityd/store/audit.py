@@ -35,7 +35,7 @@ def append(  # noqa: PLR0913 (each is a column)
     connection.execute(insert(audit).values(**values, detail=dict(detail or {})))
 
 
-def of_file(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
+def last_rule_changes(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
     """Return the last change of each rule of a file: the action, and the hash of the rule since."""
     newest = (
         select(func.max(audit.c.id)).where(audit.c.action.in_(RULE_CHANGES)).group_by(audit.c.rule)

@@ -33,7 +33,7 @@ def list_open(connection: Connection) -> list[Incident]:
     return _all(connection, select(incidents).where(incidents.c.resolved_at.is_(None)))
 
 
-def unsettled(connection: Connection) -> list[Incident]:
+def list_unsettled(connection: Connection) -> list[Incident]:
     """Return the open incidents, and the resolved ones whose end is still to be notified."""
     return _all(connection, select(incidents).where(incidents.c.settled.is_(False)))
 
@@ -44,7 +44,7 @@ def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident
     return _all(connection, select(incidents).where(incidents.c.rule == rule, recent))
 
 
-def rules_since(connection: Connection, since: datetime) -> list[str]:
+def rules_with_incidents(connection: Connection, since: datetime) -> list[str]:
     """Return the rules (and `source:NAME`s) with an incident that was open since then."""
     recent = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
     return list(connection.execute(select(incidents.c.rule).where(recent).distinct()).scalars())
@@ -80,24 +80,26 @@ def save(connection: Connection, incident: Incident) -> None:
         connection.execute(insert(incidents).values(id=incident.id, settled=False, **values))
 
 
-def settle(connection: Connection, name: str) -> None:
+def mark_settled(connection: Connection, name: str) -> None:
     """Mark a resolved incident as settled: nobody needs another notification."""
     resolved = (incidents.c.id == name) & incidents.c.resolved_at.is_not(None)
     connection.execute(update(incidents).where(resolved).values(settled=True))
 
 
-def unsettle(connection: Connection, names: Collection[str]) -> None:
+def mark_unsettled(connection: Connection, names: Collection[str]) -> None:
     """Mark incidents as unsettled, as their messages were taken back."""
     connection.execute(update(incidents).where(incidents.c.id.in_(names)).values(settled=False))
 
 
-def decided(connection: Connection, names: Collection[str]) -> Mapping[IncidentRecipient, Reason]:
+def last_decisions(
+    connection: Connection, names: Collection[str]
+) -> Mapping[IncidentRecipient, Reason]:
     """Return the last decision for each recipient of these incidents."""
     rows = connection.execute(select(decisions).where(decisions.c.incident.in_(names)))
     return {(row.incident, row.channel, row.recipient): Reason(row.reason) for row in rows}
 
 
-def decide(
+def save_decision(
     connection: Connection, recipient_key: IncidentRecipient, reason: Reason, at: datetime
 ) -> None:
     """Store the last decision for a recipient."""

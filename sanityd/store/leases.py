@@ -22,7 +22,7 @@ class Lease:
     until: datetime
 
 
-def take(connection: Connection, name: str, runner: str, at: datetime) -> bool:
+def acquire(connection: Connection, name: str, runner: str, at: datetime) -> bool:
     """Acquire or renew a lease; return False while another runner holds it."""
     values = {"runner": runner, "leased_until": at + LEASE, "at": at}
     new = insert_into(connection, leases).values(name=name, fence=1, since=at, **values)
@@ -41,14 +41,14 @@ def take(connection: Connection, name: str, runner: str, at: datetime) -> bool:
     return connection.execute(upsert.returning(leases.c.fence)).first() is not None
 
 
-def give_up(connection: Connection, runner: str, at: datetime) -> None:
+def release(connection: Connection, runner: str, at: datetime) -> None:
     """Release all leases of a runner that stops."""
     connection.execute(
         update(leases).where(leases.c.runner == runner).values(leased_until=at - LEASE)
     )
 
 
-def held(connection: Connection, name: str) -> Lease | None:
+def get(connection: Connection, name: str) -> Lease | None:
     """Return the state of a lease; None when nobody ever acquired it."""
     row = connection.execute(select(leases).where(leases.c.name == name)).mappings().first()
     if row is None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, 
 from sanityd.model import LastNotification, Reason, Severity
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.outbox import WAITING
-from sanityd.store.runs import OVERLAP, right_since
+from sanityd.store.runs import OVERLAP, clock_correct_since
 from sanityd.store.tables import incidents, news, outbox
 
 #: How long after a message failed for good the same news is sent again: at first, and at most.
@@ -70,7 +70,7 @@ class _Present:
     @cached_property
     def right_since(self) -> datetime:
         """Return since when the clock is correct; queried only for times in the future."""
-        return right_since(self.connection, self.at)
+        return clock_correct_since(self.connection, self.at)
 
     def passed(self, when: datetime) -> datetime:
         """Return a stored time, or since when the clock is correct if it lies in the future."""
@@ -134,7 +134,7 @@ def _last_notification(
     )
 
 
-def mailed_since(
+def severities_since(
     connection: Connection, since: datetime, at: datetime
 ) -> dict[tuple[str, str], list[int]]:
     """Return the severities of the messages to each (channel, recipient) since then.
@@ -223,7 +223,7 @@ def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMappi
     return list(connection.execute(query.order_by(outbox.c.seq)).mappings())
 
 
-def undelivered_recipients(connection: Connection) -> int:
+def count_undelivered_recipients(connection: Connection) -> int:
     """Return how many recipients of open incidents have a last message that failed for good."""
     later, newer = outbox.alias("later"), news.alias("newer")
     same = [later.c[name] == outbox.c[name] for name in ("channel", "recipient")]

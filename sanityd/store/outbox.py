@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from sanityd.errors import DeliveryError
-from sanityd.model import Alert, Claimed, Message, News, Reason
+from sanityd.model import Alert, ClaimedMessage, Message, News, Reason
 from sanityd.store.open import Store
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import incidents, insert_into, news, outbox
@@ -36,7 +36,7 @@ PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 36
 #: How long a worker may take for one message before other workers may claim it.
 LEASE = timedelta(seconds=90)
 #: How long after its end recipients are notified that an incident is resolved.
-LAST_WORD = timedelta(days=14)
+RESOLVED_RETRY = timedelta(days=14)
 #: Reasons of less important messages: they are not sent again when the answer of the server was
 #: lost. Losing any other message would hide something.
 _CHATTER = (Reason.UPDATED.value, Reason.REMINDER.value, Reason.RESOLVED.value, Reason.DIGEST.value)
@@ -138,13 +138,13 @@ def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
     ).rowcount
 
 
-def supersede(connection: Connection, messages: Collection[int], at: datetime) -> None:
+def mark_superseded(connection: Connection, messages: Collection[int], at: datetime) -> None:
     """Mark pending messages as replaced by a newer one."""
     waiting = and_(outbox.c.state == "pending", outbox.c.seq.in_(messages))
     connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 
-def undelivered(connection: Connection, at: datetime) -> int:
+def count_undelivered(connection: Connection, at: datetime) -> int:
     """Return how many messages the pass that began at `at` leaves undelivered.
 
     Those are the pending messages that failed or were added before. What another pass is sending,
@@ -182,7 +182,7 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def claim(self, at: datetime) -> Claimed | None:
+    def claim(self, at: datetime) -> ClaimedMessage | None:
         """Claim the next message that is due; None when there is none.
 
         Messages about one incident to one recipient are sent in their order.
@@ -206,16 +206,16 @@ class Outbox:
             )
             return _claimed(row) if claimed.rowcount == 1 else None
 
-    def sent(self, claimed: Claimed, at: datetime) -> None:
+    def sent(self, claimed: ClaimedMessage, at: datetime) -> None:
         """Record that the message was delivered."""
         self._end(claimed, {"state": "sent", "ended_at": at, "error": None})
 
-    def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def retry(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record a failed attempt; the next one follows after a pause that grows."""
         pause = PAUSES[min(claimed.attempts, len(PAUSES)) - 1]
         self._end(claimed, {"state": "pending", "not_before": at + pause, **_why(error)})
 
-    def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def uncertain(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message may have been delivered.
 
         An important message is sent once more, under the same Message-ID.
@@ -226,13 +226,13 @@ class Outbox:
         if not self._end(claimed, again, first_time):
             self._end(claimed, {"state": "uncertain", "ended_at": at, **doubt})
 
-    def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def dead(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message was refused for good."""
         self._end(claimed, {"state": "dead", "ended_at": at, **_why(error)})
 
     def _end(
         self,
-        claimed: Claimed,
+        claimed: ClaimedMessage,
         values: Mapping[str, Any],
         only_if: ColumnElement[bool] | None = None,
     ) -> bool:
@@ -264,7 +264,7 @@ def _notify_again(connection: Connection, died: ColumnElement[bool], at: datetim
         news.c.reason == Reason.RESOLVED.value,
         died,
     )
-    recent = incidents.c.resolved_at > at - LAST_WORD
+    recent = incidents.c.resolved_at > at - RESOLVED_RETRY
     connection.execute(update(incidents).where(recent, resolution_lost).values(settled=False))
 
 
@@ -327,7 +327,7 @@ def _give_up(connection: Connection, at: datetime) -> None:
     connection.execute(update(outbox).where(needless).values(state="cancelled", ended_at=at))
 
 
-def asked(connection: Connection, at: datetime) -> list[Claimed]:
+def pending_at(connection: Connection, at: datetime) -> list[ClaimedMessage]:
     """Return the pending messages that were added at exactly that time, as a claim returns them."""
     messages = (
         select(outbox)
@@ -337,7 +337,7 @@ def asked(connection: Connection, at: datetime) -> list[Claimed]:
     return [_claimed(row) for row in connection.execute(messages).mappings()]
 
 
-def _claimed(row: RowMapping) -> Claimed:
+def _claimed(row: RowMapping) -> ClaimedMessage:
     message = Message(
         message_id=row["message_id"],
         channel=row["channel"],
@@ -349,6 +349,6 @@ def _claimed(row: RowMapping) -> Claimed:
         data=row["data"],
         key=row["dedup_key"],
     )
-    return Claimed(
+    return ClaimedMessage(
         str(row["seq"]), row["fence"] + 1, message, Reason(row["reason"]), row["attempts"] + 1
     )

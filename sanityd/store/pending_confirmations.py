@@ -24,17 +24,17 @@ def of_rule(connection: Connection, rule: str) -> tuple[Mapping[str, int], int]:
     return stored.times, stored.beyond
 
 
-def remember(
+def save(
     connection: Connection, rule: str, times: Mapping[str, int], beyond: int, at: datetime
 ) -> None:
     """Store the pending rows after a run, in place of those before."""
-    forget(connection, rule)
+    remove(connection, rule)
     if times or beyond:
         connection.execute(
             insert(pending_confirmations).values(rule=rule, at=at, times=dict(times), beyond=beyond)
         )
 
 
-def forget(connection: Connection, rule: str) -> None:
+def remove(connection: Connection, rule: str) -> None:
     """Delete the pending rows of a rule that was changed or removed."""
     connection.execute(delete(pending_confirmations).where(pending_confirmations.c.rule == rule))

@@ -53,7 +53,7 @@ _ANSWERED = ("complete", "truncated")
 
 
 @dataclass(frozen=True, slots=True)
-class Tidied:
+class RetentionResult:
     """How many rows older than `until` were deleted."""
 
     until: datetime
@@ -62,7 +62,7 @@ class Tidied:
     messages: int = 0
 
 
-def tidy(store: Store, at: datetime) -> Tidied | None:
+def apply_retention(store: Store, at: datetime) -> RetentionResult | None:
     """Delete old history.
 
     Returns None when that was done in the last 20 hours, or nothing is old. Raises StoreError.
@@ -83,7 +83,7 @@ def tidy(store: Store, at: datetime) -> Tidied | None:
             "older than 90 days",
             detail={"until": until.isoformat()},
         )
-    done = Tidied(
+    done = RetentionResult(
         until,
         runs=sum(_roll_up(store, rule, until) for rule in _rules(store)),
         violations=sum(_in_chunks(store, _delete_violations, until)),

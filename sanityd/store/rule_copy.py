@@ -21,7 +21,7 @@ _HOUR = timedelta(hours=1)
 _NEVER = timedelta(days=3650)
 
 
-def carry(connection: Connection, into: Connection, rule: str, at: datetime) -> None:
+def copy_rule(connection: Connection, into: Connection, rule: str, at: datetime) -> None:
     """Copy what decides about one rule.
 
     That is its own rows, runs, incidents, messages and triage; and what may inhibit it: incidents

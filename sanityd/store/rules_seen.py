@@ -21,7 +21,7 @@ def since(connection: Connection, file: str, rule: str) -> datetime | None:
     return connection.execute(query).scalar()
 
 
-def remember(
+def save(
     connection: Connection, file: str, rule: str, now_means: str, revision: str, at: datetime
 ) -> None:
     """Store what the rule means from now on; nothing is written when it is unchanged.
@@ -64,7 +64,7 @@ def removed_since(connection: Connection, file: str, since: datetime) -> dict[st
     return {row.rule: row.removed_at for row in connection.execute(removed_rules)}
 
 
-def removed(
+def mark_removed(
     connection: Connection, file: str, present: Mapping[str, object], at: datetime
 ) -> list[str]:
     """Mark the rules that are no longer in the file as removed.

@@ -52,7 +52,9 @@ def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
     }
 
 
-def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dict[str, datetime]:
+def last_run_times(
+    connection: Connection, rules: Sequence[str], at: datetime
+) -> dict[str, datetime]:
     """Return when each rule last ran, with or without an answer, as seen at `at`.
 
     Runs further in the future than `OVERLAP` were stored while the clock was wrong. They are
@@ -67,7 +69,7 @@ def newest_at(connection: Connection, rules: Sequence[str], at: datetime) -> dic
     return times
 
 
-def looked_at(
+def evaluated_rules(
     connection: Connection, rules: Sequence[str], since: datetime, at: datetime
 ) -> set[str]:
     """Return the rules whose rows were read, with an answer, after `since` and until `at`."""
@@ -92,7 +94,7 @@ def first_at(connection: Connection) -> datetime | None:
     )
 
 
-def right_since(connection: Connection, at: datetime) -> datetime:
+def clock_correct_since(connection: Connection, at: datetime) -> datetime:
     """Return since when the clock is correct, after it was ahead.
 
     That is the first run that was stored after all runs that lie in the future.
@@ -151,7 +153,7 @@ def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
     )
 
 
-def replayed(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
+def iterate(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
     """Yield every run of these rules since then, oldest first, without their rows."""
     recent = (
         select(runs)
@@ -173,7 +175,7 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
     return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
 
 
-def looks(
+def answered_runs(
     connection: Connection, rule: str, *, since: datetime | None = None, most: int | None = None
 ) -> list[tuple[datetime, int, Severity | None]]:
     """Return time, violations and severity of a rule's runs with an answer, oldest first.

@@ -18,7 +18,7 @@ def add(connection: Connection, silence: Silence) -> Silence:
     return replace(silence, id=number)
 
 
-def listed(connection: Connection, at: datetime) -> list[Silence]:
+def list_active(connection: Connection, at: datetime) -> list[Silence]:
     """Return the silences that are active or will be, oldest first."""
     active = (
         select(silences)

@@ -74,11 +74,11 @@ def claim(
         return SlotClaim(batch, slot, runner, claimed.fence, tuple(rules))
     earlier = select(slots.c.batch).where(slots.c.batch == batch, slots.c.slot < slot)
     if connection.execute(earlier).first() is not None:
-        count_late(connection, batch, 1)
+        add_late(connection, batch, 1)
     return None
 
 
-def count_late(connection: Connection, batch: str, times: int) -> None:
+def add_late(connection: Connection, batch: str, times: int) -> None:
     """Add to the number of slots that came while an earlier one was running."""
     connection.execute(
         update(slots)
@@ -87,7 +87,7 @@ def count_late(connection: Connection, batch: str, times: int) -> None:
     )
 
 
-def forget(connection: Connection, batch: str) -> None:
+def remove(connection: Connection, batch: str) -> None:
     """Delete a batch that no longer exists."""
     connection.execute(delete(slots).where(slots.c.batch == batch))
 
@@ -114,13 +114,13 @@ def renew(connection: Connection, runner: str, batches: Sequence[str], at: datet
     connection.execute(update(slots).where(own).values(leased_until=at + LEASE))
 
 
-def give_up(connection: Connection, runner: str, at: datetime) -> None:
+def release(connection: Connection, runner: str, at: datetime) -> None:
     """Release the claims of a runner that stops."""
     own = and_(slots.c.runner == runner, slots.c.running)
     connection.execute(update(slots).where(own).values(leased_until=at - LEASE))
 
 
-def give_up_all_but(connection: Connection, runner: str, file: str, at: datetime) -> None:
+def release_others(connection: Connection, runner: str, file: str, at: datetime) -> None:
     """Release the claims of all other runners of a file, by a runner that knows that they died."""
     others = and_(slots.c.runner != runner, slots.c.file == file, slots.c.running)
     connection.execute(update(slots).where(others).values(leased_until=at - LEASE))

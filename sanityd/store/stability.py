@@ -17,16 +17,16 @@ _ANSWERED = ("complete", "truncated")
 
 
 @dataclass(frozen=True, slots=True)
-class Steadfast:
+class StableRule:
     """Since when a rule has held, as far as the store knows, and in how many runs (`looks`)."""
 
     since: datetime
     looks: int
 
 
-def steadfast(
+def stable_rule(
     connection: Connection, file: str, rule: str, meaning: str, at: datetime
-) -> Steadfast | None:
+) -> StableRule | None:
     """Return since when a rule holds; None unless it held, with the same meaning, for `LONG`."""
     since = rules_seen.since(connection, file, rule)
     if since is None or since > at - LONG:
@@ -36,7 +36,7 @@ def steadfast(
     return _record(connection, rule, since, at)
 
 
-def _record(connection: Connection, rule: str, since: datetime, at: datetime) -> Steadfast | None:
+def _record(connection: Connection, rule: str, since: datetime, at: datetime) -> StableRule | None:
     """Return the record of a rule whose meaning is the same since then; None if it is too short."""
     recent = _recent(connection, rule, since, at)
     older = _older(connection, rule, since, at)
@@ -47,7 +47,7 @@ def _record(connection: Connection, rule: str, since: datetime, at: datetime) ->
     was_violated = bool(recent.violations or older.violations)
     if was_violated or answered < OFTEN or first > at - LONG:
         return None
-    return Steadfast(first, answered)
+    return StableRule(first, answered)
 
 
 def _recent(connection: Connection, rule: str, since: datetime, at: datetime) -> Any:

@@ -27,7 +27,7 @@ def add(connection: Connection, decision: Triage) -> Triage:
     return replace(decision, id=number)
 
 
-def in_force(connection: Connection, rules: Sequence[str] | None = None) -> list[Triage]:
+def list_active(connection: Connection, rules: Sequence[str] | None = None) -> list[Triage]:
     """Return the decisions of these rules, or of all, that were not ended, even if they expired."""
     active = select(triage).where(triage.c.ended_at.is_(None))
     if rules is not None:
@@ -40,7 +40,7 @@ def expire(connection: Connection, at: datetime) -> int:
     return _end(connection, triage.c.until <= at, "expired", at)
 
 
-def accepted(connection: Connection) -> dict[str, int]:
+def count_accepted_rows(connection: Connection) -> dict[str, int]:
     """Return how many open rows of each rule are accepted."""
     open_rows = (violations.c.rule == triage.c.rule) & (
         violations.c.fingerprint == triage.c.fingerprint
@@ -53,7 +53,7 @@ def accepted(connection: Connection) -> dict[str, int]:
     return {row.rule: row.rows for row in connection.execute(accepted_rows.group_by(triage.c.rule))}
 
 
-def lapsed(connection: Connection, names: Sequence[str]) -> dict[str, Triage]:
+def last_ended(connection: Connection, names: Sequence[str]) -> dict[str, Triage]:
     """Return the last decision about each of these incidents that expired or was broken."""
     ended = triage.c.incident.in_(names) & triage.c.ended.in_(("expired", "broken"))
     return {

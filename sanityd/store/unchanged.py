@@ -18,7 +18,7 @@ def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, Unch
     }
 
 
-def remember(connection: Connection, meaning: str, run: Run) -> None:
+def save(connection: Connection, meaning: str, run: Run) -> None:
     """Store the state after a run that read all rows and found nothing; else delete it.
 
     A run without an answer, or one that read no rows, changes nothing.
@@ -31,13 +31,13 @@ def remember(connection: Connection, meaning: str, run: Run) -> None:
         or run.incremental
         or run.outcome is not Outcome.COMPLETE
     ):
-        forget(connection, run.rule)
+        remove(connection, run.rule)
         return
     values = {"meaning": meaning, "state": run.state, "at": run.at, "checked": run.checked}
     insert = insert_into(connection, unchanged).values(rule=run.rule, **values)
     connection.execute(insert.on_conflict_do_update(index_elements=["rule"], set_=values))
 
 
-def forget(connection: Connection, rule: str) -> None:
+def remove(connection: Connection, rule: str) -> None:
     """Delete the state of a rule, so that its next run reads the rows."""
     connection.execute(delete(unchanged).where(unchanged.c.rule == rule))

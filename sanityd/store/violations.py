@@ -12,7 +12,7 @@ from sanityd.model import (
     Change,
     Key,
     Resolution,
-    Tracked,
+    TrackedViolation,
     Transition,
     Value,
     decode_values,
@@ -22,12 +22,12 @@ from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, violations
 
 #: How long a resolved row is compared with, so that a return counts as a regression.
-REMEMBERED = timedelta(days=7)
+REGRESSION_WINDOW = timedelta(days=7)
 
 
-def known(connection: Connection, rule: str, at: datetime) -> dict[str, Tracked]:
+def recent_rows(connection: Connection, rule: str, at: datetime) -> dict[str, TrackedViolation]:
     """Return a rule's open violations and the recently resolved ones, by fingerprint."""
-    recent = violations.c.resolved_at >= at - REMEMBERED
+    recent = violations.c.resolved_at >= at - REGRESSION_WINDOW
     query = select(violations).where(violations.c.rule == rule, or_(violations.c.open, recent))
     return {row["fingerprint"]: _tracked(row) for row in connection.execute(query).mappings()}
 
@@ -40,7 +40,7 @@ def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
     return {mark: decode_values(key) for mark, key in connection.execute(query)}
 
 
-def open_rows(connection: Connection, rule: str) -> list[Tracked]:
+def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     """A rule's open violations, oldest first, and in the order of their keys."""
     query = select(violations).where(violations.c.rule == rule, violations.c.open)
     rows = (_tracked(row) for row in connection.execute(query).mappings())
@@ -49,13 +49,13 @@ def open_rows(connection: Connection, rule: str) -> list[Tracked]:
     )
 
 
-def all_rows(connection: Connection, rule: str) -> list[Tracked]:
+def all_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     """Return every stored violation of a rule, open or resolved."""
     query = select(violations).where(violations.c.rule == rule).order_by(violations.c.first_seen)
     return [_tracked(row) for row in connection.execute(query).mappings()]
 
 
-def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
+def count_first_seen(connection: Connection, rule: str, since: datetime) -> dict[datetime, int]:
     """Return how many rows were first seen at each time since then.
 
     Of a row that regressed, only the last time is known.
@@ -69,7 +69,7 @@ def begun(connection: Connection, rule: str, since: datetime) -> dict[datetime, 
     return {row.first_seen: row.rows for row in connection.execute(query)}
 
 
-def ended(
+def count_resolved(
     connection: Connection, rule: str, since: datetime
 ) -> dict[datetime, dict[Resolution, int]]:
     """Return how many rows were resolved at each time since then, by resolution."""
@@ -83,7 +83,7 @@ def ended(
     return ends
 
 
-def new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
+def count_new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
     """Return how many of a rule's open violations were first seen after `since`, until `at`."""
     seen = violations.c.first_seen
     late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
@@ -92,7 +92,7 @@ def new_since(connection: Connection, rule: str, since: datetime, at: datetime) 
     )
 
 
-def forget(connection: Connection, rule: str) -> None:
+def remove(connection: Connection, rule: str) -> None:
     """Delete all violations of a rule, as their keys may not stay as they are."""
     if connection.dialect.name == "sqlite":
         # Otherwise the deleted values stay in the file until they are overwritten.
@@ -187,8 +187,8 @@ def _begun(rule: str, source: str, change: Transition, at: datetime) -> Mapping[
     }
 
 
-def _tracked(row: RowMapping) -> Tracked:
-    return Tracked(
+def _tracked(row: RowMapping) -> TrackedViolation:
+    return TrackedViolation(
         fingerprint=row["fingerprint"],
         key=decode_values(row["key"]),
         open=row["open"],

@@ -23,10 +23,10 @@ def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, Wate
     }
 
 
-def remember(connection: Connection, rule: str, meaning: str, mark: Watermark | None) -> None:
+def save(connection: Connection, rule: str, meaning: str, mark: Watermark | None) -> None:
     """Store the watermark after a run; None deletes it."""
     if mark is None:
-        forget(connection, rule)
+        remove(connection, rule)
         return
     values = {
         "meaning": meaning,
@@ -39,6 +39,6 @@ def remember(connection: Connection, rule: str, meaning: str, mark: Watermark | 
     connection.execute(insert.on_conflict_do_update(index_elements=["rule"], set_=values))
 
 
-def forget(connection: Connection, rule: str) -> None:
+def remove(connection: Connection, rule: str) -> None:
     """Delete the watermark of a rule, so that its next run reads all rows."""
     connection.execute(delete(watermarks).where(watermarks.c.rule == rule))

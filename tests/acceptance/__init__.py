@@ -35,7 +35,7 @@ from sqlalchemy import Engine, text
 from sanityd import pipeline
 from sanityd.errors import RuleError
 from sanityd.model import Outcome, Run
-from sanityd.model.durations import duration
+from sanityd.model.durations import parse_duration
 from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.load import load
 
@@ -251,7 +251,7 @@ class Stage:
     def _stored(self, value: Any, kind: str) -> Any:
         """A value as its database's driver takes it."""
         if isinstance(value, str) and (found := re.fullmatch(r"now ([+-]) (\w+)", value)):
-            span = duration(found[2])
+            span = parse_duration(found[2])
             value = datetime.now(UTC) + (span if found[1] == "+" else -span)
             if kind != "instant" or self.name == "mariadb":
                 value = value.replace(tzinfo=None)

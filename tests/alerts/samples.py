@@ -11,7 +11,7 @@ from sanityd.alerts.compose.digest_view import (
     SECTIONS,
     Digest,
     DigestLine,
-    acknowledge,
+    acknowledge_command,
     render_digest,
 )
 from sanityd.alerts.compose.render import render
@@ -29,7 +29,7 @@ from sanityd.model import (
     Resolution,
     RuleFacts,
     Severity,
-    Tracked,
+    TrackedViolation,
     Triage,
     TriageAction,
     Value,
@@ -89,15 +89,17 @@ def knew(
 
 def row(
     number: int, *, shown: Mapping[str, Value] | None = None, detail: str = "", ago: int = 0
-) -> Tracked:
+) -> TrackedViolation:
     """An open violation that was first seen so many minutes ago."""
     seen = AT - timedelta(minutes=ago)
-    return Tracked(
+    return TrackedViolation(
         f"print{number}", {"id": number}, True, seen, AT, shown=shown or {}, detail=detail
     )
 
 
-def news(rows: Sequence[Tracked] | None = None, total: int | None = None, **changes: Any) -> News:
+def news(
+    rows: Sequence[TrackedViolation] | None = None, total: int | None = None, **changes: Any
+) -> News:
     """Three people without a welcome mail."""
     listed = tuple(row(number) for number in (7, 77, 777)) if rows is None else tuple(rows)
     count = len(listed) if total is None else total
@@ -121,7 +123,7 @@ def alert(*about: News, reason: Reason | None = None, **changes: Any) -> Alert:
 
 
 def opened(
-    rows: Sequence[Tracked] | None = None, total: int | None = None, **changes: Any
+    rows: Sequence[TrackedViolation] | None = None, total: int | None = None, **changes: Any
 ) -> Alert:
     """The first mail of the design, with changes of the news or of the alert."""
     about = news(rows, total, **{name: value for name, value in changes.items() if name in _NEWS})
@@ -361,7 +363,7 @@ def digest(**changes: Any) -> Digest:
                 "2 keys, 5 rows are not unique; the acknowledgement by ana ends tomorrow",
                 Severity.ERROR,
                 ago,
-                acknowledge("no-duplicate-emails"),
+                acknowledge_command("no-duplicate-emails"),
             ),
         ),
         new=(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from sanityd.alerts.base import Channel
 from sanityd.alerts.dispatcher import DispatchSummary, dispatch
 from sanityd.errors import DeliveryError
-from sanityd.model import Claimed, Message, Reason
+from sanityd.model import ClaimedMessage, Message, Reason
 from tests.alerts.samples import AT, mail, opened
 
 
@@ -17,29 +17,29 @@ from tests.alerts.samples import AT, mail, opened
 class Outbox:
     """An outbox in memory: what is due, in order, and how each message ended."""
 
-    due: deque[Claimed] = field(default_factory=deque)
+    due: deque[ClaimedMessage] = field(default_factory=deque)
     ends: list[tuple[str, str]] = field(default_factory=list)
 
     def put(self, *recipients: str) -> None:
         for recipient in recipients:
             name = str(len(self.due))
             self.due.append(
-                Claimed(name, 1, mail(opened(channel="team"), recipient), Reason.OPENED, 1)
+                ClaimedMessage(name, 1, mail(opened(channel="team"), recipient), Reason.OPENED, 1)
             )
 
-    def claim(self, at: datetime) -> Claimed | None:
+    def claim(self, at: datetime) -> ClaimedMessage | None:
         return self.due.popleft() if self.due else None
 
-    def sent(self, claimed: Claimed, at: datetime) -> None:
+    def sent(self, claimed: ClaimedMessage, at: datetime) -> None:
         self.ends.append((claimed.message.recipient, "sent"))
 
-    def retry(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def retry(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         self.ends.append((claimed.message.recipient, "retry"))
 
-    def uncertain(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def uncertain(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         self.ends.append((claimed.message.recipient, "uncertain"))
 
-    def dead(self, claimed: Claimed, error: DeliveryError, at: datetime) -> None:
+    def dead(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         self.ends.append((claimed.message.recipient, f"dead: {error.message}"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sanityd.alerts.compose.digest_view import SECTIONS, DigestLine
 from sanityd.alerts.compose.mime import address, as_email
-from sanityd.model import Alert, Key, Message, News, Severity, Tracked
+from sanityd.model import Alert, Key, Message, News, Severity, TrackedViolation
 from tests.alerts.compose.page import Page
 from tests.alerts.hostile import HOSTILE
 from tests.alerts.samples import (
@@ -38,10 +38,10 @@ STYLES = {attributes.get("style") for _, attributes in KNOWN.tags}
 CLASSES = {attributes.get("class") for _, attributes in KNOWN.tags}
 
 
-def attacked_row(value: str) -> Tracked:
+def attacked_row(value: str) -> TrackedViolation:
     """A row whose every word is hostile."""
     key: Key = {"id": value, value[:30] or "k": 1}
-    return Tracked(
+    return TrackedViolation(
         "print", key, True, AT, AT, shown={"name": value, value[:31] or "s": value}, detail=value
     )
 

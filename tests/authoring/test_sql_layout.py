@@ -8,7 +8,7 @@ import yaml
 from sqlglot import Dialect
 from sqlglot.errors import SqlglotError
 
-from sanityd.authoring.sql_layout import laid_out
+from sanityd.authoring.sql_layout import format_sql
 
 HOSTILE = Path(__file__).parents[1] / "sources" / "hostile.yaml"
 
@@ -41,7 +41,7 @@ LIMIT 10"""
 
 
 def test_a_clause_has_a_line_and_a_subquery_is_moved_in() -> None:
-    assert laid_out(STATEMENT, "sqlite") == LAID_OUT
+    assert format_sql(STATEMENT, "sqlite") == LAID_OUT
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres", "mysql", "duckdb"])
@@ -49,14 +49,14 @@ def test_only_blanks_are_changed(dialect: str) -> None:
     """In all the SQL that was ever thought up against the gate, and in what can't even be read."""
     changed = 0
     for sql in _texts(yaml.safe_load(HOSTILE.read_text(encoding="utf-8"))):
-        laid = laid_out(sql, dialect)
+        laid = format_sql(sql, dialect)
         changed += laid != sql
         assert _words(laid, dialect) == _words(sql, dialect), sql
     assert changed > 20
 
 
 def test_what_can_not_be_read_stays_as_it_is() -> None:
-    assert laid_out("select 'no end", "duckdb") == "select 'no end"
+    assert format_sql("select 'no end", "duckdb") == "select 'no end"
 
 
 def _words(sql: str, dialect: str) -> Any:

@@ -51,7 +51,7 @@ class Again:
         file = folder / f"{name}.yaml"
         words = rules_file(url, rules)
         for one in rules if scans else ():
-            if plugins.lookup("checks", one.kind).can_narrow:
+            if plugins.load_kind("checks", one.kind).supports_new_rows:
                 words = words.replace(f'"{one.id}": {{', f'"{one.id}": {{\n   "scan": "{SCAN}",')
         file.write_text(words, encoding="utf-8")
         file.chmod(0o600)

@@ -29,7 +29,7 @@ def without_prefilter() -> None:
 
 def without_length() -> None:
     """Leave repetitions in regular expressions, instead of asking for the length."""
-    postgresql_dialect.measured = lambda pattern: None  # type: ignore[attr-defined]
+    postgresql_dialect.rewrite = lambda pattern: None  # type: ignore[attr-defined]
 
 
 def without_second_connection() -> None:

@@ -121,7 +121,7 @@ class Ways:
 
     def _unchanged(self, _where: str, store: Store) -> None:
         with store.write() as memory:
-            assert len(violations.known(memory, "r", AT)) == len(self.raw)
+            assert len(violations.recent_rows(memory, "r", AT)) == len(self.raw)
             violations.apply(memory, "r", "app", self.changes[Change.ONGOING], AT)
 
     def _driver(self, where: str, _store: Store) -> None:

@@ -73,7 +73,7 @@ def main(folder: Path, runs: int, rules: int, hours: float) -> None:
         pipeline.run_batch(ours, ours.enabled(), store, at)
         pipeline.tell(ours, store, at)
         pipeline.deliver(ours, store)
-        if (done := retention.tidy(store, at)) is not None:
+        if (done := retention.apply_retention(store, at)) is not None:
             tidied += done.runs
         if number % max(passes // LINES, 1) == 0 or number == passes:
             sys.stdout.write(

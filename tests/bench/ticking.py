@@ -8,7 +8,7 @@ import threading
 import time
 
 from sanityd.model.schedule import parse_schedule
-from sanityd.scheduler import Batch, Timetable
+from sanityd.scheduler import Batch, Scheduler
 from tests.bench.peer.told import peak
 from tests.support.clockwork import NoWork
 
@@ -39,7 +39,7 @@ def main() -> None:
         time.sleep(seconds)
         timetable.stop()
 
-    timetable = Timetable(Nothing())
+    timetable = Scheduler(Nothing())
     threading.Thread(target=begin_and_end, daemon=True).start()
     began = time.perf_counter()
     timetable.run(batches)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sanityd import clock
-from sanityd.authoring.trial import attempt
+from sanityd.authoring.trial import run_trial
 from sanityd.rules.load import load_text
 from tests.mistakes import tables
 
@@ -40,7 +40,9 @@ def test_a_view_that_can_not_be_read_is_told(database_url: str, tmp_path: Path) 
     rules = load_text(
         f"sources: {{app: {database_url!r}}}\n" + RULES.format(fails=fails), tmp_path / "rules.yaml"
     )
-    told = {name: attempt(rules, rule, clock.now()).run.error for name, rule in rules.rules.items()}
+    told = {
+        name: run_trial(rules, rule, clock.now()).run.error for name, rule in rules.rules.items()
+    }
     view = "view `app.shares` can't be read: "
     assert str(told["of-the-view"]).startswith(view)
     assert str(told["of-another"]).startswith(view)
@@ -60,5 +62,5 @@ def test_a_view_that_takes_too_long_is_not_said_to_be_broken(sqlite: str, tmp_pa
     source = f"sources: {{app: {{url: {sqlite!r}, statement_timeout: 1s}}}}\n"
     rule = "rules: {a: {table: app.slow, key: id, always: missing(id) > 0}}\n"
     rules = load_text(source + rule, tmp_path / "rules.yaml")
-    run = attempt(rules, rules.rules["a"], clock.now()).run
+    run = run_trial(rules, rules.rules["a"], clock.now()).run
     assert run.error == "SQLite refused the statement: no such function: missing"

@@ -25,4 +25,4 @@ def test_the_meaning_of_a_rule_is_what_an_earlier_version_stored(tmp_path: Path)
     rules = load(path, {"SANITYD_REDACT_KEY": SECRET}).rules.values()
     meanings = [rule.invariant.meaning for rule in rules]
     assert meanings == [meaning for meaning, _ in golden]
-    assert {rule.invariant.kind for rule in rules} == set(plugins.names("checks"))
+    assert {rule.invariant.kind for rule in rules} == set(plugins.kind_names("checks"))

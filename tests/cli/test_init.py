@@ -100,14 +100,14 @@ def test_the_url_of_a_server_is_written_nowhere(
 def test_a_file_is_named_only_where_its_url_holds_no_secret(tmp_path: Path) -> None:
     (tmp_path / "shop.db").touch()
     url = f"sqlite:///{tmp_path}/shop.db"
-    assert starter.source_in(url, tmp_path) == "sqlite:///shop.db"
+    assert starter.source_setting(url, tmp_path) == "sqlite:///shop.db"
     for secret in (
         f"{url}?key=s3cret",
         f"duckdb:///{tmp_path}/shop.db?motherduck_token=t",
         "nonsense",
         f"{url}x",
     ):
-        assert starter.source_in(secret, tmp_path) == "${APP_DATABASE_URL}"
+        assert starter.source_setting(secret, tmp_path) == "${APP_DATABASE_URL}"
 
 
 def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_rows_beyond_the_cap_are_told_by_number(
     assert "… and 1 more that are counted, but not tracked" in shown
 
 
-@pytest.mark.parametrize("kind", [*plugins.names("checks"), *plugins.names("channels")])
+@pytest.mark.parametrize("kind", [*plugins.kind_names("checks"), *plugins.kind_names("channels")])
 def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> None:
     answer = CliRunner().invoke(root, ["kinds", kind])
     assert answer.exit_code == 0
@@ -120,7 +120,7 @@ def test_every_kind_has_a_manual_with_an_example_and_its_options(kind: str) -> N
 
 def test_the_kinds_of_checks_and_channels_are_listed(project: Project) -> None:
     told = [line.split()[0] for line in project.run("kinds").out.splitlines() if line]
-    assert {*plugins.names("checks"), *plugins.names("channels")} < set(told)
+    assert {*plugins.kind_names("checks"), *plugins.kind_names("channels")} < set(told)
     assert project.run("kinds", "file").out.startswith("file (a channel)\n")
 
 

@@ -49,7 +49,7 @@ def store(rules: RuleSet) -> Iterator[Store]:
     with closing(Store.open(None, rules.folder)) as opened:
         pipeline.run_batch(rules, rules.enabled(), opened, AT)
         with opened.write() as memory:
-            leases.take(memory, rules.name, "me", AT)
+            leases.acquire(memory, rules.name, "me", AT)
         yield opened
 
 
@@ -58,7 +58,7 @@ def complaints(
 ) -> tuple[str, ...]:
     """What is wrong at that time, if the scheduler was alive then, or at another time."""
     with store.write() as memory:
-        leases.take(memory, rules.name, "me", alive or at)
+        leases.acquire(memory, rules.name, "me", alive or at)
     with store.read() as memory:
         return health.health_signs(memory, rules, at).complaints(at)
 
@@ -218,5 +218,5 @@ def test_status_says_first_whether_it_can_be_trusted(
     if alive is not None:
         rules = load(project.folder / "rules.yaml", {})
         with closing(Store.open(None, project.folder)) as store, store.write() as memory:
-            leases.take(memory, rules.name, "me", datetime.now(UTC) - alive)
+            leases.acquire(memory, rules.name, "me", datetime.now(UTC) - alive)
     assert said in project.run("status").out.splitlines()[0]

@@ -15,7 +15,7 @@ from sanityd.daemon import rule_changes
 from sanityd.daemon.daemon import Daemon
 from sanityd.errors import RuleError
 from sanityd.notifications import timeline
-from sanityd.rules.file_watch import Watch
+from sanityd.rules.file_watch import FileWatch
 from sanityd.rules.load import load
 from sanityd.rules.provenance import provenance
 from sanityd.store import audit, incidents
@@ -68,7 +68,7 @@ def test_the_audit_tells_the_revision_and_who_made_it(project: Project, store: S
     rules = load(project.folder / "rules.yaml", {})
     with store.read() as memory:
         [row] = audit.of_rule(memory, "one")
-        [event] = timeline.story(memory, "one", AT - timedelta(days=1), rules.counted)
+        [event] = timeline.events_since(memory, "one", AT - timedelta(days=1), rules.counted)
     owner = pwd.getpwuid(os.getuid()).pw_name
     assert (row["actor"], row["action"], row["reason"]) == (
         owner,
@@ -193,7 +193,7 @@ def test_what_was_seen_by_a_rule_that_was_edited_meanwhile_is_not_recorded(
 def test_a_file_is_read_when_it_has_come_to_rest(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("a")
-    watch = Watch(path)
+    watch = FileWatch(path)
     assert not watch.changed()
     path.write_text("ab")
     assert not watch.changed()
@@ -210,12 +210,12 @@ def test_a_folder_whose_link_leads_elsewhere_has_changed(tmp_path: Path) -> None
         (tmp_path / name / "rules.yaml").write_text("same")
     link = tmp_path / "rules.yaml"
     link.symlink_to("old/rules.yaml")
-    watch = Watch(link)
+    watch = FileWatch(link)
     link.unlink()
     link.symlink_to("new/rules.yaml")
     assert not watch.changed()
     assert watch.changed()
-    folder = Watch(tmp_path)
+    folder = FileWatch(tmp_path)
     (tmp_path / "more.yaml").write_text("a")
     (tmp_path / "notes.txt").write_text("a")
     assert [folder.changed(), folder.changed(), folder.changed()] == [False, True, False]

@@ -94,8 +94,8 @@ class Machine(RuleBasedStateMachine):
     def settle(self) -> None:
         self.weather = "fine"
         with self.store.write() as memory:
-            triage.end(memory, [one.id for one in triage.in_force(memory)], "withdrawn", self.at)
-            for one in silences.listed(memory, self.at):
+            triage.end(memory, [one.id for one in triage.list_active(memory)], "withdrawn", self.at)
+            for one in silences.list_active(memory, self.at):
                 silences.end(memory, one.id, self.at)
         for _ in range(4):
             self.at += timedelta(days=2)

@@ -17,7 +17,7 @@ from sanityd.model import (
     Resolution,
     Run,
     Severity,
-    Tracked,
+    TrackedViolation,
     Transition,
     Violation,
     fingerprint,
@@ -47,10 +47,10 @@ def run(
     )  # fmt: skip
 
 
-def known(*rows: int, resolved: datetime | None = None) -> dict[str, Tracked]:
+def known(*rows: int, resolved: datetime | None = None) -> dict[str, TrackedViolation]:
     """Rows that were violations a day ago."""
     return {
-        mark(row): Tracked(
+        mark(row): TrackedViolation(
             mark(row), {"id": row}, resolved is None, AT - DAY, AT - DAY, resolved_at=resolved
         )
         for row in rows
@@ -194,7 +194,7 @@ def test_no_history_of_looks_loses_a_row_or_ends_one_by_a_fault(
 ) -> None:
     """After each answer what is open is what was seen; a fault leaves all as it was; one incident
     at most."""
-    rows: dict[str, Tracked] = {}
+    rows: dict[str, TrackedViolation] = {}
     incident: Incident | None = None
     for step, (outcome, seen) in enumerate(looks):
         look = run(*sorted(seen), outcome=outcome, at=AT + step * timedelta(hours=1))
@@ -202,7 +202,7 @@ def test_no_history_of_looks_loses_a_row_or_ends_one_by_a_fault(
         was_open = {key for key, row in rows.items() if row.open}
         for transition in found:
             still = transition.change is not Change.RESOLVED
-            rows[transition.fingerprint] = Tracked(
+            rows[transition.fingerprint] = TrackedViolation(
                 transition.fingerprint, transition.key, still, transition.since or look.at, look.at,
                 resolved_at=None if still else look.at,
             )  # fmt: skip

@@ -36,11 +36,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("room", CONTRACTS)
 def test_every_name_leads_to_a_class_of_that_kind(room: str) -> None:
-    names = plugins.names(room)
+    names = plugins.kind_names(room)
     assert names == sorted(names)
     assert names
     for name in names:
-        kind = plugins.lookup(room, name)
+        kind = plugins.load_kind(room, name)
         assert issubclass(kind, CONTRACTS[room])
         assert kind.kind == name
 
@@ -59,20 +59,20 @@ def test_listing_imports_no_kind_and_lookup_only_the_one() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_installed_kinds_follow_ours() -> None:
-    names = plugins.names("checks")
+    names = plugins.kind_names("checks")
     assert names[-4:] == ["even", "gone", "odd", "prime"]
     assert names.count("not_null") == 1
-    assert plugins.lookup("checks", "even").__name__ == "Even"
+    assert plugins.load_kind("checks", "even").__name__ == "Even"
 
 
 @pytest.mark.usefixtures("installed")
 def test_an_entry_point_may_name_a_module() -> None:
-    assert plugins.lookup("checks", "prime").__name__ == "Prime"
+    assert plugins.load_kind("checks", "prime").__name__ == "Prime"
 
 
 @pytest.mark.usefixtures("installed")
 def test_an_installed_kind_never_replaces_ours() -> None:
-    assert plugins.lookup("checks", "not_null").__module__ == "sanityd.checks.kinds.not_null"
+    assert plugins.load_kind("checks", "not_null").__module__ == "sanityd.checks.kinds.not_null"
 
 
 @pytest.mark.usefixtures("installed")
@@ -81,7 +81,7 @@ def test_an_installed_kind_never_replaces_ours() -> None:
 )
 def test_a_broken_package_is_named(name: str, says: str) -> None:
     with pytest.raises(SanitydError, match=says) as caught:
-        plugins.lookup("checks", name)
+        plugins.load_kind("checks", name)
     assert caught.value.hint == "Repair or uninstall others."
 
 
@@ -90,14 +90,14 @@ def test_a_broken_package_is_named(name: str, says: str) -> None:
 )
 def test_what_is_not_there_is_a_lookup_error(room: str, name: str) -> None:
     with pytest.raises(LookupError):
-        plugins.lookup(room, name)
+        plugins.load_kind(room, name)
 
 
 def test_a_kind_is_found_without_listing_all_of_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rules file asks as often as it has rules."""
-    known = plugins.names("checks")
+    known = plugins.kind_names("checks")
     monkeypatch.setattr(
         "pkgutil.iter_modules", lambda *_: pytest.fail("the folder is listed for each rule")
     )
-    assert plugins.lookup("checks", "unique").kind == "unique"
-    assert plugins.names("checks") == known
+    assert plugins.load_kind("checks", "unique").kind == "unique"
+    assert plugins.kind_names("checks") == known

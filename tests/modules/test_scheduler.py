@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sanityd.model.schedule import parse_schedule
-from sanityd.scheduler import Batch, Slots
+from sanityd.scheduler import Batch, SlotTrigger
 
 AT = datetime(2026, 11, 23, 8, 2, 30, tzinfo=UTC)
 
@@ -42,6 +42,6 @@ def test_intervals_are_spread_and_wall_clock_times_are_not() -> None:
 
 def test_slots_that_were_missed_are_one() -> None:
     """After a day's sleep the next slot is the next one, not the first of 288."""
-    slots = Slots(batch("daily at 07:30"))
+    slots = SlotTrigger(batch("daily at 07:30"))
     assert slots.get_next_fire_time(None, AT) == datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
     assert slots.get_next_fire_time(AT, AT) == datetime(2026, 11, 24, 7, 30, tzinfo=UTC)

@@ -17,7 +17,7 @@ import pytest
 
 from sanityd import clock, scheduler
 from sanityd.model.schedule import Schedule, parse_schedule
-from sanityd.scheduler import Batch, Timetable
+from sanityd.scheduler import Batch, Scheduler
 from tests.support.clockwork import NoWork
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -56,7 +56,7 @@ def _run(
 ) -> None:
     scheduler.KEEP_EVERY = scheduler.DELIVER_EVERY = timedelta(seconds=1)
     work = tale(pipe, batches)
-    timetable = Timetable(work, **options)
+    timetable = Scheduler(work, **options)
     timetable.run(batches)
     work.tell("ended", timetable.broken, timetable.abandoned)
     os._exit(70 if timetable.broken else 0)

@@ -142,7 +142,7 @@ def test_the_end_of_what_was_acknowledged_is_told_and_ends_the_decision(
     scene.tick()
     assert told(box) == ["opened", "resolved"]
     with scene.store.read() as memory:
-        assert triage.in_force(memory) == []
+        assert triage.list_active(memory) == []
 
 
 def test_an_accepted_row_counts_no_longer_and_the_others_do(scene: Scene, box: Mailbox) -> None:

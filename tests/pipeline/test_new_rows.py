@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from sanityd import pipeline
 from sanityd.checks import incremental
 from sanityd.errors import RuleError
-from sanityd.model import OVERLAP, Outcome, Resolution, Run, Watermark, watermark_after
+from sanityd.model import DEFAULT_OVERLAP, Outcome, Resolution, Run, Watermark, watermark_after
 from sanityd.pipeline import Result
 from sanityd.rules.load import load
 from sanityd.store import violations, watermarks
@@ -429,21 +429,21 @@ def test_every_number_is_seen_before_it_is_old(
             mark,
             replace(run, at=at, outcome=outcome, incremental=since is not None, newest=newest),
             "id",
-            OVERLAP,
+            DEFAULT_OVERLAP,
         )
 
 
 def test_the_store_remembers_marks_with_their_types(state: str, tmp_path: Path) -> None:
     store = Store.open(state, tmp_path)
-    by_time = Watermark("made", START, START - OVERLAP, START - OVERLAP, START)
+    by_time = Watermark("made", START, START - DEFAULT_OVERLAP, START - DEFAULT_OVERLAP, START)
     by_id = Watermark("id", START, None, 2**40, START)
     with store.write() as memory:
-        watermarks.remember(memory, "a", "m1", by_time)
-        watermarks.remember(memory, "b", "m1", by_time)
-        watermarks.remember(memory, "b", "m2", by_id)
+        watermarks.save(memory, "a", "m1", by_time)
+        watermarks.save(memory, "b", "m1", by_time)
+        watermarks.save(memory, "b", "m2", by_id)
         assert watermarks.of_rules(memory, {"a": "m1", "b": "m2"}) == {"a": by_time, "b": by_id}
         assert watermarks.of_rules(memory, {"a": "m2", "b": "m2"}) == {"b": by_id}
-        watermarks.remember(memory, "a", "m1", None)
-        watermarks.forget(memory, "b")
+        watermarks.save(memory, "a", "m1", None)
+        watermarks.remove(memory, "b")
         assert not watermarks.of_rules(memory, {"a": "m1", "b": "m2"})
     store.close()

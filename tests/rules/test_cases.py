@@ -11,7 +11,7 @@ from sanityd.checks.invariant import TableName
 from sanityd.errors import RuleError
 from sanityd.rules.cases import Case
 from sanityd.rules.load import load
-from sanityd.rules.time_values import moment
+from sanityd.rules.time_values import parse_time
 
 HEAD = """\
 sources:
@@ -156,7 +156,7 @@ def test_a_misspelt_table_a_doubled_one_and_a_present_that_is_none_are_told(tmp_
     ],
 )
 def test_a_time_is_read_as_people_write_it(text: str, meant: str) -> None:
-    assert moment(text, datetime(2026, 3, 5, 12, tzinfo=UTC)).isoformat() == meant
+    assert parse_time(text, datetime(2026, 3, 5, 12, tzinfo=UTC)).isoformat() == meant
 
 
 @pytest.mark.parametrize(
@@ -164,4 +164,4 @@ def test_a_time_is_read_as_people_write_it(text: str, meant: str) -> None:
 )
 def test_what_is_no_time_is_refused(text: object) -> None:
     with pytest.raises(ValueError):
-        moment(text, datetime(2026, 3, 5, 12, tzinfo=UTC))
+        parse_time(text, datetime(2026, 3, 5, 12, tzinfo=UTC))

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, select
 
 from sanityd.errors import CheckError
 from sanityd.sources.base import SourceSettings
-from sanityd.sources.freeze_clock import still
+from sanityd.sources.freeze_clock import freeze
 from sanityd.sources.open import open_source
 from sanityd.sources.sql_gate import GateRefusal
 
@@ -74,7 +74,7 @@ def test_what_reads_the_clock_sees_the_time_at_which_it_stands(database_url: str
         connection.exec_driver_sql("CREATE TABLE t (id integer)")
         connection.exec_driver_sql("INSERT INTO t VALUES (1)")
     engine.dispose()
-    source = open_source(SourceSettings("app", database_url, stands_at=AT))
+    source = open_source(SourceSettings("app", database_url, frozen_at=AT))
     with source.snapshot() as snapshot:
         assert snapshot.now == AT
         for sql, expected in READS[kind].items():
@@ -88,8 +88,8 @@ def test_what_reads_the_clock_sees_the_time_at_which_it_stands(database_url: str
 def test_names_strings_and_comments_stay_what_they_are() -> None:
     sql = """"now" = t.now and now = 1 and 'now()' <> x -- now()
         and current_dates > 1 and "current_date" is null"""
-    assert still(sql, "postgres", AT) == sql
-    assert still("a < now()", "postgres", None) == "a < now()"
+    assert freeze(sql, "postgres", AT) == sql
+    assert freeze("a < now()", "postgres", None) == "a < now()"
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_what_can_not_be_replaced_is_refused_at_its_place(
     dialect: str, sql: str, word: str
 ) -> None:
     with pytest.raises(GateRefusal) as refusal:
-        still(sql, dialect, AT)
+        freeze(sql, dialect, AT)
     assert word in refusal.value.message
     assert sql[refusal.value.column - 1 :].lstrip("'").startswith(word.strip("'"))
 
 
 def test_a_refusal_is_a_sentence(sqlite: str) -> None:
-    source = open_source(SourceSettings("app", sqlite, stands_at=AT))
+    source = open_source(SourceSettings("app", sqlite, frozen_at=AT))
     with source.snapshot() as snapshot, pytest.raises(CheckError, match="stands still in a test"):
         snapshot.predicate("unixepoch('subsec') > 1")

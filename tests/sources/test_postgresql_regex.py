@@ -9,7 +9,7 @@ from sqlalchemy import ColumnClause, column, select, table
 
 from sanityd.sources.catalog import ColumnInfo, Family
 from sanityd.sources.postgresql_dialect import PostgresqlDialect
-from sanityd.sources.postgresql_regex import measured
+from sanityd.sources.postgresql_regex import rewrite
 from tests.support.services import owner
 
 PARTS = ["a", "b", "-", "[ab]", "[^a]", ".", "[a-c]", r"\d", r"\.", "[.]"]
@@ -50,9 +50,9 @@ def test_what_is_measured_matches_what_is_counted(postgres: str, seed: int) -> N
     info = ColumnInfo("word", "text", Family.TEXT)
     picked = [pattern for pattern in _patterns(chance) if _valid(pattern)]
     assert (
-        sum(measured(pattern) is not None for pattern in picked)
+        sum(rewrite(pattern) is not None for pattern in picked)
         > 10
-        < sum(measured(pattern) is None for pattern in picked)
+        < sum(rewrite(pattern) is None for pattern in picked)
     )
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TEMP TABLE texts (word text)")
@@ -77,4 +77,4 @@ a{9,} a{9,5} {9} [a{9} [[.a.]]{9} [^]a]{9}
 
 @pytest.mark.parametrize("pattern", LEFT_ALONE.split())
 def test_what_it_is_not_sure_of_is_left_alone(pattern: str) -> None:
-    assert measured(pattern) is None
+    assert rewrite(pattern) is None

@@ -82,15 +82,15 @@ def test_what_is_over_is_settled_once_and_what_is_open_never(store: Store) -> No
     save(store, replace(FIRST, id="two", rule="other", resolved_at=AT))
     with store.write() as memory:
         for name in ("one", "two"):
-            incidents.settle(memory, name)
-        assert [incident.id for incident in incidents.unsettled(memory)] == ["one"]
-        incidents.unsettle(memory, ["two"])
-        assert [incident.id for incident in incidents.unsettled(memory)] == ["one", "two"]
+            incidents.mark_settled(memory, name)
+        assert [incident.id for incident in incidents.list_unsettled(memory)] == ["one"]
+        incidents.mark_unsettled(memory, ["two"])
+        assert [incident.id for incident in incidents.list_unsettled(memory)] == ["one", "two"]
 
 
 def test_the_last_decision_about_each_recipient_is_known(store: Store) -> None:
     ear = ("one", "team", "ada@x.io")
     with store.write() as memory:
-        incidents.decide(memory, ear, Reason.OPENED, AT)
-        incidents.decide(memory, ear, Reason.SILENCED, AT)
-        assert incidents.decided(memory, ["one"]) == {ear: Reason.SILENCED}
+        incidents.save_decision(memory, ear, Reason.OPENED, AT)
+        incidents.save_decision(memory, ear, Reason.SILENCED, AT)
+        assert incidents.last_decisions(memory, ["one"]) == {ear: Reason.SILENCED}

@@ -64,7 +64,7 @@ def test_who_was_told_what_is_known_after_a_migration(url: str, tmp_path: Path) 
     store = Store.open(url, tmp_path)
     with store.read() as memory:
         [known] = notification_log.delivery_states(memory, ["one", "two"], AT).values()
-        alive = incidents.unsettled(memory)
+        alive = incidents.list_unsettled(memory)
     store.close()
     assert known.last_notification is not None
     assert (

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from sanityd.errors import DeliveryError, StoreError
 from sanityd.model import (
     Alert,
-    Claimed,
+    ClaimedMessage,
     Incident,
     LastNotification,
     Message,
@@ -71,7 +71,7 @@ def tells(incident: str, reason: Reason, n: int) -> News:
     return News(reason, RuleFacts("r", "unique", "app", "app.people", "R"), about)
 
 
-def claim(store: Store, after: timedelta = timedelta(0)) -> Claimed:
+def claim(store: Store, after: timedelta = timedelta(0)) -> ClaimedMessage:
     """What is due; there must be something."""
     claimed = Outbox(store).claim(AT + after)
     assert claimed is not None
@@ -334,7 +334,7 @@ def test_what_another_pass_is_sending_is_not_left_behind_by_this_one(store: Stor
 
     def left(at: datetime) -> int:
         with store.read() as memory:
-            return outbox.undelivered(memory, at)
+            return outbox.count_undelivered(memory, at)
 
     put(store, "a")
     assert (left(AT), left(AT - timedelta(seconds=1))) == (1, 0)
@@ -430,7 +430,7 @@ def test_what_piles_up_behind_a_dead_server_is_a_backlog(store: Store) -> None:
         piled = notification_log.backlog(memory)
         [messages] = piled.values()
         assert sorted(notification_log.incidents_in_messages(memory, messages)) == ["one", "two"]
-        outbox.supersede(memory, messages, AT)
+        outbox.mark_superseded(memory, messages, AT)
     assert piled.keys() == {("team", "ada@x.io")}
     assert states(store) == {"a": "superseded", "b": "superseded", "c": "pending"}
     assert heard(store).lost == 1
@@ -442,9 +442,9 @@ def test_the_mails_of_the_last_hour_are_counted_for_each_recipient(store: Store)
     put(store, "c", to="bo@x.io")
     Outbox(store).dead(claim(store), DOWN, AT)
     with store.read() as memory:
-        counts = notification_log.mailed_since(memory, AT - timedelta(hours=1), AT)
+        counts = notification_log.severities_since(memory, AT - timedelta(hours=1), AT)
         assert counts == {("team", "bo@x.io"): [int(Severity.ERROR)]}
-        assert notification_log.mailed_since(memory, AT, AT) == {}
+        assert notification_log.severities_since(memory, AT, AT) == {}
 
 
 def test_what_waited_three_days_is_given_up_and_counted(store: Store) -> None:

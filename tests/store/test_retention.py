@@ -52,7 +52,7 @@ def test_old_runs_become_a_row_for_each_day(store: Store) -> None:
     fill(store)
     blind = run(OLD + timedelta(minutes=2), outcome=Outcome.ERRORED)
     record(store, run(OLD, 3), run(OLD + timedelta(minutes=1), 5), blind, run(OLD - DAY))
-    done = retention.tidy(store, AT)
+    done = retention.apply_retention(store, AT)
     assert done is not None
     assert done.runs == 4
     assert count(store, "runs") == NEWEST
@@ -74,23 +74,23 @@ def test_the_newest_runs_stay_however_old_they_are(store: Store) -> None:
     """Of a rule that runs once a year, and of a store that was switched off for that long."""
     record(store, *(run(AT - KEPT - timedelta(days=2 * number)) for number in range(NEWEST + 9)))
     for number in range(90):
-        retention.tidy(store, AT + number * DAY)
+        retention.apply_retention(store, AT + number * DAY)
     assert count(store, "runs") in range(NEWEST, NEWEST + 2)
 
 
 def test_it_is_done_once_a_day_and_a_second_time_says_nothing(store: Store) -> None:
     fill(store)
     record(store, run(OLD))
-    assert retention.tidy(store, AT) is not None
-    assert retention.tidy(store, AT) is None
-    assert retention.tidy(store, AT + timedelta(hours=19)) is None
-    assert retention.tidy(store, AT + DAY) is not None
+    assert retention.apply_retention(store, AT) is not None
+    assert retention.apply_retention(store, AT) is None
+    assert retention.apply_retention(store, AT + timedelta(hours=19)) is None
+    assert retention.apply_retention(store, AT + DAY) is not None
 
 
 def test_nothing_is_old_in_a_young_store(store: Store) -> None:
-    assert retention.tidy(store, AT) is None
+    assert retention.apply_retention(store, AT) is None
     fill(store)
-    assert retention.tidy(store, AT) is None
+    assert retention.apply_retention(store, AT) is None
 
 
 def test_a_clock_that_is_a_year_ahead_costs_a_week_at_most(store: Store) -> None:
@@ -98,20 +98,20 @@ def test_a_clock_that_is_a_year_ahead_costs_a_week_at_most(store: Store) -> None
     record(store, *(run(AT - number * DAY) for number in range(KEPT.days + NEWEST)))
     fill(store)
     for number in range(40):
-        retention.tidy(store, AT + number * DAY)
+        retention.apply_retention(store, AT + number * DAY)
     before = count(store, "runs")
-    retention.tidy(store, AT + timedelta(days=365))
+    retention.apply_retention(store, AT + timedelta(days=365))
     assert before - count(store, "runs") <= retention.AT_ONCE.days
-    assert retention.tidy(store, AT + 41 * DAY) is None
+    assert retention.apply_retention(store, AT + 41 * DAY) is None
 
 
 def test_a_day_that_comes_twice_is_added_up(store: Store) -> None:
     """The clock was set back over it."""
     fill(store)
     record(store, run(OLD, 3))
-    retention.tidy(store, AT)
+    retention.apply_retention(store, AT)
     record(store, run(OLD, 2))
-    retention.tidy(store, AT + DAY)
+    retention.apply_retention(store, AT + DAY)
     with store.read() as memory:
         [day] = memory.execute(select(days)).mappings()
         assert (day["runs"], day["most"], day["severity"]) == (2, 3, Severity.ERROR)
@@ -141,7 +141,7 @@ def test_rows_that_were_resolved_long_ago_go_and_open_ones_stay(store: Store) ->
     record(store, run(OLD))
     for mark, resolved in (("gone", OLD), ("late", AT - DAY), ("open", None)):
         _violation(store, mark, resolved)
-    done = retention.tidy(store, AT)
+    done = retention.apply_retention(store, AT)
     assert done is not None
     assert done.violations == 1
     with store.read() as memory:
@@ -189,7 +189,7 @@ def _incident(store: Store, name: str, resolved: datetime | None) -> None:
         incidents.save(memory, made)
         if resolved is not None:
             incidents.save(memory, replace(made, resolved_at=resolved))
-            incidents.settle(memory, name)
+            incidents.mark_settled(memory, name)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_messages_go_when_all_is_over_and_told(store: Store, state: str) -> None
     _incident(store, "open", None)
     _message(store, 1, state, "over")
     _message(store, 2, state, "open")
-    done = retention.tidy(store, AT)
+    done = retention.apply_retention(store, AT)
     assert done is not None
     waits = state in ("pending", "leased")
     assert done.messages == (0 if waits else 1)

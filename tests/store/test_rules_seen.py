@@ -15,7 +15,7 @@ def remember(
 ) -> None:
     """As a run does."""
     with store.write() as memory:
-        rules_seen.remember(memory, file, rule, means, revision, at)
+        rules_seen.save(memory, file, rule, means, revision, at)
 
 
 def test_a_rules_meaning_is_known_from_then_on(store: Store) -> None:
@@ -42,15 +42,15 @@ def test_a_rule_that_left_its_file_is_told_once(store: Store) -> None:
     for rule in ("stays", "goes"):
         remember(store, "a.yaml", rule, "m")
     with store.write() as memory:
-        assert rules_seen.removed(memory, "a.yaml", {"stays": 1}, AT) == ["goes"]
-        assert rules_seen.removed(memory, "a.yaml", {"stays": 1}, AT) == []
+        assert rules_seen.mark_removed(memory, "a.yaml", {"stays": 1}, AT) == ["goes"]
+        assert rules_seen.mark_removed(memory, "a.yaml", {"stays": 1}, AT) == []
         assert rules_seen.meaning(memory, "a.yaml", "goes") is None
     remember(store, "a.yaml", "goes", "m")
     with store.write() as memory:
-        assert rules_seen.removed(memory, "a.yaml", {"stays": 1}, AT) == ["goes"]
+        assert rules_seen.mark_removed(memory, "a.yaml", {"stays": 1}, AT) == ["goes"]
 
 
 def test_files_that_share_a_store_leave_each_other_alone(store: Store) -> None:
     remember(store, "a.yaml", "mine", "m")
     with store.write() as memory:
-        assert rules_seen.removed(memory, "b.yaml", {}, AT) == []
+        assert rules_seen.mark_removed(memory, "b.yaml", {}, AT) == []

@@ -66,11 +66,11 @@ def test_the_newest_runs_are_asked_for_per_rule(store: Store) -> None:
     keep(store, 2, rule="second")
     keep(store, 3, rule="not asked for")
     with store.read() as memory:
-        assert runs.newest_at(memory, ["r", "second"], AT) == {
+        assert runs.last_run_times(memory, ["r", "second"], AT) == {
             "r": AT + MINUTE,
             "second": AT + 2 * MINUTE,
         }
-        assert runs.newest_at(memory, [], AT) == {}
+        assert runs.last_run_times(memory, [], AT) == {}
 
 
 def test_a_fault_is_a_try_but_no_answer(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_a_fault_is_a_try_but_no_answer(store: Store) -> None:
     keep(store, 5, Outcome.ERRORED)
     keep(store, 6, Outcome.SKIPPED)
     with store.read() as memory:
-        assert runs.newest_at(memory, ["r", "other"], AT) == {"r": AT + 6 * MINUTE}
+        assert runs.last_run_times(memory, ["r", "other"], AT) == {"r": AT + 6 * MINUTE}
         assert runs.last_verified(memory, "r") == AT
         assert runs.last_verified(memory, "other") is None
 

@@ -78,35 +78,35 @@ def test_a_slot_of_a_future_that_never_was_stops_nobody(store: Store) -> None:
         again = claim(memory, "one")
         assert again is not None
         slots.finish(memory, again, AT)
-        assert leases.take(memory, "all", "one", AT + year)
-        assert leases.take(memory, "all", "two", AT)
+        assert leases.acquire(memory, "all", "one", AT + year)
+        assert leases.acquire(memory, "all", "two", AT)
 
 
 def test_who_stops_lets_others_go_on_at_once(store: Store) -> None:
     with store.write() as memory:
         claim(memory, "one")
-        leases.take(memory, "all", "one", AT)
-        slots.give_up(memory, "one", AT)
-        leases.give_up(memory, "one", AT)
+        leases.acquire(memory, "all", "one", AT)
+        slots.release(memory, "one", AT)
+        leases.release(memory, "one", AT)
         assert claim(memory, "two", at=AT + timedelta(seconds=1)) is not None
-        assert leases.take(memory, "all", "two", AT + timedelta(seconds=1))
+        assert leases.acquire(memory, "all", "two", AT + timedelta(seconds=1))
 
 
 def test_the_only_one_alive_need_not_wait_for_the_dead(store: Store) -> None:
     with store.write() as memory:
         claim(memory, "dead")
-        slots.give_up_all_but(memory, "one", "rules.yaml", AT)
+        slots.release_others(memory, "one", "rules.yaml", AT)
         assert slots.abandoned(memory, "rules.yaml", AT) == [("app every 5m", SLOT, ("a", "b"))]
 
 
 def test_a_lease_has_one_holder_and_another_when_that_is_silent(store: Store) -> None:
     with store.write() as memory:
-        assert leases.held(memory, "all") is None
-        assert leases.take(memory, "all", "one", AT)
-        assert not leases.take(memory, "all", "two", AT)
-        assert leases.take(memory, "all", "one", AT + leases.LEASE)
-        assert leases.take(memory, "all", "two", AT + 3 * leases.LEASE)
-        held = leases.held(memory, "all")
+        assert leases.get(memory, "all") is None
+        assert leases.acquire(memory, "all", "one", AT)
+        assert not leases.acquire(memory, "all", "two", AT)
+        assert leases.acquire(memory, "all", "one", AT + leases.LEASE)
+        assert leases.acquire(memory, "all", "two", AT + 3 * leases.LEASE)
+        held = leases.get(memory, "all")
         assert held is not None
         assert (held.runner, held.fence, held.since) == ("two", 2, AT + 3 * leases.LEASE)
 

@@ -27,8 +27,8 @@ def test_a_decision_comes_back_as_it_was_with_a_number(store: Store) -> None:
     with store.write() as memory:
         kept = triage.add(memory, replace(ACK, resolution="fixed"))
         assert kept.id
-        assert triage.in_force(memory) == [kept]
-        assert triage.in_force(memory, ["other"]) == []
+        assert triage.list_active(memory) == [kept]
+        assert triage.list_active(memory, ["other"]) == []
         assert triage.of_rule(memory, "r", AT) == triage.since(memory, AT) == [kept]
 
 
@@ -40,7 +40,7 @@ def test_a_new_decision_about_the_same_takes_the_place_of_the_old_one(store: Sto
         row = triage.add(
             memory, replace(ACK, incident="", action=TriageAction.ACCEPTED, fingerprint="f")
         )
-        assert triage.in_force(memory) == [snoozed, other, row]
+        assert triage.list_active(memory) == [snoozed, other, row]
         assert triage.of_rule(memory, "r", AT)[0].ended == "replaced"
 
 
@@ -48,8 +48,8 @@ def test_what_runs_out_is_ended_and_known_as_lapsed(store: Store) -> None:
     with store.write() as memory:
         triage.add(memory, ACK)
         assert [triage.expire(memory, AT + ago) for ago in (HOUR / 2, HOUR, HOUR)] == [0, 1, 0]
-        assert triage.in_force(memory) == []
-        [lapsed] = triage.lapsed(memory, ["one", "two"]).values()
+        assert triage.list_active(memory) == []
+        [lapsed] = triage.last_ended(memory, ["one", "two"]).values()
         assert (lapsed.ended, lapsed.ended_at) == ("expired", AT + HOUR)
 
 
@@ -58,7 +58,7 @@ def test_what_was_withdrawn_did_not_lapse(store: Store) -> None:
         kept = triage.add(memory, ACK)
         assert triage.end(memory, [kept.id], "withdrawn", AT) == 1
         assert triage.end(memory, [kept.id], "withdrawn", AT) == 0
-        assert triage.lapsed(memory, ["one"]) == {}
+        assert triage.last_ended(memory, ["one"]) == {}
 
 
 def test_accepted_rows_count_while_they_are_open(store: Store) -> None:
@@ -69,21 +69,21 @@ def test_accepted_rows_count_while_they_are_open(store: Store) -> None:
         triage.add(
             memory, replace(ACK, incident="", action=TriageAction.ACCEPTED, fingerprint="gone")
         )
-        assert triage.accepted(memory) == {"r": 1}
+        assert triage.count_accepted_rows(memory) == {"r": 1}
         violations.apply(memory, "r", "app", [Transition("f", Change.RESOLVED, {"id": 1})], AT)
-        assert triage.accepted(memory) == {}
+        assert triage.count_accepted_rows(memory) == {}
 
 
 def test_a_silence_is_listed_until_it_ends(store: Store) -> None:
     with store.write() as memory:
         kept = silences.add(memory, Silence(0, "ana", "deployment", AT, AT, AT + HOUR, rule="a-*"))
-        assert silences.listed(memory, AT) == [kept]
-        assert silences.listed(memory, AT + HOUR) == []
+        assert silences.list_active(memory, AT) == [kept]
+        assert silences.list_active(memory, AT + HOUR) == []
         assert [silences.end(memory, kept.id, AT), silences.end(memory, kept.id, AT)] == [
             True,
             False,
         ]
-        assert silences.listed(memory, AT) == []
+        assert silences.list_active(memory, AT) == []
 
 
 def test_a_standing_comes_back_as_it_was_and_the_usual_one_takes_no_room(store: Store) -> None:

@@ -145,7 +145,7 @@ def test_a_row_is_open_from_its_first_sight_to_its_end(store: Store) -> None:
     apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT + DAY)
     with store.read() as memory:
         [row] = violations.open_rows(memory, "r")
-        known = violations.known(memory, "r", AT + DAY)
+        known = violations.recent_rows(memory, "r", AT + DAY)
     assert row.key == {"id": 2}
     ended = known[fingerprint("r", "app", {"id": 1})]
     assert (ended.open, ended.resolved_at, ended.resolution, ended.first_seen) == (
@@ -160,8 +160,8 @@ def test_a_resolved_row_is_known_for_a_week(store: Store) -> None:
     apply(store, [change({"id": 1})])
     apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT)
     with store.read() as memory:
-        assert len(violations.known(memory, "r", AT + 7 * DAY)) == 1
-        assert violations.known(memory, "r", AT + 7 * DAY + timedelta(seconds=1)) == {}
+        assert len(violations.recent_rows(memory, "r", AT + 7 * DAY)) == 1
+        assert violations.recent_rows(memory, "r", AT + 7 * DAY + timedelta(seconds=1)) == {}
 
 
 def test_a_row_that_comes_back_is_the_same_row_again(store: Store) -> None:
@@ -193,7 +193,7 @@ def test_rules_do_not_see_each_others_rows(store: Store) -> None:
             AT,
         )
         assert violations.open_keys(memory, "other") == {}
-        assert violations.known(memory, "other", AT) == {}
+        assert violations.recent_rows(memory, "other", AT) == {}
         assert list(violations.open_keys(memory, "r").values()) == [{"id": 1}]
 
 

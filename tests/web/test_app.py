@@ -55,7 +55,7 @@ class Site:
     def alive(self, ago: timedelta = timedelta(0)) -> None:
         """The scheduler was alive then."""
         with self.store.write() as memory:
-            leases.take(memory, self.rules.name, "me", datetime.now(UTC) - ago)
+            leases.acquire(memory, self.rules.name, "me", datetime.now(UTC) - ago)
 
 
 @pytest.fixture

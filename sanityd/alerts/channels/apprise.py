@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from sanityd.alerts.base import Channel
 from sanityd.errors import DeliveryError
 from sanityd.model import Message
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 
 class Apprise(Channel):
@@ -42,7 +42,7 @@ class Apprise(Channel):
                 if not url or not library.Apprise().add(url):
                     is_valid = False
             if not is_valid:
-                raise fault(
+                raise option_error(
                     "this is not a URL that Apprise knows",
                     "see its list of services, and their URLs",
                 )
@@ -79,7 +79,7 @@ def _apprise() -> Any:
     try:
         import apprise
     except ImportError:
-        raise fault("Apprise isn't installed", "pip install 'sanityd[apprise]'") from None
+        raise option_error("Apprise isn't installed", "pip install 'sanityd[apprise]'") from None
     return apprise
 
 

@@ -11,8 +11,8 @@ from sanityd.alerts.base import Channel
 from sanityd.alerts.compose.mime import MailAddress, address, as_email
 from sanityd.alerts.smtp import Server, send
 from sanityd.model import Message
-from sanityd.model.durations import duration
-from sanityd.model.option_types import fault
+from sanityd.model.durations import parse_duration
+from sanityd.model.option_types import option_error
 
 Tls = Literal["require", "opportunistic", "none"]
 _URL = "write `smtp://user:password@host:587` or `smtps://user:password@host:465`"
@@ -25,11 +25,11 @@ def _seconds(value: Any) -> float:
         seconds = float(value)
     else:
         try:
-            seconds = duration(value).total_seconds()
+            seconds = parse_duration(value).total_seconds()
         except ValueError as error:
-            raise fault("this is not a duration", str(error)) from None
+            raise option_error("this is not a duration", str(error)) from None
     if not 0 < seconds <= _TOTAL_TIMEOUT:
-        raise fault(
+        raise option_error(
             "the mail server must answer within 1 to 45 seconds", "write `20s`, which is usual"
         )
     return seconds
@@ -82,9 +82,9 @@ class Email(Channel):
     def _has_addresses(cls, value: str | list[str]) -> str | list[str]:
         specs = _address_specs(value)
         if not specs:
-            raise fault("this names nobody", "write at least one mail address")
+            raise option_error("this names nobody", "write at least one mail address")
         if len(set(specs)) < len(specs):
-            raise fault("an address stands there twice", "write each address once")
+            raise option_error("an address stands there twice", "write each address once")
         return value
 
     @field_validator("ca")
@@ -94,7 +94,7 @@ class Email(Channel):
             if value is not None:
                 ssl.create_default_context(cafile=value)
         except OSError:
-            raise fault(
+            raise option_error(
                 "this is no file with certificates", "write the path of a PEM file"
             ) from None
         return value
@@ -119,11 +119,11 @@ class Email(Channel):
         implicit_tls = parts.scheme == "smtps"
         tls = _tls(parts)
         if tls == "opportunistic" and parts.username:
-            raise fault(
+            raise option_error(
                 "`server` would send the password to whoever answers", "write `tls=require` instead"
             )
         if implicit_tls and tls != "require":
-            raise fault(
+            raise option_error(
                 "`smtps://` is encrypted from the start", "leave `tls` out, or write `smtp://`"
             )
         return Server(
@@ -160,11 +160,11 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise fault("`server` is not an SMTP URL", _URL) from None
+        raise option_error("`server` is not an SMTP URL", _URL) from None
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise fault("`server` is not an SMTP URL", _URL)
+        raise option_error("`server` is not an SMTP URL", _URL)
     if parts.path not in ("", "/") or parts.fragment:
-        raise fault(
+        raise option_error(
             "`server` goes on after the port",
             "write special characters in the password as `%2F` for `/`, `%23` for `#`",
         )
@@ -186,13 +186,13 @@ def _tls(parts: SplitResult) -> Tls:
     """
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if options.keys() - {"tls"}:
-        raise fault("`server` has an option that isn't known", "the only one is `?tls=`")
+        raise option_error("`server` has an option that isn't known", "the only one is `?tls=`")
     needs_tls = bool(parts.username) or parts.scheme == "smtps"
     default: Tls = "require" if needs_tls else "opportunistic"
     match options.get("tls", default):
         case "require" | "opportunistic" | "none" as tls:
             return tls
-    raise fault(
+    raise option_error(
         "`tls` in `server` is not possible",
         "write `tls=require`, `tls=opportunistic` or `tls=none`",
     )

@@ -10,7 +10,7 @@ from sanityd import telemetry
 from sanityd.alerts.base import Channel
 from sanityd.alerts.http import post, target
 from sanityd.model import Message, Reason
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 _LEVELS = {"critical": "fatal", "error": "error", "warning": "warning", "info": "info"}
 #: The reasons that become events. An event that says "resolved" would reopen the issue.
@@ -48,7 +48,7 @@ class Sentry(Channel):
         try:
             url, _, _ = telemetry.envelope(value.get_secret_value(), {"event_id": "0" * 32})
         except ValueError:
-            raise fault(
+            raise option_error(
                 "this is not a DSN of Sentry", "write the one that Sentry shows: `https://…@…/1`"
             ) from None
         target(url)

@@ -15,7 +15,7 @@ from sanityd import clock
 from sanityd.alerts.base import Channel
 from sanityd.alerts.http import post, target
 from sanityd.model import Message
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 #: Headers that the channel sets itself.
@@ -70,13 +70,13 @@ class Webhook(Channel):
     def _are_valid_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for name, text in value.items():
             if not _is_allowed_header(name):
-                raise fault(
+                raise option_error(
                     f"`{name}` can't be a header of this channel",
                     "name another, as `Authorization`",
                 )
             content = text.get_secret_value()
             if not content.isascii() or not content.isprintable():
-                raise fault(
+                raise option_error(
                     f"the header `{name}` has letters that headers can't have", "write plain ASCII"
                 )
         return value
@@ -126,7 +126,7 @@ class Webhook(Channel):
         try:
             return base64.b64decode(text.removeprefix("whsec_"), validate=True)
         except binascii.Error:
-            raise fault(
+            raise option_error(
                 "`secret` begins with `whsec_`, but is no base64", "copy it as it was given to you"
             ) from None
 

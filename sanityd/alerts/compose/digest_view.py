@@ -13,8 +13,8 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from sanityd.alerts.compose.headers import common, message_id
-from sanityd.alerts.compose.sanitize import ascii_line, escaped
-from sanityd.alerts.compose.times import day, moment
+from sanityd.alerts.compose.sanitize import ascii_line, escape_hidden
+from sanityd.alerts.compose.times import format_date, format_time
 from sanityd.model import Message, Reason, Severity
 
 #: The most lines of a digest, so that even the longest is not cut by mail programs.
@@ -133,7 +133,7 @@ def render_digest(
     key = hashlib.sha256(identity.encode()).hexdigest()
     name = f"sanityd {instance}" if instance else "sanityd"
     weekday = _DAYS[date.weekday()]
-    subject = f"[DIGEST] {weekday} {day(digest.at, digest.at, zone)} ({name})"
+    subject = f"[DIGEST] {weekday} {format_date(digest.at, digest.at, zone)} ({name})"
     return Message(
         message_id=message_id(Reason.DIGEST, key, instance),
         channel=digest.channel,
@@ -174,18 +174,18 @@ def _held(count: int) -> str:
 
 def digest_view(digest: Digest, zone: tzinfo, version: str, instance: str) -> DigestView:
     """Return the texts of a digest."""
-    name = f"sanityd {escaped(instance)}" if instance else "sanityd"
+    name = f"sanityd {escape_hidden(instance)}" if instance else "sanityd"
     local = digest.at.astimezone(zone)
     return DigestView(
         state="digest",
         tone=_tone(digest),
-        title=f"{_DAYS[local.weekday()]} {day(digest.at, digest.at, zone)}",
+        title=f"{_DAYS[local.weekday()]} {format_date(digest.at, digest.at, zone)}",
         headline=headline(digest),
         facts=_facts(digest),
         sections=_sections(digest, zone),
         because=(
-            f"You get this because `{escaped(digest.channel)}` gets a digest. "
-            f"{name}, {escaped(version)}, {zone}."
+            f"You get this because `{escape_hidden(digest.channel)}` gets a digest. "
+            f"{name}, {escape_hidden(version)}, {zone}."
         ),
     )
 
@@ -203,7 +203,7 @@ def _facts(digest: Digest) -> list[str]:
     if digest.holding and not digest.empty:
         facts.append("1 rule holds" if digest.holding == 1 else f"{digest.holding:,} rules hold")
     if digest.quality:
-        facts.append(escaped(digest.quality, 300))
+        facts.append(escape_hidden(digest.quality, 300))
     return [f"{fact.rstrip('.')}." for fact in facts]
 
 
@@ -233,20 +233,20 @@ def _listed(digest: Digest) -> dict[str, Sequence[DigestLine]]:
 
 def _entry(line: DigestLine, at: datetime, zone: tzinfo) -> DigestEntry:
     label = line.severity.label if line.severity is not None else ""
-    since = f"since {moment(line.since, at, zone)}" if line.since is not None else ""
+    since = f"since {format_time(line.since, at, zone)}" if line.since is not None else ""
     return DigestEntry(
         state=label,
         tone=label or "info",
-        rule=escaped(line.rule, 60),
-        sentence=escaped(" ".join(line.sentence.split()), 150),
+        rule=escape_hidden(line.rule, 60),
+        sentence=escape_hidden(" ".join(line.sentence.split()), 150),
         since=since,
-        command=escaped(line.command, 140),
+        command=escape_hidden(line.command, 140),
     )
 
 
-def acknowledge(rule: str) -> str:
+def acknowledge_command(rule: str) -> str:
     """Return the command that acknowledges an incident of the rule."""
-    return f'sanityd ack {shlex.quote(escaped(rule))} --for 3d --reason "…"'
+    return f'sanityd ack {shlex.quote(escape_hidden(rule))} --for 3d --reason "…"'
 
 
 def _data(digest: Digest) -> dict[str, object]:
@@ -255,7 +255,7 @@ def _data(digest: Digest) -> dict[str, object]:
         "event": Reason.DIGEST.value,
         "at": digest.at.isoformat(),
         "holding": digest.holding,
-        "quality": escaped(digest.quality, 300),
+        "quality": escape_hidden(digest.quality, 300),
     }
     for name, lines in _listed(digest).items():
         content[name] = [_json_line(line) for line in lines]
@@ -264,9 +264,9 @@ def _data(digest: Digest) -> dict[str, object]:
 
 def _json_line(line: DigestLine) -> dict[str, object]:
     return {
-        "rule": escaped(line.rule),
-        "sentence": escaped(line.sentence),
-        "command": escaped(line.command),
+        "rule": escape_hidden(line.rule),
+        "sentence": escape_hidden(line.sentence),
+        "command": escape_hidden(line.command),
         "severity": line.severity.label if line.severity is not None else None,
         "since": line.since.isoformat() if line.since is not None else None,
     }

@@ -15,7 +15,7 @@ from sanityd.alerts.compose.rows_table import (
     select_rows,
 )
 from sanityd.alerts.compose.run_bars import Bar, bars
-from sanityd.alerts.compose.sanitize import escaped, sanitized_lines
+from sanityd.alerts.compose.sanitize import escape_hidden, sanitized_lines
 from sanityd.alerts.compose.state import (
     by_severity,
     ended_unchecked,
@@ -186,8 +186,8 @@ def email_view(
 
 def signature(options: RenderOptions) -> str:
     """Return which sanityd sent the mail: `sanityd prod, 0.1.0, Europe/Berlin`."""
-    name = f"sanityd {escaped(options.instance)}" if options.instance else "sanityd"
-    return f"{name}, {escaped(options.version)}, {options.zone}"
+    name = f"sanityd {escape_hidden(options.instance)}" if options.instance else "sanityd"
+    return f"{name}, {escape_hidden(options.version)}, {options.zone}"
 
 
 def because(alert: Alert, options: RenderOptions) -> str:
@@ -198,7 +198,7 @@ def because(alert: Alert, options: RenderOptions) -> str:
         subject = "the rule notifies"
     else:
         subject = "its rules notify"
-    return f"You get this because {subject} `{escaped(alert.channel)}`. {signature(options)}."
+    return f"You get this because {subject} `{escape_hidden(alert.channel)}`. {signature(options)}."
 
 
 def _why_grouped(alert: Alert) -> list[str]:
@@ -220,7 +220,7 @@ def _part(
     rule, incident = news.rule, news.incident
     is_open = incident is not None and incident.open
     total = incident.violations if incident is not None else 0
-    rule_name = shlex.quote(escaped(rule.id))
+    rule_name = shlex.quote(escape_hidden(rule.id))
     act_title, act = _act(news, rule_name)
     news_state = state(news)
     return Part(
@@ -232,7 +232,7 @@ def _part(
         facts=facts(news, at, options.zone),
         why=sanitized_lines(rule.why, options.characters) if _is_violated(news) else [],
         fix=_fix(news, options.characters),
-        owner=escaped(rule.owner),
+        owner=escape_hidden(rule.owner),
         rows=rows_table(listed, total, rule.key, at=at, zone=options.zone, budget=budget),
         rows_title="VIOLATIONS" if is_open else "REMAINING",
         history=bars(news.history) if _is_about_rule(news) else (),
@@ -261,9 +261,9 @@ def _place(news: News) -> str:
         return ""
     parts = []
     if news.rule.location:
-        parts.append(escaped(news.rule.location))
+        parts.append(escape_hidden(news.rule.location))
     if news.rule.revision:
-        parts.append(f"revision {escaped(news.rule.revision)}")
+        parts.append(f"revision {escape_hidden(news.rule.revision)}")
     return ", ".join(parts)
 
 

@@ -3,9 +3,14 @@
 from datetime import datetime, timedelta, tzinfo
 
 from sanityd.alerts.compose.phrases import as_sentence
-from sanityd.alerts.compose.sanitize import escaped
+from sanityd.alerts.compose.sanitize import escape_hidden
 from sanityd.alerts.compose.state import RULE_REASONS, ended_unchecked
-from sanityd.alerts.compose.times import brief, day, length, moment
+from sanityd.alerts.compose.times import (
+    format_date,
+    format_rounded,
+    format_time,
+    format_time_briefly,
+)
 from sanityd.model import Cause, Change, Incident, News, Reason, Triage, TriageAction
 
 _DECISIONS = {
@@ -39,14 +44,14 @@ def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
         return _about_rule(news)
     if not incident.open:
         return [_duration(incident, at, zone), *_after_resolution(news, incident, at, zone)]
-    since = moment(incident.opened_at, at, zone)
+    since = format_time(incident.opened_at, at, zone)
     if incident.cause is not Cause.VIOLATED:
         return [
             f"Since {since}. "
             "This says nothing about the data: no incident is opened or resolved meanwhile."
         ]
     age = at - incident.opened_at
-    ago = f", {length(age)} ago" if age >= timedelta(minutes=1) else ""
+    ago = f", {format_rounded(age)} ago" if age >= timedelta(minutes=1) else ""
     sentences = [
         _systemic(incident),
         f"First seen {since}{ago}.",
@@ -75,9 +80,9 @@ def _duration(incident: Incident, at: datetime, zone: tzinfo) -> str:
     duration = end - incident.opened_at
     text = "less than a second"
     if duration >= timedelta(seconds=1):
-        text = length(duration)
-    begin = moment(incident.opened_at, at, zone)
-    return f"It lasted {text}, from {begin} to {brief(end, at, zone)}."
+        text = format_rounded(duration)
+    begin = format_time(incident.opened_at, at, zone)
+    return f"It lasted {text}, from {begin} to {format_time_briefly(end, at, zone)}."
 
 
 def _after_resolution(news: News, incident: Incident, at: datetime, zone: tzinfo) -> list[str]:
@@ -113,12 +118,12 @@ def _triage(news: News, incident: Incident, at: datetime, zone: tzinfo) -> list[
     triage = news.triage
     if triage is None:
         return []
-    decision = f"The {_DECISIONS[triage.action]} by {escaped(triage.author, 60)}"
+    decision = f"The {_DECISIONS[triage.action]} by {escape_hidden(triage.author, 60)}"
     if news.reason is Reason.REMINDER:
         verb = "was withdrawn" if triage.ended == "withdrawn" else "ended"
-        sentence = f"{decision} {verb} {moment(triage.ended_at or triage.until, at, zone)}."
+        sentence = f"{decision} {verb} {format_time(triage.ended_at or triage.until, at, zone)}."
     else:
-        date = day(triage.at, at, zone)
+        date = format_date(triage.at, at, zone)
         sentence = f"{decision} of {date} has ended: {_growth(triage, incident)}."
     if not triage.reason.strip():
         return [sentence]
@@ -142,7 +147,9 @@ def _new_rows(news: News, at: datetime, zone: tzinfo) -> str:
     if not count:
         return ""
     minimum = "" if news.complete else "At least "
-    return f"{minimum}{count:,} new since the last mail of {brief(last.at, at, zone)}."
+    return (
+        f"{minimum}{count:,} new since the last mail of {format_time_briefly(last.at, at, zone)}."
+    )
 
 
 def _changes(news: News) -> str:
@@ -169,9 +176,9 @@ def _changes(news: News) -> str:
 
 def _checked(news: News, incident: Incident, at: datetime, zone: tzinfo) -> str:
     """Return when the rule was checked and how many rows were read."""
-    when = brief(news.looked_at or at, at, zone)
+    when = format_time_briefly(news.looked_at or at, at, zone)
     if news.stale_since is not None:
-        since = moment(news.stale_since, at, zone)
+        since = format_time(news.stale_since, at, zone)
         return f"Not verified since {since}: this is the result of the check at {when}."
     if not news.complete:
         return f"Checked {when}: the count is exact, but too many rows violate it to track each."
@@ -186,4 +193,4 @@ def _checked(news: News, incident: Incident, at: datetime, zone: tzinfo) -> str:
 
 def _population(news: News) -> str:
     """Return the name of the table, as in `1,000 people`, or `rows` without a table."""
-    return escaped(news.rule.table.rpartition(".")[2], 60) or "rows"
+    return escape_hidden(news.rule.table.rpartition(".")[2], 60) or "rows"

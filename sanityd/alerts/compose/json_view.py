@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sanityd.alerts.compose.rows_table import ListedRow
-from sanityd.alerts.compose.sanitize import escaped, visible
-from sanityd.model import Alert, Incident, News, Tracked, Value
+from sanityd.alerts.compose.sanitize import display_value, escape_hidden
+from sanityd.model import Alert, Incident, News, TrackedViolation, Value
 
 # Many readers of JSON round larger integers.
 _LARGEST_EXACT = 2**53
@@ -25,15 +25,15 @@ def _incident(news: News, rows: Sequence[ListedRow]) -> dict[str, object]:
     rule = news.rule
     return {
         "event": news.reason.value,
-        "rule": escaped(rule.id),
-        "title": escaped(rule.title),
-        "sentence": escaped(news.sentence, 500),
-        "noise": escaped(news.noise, 500),
-        "owner": escaped(rule.owner),
-        "tags": [escaped(tag) for tag in rule.tags],
-        "table": escaped(rule.table),
-        "location": escaped(rule.location),
-        "fix": escaped(" ".join(rule.fix.split()), 2000),
+        "rule": escape_hidden(rule.id),
+        "title": escape_hidden(rule.title),
+        "sentence": escape_hidden(news.sentence, 500),
+        "noise": escape_hidden(news.noise, 500),
+        "owner": escape_hidden(rule.owner),
+        "tags": [escape_hidden(tag) for tag in rule.tags],
+        "table": escape_hidden(rule.table),
+        "location": escape_hidden(rule.location),
+        "fix": escape_hidden(" ".join(rule.fix.split()), 2000),
         **_incident_facts(news.incident),
         "stale_since": _time(news.stale_since),
         "due": _time(news.due),
@@ -46,7 +46,7 @@ def _incident_facts(incident: Incident | None) -> dict[str, object]:
     if incident is None:
         return dict.fromkeys(_INCIDENT_KEYS)
     return {
-        "incident": escaped(incident.id),
+        "incident": escape_hidden(incident.id),
         "cause": incident.cause.value,
         "severity": incident.severity.label,
         "declared": incident.declared.label,
@@ -55,9 +55,9 @@ def _incident_facts(incident: Incident | None) -> dict[str, object]:
         "opened_at": incident.opened_at.isoformat(),
         "resolved_at": _time(incident.resolved_at),
         "systemic": incident.systemic,
-        "source": escaped(incident.source),
-        "error": escaped(incident.error, 500),
-        "hint": escaped(incident.hint, 500),
+        "source": escape_hidden(incident.source),
+        "error": escape_hidden(incident.error, 500),
+        "hint": escape_hidden(incident.hint, 500),
     }
 
 
@@ -77,7 +77,7 @@ _INCIDENT_KEYS = (
 )
 
 
-def _row(row: Tracked) -> dict[str, object]:
+def _row(row: TrackedViolation) -> dict[str, object]:
     return {
         "key": _json_values(row.key),
         "shown": _json_values(row.shown),
@@ -90,7 +90,7 @@ def _time(when: datetime | None) -> str | None:
 
 
 def _json_values(values: Mapping[str, Value]) -> dict[str, object]:
-    return {escaped(name): _json_value(value) for name, value in values.items()}
+    return {escape_hidden(name): _json_value(value) for name, value in values.items()}
 
 
 def _json_value(value: Value) -> object:
@@ -102,5 +102,5 @@ def _json_value(value: Value) -> object:
         case float() if math.isfinite(value):
             return value
         case str():
-            return escaped(value)
-    return visible(value)
+            return escape_hidden(value)
+    return display_value(value)

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from sanityd.model import Message
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 # Lines may be longer than usual, because the standard library loses a blank where it folds a
 # header. 7bit, because a relay may not support more.
@@ -47,14 +47,16 @@ def address(text: str) -> Address:
     user, _, domain = spec.rpartition("@")
     has_forbidden = not text.isprintable() or not _FORBIDDEN.isdisjoint(spec)
     if not user or not domain or "@" in user or has_forbidden:
-        raise fault(
+        raise option_error(
             "this is not a mail address",
             "write one as in `team@example.com` or `Team <team@example.com>`",
         )
     try:
         return Address(name.strip().strip('"').strip(), user, domain)
     except (ValueError, IndexError):
-        raise fault("this is not a mail address", "write one as in `team@example.com`") from None
+        raise option_error(
+            "this is not a mail address", "write one as in `team@example.com`"
+        ) from None
 
 
 def _validated_address(text: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
-from sanityd.alerts.compose.sanitize import escaped
+from sanityd.alerts.compose.sanitize import escape_hidden
 from sanityd.alerts.compose.state import (
     RULE_REASONS,
     UNCHECKED_RESOLUTIONS,
@@ -12,7 +12,7 @@ from sanityd.alerts.compose.state import (
     is_about_source,
     state,
 )
-from sanityd.alerts.compose.times import length, moment
+from sanityd.alerts.compose.times import format_rounded, format_time
 from sanityd.model import Alert, Cause, Incident, News, Reason, Resolution, Severity
 
 _REPAIRS = {Resolution.FIXED: "repaired", Resolution.ROW_GONE: "deleted"}
@@ -107,7 +107,7 @@ def headline(news: News, at: datetime, zone: tzinfo) -> str:
         return _headline_when_resolved(incident)
     sentence = as_sentence(news.sentence or f"{incident.violations:,} violations")
     if reason is Reason.REMINDER:
-        return f"Still open after {length(at - incident.opened_at)}: {sentence}"
+        return f"Still open after {format_rounded(at - incident.opened_at)}: {sentence}"
     if reason is Reason.ESCALATED:
         return _with_last_count(sentence, news, incident)
     return sentence
@@ -133,7 +133,7 @@ def _headline_when_resolved(incident: Incident) -> str:
         case Cause.ERRORED:
             return "The rule can be checked again."
         case Cause.SOURCE_DOWN:
-            return f"Source `{escaped(incident.source)}` answers again."
+            return f"Source `{escape_hidden(incident.source)}` answers again."
         case Cause.RULES_WRONG:
             return "The rules file can be read again."
     return what_became(incident.resolutions, incident.violations)
@@ -147,7 +147,7 @@ def _downgraded_severity(incident: Incident | None) -> str:
 
 def time_after_verb(when: datetime, at: datetime, zone: tzinfo) -> str:
     """Return a future time as it follows a verb: `tomorrow 09:05`, `on 26 Nov 09:05`."""
-    text = moment(when, at, zone)
+    text = format_time(when, at, zone)
     if text.startswith(("today", "tomorrow")):
         return text
     return f"on {text}"
@@ -155,7 +155,7 @@ def time_after_verb(when: datetime, at: datetime, zone: tzinfo) -> str:
 
 def as_sentence(text: str) -> str:
     """Return the text with a capital letter, a full stop, and no hidden characters."""
-    plain = escaped(" ".join(text.split()), 500).rstrip(".")
+    plain = escape_hidden(" ".join(text.split()), 500).rstrip(".")
     return f"{plain[:1].upper()}{plain[1:]}."
 
 

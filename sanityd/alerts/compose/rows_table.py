@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from sanityd.alerts.compose.sanitize import LIMIT, cells, escaped
-from sanityd.alerts.compose.times import brief
-from sanityd.model import Tracked, beyond_key
+from sanityd.alerts.compose.sanitize import LIMIT, display_values, escape_hidden
+from sanityd.alerts.compose.times import format_time_briefly
+from sanityd.model import TrackedViolation, extra_detail
 
 # A mail is read on a phone: the columns after these share one cell.
 _COLUMNS = 4
@@ -22,7 +22,7 @@ class ListedRow:
     """A row that is listed, and the name of its group; empty if there are no groups."""
 
     group: str
-    row: Tracked
+    row: TrackedViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RowsTable:
 
 
 def select_rows(
-    rows: Sequence[Tracked], limit: int, new_since: datetime | None = None
+    rows: Sequence[TrackedViolation], limit: int, new_since: datetime | None = None
 ) -> tuple[ListedRow, ...]:
     """Return at most `limit` of the rows, which are given oldest first.
 
@@ -75,7 +75,7 @@ def select_rows(
 
 
 def _new_and_old(
-    rows: Sequence[Tracked], new: Sequence[Tracked], limit: int
+    rows: Sequence[TrackedViolation], new: Sequence[TrackedViolation], limit: int
 ) -> tuple[ListedRow, ...]:
     """Return the new rows, newest first, then the oldest of the others as far as there is room."""
     listed = [ListedRow(_NEW, row) for row in list(reversed(new))[:limit]]
@@ -106,13 +106,13 @@ def rows_table(
     group = ""
     for item in listed:
         group_title = "" if item.group == group else item.group
-        since = brief(item.row.first_seen, at, zone)
+        since = format_time_briefly(item.row.first_seen, at, zone)
         lines.append(_line(item.row, names, limit, since, group_title))
         group = item.group
     return RowsTable(_titles(names), tuple(lines), max(0, total - len(listed)))
 
 
-def _column_names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
+def _column_names(rows: Iterable[TrackedViolation], key: Sequence[str]) -> list[str]:
     """Return the key columns in the order of the rule, then the `show` columns, each once."""
     # A dictionary is an ordered set here.
     names: dict[str, None] = {}
@@ -125,20 +125,22 @@ def _column_names(rows: Iterable[Tracked], key: Sequence[str]) -> list[str]:
 
 
 def _titles(names: Sequence[str]) -> tuple[str, ...]:
-    titles = tuple(escaped(name, 40) for name in names)
+    titles = tuple(escape_hidden(name, 40) for name in names)
     if len(titles) <= _COLUMNS:
         return titles
     return (*titles[: _COLUMNS - 1], "and")
 
 
-def _line(row: Tracked, names: Sequence[str], limit: int, since: str, group_title: str) -> TableRow:
-    texts = cells(names, {**row.shown, **row.key}, limit)
-    detail = escaped(beyond_key(row), limit)
+def _line(
+    row: TrackedViolation, names: Sequence[str], limit: int, since: str, group_title: str
+) -> TableRow:
+    texts = display_values(names, {**row.shown, **row.key}, limit)
+    detail = escape_hidden(extra_detail(row), limit)
     if len(names) <= _COLUMNS:
         return TableRow(tuple(texts), detail, since, group_title)
     first = _COLUMNS - 1
     rest = []
     for name, text in zip(names[first:], texts[first:], strict=True):
-        rest.append(f"{escaped(name, 40)} {text}")
-    last_cell = escaped(" · ".join(rest), 2 * limit)
+        rest.append(f"{escape_hidden(name, 40)} {text}")
+    last_cell = escape_hidden(" · ".join(rest), 2 * limit)
     return TableRow((*texts[:first], last_cell), detail, since, group_title)

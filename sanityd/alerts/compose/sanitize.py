@@ -29,25 +29,27 @@ _MOST_BITS = 1000
 _LONGEST = 50
 
 
-def visible(value: Value, limit: int = LIMIT) -> str:
+def display_value(value: Value, limit: int = LIMIT) -> str:
     r"""Return the value as one line of safe text, cut with `…` to at most `limit` characters.
 
     Control, bidi, zero-width and other hidden characters become escapes such as `\x1b` and
     `\u202e`. NULL is `NULL`. A text that is empty, or begins or ends with a blank, is quoted.
     """
     if not isinstance(value, str):
-        return escaped(_as_text(value, limit), limit)
+        return escape_hidden(_as_text(value, limit), limit)
     if value and value == value.strip(" "):
-        return escaped(value, limit)
-    return f'"{escaped(value, max(limit - 2, 1))}"'
+        return escape_hidden(value, limit)
+    return f'"{escape_hidden(value, max(limit - 2, 1))}"'
 
 
-def cells(names: Iterable[str], values: Mapping[str, Value], limit: int = LIMIT) -> list[str]:
+def display_values(
+    names: Iterable[str], values: Mapping[str, Value], limit: int = LIMIT
+) -> list[str]:
     """Return the values of a row as texts, in the order of the names.
 
     A missing value is an empty text, unlike NULL.
     """
-    return [visible(values[name], limit) if name in values else "" for name in names]
+    return [display_value(values[name], limit) if name in values else "" for name in names]
 
 
 def _as_text(value: Value, limit: int) -> str:
@@ -76,7 +78,7 @@ def _decimal_text(value: Decimal) -> str:
     return str(value)
 
 
-def escaped(text: str, limit: int = LIMIT) -> str:
+def escape_hidden(text: str, limit: int = LIMIT) -> str:
     """Return the text with every hidden character as an escape.
 
     It is cut with `…`, so that the result has at most `limit` characters.
@@ -103,7 +105,7 @@ def sanitized_lines(text: str, limit: int = 2000) -> list[str]:
 
     Line breaks stay, empty lines are dropped, other white space becomes one blank.
     """
-    lines = [escaped(" ".join(line.split()), limit) for line in text[:limit].splitlines()]
+    lines = [escape_hidden(" ".join(line.split()), limit) for line in text[:limit].splitlines()]
     return [line for line in lines if line]
 
 

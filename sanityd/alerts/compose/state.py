@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sanityd.alerts.compose.sanitize import escaped
+from sanityd.alerts.compose.sanitize import escape_hidden
 from sanityd.model import Cause, News, Reason, Resolution
 
 #: Reasons that are about the rule itself.
@@ -88,8 +88,8 @@ def is_about_rules_file(news: News) -> bool:
 def title(news: News) -> str:
     """Return the rule's title, or the name of the source."""
     if not is_about_source(news):
-        return escaped(news.rule.title)
+        return escape_hidden(news.rule.title)
     source = news.rule.source
     if not source and news.incident is not None:
         source = news.incident.source
-    return escaped(f"Source {source}")
+    return escape_hidden(f"Source {source}")

@@ -29,7 +29,7 @@ from sanityd.model import (
     Reason,
     RuleFacts,
     Severity,
-    Tracked,
+    TrackedViolation,
 )
 from sanityd.model.did_you_mean import did_you_mean
 
@@ -175,6 +175,8 @@ def _full_news(reason: Reason) -> News:
     )
 
 
-def _sample_row(number: int) -> Tracked:
+def _sample_row(number: int) -> TrackedViolation:
     shown = {"name": "Ana"}
-    return Tracked(str(number), {"id": number}, True, _AT, _AT, shown=shown, detail="is wrong")
+    return TrackedViolation(
+        str(number), {"id": number}, True, _AT, _AT, shown=shown, detail="is wrong"
+    )

@@ -14,7 +14,7 @@ _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 
 
-def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
+def format_time(when: datetime, at: datetime, zone: tzinfo) -> str:
     """Return a time relative to `at`: with the weekday within the last six days, else the date."""
     local, present = when.astimezone(zone), at.astimezone(zone)
     clock = f"{local:%H:%M}"
@@ -25,10 +25,10 @@ def moment(when: datetime, at: datetime, zone: tzinfo) -> str:
         return f"tomorrow {clock}"
     if 0 < days < 7:
         return f"{_DAYS[local.weekday()]} {clock}"
-    return f"{day(when, at, zone)} {clock}"
+    return f"{format_date(when, at, zone)} {clock}"
 
 
-def day(when: datetime, at: datetime, zone: tzinfo) -> str:
+def format_date(when: datetime, at: datetime, zone: tzinfo) -> str:
     """Return the date, as `3 Nov`; with its year if that differs from the year of `at`."""
     local = when.astimezone(zone)
     date = f"{local.day} {_MONTHS[local.month - 1]}"
@@ -37,12 +37,12 @@ def day(when: datetime, at: datetime, zone: tzinfo) -> str:
     return f"{date} {local.year}"
 
 
-def brief(when: datetime, at: datetime, zone: tzinfo) -> str:
+def format_time_briefly(when: datetime, at: datetime, zone: tzinfo) -> str:
     """Return the same as `moment` without the word `today`, for columns: `09:05`."""
-    return moment(when, at, zone).removeprefix("today ")
+    return format_time(when, at, zone).removeprefix("today ")
 
 
-def length(span: timedelta) -> str:
+def format_rounded(span: timedelta) -> str:
     """Return a duration, rounded down: `40 s`, `1 h 10 min`, `25 h`, `3 d 4 h`."""
     if 10 * _HOUR <= span < 48 * _HOUR:
         return f"{span // _HOUR} h"

@@ -183,7 +183,7 @@ class RuleDatabaseCheck:
             own_scope = Scope(self._snapshot, invariant.subject, faults=faults)
             yield from self._where_texts(own_scope)
         other_snapshot = self._elsewhere_snapshot(invariant)
-        other_query = check.query_there()
+        other_query = check.query_elsewhere()
         if other_query is not None and other_snapshot is not None:
             yield self._query(path, str(other_query.query), other_snapshot)
         scope_of_conditions = self._other(invariant, faults, other_snapshot) or own_scope

@@ -188,7 +188,7 @@ class _DatabaseCheck:
 
     def _source_problem(self, name: str, error: SourceError) -> Problem:
         advice = "check that it answers, and that its URL and rights are right"
-        if error.has_advice:
+        if error.has_own_hint:
             advice = as_advice(error.hint)
         message = error.message
         if f"`{name}`" not in message:

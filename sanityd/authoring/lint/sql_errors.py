@@ -58,7 +58,7 @@ class RefusedSql:
         word = quoted(self.answer.message, self.sql)
         if word is None:
             return []
-        hint = self.answer.hint if self.answer.has_advice else check_against(self.dialect)
+        hint = self.answer.hint if self.answer.has_own_hint else check_against(self.dialect)
         return [SqlError(word.start(), word.end() - word.start(), self.answer.message, hint)]
 
     def _name_errors(self) -> Iterator[SqlError]:

@@ -30,13 +30,13 @@ from sanityd.authoring.migrate.dbt_relations import (
 )
 from sanityd.authoring.migrate.dbt_singular_test import read_singular_test
 from sanityd.authoring.migrate.dbt_utils_tests import UTILS_TESTS
-from sanityd.authoring.migrate.draft import (
+from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at, read_yaml
+from sanityd.authoring.migrate.import_result import (
     ImportedCheck,
     ImportedRule,
     ImportResult,
     UnsupportedCheck,
 )
-from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at, read_yaml
 from sanityd.authoring.migrate.plain_data import one_line
 from sanityd.authoring.migrate.row_keys import add_row_keys, row_key_notes
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sanityd.authoring.migrate.dbt_generic_test import GenericTest
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import Number, is_value_list, read_number
 from sanityd.authoring.migrate.sql_text import quote_name
 from sanityd.authoring.migrate.thresholds import ValueRange

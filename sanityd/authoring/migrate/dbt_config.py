@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode, plain_or_none
+from sanityd.authoring.migrate.import_result import FailureUnit, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.thresholds import parse_threshold
 
 #: Keys of the configuration, which may also stand beside a test's arguments.

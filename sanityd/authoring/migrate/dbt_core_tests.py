@@ -2,7 +2,7 @@
 
 from sanityd.authoring.migrate.dbt_arguments import read_values
 from sanityd.authoring.migrate.dbt_generic_test import GenericTest, TestMapping
-from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule
+from sanityd.authoring.migrate.import_result import FailureUnit, ImportedRule
 
 
 def not_null(test: GenericTest) -> list[ImportedRule]:

@@ -11,7 +11,7 @@ from sanityd.authoring.migrate.dbt_arguments import (
 )
 from sanityd.authoring.migrate.dbt_expectations_of_tables import TABLE_EXPECTATIONS, aggregate_rule
 from sanityd.authoring.migrate.dbt_generic_test import GenericTest, TestMapping
-from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import FailureUnit, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import read_number
 from sanityd.authoring.migrate.sql_text import any_not_null, quote_name, quote_value
 from sanityd.authoring.migrate.thresholds import range_of_comparison

@@ -2,7 +2,7 @@
 
 from sanityd.authoring.migrate.dbt_arguments import read_number_range
 from sanityd.authoring.migrate.dbt_generic_test import GenericTest, TestMapping
-from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import FailureUnit, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.sql_text import quote_name
 from sanityd.authoring.migrate.thresholds import (
     ValueRange,

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from sanityd.authoring.migrate.dbt_arguments import to_duration
 from sanityd.authoring.migrate.dbt_config import ResourceConfig, with_config
 from sanityd.authoring.migrate.dbt_relations import Relation, Relations, read_column_name
-from sanityd.authoring.migrate.draft import (
+from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import (
     FailureUnit,
     ImportedCheck,
     ImportedRule,
     UnsupportedCheck,
 )
-from sanityd.authoring.migrate.foreign_yaml import YamlNode
 
 #: The limits of dbt, and their severities here.
 _LIMITS: dict[str, str | None] = {"warn_after": "warning", "error_after": None}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sanityd.authoring.migrate.dbt_relations import Relation, read_column_name
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import Number, read_optional_number
 
 

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from sanityd.authoring.migrate.dbt_config import has_jinja
-from sanityd.authoring.migrate.draft import UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.sql_text import quote_table
 
 #: The keys of a properties file whose entries are tables that dbt makes.

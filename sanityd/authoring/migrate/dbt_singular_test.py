@@ -10,13 +10,13 @@ from typing import Any
 
 from sanityd.authoring.migrate.dbt_config import has_jinja, with_config
 from sanityd.authoring.migrate.dbt_relations import Relations
-from sanityd.authoring.migrate.draft import (
+from sanityd.authoring.migrate.foreign_yaml import read_text
+from sanityd.authoring.migrate.import_result import (
     ImportedCheck,
     ImportedRule,
     SourceLocation,
     UnsupportedCheck,
 )
-from sanityd.authoring.migrate.foreign_yaml import read_text
 from sanityd.authoring.migrate.query_key import KEY_CHOSEN_NOTE, key_columns
 from sanityd.authoring.migrate.sql_text import strip_semicolon
 

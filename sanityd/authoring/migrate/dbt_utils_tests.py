@@ -7,7 +7,7 @@ from sanityd.authoring.migrate.dbt_arguments import read_age, read_bounds, read_
 from sanityd.authoring.migrate.dbt_core_tests import relationships
 from sanityd.authoring.migrate.dbt_generic_test import GenericTest, TestMapping
 from sanityd.authoring.migrate.dbt_relations import read_column_name
-from sanityd.authoring.migrate.draft import FailureUnit, ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import FailureUnit, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import single_or_list
 from sanityd.authoring.migrate.query_key import KEY_CHOSEN_NOTE
 from sanityd.authoring.migrate.sql_text import quote_name, quote_names

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sanityd.authoring.migrate import odcs
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.odcs_quality import ENGINE, PASSED_KEYS, quality_rules
 from sanityd.authoring.migrate.odcs_subject import QualitySubject
 from sanityd.authoring.migrate.sql_text import quote_table

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sanityd.authoring.migrate.draft import SourceLocation
+from sanityd.authoring.migrate.import_result import SourceLocation
 from sanityd.errors import Problem, RuleError
 from sanityd.rules.yaml.reader import scalar
 

@@ -9,14 +9,14 @@ from operator import attrgetter
 from pathlib import Path
 
 from sanityd.authoring.migrate import odcs_properties
-from sanityd.authoring.migrate.draft import (
+from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at, read_yaml
+from sanityd.authoring.migrate.import_result import (
     ImportedCheck,
     ImportedRule,
     ImportResult,
     UnsupportedCheck,
     source_name,
 )
-from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at, read_yaml
 from sanityd.authoring.migrate.odcs_quality import quality_check
 from sanityd.authoring.migrate.odcs_subject import QualitySubject, physical_name
 from sanityd.authoring.migrate.plain_data import read_number

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule
 from sanityd.authoring.migrate.odcs_subject import QualitySubject, physical_name
 from sanityd.authoring.migrate.plain_data import single_or_list
 from sanityd.authoring.migrate.sql_text import quote_name

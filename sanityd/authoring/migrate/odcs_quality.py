@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sanityd import plugins
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.odcs_subject import QualitySubject
 from sanityd.authoring.migrate.plain_data import (
     read_mapping,
@@ -222,7 +222,7 @@ def _custom_rule(entry: Mapping[str, Any], subject: QualitySubject) -> ImportedR
         )
     except RuleError as error:
         raise UnsupportedCheck(f"its implementation can't be read: {error.message}") from None
-    known_kinds = plugins.names("checks")
+    known_kinds = plugins.kind_names("checks")
     kinds = [key for key in document.data if key in known_kinds]
     if document.problems or len(kinds) != 1:
         raise UnsupportedCheck("its implementation is no rule of sanityd")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sanityd.authoring.migrate.draft import ImportedRule
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import ImportedRule
 from sanityd.authoring.migrate.plain_data import one_line
 
 

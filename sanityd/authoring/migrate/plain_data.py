@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 
 Number = int | float
 

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 
 #: The comment of each rule that got its key from here.
 KEY_CHOSEN_NOTE = (

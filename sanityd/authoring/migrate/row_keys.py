@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sanityd import plugins
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule
 from sanityd.authoring.migrate.query_key import KEY_NAME
 from sanityd.checks.base import RowCheck
 
@@ -72,5 +72,5 @@ def _with_key(rule: ImportedRule, keys: dict[str, str]) -> ImportedRule:
 
 
 def _is_about_rows(kind: str) -> bool:
-    check = plugins.lookup("checks", kind)
+    check = plugins.load_kind("checks", kind)
     return issubclass(check, RowCheck) or bool(getattr(check, "needs_key", False))

@@ -5,8 +5,8 @@ from operator import attrgetter
 from pathlib import Path
 
 from sanityd.authoring.migrate import soda_cl, soda_contract
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportResult
 from sanityd.authoring.migrate.foreign_yaml import error_at, read_yaml
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportResult
 from sanityd.authoring.migrate.row_keys import add_row_keys, row_key_notes
 
 

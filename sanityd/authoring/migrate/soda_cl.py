@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import one_line, read_text
 from sanityd.authoring.migrate.soda_cl_checks import CheckedTable, rules_of_check
 from sanityd.authoring.migrate.soda_settings import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import single_or_list
 from sanityd.authoring.migrate.query_key import KEY_CHOSEN_NOTE, key_columns
 from sanityd.authoring.migrate.soda_settings import (

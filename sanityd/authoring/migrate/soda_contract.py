@@ -6,8 +6,8 @@ The meaning of a check is in `soda_contract_checks`.
 from collections.abc import Iterator
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode, error_at
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import one_line, read_text
 from sanityd.authoring.migrate.soda_contract_checks import (
     ContractCheck,

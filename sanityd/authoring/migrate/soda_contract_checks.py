@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck, source_name
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck, source_name
 from sanityd.authoring.migrate.plain_data import read_mapping
 from sanityd.authoring.migrate.query_key import KEY_CHOSEN_NOTE, key_columns
 from sanityd.authoring.migrate.soda_contract_settings import (

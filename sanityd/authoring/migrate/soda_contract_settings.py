@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sanityd.authoring.migrate.draft import UnsupportedCheck
 from sanityd.authoring.migrate.foreign_yaml import YamlNode
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import (
     read_mapping,
     read_number,

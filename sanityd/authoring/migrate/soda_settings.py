@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import read_mapping
 
 TYPE_FAMILIES_NOTE = "Types are compared by family: `bigint` is an integer, `varchar` is text."

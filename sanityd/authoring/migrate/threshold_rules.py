@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.thresholds import (
     ValueRange,
     aggregate_options,

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import Number, read_number
 from sanityd.authoring.migrate.sql_text import strip_semicolon
 

@@ -6,7 +6,7 @@ The settings have the names that SodaCL gives them, such as `missing values` and
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sanityd.authoring.migrate.draft import ImportedRule, UnsupportedCheck
+from sanityd.authoring.migrate.import_result import ImportedRule, UnsupportedCheck
 from sanityd.authoring.migrate.plain_data import is_value_list, read_number
 from sanityd.authoring.migrate.sql_text import quote_name, quote_values
 

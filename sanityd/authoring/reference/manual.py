@@ -31,12 +31,12 @@ def summary(kind: str, room: str = "checks") -> str:
 
 def text(kind: str, room: str = "checks") -> str:
     """Return the whole manual of a kind."""
-    return inspect.getdoc(plugins.lookup(room, kind)) or ""
+    return inspect.getdoc(plugins.load_kind(room, kind)) or ""
 
 
 def options(kind: str, room: str = "checks") -> Iterator[Option]:
     """Yield the options of a kind of check (or of `channels`), in order."""
-    for name, field in plugins.lookup(room, kind).model_fields.items():
+    for name, field in plugins.load_kind(room, kind).model_fields.items():
         # The name of a channel is the key of its entry.
         if (room, name) != ("channels", "name"):
             yield Option(field.alias or name, _default(field), field.description or "")
@@ -56,7 +56,7 @@ def _default(field: FieldInfo) -> str:
 def page() -> str:
     """Return the reference page of all kinds, in Markdown."""
     parts = ["# The check kinds\n\n<!-- Written by `scripts/docs` from the docstrings. -->\n"]
-    for kind in plugins.names("checks"):
+    for kind in plugins.kind_names("checks"):
         table = _table(list(options(kind)))
         parts.append(f"## {kind}\n\n{text(kind)}\n\n{table}\n")
     return "\n".join(parts)
@@ -88,7 +88,7 @@ printed. Digests go to `email` and `file`. What is tried again, and for how long
 def channels_page() -> str:
     """Return the reference page of all channels, in Markdown."""
     parts = [_CHANNELS]
-    for kind in plugins.names("channels"):
+    for kind in plugins.kind_names("channels"):
         manual_text = _fenced(text(kind, "channels"))
         table = _table(list(options(kind, "channels")))
         parts.append(f"## {kind}\n\n{manual_text}\n\n{table}\n")

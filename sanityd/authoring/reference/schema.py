@@ -38,12 +38,12 @@ MODELINE = f"# yaml-language-server: $schema=./{FILE}\n"
 _SECRET, _EACH = r"\$\{", r"\{.+\}"
 
 
-def text() -> str:
+def schema_text() -> str:
     """Return the schema as text for a file."""
     return json.dumps(rules_file(), indent=1, ensure_ascii=False) + "\n"
 
 
-def trust(path: Path) -> None:
+def trust_own_kinds(path: Path) -> None:
     """Include the own kinds beside a rules file, where it allows Python.
 
     A file with wrong rules may allow it, too; of one that can't be parsed no kind is included.
@@ -53,7 +53,7 @@ def trust(path: Path) -> None:
     except RuleError:
         return
     if isinstance(allowed, dict) and allowed.get("python") is True:
-        plugins.trust((path if path.is_dir() else path.parent).resolve())
+        plugins.trust_folder((path if path.is_dir() else path.parent).resolve())
 
 
 def rules_file() -> Schema:
@@ -116,7 +116,7 @@ def _sources() -> Schema:
 
 
 def _channels() -> Schema:
-    kinds = plugins.names("channels")
+    kinds = plugins.kind_names("channels")
     listed = ", ".join(f"`{kind}`" for kind in kinds)
     entry = {
         "description": f"Who is told and how: one of the keys {listed}",
@@ -126,7 +126,7 @@ def _channels() -> Schema:
 
 
 def _channel(kind: str) -> Schema:
-    model = plugins.lookup("channels", kind)
+    model = plugins.load_kind("channels", kind)
     options = schema_of(model)
     # The name of a channel is the key of its mapping.
     del options["properties"]["name"]
@@ -136,7 +136,7 @@ def _channel(kind: str) -> Schema:
 
 def _rules() -> Schema:
     rule = schema_of(RuleSpec)
-    kinds = {kind: _kind(kind) for kind in plugins.names("checks")}
+    kinds = {kind: _kind(kind) for kind in plugins.kind_names("checks")}
     rule["description"] = "A promise about the data. Its key is its id: kebab-case, said aloud."
     rule["properties"] = {**rule["properties"], **kinds}
     rule = widened(rule, _EACH, keys=True)
@@ -166,7 +166,7 @@ def _mutually_exclusive(kinds: list[str]) -> list[Schema]:
 
 def _kind(kind: str) -> Schema:
     """Return the schema of a kind: its fields are the options, its docstring the description."""
-    model = plugins.lookup("checks", kind)
+    model = plugins.load_kind("checks", kind)
     whole = schema_of(model)
     for form in whole.get("anyOf", ()):
         if "properties" in form:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sanityd import clock
-from sanityd.alerts.compose.sanitize import visible
+from sanityd.alerts.compose.sanitize import display_value
 from sanityd.authoring.ruletests.matching import Expectation, match
-from sanityd.authoring.trial import attempt
+from sanityd.authoring.trial import run_trial
 from sanityd.errors import RuleError, SourceError
 from sanityd.model import Key, Run
 from sanityd.model.did_you_mean import did_you_mean
@@ -73,7 +73,7 @@ class Sanityd:
             original = settings.get(name) or SourceSettings(name, "", zone=source_zones[name])
             settings[name] = replace(original, url=_url(source), files=())
         for name, source_settings in settings.items():
-            settings[name] = replace(source_settings, stands_at=now)
+            settings[name] = replace(source_settings, frozen_at=now)
         return Checked(replace(read, sources=settings), now)
 
 
@@ -99,7 +99,7 @@ class Checked:
             )
         # A test needs all keys of its rows, without redaction.
         unredacted = replace(original, invariant=replace(original.invariant, redaction=None))
-        return attempt(self.rules, unredacted, self.now or clock.now()).run
+        return run_trial(self.rules, unredacted, self.now or clock.now()).run
 
     def assert_holds(self, *rules: str) -> None:
         """Assert that these rules hold, or (without any) all enabled rules."""
@@ -135,7 +135,7 @@ class Checked:
             lines.append(f"  missing: {_keys(difference.missing)}")
         if difference.unexpected:
             lines.append(f"  unexpected: {_keys(difference.unexpected)}")
-        lines += [f"  {visible(fault, 1000)}" for fault in difference.faults]
+        lines += [f"  {display_value(fault, 1000)}" for fault in difference.faults]
         raise AssertionError("\n".join(lines))
 
     def _rule(self, name: str) -> Rule:
@@ -148,11 +148,11 @@ class Checked:
         """Return why a rule does not hold; nothing when it holds."""
         run = self.run(rule_id)
         if not run.answered:
-            error = visible(run.error or "", 1000)
+            error = display_value(run.error or "", 1000)
             return f"  {rule_id}: not checked: {error}\n    {run.hint or ''}"
         if run.severity is None:
             return ""
-        sentence = visible(self._rule(rule_id).sentence(run), 1000)
+        sentence = display_value(self._rule(rule_id).sentence(run), 1000)
         keys = _keys([violation.key for violation in run.tracked])
         return f"  {rule_id}: {sentence}\n    {keys}"
 
@@ -164,7 +164,7 @@ def _url(source: "str | Engine") -> str:
 def _keys(keys: Sequence[Key]) -> str:
     texts = []
     for key in keys[:_MAX_KEYS]:
-        parts = [f"{visible(name)} {visible(value)}" for name, value in key.items()]
+        parts = [f"{display_value(name)} {display_value(value)}" for name, value in key.items()]
         texts.append(", ".join(parts))
     text = " · ".join(texts)
     if len(keys) > _MAX_KEYS:

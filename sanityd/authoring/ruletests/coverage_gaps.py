@@ -34,7 +34,7 @@ class CoverageGap:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ExampleResult:
     """An example with its result."""
 
     example: Example
@@ -46,7 +46,9 @@ class Played:
         return self.verdict.run
 
 
-def coverage_gaps(rule: Rule, played: Sequence[Played], runner: CaseRunner) -> list[CoverageGap]:
+def coverage_gaps(
+    rule: Rule, played: Sequence[ExampleResult], runner: CaseRunner
+) -> list[CoverageGap]:
     """Return what the examples of one rule, all of which passed, don't show."""
     return list(_GapFinder(rule, played, runner).all())
 
@@ -54,7 +56,7 @@ def coverage_gaps(rule: Rule, played: Sequence[Played], runner: CaseRunner) -> l
 class _GapFinder:
     """Runs changed examples of one rule and compares the results."""
 
-    def __init__(self, rule: Rule, played: Sequence[Played], runner: CaseRunner) -> None:
+    def __init__(self, rule: Rule, played: Sequence[ExampleResult], runner: CaseRunner) -> None:
         self.rule = rule
         self.played = played
         self.runner = runner
@@ -147,7 +149,7 @@ class _GapFinder:
                 self.decisive.add(number)
         return is_noticed
 
-    def _differs(self, result: Played, changed: Example) -> bool:
+    def _differs(self, result: ExampleResult, changed: Example) -> bool:
         run, _ = self.runner.evaluate(changed, result.verdict.on)
         columns = [name for name in result.run.key if name in run.key]
         return _answer(run, columns) != _answer(result.run, columns)
@@ -166,7 +168,7 @@ def _answer(run: Run, columns: Sequence[str]) -> Answer:
     return tuple(sorted(keys)), run.rows
 
 
-def _accepts_something(result: Played) -> bool:
+def _accepts_something(result: ExampleResult) -> bool:
     """Whether the rule checks something that it doesn't report."""
     example, run = result.example, result.run
     check, table = example.invariant.check, example.invariant.subject.table

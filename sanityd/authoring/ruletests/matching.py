@@ -150,9 +150,9 @@ def _is_same(expected: Any, value: Value, now: datetime) -> bool:
             return _decimal(expected) == _decimal(value)
         case datetime():
             instant = value if value.tzinfo else value.replace(tzinfo=now.tzinfo)
-            return time_values.moment(expected, now) == instant
+            return time_values.parse_time(expected, now) == instant
         case date():
-            return time_values.moment(expected, now).date() == value
+            return time_values.parse_time(expected, now).date() == value
         case bytes():
             return str(expected).encode() == value
         case UUID():
@@ -169,7 +169,7 @@ def _is_same_text(expected: Any, value: Value, now: datetime) -> bool:
         return True
     if isinstance(expected, str) and time_values.is_stamp(value):
         # SQLite returns times as the text that it stores.
-        return time_values.moment(expected, now) == time_values.moment(value, now)
+        return time_values.parse_time(expected, now) == time_values.parse_time(value, now)
     return False
 
 

@@ -101,7 +101,7 @@ class RuleColumns:
         query = check.query_sql()
         if query:
             yield from self._of_query(query, subject.source)
-        other = check.query_there()
+        other = check.query_elsewhere()
         if other is not None and other.query and other.source:
             yield from self._of_query(other.query, other.source)
 

@@ -132,7 +132,7 @@ class CaseRunner:
         fixtures = [fixture for fixture in example.fixtures if fixture.table.source == source]
         url = database.fill(source, fixtures)
         at = example.case.now.astimezone(UTC)
-        return SourceSettings(source, url, zone=example.zones[source], stands_at=at)
+        return SourceSettings(source, url, zone=example.zones[source], frozen_at=at)
 
     def _database(self, source: str, example: Example, engine: str) -> ScratchDatabase:
         dialect = example.dialects.get(source)

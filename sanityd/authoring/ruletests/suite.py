@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from sanityd.authoring.ruletests.coverage_gaps import CoverageGap, Played, coverage_gaps
+from sanityd.authoring.ruletests.coverage_gaps import CoverageGap, ExampleResult, coverage_gaps
 from sanityd.authoring.ruletests.example_builder import ExampleBuilder
 from sanityd.authoring.ruletests.fixtures import Example
 from sanityd.authoring.ruletests.runner import CaseResult, CaseRunner
@@ -113,7 +113,7 @@ def problems(rules: RuleSet, document: Document) -> list[Problem]:
     return builder.problems
 
 
-def play(suite: Suite, runner: CaseRunner, *, find_gaps: bool = True) -> SuiteReport:
+def run_suite(suite: Suite, runner: CaseRunner, *, find_gaps: bool = True) -> SuiteReport:
     """Run every example, and return the results.
 
     Parameters: `find_gaps` is whether to look for what the examples of each rule don't show.
@@ -121,7 +121,7 @@ def play(suite: Suite, runner: CaseRunner, *, find_gaps: bool = True) -> SuiteRe
     verdicts: list[CaseResult] = []
     gaps: list[CoverageGap] = []
     for rule_id, examples in suite.examples.items():
-        played = [Played(example, runner.play(example)) for example in examples]
+        played = [ExampleResult(example, runner.play(example)) for example in examples]
         rule_verdicts = [result.verdict for result in played]
         verdicts += rule_verdicts
         if find_gaps and all(verdict.passed for verdict in rule_verdicts):

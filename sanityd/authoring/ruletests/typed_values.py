@@ -54,11 +54,11 @@ def _decimal(value: Scalar, _now: datetime) -> Value:
 
 
 def _date(value: Scalar, now: datetime) -> Value:
-    return time_values.moment(value, now).date()
+    return time_values.parse_time(value, now).date()
 
 
 def _timestamp(value: Scalar, now: datetime) -> Value:
-    return time_values.moment(value, now).astimezone(now.tzinfo).replace(tzinfo=None)
+    return time_values.parse_time(value, now).astimezone(now.tzinfo).replace(tzinfo=None)
 
 
 def _bytes(value: Scalar, _now: datetime) -> Value:
@@ -80,7 +80,7 @@ _CONVERSIONS: Mapping[Family, Callable[[Scalar, datetime], Value]] = {
     Family.NUMBER: _decimal,
     Family.DATE: _date,
     Family.TIMESTAMP: _timestamp,
-    Family.TIMESTAMPTZ: time_values.moment,
+    Family.TIMESTAMPTZ: time_values.parse_time,
     Family.BYTES: _bytes,
     Family.UUID: _uuid,
 }

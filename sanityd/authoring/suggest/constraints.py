@@ -21,7 +21,7 @@ from sanityd.errors import CheckError
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import TableInfo
-from sanityd.store.stability import Steadfast, steadfast
+from sanityd.store.stability import StableRule, stable_rule
 
 #: The longest constraint name that all databases accept.
 _MAX_NAME = 60
@@ -30,15 +30,15 @@ _CONDITIONS = ("always", "never")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ConstraintProposal:
     """A rule, how long it was never violated, and the constraint that can replace its check."""
 
     rule: Rule
-    held: Steadfast
+    held: StableRule
     constraint: Constraint
 
 
-def held_long(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, Steadfast]:
+def unviolated_rules(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, StableRule]:
     """Return by rule id how long the rules were never violated.
 
     It contains only rules that a constraint can express and that were checked for long enough.
@@ -47,15 +47,15 @@ def held_long(connection: Connection, rules: RuleSet, at: datetime) -> dict[str,
     for rule in rules.enabled():
         if not _is_expressible(rule.invariant):
             continue
-        record = steadfast(connection, rules.name, rule.id, rule.meaning, at)
+        record = stable_rule(connection, rules.name, rule.id, rule.meaning, at)
         if record is not None:
             records[rule.id] = record
     return records
 
 
-def offers(
-    snapshot: Snapshot, rules: Sequence[Rule], records: dict[str, Steadfast]
-) -> Iterator[Offer]:
+def constraint_proposals(
+    snapshot: Snapshot, rules: Sequence[Rule], records: dict[str, StableRule]
+) -> Iterator[ConstraintProposal]:
     """Iterate over the constraints for some rules of a source.
 
     Rules that a constraint proves already are left out, and those that can't be planned.
@@ -64,7 +64,7 @@ def offers(
         with suppress(CheckError):
             constraint = constraint_for(rule.invariant, snapshot)
             if constraint is not None:
-                yield Offer(rule, records[rule.id], constraint)
+                yield ConstraintProposal(rule, records[rule.id], constraint)
 
 
 def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | None:

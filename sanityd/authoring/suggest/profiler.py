@@ -77,7 +77,7 @@ def _with_values(table: TableProfile, scope: Scope, *, is_sample: bool) -> Table
         column.name for column in table.columns.values() if column.family not in _UNREADABLE
     ]
     table = replace(table, sample=_sample_rows(scope, table.rows_read, readable))
-    if snapshot.source.dialect.writes_times:
+    if snapshot.source.dialect.stores_times_as_text:
         table = replace(table, columns=_with_time_texts(table))
     code_columns = [column.name for column in table.columns.values() if is_code_column(column)]
     table = replace(

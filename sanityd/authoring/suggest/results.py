@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sanityd.authoring.suggest.candidate_trial import Tried
 from sanityd.authoring.suggest.profile import TableProfile
 from sanityd.authoring.suggest.table_names import with_canonical_names
-from sanityd.authoring.try_rule import Tried
-from sanityd.authoring.yaml_text import comment, condition, flow, scalar
+from sanityd.authoring.yaml_text import comment, condition, flow_text, scalar
 from sanityd.checks.invariant import Invariant
 from sanityd.rules.rule import Rule
 from sanityd.sources.base import Snapshot
@@ -46,10 +46,10 @@ class Proposal:
         """Return the lines of the rule in a rules file, without indentation."""
         candidate = self.tried.candidate
         options = candidate.options
-        options_yaml = condition(options) if candidate.kind in _CONDITIONS else flow(options)
+        options_yaml = condition(options) if candidate.kind in _CONDITIONS else flow_text(options)
         lines = [comment(self.evidence), f"{self.id}:", f"  table: {scalar(self.table.title)}"]
         if self.key:
-            lines.append(f"  key: {flow(list(self.key))}")
+            lines.append(f"  key: {flow_text(list(self.key))}")
         lines.append(f"  {candidate.kind}: {options_yaml}")
         if candidate.age_column:
             lines.append(f"  within: 1h of {candidate.age_column}")
@@ -82,14 +82,14 @@ class Suggestions:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ExistingRules:
     """The rules that a rules file has already."""
 
     ids: frozenset[str] = frozenset()
     invariants: tuple[Invariant, ...] = ()
 
     @classmethod
-    def by(cls, rules: Iterable[Rule]) -> "Taken":
+    def by(cls, rules: Iterable[Rule]) -> "ExistingRules":
         """Return the ids and the invariants of these rules."""
         ids = []
         invariants = []
@@ -98,7 +98,7 @@ class Taken:
             invariants.append(rule.invariant)
         return cls(frozenset(ids), tuple(invariants))
 
-    def with_canonical_names(self, snapshot: Snapshot) -> "Taken":
+    def with_canonical_names(self, snapshot: Snapshot) -> "ExistingRules":
         """Return the same, with the tables of a source by their canonical names."""
         invariants = (with_canonical_names(invariant, snapshot) for invariant in self.invariants)
         return replace(self, invariants=tuple(invariants))
@@ -124,7 +124,7 @@ class Taken:
 
 
 #: The rules of a file without any.
-NOTHING = Taken()
+NOTHING = ExistingRules()
 
 
 def _single_columns(invariant: Invariant) -> Iterator[tuple[str, str, str]]:

@@ -11,11 +11,11 @@ from sqlalchemy import distinct as sql_distinct
 from sqlalchemy import func, select
 
 from sanityd.authoring.suggest import naming, profiler, proposals
+from sanityd.authoring.suggest.candidate_trial import GivenUp, Tried, try_candidates
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile, is_nameable
 from sanityd.authoring.suggest.proposals.base import SourceContext
 from sanityd.authoring.suggest.relationships import Relationships
-from sanityd.authoring.suggest.results import NOTHING, Proposal, Suggestions, Taken
-from sanityd.authoring.try_rule import GivenUp, Tried, attempt
+from sanityd.authoring.suggest.results import NOTHING, ExistingRules, Proposal, Suggestions
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.sources.base import Snapshot
@@ -49,7 +49,7 @@ def suggest(
     places: Sequence[TableKey],
     *,
     whole: int,
-    taken: Taken = NOTHING,
+    taken: ExistingRules = NOTHING,
     per_table: int = PER_TABLE,
     step: Callable[[str], None] = lambda _: None,
 ) -> Suggestions:
@@ -105,7 +105,7 @@ def _propose(
     table_key: TableKey,
     context: SourceContext,
     whole: int,
-    taken: Taken,
+    taken: ExistingRules,
     progress: _Progress,
 ) -> list[Proposal]:
     """Return all proposals for one table, the best first. Raises CheckError."""
@@ -117,7 +117,7 @@ def _propose(
         return []
     tried_rules = []
     sample = None if table.is_whole else scope.table
-    for trial in attempt(list(proposals.candidates(table, context)), snapshot, sample):
+    for trial in try_candidates(list(proposals.candidates(table, context)), snapshot, sample):
         if isinstance(trial, GivenUp):
             reason = f"{trial.candidates} of its rules were not tried: {trial.why}"
             progress.skipped.append((table.title, reason))

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from sqlalchemy import case, select
 
 from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope, plural
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 from sanityd.sources.base import AnySelect
 
 
@@ -33,7 +33,9 @@ class Acyclic(QueryCheck):
     @model_validator(mode="after")
     def _is_one_pair(self) -> Self:
         if len(self.columns) != 1:
-            raise fault("needs exactly one pair of columns", "write `acyclic: {id: parent_id}`")
+            raise option_error(
+                "needs exactly one pair of columns", "write `acyclic: {id: parent_id}`"
+            )
         return self
 
     def key(self, scope: Scope) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func, literal_column, or_, select
 from sanityd.checks.base import IN_SCOPE, ROWS, QueryCheck, Scope, plural
 from sanityd.checks.ranges import Bound, Range
 from sanityd.checks.scope import bind
-from sanityd.model.option_types import Names, fault
+from sanityd.model.option_types import Names, option_error
 from sanityd.sources.base import AnySelect
 
 _VALUE = "value"
@@ -61,7 +61,7 @@ class Aggregate(QueryCheck):
             message = (
                 f"`{function}` means the sample on some databases and the population on others"
             )
-            raise fault(message, f"write `{stem}_samp` or `{stem}_pop`", word=function)
+            raise option_error(message, f"write `{stem}_samp` or `{stem}_pop`", word=function)
         return value
 
     @model_validator(mode="after")
@@ -69,11 +69,15 @@ class Aggregate(QueryCheck):
         bounds = (self.min, self.max, self.above, self.below)
         if (self.equals is None) == all(bound is None for bound in bounds):
             advice = "write for example `equals: 0`, or `min: 1`"
-            raise fault("needs either `equals` or one of `min`, `max`, `above`, `below`", advice)
+            raise option_error(
+                "needs either `equals` or one of `min`, `max`, `above`, `below`", advice
+            )
         try:
             self._range()
         except OverflowError:
-            raise fault("`equals` is too large for a tolerance", "take `tolerance` out") from None
+            raise option_error(
+                "`equals` is too large for a tolerance", "take `tolerance` out"
+            ) from None
         return self
 
     def sql(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Between(ColumnCheck):
         if (
             expected.reads_clock
             and scope.is_text(name)
-            and not scope.snapshot.source.dialect.writes_times
+            and not scope.snapshot.source.dialect.stores_times_as_text
         ):
             raise CheckError(
                 f"`{name}` is text, and `now` is a time",

@@ -8,9 +8,9 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, case, func
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope, plural
-from sanityd.model import Past
-from sanityd.model.durations import duration
-from sanityd.model.option_types import fault
+from sanityd.model import Measurements
+from sanityd.model.durations import parse_duration
+from sanityd.model.option_types import option_error
 
 
 class Fresh(AggregateCheck):
@@ -40,9 +40,9 @@ class Fresh(AggregateCheck):
     def _are_durations(cls, value: Any) -> Any:
         for text in value.values() if isinstance(value, Mapping) else [value]:
             try:
-                duration(text)
+                parse_duration(text)
             except ValueError as error:
-                raise fault(f"`{text}` is not a duration", str(error), word=text) from None
+                raise option_error(f"`{text}` is not a duration", str(error), word=text) from None
         return value
 
     @property
@@ -55,14 +55,16 @@ class Fresh(AggregateCheck):
         expressions: dict[str, ColumnElement[Any]] = {}
         for number, (name, limit) in enumerate(self.columns.items()):
             instant = scope.instant(name)
-            from_future = instant > scope.moment(name, scope.now + duration(self.ahead))
-            young = and_(instant >= scope.moment(name, scope.now - duration(limit)), ~from_future)
+            from_future = instant > scope.moment(name, scope.now + parse_duration(self.ahead))
+            young = and_(
+                instant >= scope.moment(name, scope.now - parse_duration(limit)), ~from_future
+            )
             expressions[f"young{number}"] = func.count(case((young, 1)))
             expressions[f"future{number}"] = func.count(case((from_future, 1)))
         return expressions
 
     def judge(
-        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Measurements = ()
     ) -> Judgement:
         """Stale when no row is young enough; rows from the future are a fault of their own."""
         faults: list[tuple[str, int]] = []

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 
 from sanityd.checks.base import Check, Requirement, RowCheck, Scope, plural
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,14 +45,14 @@ def parse_count(text: Any) -> CounterpartCount:
         return CounterpartCount(text, text)
     match = re.fullmatch(r"(at least|at most|exactly) ([0-9]+)|(none)", str(text))
     if not match:
-        raise fault(
+        raise option_error(
             f"`{text}` is not a count", "write `at least 1`, `at most 1`, `exactly 1` or `none`"
         )
     if match[3]:
         return CounterpartCount(0, 0)
     number = int(match[2])
     if match[1] == "at least" and number == 0:
-        raise fault("`at least 0` is always true", "write `at least 1`, or `none`")
+        raise option_error("`at least 0` is always true", "write `at least 1`, or `none`")
     return {
         "at least": CounterpartCount(number, None),
         "at most": CounterpartCount(0, number),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from sanityd.checks.base import FunctionCheck, plural
 from sanityd.errors import CheckError
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 
 class Python(FunctionCheck):
@@ -43,7 +43,9 @@ class Python(FunctionCheck):
     @classmethod
     def _names_a_function(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
-            raise fault(f"`{value}` does not name a function", "write `package.module:function`")
+            raise option_error(
+                f"`{value}` does not name a function", "write `package.module:function`"
+            )
         return value
 
     def find(self, read: Callable[[str], list[dict[str, Any]]]) -> Iterable[Mapping[str, Any]]:

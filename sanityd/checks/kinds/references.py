@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sanityd.checks import proofs
 from sanityd.checks.base import Requirement, RowCheck, Scope, plural
 from sanityd.checks.kinds.has import belongs
-from sanityd.model.option_types import fault
+from sanityd.model.option_types import option_error
 
 
 class References(RowCheck):
@@ -44,7 +44,7 @@ class References(RowCheck):
         for target in self.columns.values():
             table, dot, column = target.rpartition(".")
             if not (table and dot and column):
-                raise fault(
+                raise option_error(
                     f"`{target}` is not a column of a table",
                     "write `table.column`, as in `people.id`",
                     word=target,

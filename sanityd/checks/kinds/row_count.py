@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope
 from sanityd.checks.ranges import Range
-from sanityd.model import Past
-from sanityd.model.option_types import fault
+from sanityd.model import Measurements
+from sanityd.model.option_types import option_error
 
 
 class RowCount(AggregateCheck):
@@ -41,7 +41,7 @@ class RowCount(AggregateCheck):
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:
         if (self.equals is None) == (self.min is None and self.max is None):
-            raise fault(
+            raise option_error(
                 "needs either `equals` or one of `min` and `max`",
                 "write for example `row_count: {min: 1}`",
             )
@@ -71,7 +71,7 @@ class RowCount(AggregateCheck):
         return {"other": select(func.count()).select_from(other.table).scalar_subquery()}
 
     def judge(
-        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Measurements = ()
     ) -> Judgement:
         """Compare the number of rows in scope with what is expected."""
         wanted = measured.get("other", self.equals)

@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from sanityd.checks.base import OtherTable, PairCheck, TableComparison, plural
-from sanityd.model.option_types import listed
+from sanityd.model.option_types import as_list
 
 
 def _columns(value: Any) -> Any:
     """`id` and `[id, line]` are columns of the same name on both sides."""
-    names = listed(value)
+    names = as_list(value)
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return {name: name for name in names}
     return value
@@ -89,7 +89,7 @@ class SameAs(PairCheck):
         """The SELECT in place of the rule's table."""
         return self.query
 
-    def query_there(self) -> OtherTable | None:
+    def query_elsewhere(self) -> OtherTable | None:
         """The SELECT in place of the other table."""
         return self.in_ if self.in_.table is None else None
 

@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope
-from sanityd.model import Past
-from sanityd.model.option_types import fault
+from sanityd.model import Measurements
+from sanityd.model.option_types import option_error
 
 #: With fewer earlier values than that nothing is said, unless the rule asks for fewer.
 ENOUGH = 3
@@ -52,7 +52,7 @@ class Steady(AggregateCheck):
         try:
             _limit(value, 1.0)
         except ValueError:
-            raise fault(
+            raise option_error(
                 f"`{value}` is neither a share nor a number",
                 "write `30%`, or a number such as `1000`",
             ) from None
@@ -63,7 +63,7 @@ class Steady(AggregateCheck):
     def _is_a_record(cls, value: str) -> str:
         if not _OF.fullmatch(value):
             advice = "write `last 20 runs`, `last 14 days` or `last 4 same weekdays`"
-            raise fault(f"`{value}` does not say which earlier values", advice)
+            raise option_error(f"`{value}` does not say which earlier values", advice)
         return value
 
     @property
@@ -80,7 +80,7 @@ class Steady(AggregateCheck):
         return {"value": scope.predicate(self.expr)}
 
     def judge(
-        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Past = ()
+        self, measured: Mapping[str, Any], checked: int, now: datetime, past: Measurements = ()
     ) -> Judgement:
         """Compare with the median of the earlier values."""
         if measured["value"] is None:
@@ -110,15 +110,15 @@ def _limit(within: str | int | float, usual: float) -> float:
     return abs(usual) * float(number) / 100 if match[2] else float(number)
 
 
-def _of_runs(past: Past, now: datetime, number: int) -> list[float]:
+def _of_runs(past: Measurements, now: datetime, number: int) -> list[float]:
     return [value for _, value in past[-number:]]
 
 
-def _of_days(past: Past, now: datetime, number: int) -> list[float]:
+def _of_days(past: Measurements, now: datetime, number: int) -> list[float]:
     return [value for at, value in past if at >= now - timedelta(days=number)]
 
 
-def _of_weekdays(past: Past, now: datetime, number: int) -> list[float]:
+def _of_weekdays(past: Measurements, now: datetime, number: int) -> list[float]:
     """For each earlier week, the value nearest to the same hour of the same weekday.
 
     A run counts if it is at most half a day away from that.

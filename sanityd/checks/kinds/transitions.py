@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sanityd.checks.base import Scope, plural
 from sanityd.checks.scope import bind
 from sanityd.checks.sequence import SequenceCheck
-from sanityd.model.option_types import Names, fault
+from sanityd.model.option_types import Names, option_error
 
 
 class Transitions(SequenceCheck):
@@ -42,7 +42,7 @@ class Transitions(SequenceCheck):
             states.update(following)
         for state in self.first:
             if state not in states:
-                raise fault(
+                raise option_error(
                     f"`{state}` is no state of `allowed`",
                     f"the states are {', '.join(sorted(states))}",
                     word=state,

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, literal, select, true, t
 from sanityd.checks import proofs
 from sanityd.checks.base import IN_SCOPE, ROWS, Candidates, QueryCheck, Scope, plural
 from sanityd.checks.scope import bind
-from sanityd.model.option_types import Names, listed
+from sanityd.model.option_types import Names, as_list
 from sanityd.sources.base import AnySelect
 
 Ignored = Literal["case", "spaces"]
@@ -36,12 +36,12 @@ class Unique(QueryCheck):
     kind: ClassVar[str] = "unique"
     is_timeless: ClassVar[bool] = True
     short: ClassVar[str | None] = "columns"
-    can_narrow: ClassVar[bool] = True
+    supports_new_rows: ClassVar[bool] = True
     unit: ClassVar[tuple[str, str]] = ("key", "keys")
 
     columns: Names = Field(min_length=1, description="The columns that make the key.")
     ignore: Annotated[
-        list[Ignored], BeforeValidator(listed, json_schema_input_type=Ignored | list[Ignored])
+        list[Ignored], BeforeValidator(as_list, json_schema_input_type=Ignored | list[Ignored])
     ] = Field([], description="Differences that don't count.")
     nulls: Literal["distinct", "equal"] = Field(
         "distinct", description="Whether NULLs equal each other."

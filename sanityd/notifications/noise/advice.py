@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sanityd.alerts.compose.times import length
-from sanityd.alerts.compose.times import moment as format_time
+from sanityd.alerts.compose.times import format_rounded, format_time
 from sanityd.alerts.settings import Settings
 from sanityd.model import NoiseState, Severity
 from sanityd.notifications.noise.decisions import effective, until, why_not
@@ -149,7 +148,7 @@ def _decided(state: NoiseState, settings: Settings, at: datetime) -> list[str]:
         due = local(state.due) if state.due else "none"
         lines.append(f"notice: {local(state.noticed_at)}, due {due}")
     if state.since is not None:
-        cooldown = length(settings.noise.cooldown)
+        cooldown = format_rounded(settings.noise.cooldown)
         lines.append(f"last downgrade: {local(state.since)}, at most one in {cooldown}")
     if state.restored_at is not None:
         ended = local(state.restored_at)
@@ -174,9 +173,9 @@ def _downgrading(record: Record, state: NoiseState, settings: Settings, at: date
 
 def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:
     noise, counts = settings.noise, count(record, state, settings, at)
-    age, least_age = length(at - record.since), length(noise.min_rule_age)
+    age, least_age = format_rounded(at - record.since), format_rounded(noise.min_rule_age)
     return [
-        f"mails in {length(noise.window)}: {counts.mails} (at least {noise.min_mails}) "
+        f"mails in {format_rounded(noise.window)}: {counts.mails} (at least {noise.min_mails}) "
         f"on {counts.days} days (at least {noise.min_days})",
         f"age of the rule's meaning: {age} (at least {least_age})",
         f"acted on: {counts.acted} of {counts.mails}, so at most {counts.bound:.3f} of them "
@@ -203,7 +202,7 @@ def _brief(record: Record, at: datetime) -> str:
     transient = _transient(record, at)
     return (
         f"soon over by itself: {len(transient.short)} of {transient.episodes} incidents "
-        f"in {length(_LOOK_BACK)} within {length(2 * record.interval)} "
+        f"in {format_rounded(_LOOK_BACK)} within {format_rounded(2 * record.interval)} "
         f"(a habit from {_percent(_SHORT_SHARE)} of at least {_SHORT_OF} on)"
     )
 
@@ -216,10 +215,10 @@ def _restoration(record: Record, state: NoiseState, since: datetime, at: datetim
     """Return how far the rule is from the end of its downgrade."""
     now = record.looks[-1].violations if record.looks else 0
     limit = ratchet(state.baseline)
-    clean = length(clean_until(record, at))
+    clean = format_rounded(clean_until(record, at))
     return [
         f"violations: {now:,} (restored above {limit:,g}, it was {state.baseline:,})",
         f"incidents acted on since the downgrade: {acted_since(record, since)} "
         f"(restored at {ACTED_AGAIN})",
-        f"without a violation: {clean} (the first one after {length(CLEAN)} restores)",
+        f"without a violation: {clean} (the first one after {format_rounded(CLEAN)} restores)",
     ]

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from datetime import datetime
 
-from sanityd.alerts.compose.times import day, length
+from sanityd.alerts.compose.times import format_date, format_rounded
 from sanityd.alerts.settings import Settings
 from sanityd.model import NoiseState, Reason, Severity
 from sanityd.notifications.noise import flapping
@@ -75,19 +75,19 @@ def why_not(record: Record, state: NoiseState, settings: Settings, at: datetime)
     if effective(severity, state.steps) <= Severity.WARNING:
         return f"it is only {'an info' if severity == Severity.INFO else 'a warning'}"
     if state.locked_until and at < state.locked_until:
-        return f"undone by a human: not before {day(state.locked_until, at, settings.zone)}"
+        return f"undone by a human: not before {format_date(state.locked_until, at, settings.zone)}"
     if state.since is not None:
         next_step = state.since + noise.cooldown
         if at < next_step:
-            earliest = day(next_step, at, settings.zone)
-            return f"one step in {length(noise.cooldown)}: not before {earliest}"
+            earliest = format_date(next_step, at, settings.zone)
+            return f"one step in {format_rounded(noise.cooldown)}: not before {earliest}"
     return ""
 
 
 def restoring(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
     """Return why a downgrade ends, as a sentence with its numbers; empty when it goes on."""
     since = state.since or at
-    severity, begin = declared(record), day(since, at, settings.zone)
+    severity, begin = declared(record), format_date(since, at, settings.zone)
     again = f"{severity.label} again"
     now = record.looks[-1].violations if record.looks else 0
     if severity == Severity.CRITICAL:
@@ -95,7 +95,7 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
     if mode(record, settings) == "off":
         return f"{again}: the rules file turns `noise` off for it"
     if record.since > since:
-        changed = day(record.since, at, settings.zone)
+        changed = format_date(record.since, at, settings.zone)
         return f"{again}: the rule means something else since {changed}"
     if now > ratchet(state.baseline):
         return (
@@ -107,7 +107,7 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
         return f"{again}: {acted} incidents were acted on since it was downgraded on {begin}"
     clean = clean_before(record, since)
     if clean:
-        return f"{again}: the first violation after {length(clean)} without one"
+        return f"{again}: the first violation after {format_rounded(clean)} without one"
     return ""
 
 
@@ -149,7 +149,7 @@ def _lowered(
     record: Record, state: NoiseState, counts: Counts, settings: Settings, at: datetime
 ) -> NoiseState:
     severity, steps = declared(record), state.steps + 1
-    now, since = effective(severity, steps), day(at, at, settings.zone)
+    now, since = effective(severity, steps), format_date(at, at, settings.zone)
     return replace(
         state,
         steps=steps,

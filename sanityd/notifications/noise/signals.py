@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sanityd.alerts.compose.times import day
+from sanityd.alerts.compose.times import format_date
 from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.model import NoiseState, Severity
 from sanityd.notifications.noise.flapping import about_this_meaning
@@ -170,7 +170,7 @@ def at_length(counts: Counts, settings: Settings, at: datetime) -> str:
     """Return the numbers in full, for the mail that is about them."""
     if counts.mostly_false:
         return _false(counts)
-    since = f" since {day(counts.first, at, settings.zone)}" if counts.first else ""
+    since = f" since {format_date(counts.first, at, settings.zone)}" if counts.first else ""
     days = "1 day" if counts.days == 1 else f"{counts.days} days"
     acted = counts.acted or "none"
     return (

@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 
 from sanityd.alerts.compose.email_view import MOST_PARTS
-from sanityd.model import Change, News, Outcome, Reason, Resolution, RuleFacts, Severity, Tracked
+from sanityd.model import (
+    Change,
+    News,
+    Outcome,
+    Reason,
+    Resolution,
+    RuleFacts,
+    Severity,
+    TrackedViolation,
+)
 from tests.alerts.compose.page import Page
 from tests.alerts.samples import (
     ALL,
@@ -177,7 +186,7 @@ def test_only_keys_and_shown_columns_leave() -> None:
 
 
 def test_the_words_of_a_check_without_rows_are_not_said_twice() -> None:
-    fault = Tracked("f", {"fault": "is too old"}, True, AT, AT, detail="is too old")
+    fault = TrackedViolation("f", {"fault": "is too old"}, True, AT, AT, detail="is too old")
     message = mail(opened([fault]))
     assert message.text.count("is too old") == 1
     assert Page(message.html).text.count("is too old") == 1

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanityd.alerts.compose.sanitize import ascii_line, escaped, sanitized_lines, visible
+from sanityd.alerts.compose.sanitize import (
+    ascii_line,
+    display_value,
+    escape_hidden,
+    sanitized_lines,
+)
 from sanityd.model import Value
 from tests.alerts.hostile import HOSTILE
 
@@ -44,23 +49,23 @@ from tests.alerts.hostile import HOSTILE
     ],
 )
 def test_each_type_has_its_text(value: Value, text: str) -> None:
-    assert visible(value) == text
+    assert display_value(value) == text
 
 
 def test_an_integer_that_python_refuses_to_write_is_described() -> None:
-    assert visible(10**5000) == "an integer of 16,610 bits"
+    assert display_value(10**5000) == "an integer of 16,610 bits"
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
 def test_nothing_unseen_comes_through(value: str) -> None:
-    text = visible(value)
+    text = display_value(value)
     assert text.isprintable()
     assert len(text) <= 200
 
 
 @given(st.text(), st.integers(12, 50))
 def test_any_text_is_printable_and_within_its_limit(value: str, limit: int) -> None:
-    text = visible(value, limit)
+    text = display_value(value, limit)
     assert len(text) <= limit
     assert all(
         character == " " or unicodedata.category(character)[0] not in "CZ" for character in text
@@ -69,16 +74,16 @@ def test_any_text_is_printable_and_within_its_limit(value: str, limit: int) -> N
 
 @given(st.binary(), st.integers(12, 50))
 def test_bytes_stay_within_the_limit(value: bytes, limit: int) -> None:
-    assert len(visible(value, limit)) <= limit
+    assert len(display_value(value, limit)) <= limit
 
 
 def test_a_cut_text_says_so() -> None:
-    assert visible("a" * 201) == "a" * 199 + "…"
-    assert visible("a" * 200) == "a" * 200
+    assert display_value("a" * 201) == "a" * 199 + "…"
+    assert display_value("a" * 200) == "a" * 200
 
 
 def test_an_escape_is_never_cut_in_two() -> None:
-    assert escaped("\u202e" * 3, 14) == "\\u202e\\u202e…"
+    assert escape_hidden("\u202e" * 3, 14) == "\\u202e\\u202e…"
 
 
 def test_words_keep_their_lines_and_nothing_else() -> None:

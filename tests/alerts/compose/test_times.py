@@ -4,7 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sanityd.alerts.compose.times import brief, day, length, moment
+from sanityd.alerts.compose.times import (
+    format_date,
+    format_rounded,
+    format_time,
+    format_time_briefly,
+)
 from tests.alerts.samples import AT, BERLIN
 
 
@@ -21,8 +26,8 @@ from tests.alerts.samples import AT, BERLIN
     ],
 )
 def test_a_moment_is_told_in_the_zone_of_the_reader(when: datetime, text: str) -> None:
-    assert moment(when, AT, BERLIN) == text
-    assert brief(when, AT, BERLIN) == text.removeprefix("today ")
+    assert format_time(when, AT, BERLIN) == text
+    assert format_time_briefly(when, AT, BERLIN) == text.removeprefix("today ")
 
 
 @pytest.mark.parametrize(
@@ -39,10 +44,10 @@ def test_a_moment_is_told_in_the_zone_of_the_reader(when: datetime, text: str) -
     ],
 )
 def test_a_length_is_no_finer_than_anybody_cares(seconds: float, text: str) -> None:
-    assert length(timedelta(seconds=seconds)) == text
+    assert format_rounded(timedelta(seconds=seconds)) == text
 
 
 def test_a_day_has_its_year_only_when_that_is_another() -> None:
-    assert day(AT, AT, BERLIN) == "23 Nov"
-    assert day(datetime(2026, 11, 3, 23, 30, tzinfo=UTC), AT, BERLIN) == "4 Nov"
-    assert day(datetime(2025, 12, 31, 22, 59, tzinfo=UTC), AT, BERLIN) == "31 Dec 2025"
+    assert format_date(AT, AT, BERLIN) == "23 Nov"
+    assert format_date(datetime(2026, 11, 3, 23, 30, tzinfo=UTC), AT, BERLIN) == "4 Nov"
+    assert format_date(datetime(2025, 12, 31, 22, 59, tzinfo=UTC), AT, BERLIN) == "31 Dec 2025"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sanityd.authoring.migrate import writing
+from sanityd.authoring.migrate import rules_file
 from sanityd.authoring.migrate.dbt import TESTS
 from sanityd.rules.load import load_text
 from tests.authoring.migrate.corpus import CORPUS, READERS, Case, all_cases, run_rules
@@ -24,10 +24,10 @@ def _no_dialect(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_becomes_the_expected_rules(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.folder)
     paths = [Path(f"{case.name}.yaml"), *sorted(Path(case.name).glob("*.sql"))]
-    written = writing.write(READERS[case.tool](paths, None))
+    written = rules_file.write(READERS[case.tool](paths, None))
     assert written.text == case.expected
     assert load_text(written.text, Path("rules.yaml")).rules
-    summary = "\n".join(writing.summary(written))
+    summary = "\n".join(rules_file.summary(written))
     reasons = re.findall(r"^  \S+:\d+  .+: .+$", summary, re.MULTILINE)
     assert len(reasons) == len(written.not_imported)
     assert written.imported + len(reasons) == len(written.checks)

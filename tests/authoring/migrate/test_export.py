@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sanityd.authoring.migrate import export, odcs, writing
+from sanityd.authoring.migrate import export, odcs, rules_file
 from sanityd.rules.load import load, load_text
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.rules.yaml import rules_document
@@ -51,7 +51,7 @@ def export_and_import(rules: RuleSet, path: Path) -> tuple[dict[str, Any], RuleS
     """Export rules and import the contract; return the contract and the imported rules."""
     text = export.contract(rules, rules_document.parse(rules.path).data)
     path.write_text(text, encoding="utf-8")
-    written = writing.write(odcs.read([path], None))
+    written = rules_file.write(odcs.read([path], None))
     assert written.not_imported == []
     return yaml.safe_load(text), load_text(written.text, Path("rules.yaml"))
 

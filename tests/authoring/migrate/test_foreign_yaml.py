@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sanityd.authoring.migrate import dbt, odcs, soda, writing
+from sanityd.authoring.migrate import dbt, odcs, rules_file, soda
 from sanityd.authoring.migrate.foreign_yaml import YamlNode, read_yaml
 from sanityd.errors import RuleError
 
@@ -78,7 +78,7 @@ def test_a_file_with_too_many_rules_is_refused(tmp_path: Path) -> None:
     text = f"t: {tests}\nc: {columns}\nmodels: [{{name: a, columns: *c}}]\n"
     (tmp_path / "a.yml").write_text(text, encoding="utf-8")
     with pytest.raises(RuleError, match="20,000 rules"):
-        writing.write(dbt.read([tmp_path / "a.yml"], None))
+        rules_file.write(dbt.read([tmp_path / "a.yml"], None))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sanityd.authoring.migrate import dbt, odcs, soda, writing
+from sanityd.authoring.migrate import dbt, odcs, rules_file, soda
 from sanityd.authoring.migrate.dbt import TESTS
-from sanityd.authoring.migrate.draft import ImportResult
+from sanityd.authoring.migrate.import_result import ImportResult
 from tests.authoring.migrate.corpus import CORPUS
 
 GUIDE = (CORPUS.parents[2] / "docs" / "howto" / "migrate.md").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_every_check_shown_becomes_the_rules_beside_it(head: str, tmp_path: Path
         for file in files(head, example):
             result = import_file(head, file, tmp_path)
             # The example is valid either at a column or at a table: lint refuses the other one.
-            last_check = writing.write(result).checks[-1]
+            last_check = rules_file.write(result).checks[-1]
             kinds_of_files.append({rule.kind for rule in last_check.rules})
         assert kinds in kinds_of_files, (example, kinds_of_files)
 

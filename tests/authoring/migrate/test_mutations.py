@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sanityd.authoring.migrate import writing
+from sanityd.authoring.migrate import rules_file
 from sanityd.errors import RuleError
 from tests.authoring.migrate.corpus import CORPUS, READERS
 
@@ -97,7 +97,7 @@ def can_be_imported(tool: str, text: str, path: Path) -> bool:
     """Import a text, and write the rules, which lint checks. Returns False if it is refused."""
     path.write_text(text, encoding="utf-8")
     try:
-        writing.write(READERS[tool]([path], None))
+        rules_file.write(READERS[tool]([path], None))
     except RuleError:
         return False
     return True

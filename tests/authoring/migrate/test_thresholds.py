@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from sanityd.authoring.migrate.draft import UnsupportedCheck
+from sanityd.authoring.migrate.import_result import UnsupportedCheck
 from sanityd.authoring.migrate.thresholds import ValueRange, parse_threshold, row_count_check
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sanityd.authoring.migrate.draft import (
+from sanityd.authoring.migrate.import_result import (
     ImportedCheck,
     ImportedRule,
     ImportResult,
     SourceLocation,
 )
-from sanityd.authoring.migrate.writing import summary, write
+from sanityd.authoring.migrate.rules_file import summary, write
 from sanityd.authoring.migrate.yaml_dump import dump_flow, dump_pairs
 from sanityd.errors import RuleError
 from sanityd.rules.load import load_text

@@ -19,7 +19,7 @@ RULE = f"{schema.MODELINE}rules:\n  no-duplicate-emails:\n    table: app.people\
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]:
     """A folder as `sanityd init` leaves it, open in an editor."""
     folder = tmp_path_factory.mktemp("editor")
-    (folder / schema.FILE).write_text(schema.text(), encoding="utf-8")
+    (folder / schema.FILE).write_text(schema.schema_text(), encoding="utf-8")
     try:
         server = LanguageServer(folder)
     except Missing as reason:
@@ -30,7 +30,13 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
 
 def test_it_offers_the_keys_of_a_rule_and_every_kind(editor: LanguageServer) -> None:
     offered = editor.offers(f"{RULE}    |")
-    assert {"within", "severity", "why", "schedule", *plugins.names("checks")} <= offered.keys()
+    assert {
+        "within",
+        "severity",
+        "why",
+        "schedule",
+        *plugins.kind_names("checks"),
+    } <= offered.keys()
     assert "table" not in offered
     assert offered["has"]["insertText"].startswith("has:\n  in: ")
     assert "No value, or combination of values, occurs more than once" in str(

@@ -97,8 +97,8 @@ def right_files() -> Iterator[tuple[str, dict[str, Any]]]:
             data = rules_document.parse_text(text, Path(page)).data
             if data.keys() <= set(SECTIONS):
                 yield page, data
-    for kind in plugins.names("checks"):
-        for value in json_schema.examples(plugins.lookup("checks", kind)):
+    for kind in plugins.kind_names("checks"):
+        for value in json_schema.examples(plugins.load_kind("checks", kind)):
             yield f"the manual of {kind}", {"rules": {"a-rule": {**TABLE, kind: value}}}
     for cases in sorted((ROOT / "tests" / "acceptance").glob("*.yaml")):
         for case in acceptance.cases(cases.stem):
@@ -135,7 +135,7 @@ def test_it_is_a_schema_that_every_editor_understands() -> None:
     """Draft-07, and nothing that must be looked up elsewhere."""
     jsonschema.Draft7Validator.check_schema(WHOLE)
     assert WHOLE["$schema"] == "http://json-schema.org/draft-07/schema#"
-    assert "$ref" not in schema.text()
+    assert "$ref" not in schema.schema_text()
 
 
 def test_it_takes_every_rules_file_of_the_repository() -> None:
@@ -181,9 +181,9 @@ def test_every_key_and_every_kind_is_explained_with_an_example() -> None:
 def test_all_kinds_channels_and_sections_are_in_it() -> None:
     assert list(WHOLE["properties"]) == list(SECTIONS)
     rule = WHOLE["properties"]["rules"]["additionalProperties"]
-    assert set(plugins.names("checks")) < rule["properties"].keys()
+    assert set(plugins.kind_names("checks")) < rule["properties"].keys()
     forms = WHOLE["properties"]["channels"]["additionalProperties"]["anyOf"]
-    assert [form["title"] for form in forms] == plugins.names("channels")
+    assert [form["title"] for form in forms] == plugins.kind_names("channels")
 
 
 def test_a_kind_of_ones_own_is_in_it_where_the_rules_file_allows_python(

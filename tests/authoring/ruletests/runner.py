@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sanityd.authoring.ruletests.runner import CaseRunner, Engine
-from sanityd.authoring.ruletests.suite import Suite, SuiteReport, play, read
+from sanityd.authoring.ruletests.suite import Suite, SuiteReport, read, run_suite
 from sanityd.errors import RuleError
 
 HEAD = "sources: {app: '${APP_DATABASE_URL}', mail: '${MAIL_DATABASE_URL}'}\n"
@@ -26,7 +26,7 @@ def played(
 ) -> SuiteReport:
     """Run the examples and return the report."""
     with CaseRunner(lent, on) as runner:
-        return play(suite(folder, text), runner, find_gaps=find_gaps)
+        return run_suite(suite(folder, text), runner, find_gaps=find_gaps)
 
 
 def outcomes(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, inspect
 
 from sanityd.authoring.ruletests.runner import CaseRunner
-from sanityd.authoring.ruletests.suite import play, read
+from sanityd.authoring.ruletests.suite import read, run_suite
 from tests.authoring.ruletests.every_kind import rules_file
 
 
@@ -21,7 +21,7 @@ def test_examples_find_what_the_acceptance_cases_find(
     lent: str | None = request.getfixturevalue(servers[database]) if database in servers else None
     suite = read(path)
     with CaseRunner(lent, None if lent else database) as runner:  # type: ignore[arg-type]  # one of two words
-        report = play(suite, runner, find_gaps=False)
+        report = run_suite(suite, runner, find_gaps=False)
         # Other tests may use the same server.
         schema_prefix = getattr(runner._lent, "_token", "nobody")
     wrong = [

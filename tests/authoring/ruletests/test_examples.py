@@ -8,7 +8,7 @@ from sqlalchemy import NullPool, create_engine, inspect, make_url
 
 from sanityd.authoring.ruletests.runner import CaseRunner
 from sanityd.authoring.ruletests.scratch_db import DuckdbScratch
-from sanityd.authoring.ruletests.suite import play, read
+from sanityd.authoring.ruletests.suite import read, run_suite
 from sanityd.errors import SourceError
 from sanityd.sources.base import SourceSettings
 from tests.authoring.ruletests.runner import mistakes, outcomes, played
@@ -155,7 +155,7 @@ tests:
     path = tmp_path / "rules.yaml"
     path.write_text(text, encoding="utf-8")
     with CaseRunner() as runner:
-        [verdict] = play(read(path), runner, find_gaps=False).verdicts
+        [verdict] = run_suite(read(path), runner, find_gaps=False).verdicts
     assert verdict.passed, verdict.match
 
 

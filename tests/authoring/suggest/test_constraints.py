@@ -18,7 +18,7 @@ from sanityd.sources.base import Snapshot
 from sanityd.sources.open import open_source
 from sanityd.store import retention, rules_seen, runs
 from sanityd.store.open import Store
-from sanityd.store.stability import Steadfast, steadfast
+from sanityd.store.stability import StableRule, stable_rule
 from tests.support.project import Project
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -163,9 +163,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def held(store: Store, *, meaning: str = "m") -> Steadfast | None:
+def held(store: Store, *, meaning: str = "m") -> StableRule | None:
     with store.read() as connection:
-        return steadfast(connection, "f", "r", meaning, NOW)
+        return stable_rule(connection, "f", "r", meaning, NOW)
 
 
 def look(
@@ -181,7 +181,7 @@ def look(
 
 def remember(store: Store, ago: timedelta, meaning: str = "m") -> None:
     with store.write() as connection:
-        rules_seen.remember(connection, "f", "r", meaning, "1", NOW - ago)
+        rules_seen.save(connection, "f", "r", meaning, "1", NOW - ago)
 
 
 DAY = timedelta(days=1)
@@ -193,7 +193,7 @@ def test_a_rule_has_held_when_its_whole_record_says_so(store: Store) -> None:
         # Until the last look is recent.
         assert held(store) is None or day > 92
         look(store, (100 - day) * DAY - timedelta(hours=1))
-    assert held(store) == Steadfast(NOW - 100 * DAY + timedelta(hours=1), 100)
+    assert held(store) == StableRule(NOW - 100 * DAY + timedelta(hours=1), 100)
     assert held(store, meaning="other") is None
     # What is rolled up counts on.
     with store.write() as connection:

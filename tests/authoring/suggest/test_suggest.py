@@ -14,7 +14,7 @@ from sanityd.authoring.lint import lint
 from sanityd.authoring.suggest import suggest, table_names
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
 from sanityd.authoring.suggest.relationships import Relationships
-from sanityd.authoring.suggest.results import NOTHING, Suggestions, Taken
+from sanityd.authoring.suggest.results import NOTHING, ExistingRules, Suggestions
 from sanityd.checks import executor, planner
 from sanityd.errors import Problem
 from sanityd.model import Run
@@ -41,13 +41,13 @@ def snapshot_of(url: str) -> Iterator[Snapshot]:
         source.close()
 
 
-def suggestions(url: str, whole: int = ALL, taken: Taken = NOTHING) -> Suggestions:
+def suggestions(url: str, whole: int = ALL, taken: ExistingRules = NOTHING) -> Suggestions:
     with snapshot_of(url) as snapshot:
         return suggest.suggest(snapshot, snapshot.places(), whole=whole, per_table=50, taken=taken)
 
 
 def written(result: Suggestions, url: str, folder: Path) -> RuleSet:
-    (folder / "rules.yaml").write_text(starter.proposed(result, "${URL}"), encoding="utf-8")
+    (folder / "rules.yaml").write_text(starter.proposals_file(result, "${URL}"), encoding="utf-8")
     return load(folder / "rules.yaml", {"URL": url, "APP_DATABASE_URL": url})
 
 
@@ -105,7 +105,7 @@ def test_what_is_said_of_the_shop_is_what_checks_find(url: str, tmp_path: Path) 
     assert_no_data_is_written(tmp_path / "rules.yaml")
     assert result.empty == ["app.vacant"]
     # What is written is not proposed again.
-    assert suggestions(url, taken=Taken.by(rules.rules.values())).proposals == []
+    assert suggestions(url, taken=ExistingRules.by(rules.rules.values())).proposals == []
 
 
 #: The schema that needn't be said; on MariaDB that is the database of the URL.
@@ -125,7 +125,7 @@ def test_a_table_under_its_other_name_is_the_same_table(database_url: str, tmp_p
     rules.path.write_text(
         re.sub(r"(table: |in: )app\.", rf"\1app.{schema}.", text), encoding="utf-8"
     )
-    taken = Taken.by(load(rules.path, {"URL": database_url}).rules.values())
+    taken = ExistingRules.by(load(rules.path, {"URL": database_url}).rules.values())
     assert suggestions(database_url, taken=taken).proposals == []
     with snapshot_of(database_url) as snapshot:
         assert table_names.canonical_name(snapshot, "people", schema) == (None, "people")
@@ -312,7 +312,7 @@ def test_values_that_may_be_about_people_are_not_written(sqlite: str, tmp_path: 
     engine.dispose()
     result = suggestions(sqlite)
     assert "accepted_values" not in {proposal.tried.candidate.kind for proposal in result.proposals}
-    text = starter.proposed(result, "x")
+    text = starter.proposals_file(result, "x")
     assert not [
         value
         for values in PERSONAL.values()

@@ -9,7 +9,7 @@ import pytest
 from sanityd import pipeline
 from sanityd.checks.kinds.steady import Steady
 from sanityd.errors import RuleError
-from sanityd.model import Outcome, Past, Run
+from sanityd.model import Measurements, Outcome, Run
 from sanityd.rules.load import load
 from sanityd.store.open import Store
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def holds(check: Steady, value: float, past: Past) -> bool:
+def holds(check: Steady, value: float, past: Measurements) -> bool:
     """Whether the value is steady."""
     return not check.judge({"value": value}, 1, NOW, past).violations
 

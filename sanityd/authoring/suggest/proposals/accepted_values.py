@@ -18,7 +18,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: The last words in the names of columns of codes.
@@ -80,7 +80,7 @@ def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidat
             "accepted_values",
             {name: accepted},
             CODE,
-            f"accepted_values: {named(name)}: {values} in {counted(len(accepted), 'word')}",
+            f"accepted_values: {escaped_name(name)}: {values} in {counted(len(accepted), 'word')}",
             tolerance=_MAX_MISTAKES,
             columns=(name,),
         )

@@ -12,7 +12,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 
 #: The share of the sample rows that must have a row in the other table.
 _MIN_SHARE = 0.9
@@ -50,7 +50,7 @@ def _rule(table: TableProfile, key: str, child: TableProfile, column: str) -> Ca
         "has",
         {"in": child.title, "on": {key: column}},
         REFERENCE - 2,
-        f"has: {rows}, each with a row in {named(child.name)} by {named(column)}",
+        f"has: {rows}, each with a row in {escaped_name(child.name)} by {escaped_name(column)}",
         tolerance=0.04,
         columns=(key,),
         age_column=_creation_time_column(table),

@@ -14,7 +14,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: Last words of columns without which a row is of little use.
@@ -52,7 +52,7 @@ def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidat
 def _rule(table: TableProfile, columns: Sequence[ColumnProfile], rule_id: str) -> Candidate:
     names = [column.name for column in columns]
     rows = counted(table.rows_read, "row")
-    listed_names = ", ".join(named(name) for name in names)
+    listed_names = ", ".join(escaped_name(name) for name in names)
     options: object = names[0] if len(names) == 1 else names
     if any(column.family is Family.TEXT for column in columns):
         options = {"columns": options, "blank": "fail"}

@@ -13,7 +13,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.checks.formats import FORMATS
 from sanityd.sources.catalog import Family
 
@@ -86,7 +86,7 @@ def _rule(
         "matches",
         {column.name: format_name},
         priority,
-        f"matches: {values} of {named(column.name)} {verb} the form `{format_name}`",
+        f"matches: {values} of {escaped_name(column.name)} {verb} the form `{format_name}`",
         tolerance=tolerance,
         columns=(column.name,),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from sanityd.authoring.suggest.naming import slug, vocabulary, words
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
 from sanityd.authoring.suggest.proposals.base import TRAFFIC, Candidate, SourceContext, counted
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 _ROW_TIME_WORDS = vocabulary(
@@ -44,7 +44,7 @@ def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidat
         "fresh",
         _options(table, name),
         TRAFFIC,
-        f"fresh: at least {rows} on each of the last days by {named(name)}",
+        f"fresh: at least {rows} on each of the last days by {escaped_name(name)}",
         tolerance=1.0,
         columns=(name,),
     )

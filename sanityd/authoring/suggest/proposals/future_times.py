@@ -9,7 +9,7 @@ from sanityd.authoring.suggest.naming import slug, vocabulary, words
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
 from sanityd.authoring.suggest.proposals.base import RANGE, Candidate, SourceContext, counted
 from sanityd.authoring.suggest.proposals.freshness import steady_column
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 
 #: Words for past events, besides those that end in `ed`.
 _PAST_WORDS = vocabulary(
@@ -41,7 +41,7 @@ def candidates(table: TableProfile, context: SourceContext) -> Iterator[Candidat
             "between",
             {column.name: {"max": _MAX_TIME}},
             RANGE,
-            f"between: {values} of {named(column.name)}, none in the future",
+            f"between: {values} of {escaped_name(column.name)}, none in the future",
             tolerance=0.005,
             only_if_violated=True,
             columns=(column.name,),

@@ -12,7 +12,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 _EMAIL_WORDS = frozenset({"email", "mail", "emailaddress"})
@@ -116,7 +116,7 @@ def _rule(
         "unique",
         options,
         priority,
-        f"unique: {non_null:,} of {values} of {named(name)} distinct",
+        f"unique: {non_null:,} of {values} of {escaped_name(name)} distinct",
         tolerance=tolerance,
         columns=(name,),
     )
@@ -173,7 +173,7 @@ def _pair_rule(table: TableProfile, pair: tuple[str, str]) -> Candidate:
         "unique",
         [first, second],
         IDENTITY - 2,
-        f"unique: each pair of {named(first)} and {named(second)} occurs once, in {rows}",
+        f"unique: each pair of {escaped_name(first)} and {escaped_name(second)} occurs once, in {rows}",
         tolerance=0.01,
         columns=pair,
     )

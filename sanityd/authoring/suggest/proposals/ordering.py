@@ -18,7 +18,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 
 #: Two columns of which the first has the earlier time or the smaller number.
 Pair = tuple[ColumnProfile, ColumnProfile]
@@ -145,7 +145,7 @@ def _rule(table: TableProfile, context: SourceContext, pair: Pair, *, by_name: b
         "always",
         f"{context.quoted(last.name)} >= {context.quoted(first.name)}",
         priority,
-        f"always: no {named(last.name)} before its {named(first.name)}, in {rows}",
+        f"always: no {escaped_name(last.name)} before its {escaped_name(first.name)}, in {rows}",
         tolerance=tolerance,
         columns=(first.name, last.name),
     )

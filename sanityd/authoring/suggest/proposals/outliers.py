@@ -11,7 +11,7 @@ from sanityd.authoring.suggest.naming import REFERENCE_SUFFIXES, slug, vocabular
 from sanityd.authoring.suggest.profile import ColumnProfile, TableProfile
 from sanityd.authoring.suggest.proposals.base import RANGE, Candidate, SourceContext, counted
 from sanityd.authoring.suggest.proposals.ranges import is_never_negative, is_number, limits_of
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: Words for numbers that may be negative, though they rarely are, and for numbers of no quantity.
@@ -62,7 +62,7 @@ def _rule(table: TableProfile, column: ColumnProfile, limits: dict[str, Any]) ->
         "between",
         {column.name: limits},
         RANGE - 1,
-        f"between: nearly all of {values} of {named(column.name)} are close together",
+        f"between: nearly all of {values} of {escaped_name(column.name)} are close together",
         tolerance=(max_outliers + 0.5) / table.rows_read,
         only_if_violated=True,
         columns=(column.name,),

@@ -17,7 +17,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: The last word in the name of a column, and the limits of its values.
@@ -98,12 +98,12 @@ def _limits_rule(table: TableProfile, column: ColumnProfile, limits: tuple[int, 
         table,
         f"{slug(column.name)}-of-{{table}}-is-in-range",
         {column.name: [low, high]},
-        f"between: {values} of {named(column.name)} from {low} to {high}",
+        f"between: {values} of {escaped_name(column.name)} from {low} to {high}",
     )
 
 
 def _never_negative_rule(table: TableProfile, columns: Sequence[ColumnProfile]) -> Candidate:
-    names = ", ".join(named(column.name) for column in columns)
+    names = ", ".join(escaped_name(column.name) for column in columns)
     rows = counted(table.rows_read, "row")
     return _rule(
         table,
@@ -119,7 +119,7 @@ def _rarely_negative_rule(table: TableProfile, column: ColumnProfile) -> Candida
         table,
         f"{slug(column.name)}-of-{{table}}-is-not-negative",
         {column.name: {"min": 0}},
-        f"between: {named(column.name)} is at least 0 in {rows}",
+        f"between: {escaped_name(column.name)} is at least 0 in {rows}",
     )
 
 

@@ -22,7 +22,7 @@ from sanityd.authoring.suggest.proposals.base import (
     counted,
 )
 from sanityd.authoring.suggest.relationships import key_of
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: Words for the parent of a row, in the same table.
@@ -71,14 +71,14 @@ def _for_column(
 
 def _reference(table: TableProfile, name: str, target: TableProfile, key: str) -> Candidate:
     values = counted(table.columns[name].non_null, "value")
-    target_column = f"{named(target.name)}.{named(key)}"
+    target_column = f"{escaped_name(target.name)}.{escaped_name(key)}"
     return Candidate(
         table,
         f"every-{slug(name)}-of-{{table}}-exists",
         "references",
         {name: f"{target.title}.{key}"},
         REFERENCE,
-        f"references: all {values} of {named(name)} exist in {target_column}",
+        f"references: all {values} of {escaped_name(name)} exist in {target_column}",
         tolerance=0.1,
         columns=(name,),
     )
@@ -92,7 +92,7 @@ def _acyclic(table: TableProfile, parent_column: str, key: str) -> Candidate:
         "acyclic",
         {key: parent_column},
         REFERENCE - 3,
-        f"acyclic: {rows} with a {named(parent_column)}, no ring",
+        f"acyclic: {rows} with a {escaped_name(parent_column)}, no ring",
         columns=(parent_column, key),
     )
 
@@ -117,7 +117,7 @@ def _for_declared(
         "references",
         {name: f"{target.title}.{column}" for name, column in column_pairs.items()},
         REFERENCE + 2,
-        f"references: a declared foreign key to {named(target.name)} that the database enforces"
+        f"references: a declared foreign key to {escaped_name(target.name)} that the database enforces"
         f" only when it is told to; it holds in {rows}",
         tolerance=1.0,
         only_if_violated=foreign_key.is_enforced,

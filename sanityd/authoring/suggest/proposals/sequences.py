@@ -15,7 +15,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 from sanityd.sources.catalog import Family
 
 #: Documents that are numbered without gaps.
@@ -58,7 +58,7 @@ def _numbers_rule(table: TableProfile) -> Candidate | None:
                 "no_gaps",
                 column.name,
                 SEQUENCE,
-                f"no_gaps: {numbers} of {named(column.name)} without a hole",
+                f"no_gaps: {numbers} of {escaped_name(column.name)} without a hole",
                 tolerance=_MAX_MISSING,
                 columns=(column.name,),
             )
@@ -102,7 +102,7 @@ def _interval_rule(table: TableProfile, first: str, last: str, owner: str) -> Ca
         "no_overlap",
         {"from": first, "to": last, "per": owner},
         SEQUENCE,
-        f"no_overlap: {intervals} from {named(first)} to {named(last)}, per {named(owner)}",
+        f"no_overlap: {intervals} from {escaped_name(first)} to {escaped_name(last)}, per {escaped_name(owner)}",
         tolerance=0.005,
         columns=(first, last, owner),
     )

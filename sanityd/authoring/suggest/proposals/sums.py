@@ -15,7 +15,7 @@ from sanityd.authoring.suggest.proposals.base import (
     SourceContext,
     counted,
 )
-from sanityd.authoring.yaml_text import named
+from sanityd.authoring.yaml_text import escaped_name
 
 #: Words for totals, the most likely first.
 _TOTAL_WORDS = ("total", "gross", "sum", "balance", "due", "amount", "net")
@@ -146,7 +146,7 @@ def _rule(
     condition = f"{left} = {right}"
     if _has_floats(table, (total, *formula.columns)):
         condition = f"abs({left} - ({right})) < {_PRECISION}"
-    formula_text = formula.text([named(column.name) for column in formula.columns])
+    formula_text = formula.text([escaped_name(column.name) for column in formula.columns])
     rows = counted(table.rows_read, "row")
     return Candidate(
         table,
@@ -154,7 +154,7 @@ def _rule(
         "always",
         condition,
         SUM,
-        f"always: {named(total.name)} = {formula_text} in {rows}",
+        f"always: {escaped_name(total.name)} = {formula_text} in {rows}",
         tolerance=0.02,
         columns=(total.name,),
     )

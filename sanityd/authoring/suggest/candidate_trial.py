@@ -65,7 +65,7 @@ class GivenUp:
     why: str
 
 
-def attempt(
+def try_candidates(
     candidates: Sequence[Candidate], snapshot: Snapshot, sample: FromClause | None
 ) -> Iterator[Tried | GivenUp]:
     """Try the candidates for one table, on a sample of its rows if there is one.
@@ -114,7 +114,7 @@ def _invariant_of(candidate: Candidate) -> Invariant:
     """Return the candidate as a rule. Raises ValueError when its options are wrong."""
     table = candidate.table
     name = TableName(table.source, table.name, table.info.schema)
-    check = plugins.lookup("checks", candidate.kind).model_validate(candidate.options)
+    check = plugins.load_kind("checks", candidate.kind).model_validate(candidate.options)
     within = Age(GRACE, candidate.age_column) if candidate.age_column else None
     key: tuple[str, ...] = ()
     if check.needs_key and not table.info.key:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sanityd.alerts.compose.sanitize import visible
-from sanityd.authoring.migrate.draft import ImportedCheck, ImportedRule, ImportResult
+from sanityd.alerts.compose.sanitize import display_value
+from sanityd.authoring.migrate.import_result import ImportedCheck, ImportedRule, ImportResult
 from sanityd.authoring.migrate.yaml_dump import dump_flow, dump_pairs
 from sanityd.errors import Problem, RuleError
-from sanityd.model.option_types import listed
+from sanityd.model.option_types import as_list
 from sanityd.rules.connections import NAME
 from sanityd.rules.load import load_text
 
@@ -115,11 +115,11 @@ def summary(written: WrittenFile) -> Iterator[str]:
         headline += f"; {len(written.not_imported)} can't be:"
     yield headline
     for check in written.not_imported:
-        location, name = visible(str(check.location)), visible(check.name)
-        yield f"  {location}  {name}: {visible(check.reason, limit=400)}"
+        location, name = display_value(str(check.location)), display_value(check.name)
+        yield f"  {location}  {name}: {display_value(check.reason, limit=400)}"
 
 
-def todo(written: WrittenFile) -> Iterator[str]:
+def remaining_steps(written: WrittenFile) -> Iterator[str]:
     """Return lines that tell the user what to add: other tools' files name no recipients."""
     channels = _channel_names(written.checks)
     if channels:
@@ -159,7 +159,7 @@ def _write_draft(
         if check_at_line:
             lines.append("")
         check_at_line[len(lines) + 1] = index
-        lines.append(f"  # {visible(str(check.location))}  {visible(check.name)}")
+        lines.append(f"  # {display_value(str(check.location))}  {display_value(check.name)}")
         for rule in check.rules:
             lines.extend(_rule_lines(rule, ids.new_id(rule.title)))
     if not check_at_line:
@@ -198,7 +198,7 @@ def _channel_names(checks: Iterable[ImportedCheck]) -> list[str]:
         notify = rule.keys.get("notify")
         if not isinstance(notify, str | list):
             continue
-        for name in listed(notify):
+        for name in as_list(notify):
             if isinstance(name, str) and NAME.fullmatch(name):
                 channels[name] = None
     return list(channels)
@@ -233,7 +233,7 @@ def _numbered(name: str, number: int) -> str:
 
 def _rule_lines(rule: ImportedRule, rule_id: str) -> Iterator[str]:
     for note in rule.notes:
-        yield f"  # {visible(note, limit=400)}"
+        yield f"  # {display_value(note, limit=400)}"
     yield f"  {dump_flow(rule_id)}:"
     first = {key: rule.keys[key] for key in _FIRST_KEYS if key in rule.keys}
     others = {key: value for key, value in rule.keys.items() if key not in first}

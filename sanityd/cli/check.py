@@ -138,7 +138,7 @@ def _recorded_run(
         removed: Mapping[str, int] = {}
         if selection.is_all:
             removed = pipeline.forget_removed(rules, store, at)
-        pipeline.tell(rules, store, at)
+        pipeline.notify_due(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
         waiting = _undelivered(store, at)
         _apply_retention(store, at)

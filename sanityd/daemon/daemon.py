@@ -129,7 +129,7 @@ class Daemon(ScheduledJobs):
             at = clock.now()
             if self.leads and _is_due(self._notified_at, at):
                 self._notified_at = at
-                pipeline.tell(self.rules, self.store, at)
+                pipeline.notify_due(self.rules, self.store, at)
             summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.timetable.stopping)
             if summary.sent or summary.dead or summary.retried or summary.uncertain:
                 log.info(

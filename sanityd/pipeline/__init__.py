@@ -47,7 +47,7 @@ __all__ = [
     "record",
     "record_batch",
     "run_batch",
-    "tell",
+    "notify_due",
 ]
 
 
@@ -120,7 +120,7 @@ def record_batch(
     return _with_notifications(connection, results, notified)
 
 
-def tell(rules: RuleSet, store: Store, at: datetime) -> int:
+def notify_due(rules: RuleSet, store: Store, at: datetime) -> int:
     """Notify of what is due by time alone: reminders, messages that were held back, the digest.
 
     Returns the number of messages put into the outbox.

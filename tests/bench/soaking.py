@@ -71,7 +71,7 @@ def main(folder: Path, runs: int, rules: int, hours: float) -> None:
         if number % 10 == 0:
             _break(folder, number // 10 % 2 == 1)
         pipeline.run_batch(ours, ours.enabled(), store, at)
-        pipeline.tell(ours, store, at)
+        pipeline.notify_due(ours, store, at)
         pipeline.deliver(ours, store)
         if (done := retention.apply_retention(store, at)) is not None:
             tidied += done.runs

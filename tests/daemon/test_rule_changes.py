@@ -120,7 +120,7 @@ def test_a_broken_file_keeps_the_old_rules_and_its_owners_are_told_once(
     project.rules(HEAD + ONE + "  two: {table: app.people, uniqe: email}\n")
     for _ in range(3):
         daemon.reload()
-        pipeline.tell(daemon.rules, store, datetime.now(UTC))
+        pipeline.notify_due(daemon.rules, store, datetime.now(UTC))
     assert [batch.rules for batch in daemon.batches()] == [("one",)]
     [(subject, text)] = project.state("SELECT subject, text FROM outbox")
     assert subject == "[RULES WRONG] Rules file (file:rules.yaml)"
@@ -131,7 +131,7 @@ def test_a_broken_file_keeps_the_old_rules_and_its_owners_are_told_once(
     project.rules(HEAD + ONE + TWO)
     assert "the rules file is wrong, so older rules are in force" in project.run("status").out
     daemon.reload()
-    pipeline.tell(daemon.rules, store, datetime.now(UTC) + timedelta(minutes=1))
+    pipeline.notify_due(daemon.rules, store, datetime.now(UTC) + timedelta(minutes=1))
     assert daemon.batches()[0].rules == ("one", "two")
     assert project.state("SELECT reason FROM outbox ORDER BY seq") == [("errored",), ("resolved",)]
     with store.read() as memory:

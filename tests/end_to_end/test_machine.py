@@ -211,7 +211,7 @@ class Machine(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 11, 61, 24 * 60, 4 * 24 * 60]))
     def time_goes_by(self, minutes: int) -> None:
         self.at += timedelta(minutes=minutes)
-        pipeline.tell(self.set_of_rules, self.store, self.at)
+        pipeline.notify_due(self.set_of_rules, self.store, self.at)
 
     @rule(weather=st.sampled_from(["fine", "down", "refuses", "silent"]))
     def the_weather_changes(self, weather: str) -> None:

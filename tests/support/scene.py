@@ -105,7 +105,7 @@ class Scene:
     def wait(self, **time: float) -> int:
         """Time goes by, and what it alone makes worth saying is said."""
         self.clock.shift(timedelta(**time))
-        queued = pipeline.tell(self.load(), self.store, datetime.now(UTC))
+        queued = pipeline.notify_due(self.load(), self.store, datetime.now(UTC))
         self.mail()
         return queued
 

@@ -78,7 +78,9 @@ def command(
         _write(path, chosen, to_stderr=form == "json")
 
 
-def _print_json(results: "Sequence[tuple[Suggestions, float]]", offers: "Sequence[ConstraintProposal]") -> None:
+def _print_json(
+    results: "Sequence[tuple[Suggestions, float]]", offers: "Sequence[ConstraintProposal]"
+) -> None:
     from sanityd.cli import proposals
 
     document = {

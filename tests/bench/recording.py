@@ -27,19 +27,19 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 _AT = AT.isoformat(sep=" ")
 #: What a run that finds a million bad rows may need.
 MEMORY = 150
-_COLUMNS = "rule, fingerprint, source, key, shown, detail, open, first_seen, last_seen, resolved_at, fate, episodes"
+_COLUMNS = "rule, fingerprint, source, key, shown, detail, open, first_seen, last_seen, resolved_at, resolution, episodes"
 
 
 def transitions(rows: int, change: Change) -> list[Transition]:
     """So many rows of a rule that all changed in the same way."""
-    fate = Resolution.FIXED if change is Change.RESOLVED else None
+    resolution = Resolution.FIXED if change is Change.RESOLVED else None
     return [
         Transition(
             fingerprint("r", "app", {"id": n}),
             change,
             {"id": n},
             Violation({"id": n}, {}, "email is null"),
-            fate,
+            resolution,
             AT,
         )
         for n in range(rows)
@@ -149,7 +149,7 @@ class Ways:
         assert len(found) == len(self.raw)
 
     def _end(self, where: str, _store: Store) -> None:
-        change = "UPDATE violations SET open = false, resolved_at = {0}, fate = 'fixed'"
+        change = "UPDATE violations SET open = false, resolved_at = {0}, resolution = 'fixed'"
         sql = change + " WHERE rule = 'r' AND fingerprint = {0}"
         marks = [(_AT, row[1]) for row in self.raw]
         if self.database is None:

@@ -92,7 +92,7 @@ class Watched:
         """The rows of a rule that are remembered: whether open, their fate, and how often they
         were."""
         found = self.cage.project.state(
-            f"SELECT key, open, fate, episodes FROM violations WHERE rule = '{rule}'"
+            f"SELECT key, open, resolution, episodes FROM violations WHERE rule = '{rule}'"
         )
         return {
             str(json.loads(key)["email"]): (bool(still), fate, times)
@@ -233,7 +233,7 @@ def test_what_was_known_in_clear_is_forgotten(project: Project) -> None:
         json.dumps({"name": digest(KEYS[0])})
     ]
     assert project.state("SELECT fingerprint, ended FROM triage") == [("", "resolved")]
-    assert project.state("SELECT fates FROM incidents WHERE resolved_at IS NOT NULL") == [
+    assert project.state("SELECT resolutions FROM incidents WHERE resolved_at IS NOT NULL") == [
         ('{"rule_changed": 1}',)
     ]
 
@@ -248,7 +248,7 @@ def test_another_secret_is_another_meaning(project: Project) -> None:
     )
     project.run("check", SANITYD_REDACT_KEY=SECRET)
     project.run("check", SANITYD_REDACT_KEY=SECRET[::-1])
-    assert project.state("SELECT fates FROM incidents WHERE resolved_at IS NOT NULL") == [
+    assert project.state("SELECT resolutions FROM incidents WHERE resolved_at IS NOT NULL") == [
         ('{"rule_changed": 1}',)
     ]
     assert project.state("SELECT count(*) FROM violations WHERE open") == [(1,)]

@@ -93,7 +93,9 @@ def test_a_day_on_which_the_clock_goes_back_has_one_digest(scene: Scene, box: Ma
     night = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
     with time_machine.travel(night, tick=False):
         for quarter in range(20):
-            pipeline.notify_due(rules, scene.store, night + timedelta(days=364, minutes=15 * quarter))
+            pipeline.notify_due(
+                rules, scene.store, night + timedelta(days=364, minutes=15 * quarter)
+            )
     scene.mail()
     assert len(digests(box)) <= 1
 

@@ -210,7 +210,7 @@ def test_a_hundred_thousand_changes_take_two_statements(store: Store) -> None:
     assert sent == [100_000, 100_000]
     with store.read() as memory:
         ended = memory.execute(
-            text("SELECT count(*) FROM violations WHERE NOT open AND fate = 'row_gone'")
+            text("SELECT count(*) FROM violations WHERE NOT open AND resolution = 'row_gone'")
         )
         assert ended.scalar() == 100_000
 

@@ -36,9 +36,6 @@ rules:
   no-duplicate-emails:
     table: app.people
     unique: {columns: email, ignore: [case, spaces]}
-
-# A digest would come on Mondays also when there is nothing to report.
-alerts: {digest: {at: null}}
 """
 
 

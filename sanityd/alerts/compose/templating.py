@@ -16,8 +16,8 @@ import css_inline
 from jinja2 import TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
-from sanityd.alerts.compose import sandbox
-from sanityd.alerts.compose.sandbox import TemplateLimitError, environment
+
+from sanityd.alerts.compose.sandbox import TemplateLimitError, environment, start_time_limit
 
 _log = logging.getLogger("sanityd.alerts")
 
@@ -102,7 +102,7 @@ def render_file(file: str, variables: dict[str, object], folder: Path | None) ->
     """Render one template. Raises TemplateError when one of the folder fails."""
     try:
         template_environment = environment(folder)
-        sandbox.start_time_limit(SECONDS)
+        start_time_limit(SECONDS)
         template = template_environment.get_template(file)
         text = _joined(template.generate(variables))
         if not text.strip():

@@ -34,7 +34,7 @@ PUBLIC: dict[ModuleType, tuple[str, ...]] = {
     findings: ("Judgement",),
     requirements: ("Requirement", "TableComparison", "OtherTable", "ComparedColumns"),
     scope: ("Scope",),
-    option_types: ("fault", "listed"),
+    option_types: ("option_error", "as_list"),
     alerts: ("Channel",),
     messages: ("Message",),
     errors: ("CheckError", "DeliveryError"),

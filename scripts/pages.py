@@ -94,6 +94,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -
             return link[0]
         if not config.repo_url:
             return words
-        return f"[{words}]({config.repo_url.rstrip('/')}/blob/main/{path.relative_to(docs.parent).as_posix()}{anchor})"
+        file = path.relative_to(docs.parent).as_posix()
+        return f"[{words}]({config.repo_url.rstrip('/')}/blob/main/{file}{anchor})"
 
     return _LINK.sub(inside, markdown)

@@ -16,6 +16,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 from tests import ROOT
+from tests.support.house import COMPLEX, Goal, House
 
 PACKAGE = ROOT / "sanityd"
 
@@ -92,6 +93,21 @@ ALONE = {
 COME_WITH_OTHERS = {
     "markupsafe": "jinja2's half that knows which text is safe already",
     "pydantic_core": "pydantic's half that has the type of its errors",
+}
+
+#: Functions with a complexity over 10, and why they are still read in one go.
+COMPLEX_FUNCTIONS: dict[str, str] = {
+    "_selected": "one refusal for each wrong combination of options",
+    "transitions": "the table of docs/explanation/lifecycle.md: what a run finds, what the row was",
+    "_accepts_something": "one case for each kind of value",
+    "_sql_mentions": "one case for each option that holds SQL",
+    "_add_sql": "one case for each option that holds SQL",
+    "family_of_values": "one case for each type",
+    "describe": "one step for each part of SQLite's catalog",
+    "select_rows": "the oldest and the newest rows, in four steps",
+    "_resolved": "one case for each form of a JSON Schema",
+    "_recipient_line": "one case for each reason",
+    "count": "one condition for each number that is counted",
 }
 
 #: The clock as others give it; `sanityd.clock` is the one to ask.
@@ -243,6 +259,18 @@ def test_no_module_is_named_for_nothing() -> None:
         "services",
     }
     assert [file for file in FILES if empty & set(file.removesuffix(".py").split("/"))] == []
+
+
+@pytest.mark.parametrize("goal", House(ROOT).goals(), ids=lambda goal: goal.name)
+def test_strangers_can_read_the_package(goal: Goal) -> None:
+    """`python -m tests.support.house` shows the places that break a goal."""
+    assert goal.is_met, str(goal)
+
+
+def test_complex_functions_are_known() -> None:
+    """Functions with a complexity over 10 are long chains of simple conditions; no others."""
+    functions = {each.name for each in House(ROOT).functions if each.complexity > COMPLEX}
+    assert functions == COMPLEX_FUNCTIONS.keys()
 
 
 def test_files_stay_small() -> None:

@@ -186,9 +186,8 @@ def _print_offers(offers: "Sequence[ConstraintProposal]") -> None:
         )
     for offer in offers:
         console.print(f"\n  {offer.rule.id}", style="bold")
-        console.print(
-            f"    never violated since {offer.held.since:%Y-%m-%d}, in {offer.held.looks:,} runs"
-        )
+        since = f"{offer.record.since:%Y-%m-%d}"
+        console.print(f"    never violated since {since}, in {offer.record.looks:,} runs")
         for statement in offer.constraint.statements:
             console.print(f"      {display_value(statement, 2000)};", soft_wrap=True)
         console.print(f"    {display_value(offer.constraint.advice, 2000)}", soft_wrap=True)
@@ -202,8 +201,8 @@ def _print_offers(offers: "Sequence[ConstraintProposal]") -> None:
 def _as_json(offer: "ConstraintProposal") -> dict[str, Any]:
     return {
         "rule": offer.rule.id,
-        "since": offer.held.since.isoformat(),
-        "looks": offer.held.looks,
+        "since": offer.record.since.isoformat(),
+        "looks": offer.record.looks,
         "statements": list(offer.constraint.statements),
         "advice": offer.constraint.advice,
         "proves": offer.constraint.proves,

@@ -77,8 +77,9 @@ def command(
     rules, tests = _files(ctx, path, file)
     suite = read(rules, tests, connect=connect)
     suite = _picked(suite, only) if only else suite
-    with CaseRunner(scratch, on, suite.rules.sources) as workshop:  # type: ignore[arg-type]  # click has checked the word
-        report = run_suite(suite, workshop)
+    # click has checked `on`.
+    with CaseRunner(scratch, on, suite.rules.sources) as runner:  # type: ignore[arg-type]
+        report = run_suite(suite, runner)
     tested = Tested(suite, report, strict, clock.stopwatch() - started)
     FORMS[form](tested, sys.stdout)
     ctx.exit(tested.code)

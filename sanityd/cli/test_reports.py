@@ -65,7 +65,7 @@ def _case_object(verdict: CaseResult) -> dict[str, Any]:
         "expected": case.violates
         if isinstance(case.violates, bool)
         else [json_key(key) for key in match.expected],
-        "found": [json_key(key) for key in match.found],
+        "found": [json_key(key) for key in match.found_keys],
         "missing": [json_key(key) for key in match.missing],
         "unexpected": [json_key(key) for key in match.unexpected],
         "measured": verdict.run.measured,
@@ -190,11 +190,11 @@ def expectation(verdict: CaseResult) -> str:
     match = verdict.match
     if not verdict.run.answered:
         return "could not be evaluated"
-    found = keys(match.found)
+    result = keys(match.found_keys)
     if verdict.passed:
-        return f"finds {found}"
+        return f"finds {result}"
     wanted = "a violation" if verdict.case.violates is True else keys(match.expected)
-    return f"expected {wanted}, found {found}"
+    return f"expected {wanted}, found {result}"
 
 
 def difference(verdict: CaseResult) -> Iterator[str]:

@@ -313,7 +313,8 @@ def _why_not(rule: Rule, reason: Reason, forecast: "Forecast", at: "datetime") -
     if reason is Reason.SILENCED and forecast.silences:
         silence = forecast.silences[0]
         end = terminal.until(silence.until, at)
-        return f"silenced by {display_value(silence.author)} until {end}: {display_value(silence.reason, 80)}"
+        reason_text = display_value(silence.reason, 80)
+        return f"silenced by {display_value(silence.author)} until {end}: {reason_text}"
     if reason is Reason.INHIBITED:
         return f"a rule that it depends on is violated ({', '.join(rule.depends_on)})"
     return QUIET.get(reason, _word(reason))

@@ -74,10 +74,8 @@ class Catcher(socketserver.ThreadingTCPServer):
         assert isinstance(message, EmailMessage)
         with self._keeping:
             self.mails.append(message)
-            path = (
-                self.folder
-                / f"{len(self.mails):02}-{message['X-Sanityd-Event']}-{message['X-Sanityd-Rule']}.eml"
-            )
+            event, rule = message["X-Sanityd-Event"], message["X-Sanityd-Rule"]
+            path = self.folder / f"{len(self.mails):02}-{event}-{rule}.eml"
             path.write_bytes(body)
             page = message.get_body(preferencelist=("html",))
             if page is not None:

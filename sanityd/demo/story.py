@@ -9,7 +9,8 @@ PEOPLE = 1000
 
 _TABLES = """
 create table people (
-    id integer primary key, name text, email text not null, status text not null, created_at text not null
+    id integer primary key, name text, email text not null, status text not null,
+    created_at text not null
 );
 create table mails (
     id integer primary key, person_id integer not null, template text not null, status text not null
@@ -47,14 +48,14 @@ SCENES = (
     ),
     Scene(
         "A queue time-out loses three welcome mails",
-        "The sign-up enqueues the mail; the queue times out; the person exists, the mail was never sent,\n"
-        "and the address can't sign up again. No exception reached anybody.",
+        "The sign-up enqueues the mail and the queue times out. The person exists, the mail was\n"
+        "never sent, and the address can't sign up again. Nobody saw an exception.",
         "update mails set status = 'queued' where person_id in (7, 77, 777)",
     ),
     Scene(
         "A bought competitor's users are imported",
-        "The import wrote past the application's validations. The database's own constraint did not mind either:\n"
-        "`Person42@example.com ` is not the same text as `person42@example.com`.",
+        "The import did not use the application's validations. The unique constraint of the\n"
+        "database accepts `Person42@example.com ` beside `person42@example.com`.",
         """
         insert into people values
             (1001, 'Ada',  'Person42@example.com ', 'confirmed', datetime('now', '-2 hours')),
@@ -66,7 +67,8 @@ SCENES = (
     ),
     Scene(
         "A job dies half-way and is replayed",
-        "The mailer is a service now. It died after the 500th of 512 mails and started again from the first.",
+        "The mailer is a service now. It died after the 500th of 512 mails, and the job was\n"
+        "started again from the first.",
         """
         insert into mails (person_id, template, status)
             select id, 'welcome', 'sent' from people where id between 501 and 512;

@@ -44,10 +44,10 @@ __all__ = [
     "evaluate",
     "evaluate_batch",
     "forget_removed",
+    "notify_due",
     "record",
     "record_batch",
     "run_batch",
-    "notify_due",
 ]
 
 

@@ -175,7 +175,7 @@ class _CaseParser:
         return Case(
             rule=self._invariant.id,
             name=name,
-            place=self._path,
+            path=self._path,
             location=f"{mark.path.name}:{mark.line}",
             file=str(mark.path),
             line=mark.line,

@@ -144,7 +144,7 @@ class Case:
     #: Its name, or its number among the tests of the rule; empty when there is only one.
     name: str
     #: Its path in the document.
-    place: KeyPath
+    path: KeyPath
     #: Its place for people, as `rules.yaml:41`; and the parts of that.
     location: str
     file: str

@@ -181,7 +181,8 @@ class SqliteSource(EngineSource):
                     " so that SQLite can repair it"
                 )
             case code:
-                return f"SQLite says {spaced_words(code.removeprefix('SQLITE_')) or type(error).__name__}"
+                name = spaced_words(code.removeprefix("SQLITE_")) or type(error).__name__
+                return f"SQLite says {name}"
 
     def _is_in_wal_mode(self) -> bool:
         return self.path.with_name(f"{self.path.name}-wal").exists() or _in_wal_mode(self.path)
@@ -205,14 +206,12 @@ class SqliteSource(EngineSource):
         if code in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             return self.locked()
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
-            return SourceError(
-                f"`{self.settings.name}` can't be read on: {spaced_words(code.removeprefix('SQLITE_'))}"
-            )
+            name = spaced_words(code.removeprefix("SQLITE_"))
+            return SourceError(f"`{self.settings.name}` can't be read on: {name}")
         if _SAFE.match(message):
             return CheckError(f"SQLite refused the statement: {message}")
-        return CheckError(
-            f"SQLite failed at the statement ({spaced_words(code.removeprefix('SQLITE_') or 'misuse')})"
-        )
+        name = spaced_words(code.removeprefix("SQLITE_") or "misuse")
+        return CheckError(f"SQLite failed at the statement ({name})")
 
 
 class _GuardedConnection(sqlite3.Connection):

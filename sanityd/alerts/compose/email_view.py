@@ -103,7 +103,7 @@ class Part:
     #: The command that checks it by hand.
     look: str
     #: The location and the revision of the rule: `rules.yaml:21, revision 4f2c9e1`.
-    place: str
+    location: str
     #: The command that acknowledges the incident or undoes a downgrade, and its heading.
     act: str
     act_title: str
@@ -111,6 +111,11 @@ class Part:
     noise: str
     #: When the recipient is notified again.
     next: str
+
+    @property
+    def place(self) -> str:
+        """The former name of `location`, for templates of users."""
+        return self.location
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +243,7 @@ def _part(
         history=bars(news.history) if _is_about_rule(news) else (),
         rule=rule_name,
         look=_check_command(news, rule_name),
-        place=_place(news),
+        location=_location(news),
         act=act,
         act_title=act_title,
         noise=phrases.noise(news, f"sanityd noise undo {rule_name}"),
@@ -256,7 +261,7 @@ def _is_violated(news: News) -> bool:
     return incident is not None and incident.open and incident.cause is Cause.VIOLATED
 
 
-def _place(news: News) -> str:
+def _location(news: News) -> str:
     if not _is_about_rule(news):
         return ""
     parts = []

@@ -16,7 +16,6 @@ import css_inline
 from jinja2 import TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
-
 from sanityd.alerts.compose.sandbox import TemplateLimitError, environment, start_time_limit
 
 _log = logging.getLogger("sanityd.alerts")

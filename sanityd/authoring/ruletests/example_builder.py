@@ -66,7 +66,7 @@ class ExampleBuilder:
         columns = RuleColumns(invariant, self._dialects, types, case.now)
         if case.violates is True and rule.invariant.check.quotes_rows:
             advice = "write the keys of the rows that it must find, as in `[2]`"
-            self._add_problem((*case.place, "violates"), "`true` doesn't say which rows", advice)
+            self._add_problem((*case.path, "violates"), "`true` doesn't say which rows", advice)
         tables = dict.fromkeys([*case.given, *columns.by_table])
         fixtures = [self._fixture(case, table, columns) for table in tables]
         return Example(case, invariant, tuple(fixtures), self._zones, self._dialects)
@@ -91,7 +91,7 @@ class ExampleBuilder:
             message = f"it can't be told which columns identify a row of `{subject.table}`"
             column = next(iter(columns))
             advice = f"say `key:` in the rule, or write `{{{column}: …}}` in `violates`"
-            self._add_problem((*case.place, "violates"), message, advice, key=True)
+            self._add_problem((*case.path, "violates"), message, advice, key=True)
         return tuple(columns)
 
     def _fixture(self, case: Case, table: TableName, rule_columns: RuleColumns) -> TableFixture:
@@ -177,7 +177,7 @@ class ExampleBuilder:
             try:
                 values[column] = stored(value, family, now)
             except ValueError:
-                path = (*case.place, "given", case.named[table], number, column)
+                path = (*case.path, "given", case.named[table], number, column)
                 word = _FAMILY_WORDS.get(family, family.value)
                 advice = "write another value, or another type in `types`"
                 if family in TIMES:
@@ -190,7 +190,7 @@ class ExampleBuilder:
         rows = case.given.get(table, ())
         real_table = self._catalog.get(table)
         for number, row in enumerate(rows):
-            path = (*case.place, "given", case.named[table], number)
+            path = (*case.path, "given", case.named[table], number)
             for column in row:
                 if real_table is not None:
                     self._check_real_column(real_table, table, (*path, column))

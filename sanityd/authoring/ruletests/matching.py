@@ -35,7 +35,7 @@ class Match:
     """The difference between what was found and what was expected."""
 
     expected: tuple[Key, ...] = ()
-    found: tuple[Key, ...] = ()
+    found_keys: tuple[Key, ...] = ()
     missing: tuple[Key, ...] = ()
     unexpected: tuple[Key, ...] = ()
     #: Other differences, in words.
@@ -59,7 +59,7 @@ def match(run: Run, expectation: Expectation) -> Match:
     if expectation.violates is True:
         if not found_keys:
             faults.append("it holds, and had to be violated")
-        return Match(found=tuple(found_keys), faults=tuple(faults))
+        return Match(found_keys=tuple(found_keys), faults=tuple(faults))
     expected_keys: list[Mapping[str, Any]] = []
     for key in expectation.violates or ():
         try:

@@ -55,7 +55,7 @@ class Suite:
     def warning(self, gap: CoverageGap) -> Problem:
         """Return a coverage gap as a warning of lint, with its position."""
         message = f"{gap.rule}: {gap.message}"
-        return self.document.problem(gap.case.place, message, gap.advice, key=True, level="warning")
+        return self.document.problem(gap.case.path, message, gap.advice, key=True, level="warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _catalog(
                     snapshot = pool.snapshot(table.source)
                     catalog[table] = snapshot.table(table.name, table.schema)
                 except CheckError as error:
-                    path = (*case.place, "given", text)
+                    path = (*case.path, "given", text)
                     problem = document.problem(path, error.message, error.hint, key=True)
                     missing.append(problem)
     return catalog, missing

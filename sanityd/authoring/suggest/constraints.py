@@ -34,7 +34,7 @@ class ConstraintProposal:
     """A rule, how long it was never violated, and the constraint that can replace its check."""
 
     rule: Rule
-    held: StableRule
+    record: StableRule
     constraint: Constraint
 
 

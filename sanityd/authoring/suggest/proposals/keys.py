@@ -173,7 +173,8 @@ def _pair_rule(table: TableProfile, pair: tuple[str, str]) -> Candidate:
         "unique",
         [first, second],
         IDENTITY - 2,
-        f"unique: each pair of {escaped_name(first)} and {escaped_name(second)} occurs once, in {rows}",
+        f"unique: each pair of {escaped_name(first)} and {escaped_name(second)} occurs once,"
+        f" in {rows}",
         tolerance=0.01,
         columns=pair,
     )

@@ -102,7 +102,8 @@ def _interval_rule(table: TableProfile, first: str, last: str, owner: str) -> Ca
         "no_overlap",
         {"from": first, "to": last, "per": owner},
         SEQUENCE,
-        f"no_overlap: {intervals} from {escaped_name(first)} to {escaped_name(last)}, per {escaped_name(owner)}",
+        f"no_overlap: {intervals} from {escaped_name(first)} to {escaped_name(last)},"
+        f" per {escaped_name(owner)}",
         tolerance=0.005,
         columns=(first, last, owner),
     )

@@ -214,15 +214,22 @@ def difference(verdict: CaseResult) -> Iterator[str]:
 
 
 def keys(some: Sequence[Key], *, named: bool = False) -> str:
-    """Keys as people write them in `violates`; `named` with the names of their columns."""
+    """Return keys as people write them in `violates`.
+
+    Parameters: `named` adds the names of the columns; keys of several columns always have them.
+    """
     if not some:
         return "nothing"
-    texts = [
-        terminal.key_text(key) if named or len(key) > 1 else display_value(next(iter(key.values())))
-        for key in some[:SHOWN]
-    ]
-    more = f" and {len(some) - SHOWN:,} more" if len(some) > SHOWN else ""
-    return (" · " if named or len(some[0]) > 1 else ", ").join(texts) + more
+    shown = some[:SHOWN]
+    if named or len(shown[0]) > 1:
+        text = " · ".join(terminal.key_text(key) for key in shown)
+    else:
+        values = [next(iter(key.values())) for key in shown]
+        text = ", ".join(display_value(value) for value in values)
+    left_out = len(some) - len(shown)
+    if left_out:
+        text += f" and {left_out:,} more"
+    return text
 
 
 def _last_line(tested: Tested) -> str:

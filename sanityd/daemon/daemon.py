@@ -326,12 +326,15 @@ class Daemon(ScheduledJobs):
         """Yield the batches whose slot has passed and was claimed by no process."""
         for batch in self.batches():
             slot = batch.slot_at(at - CLAIMED_WITHIN)
-            newest = newest_slots.get(self._key(batch))
-            if slot is None or slot < self._started_at or (newest is not None and newest.running):
+            if slot is None or slot < self._started_at:
                 continue
-            if newest is None or newest.at < slot:
-                log.warning("batch %s was missed; it runs now", batch.name)
-                yield batch
+            newest = newest_slots.get(self._key(batch))
+            if newest is not None:
+                was_claimed = newest.at >= slot
+                if newest.running or was_claimed:
+                    continue
+            log.warning("batch %s was missed; it runs now", batch.name)
+            yield batch
 
     @property
     def _prefix(self) -> str:

@@ -44,10 +44,13 @@ def check_templates(folder: Path) -> list[Problem]:
         return []
     files = sorted(path for path in folder.iterdir() if path.suffix in (".html", ".txt", ".css"))
     names = built_in_files()
-    unknown = [path for path in files if path.name not in names and not path.name.startswith("_")]
-    problems = [_unknown_template(path) for path in unknown]
+    problems = []
+    for path in files:
+        is_part_of_others = path.name.startswith("_")
+        if path.name not in names and not is_part_of_others:
+            problems.append(_unknown_template(path))
     failures = _syntax_failures(folder, files) or _rendering_failures(folder)
-    problems += [_problem(failure) for failure in failures]
+    problems.extend(_problem(failure) for failure in failures)
     return problems
 
 

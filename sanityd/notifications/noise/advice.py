@@ -104,13 +104,21 @@ def _suggested_step(
 
 
 def _transient(record: Record, at: datetime) -> _Transient:
+    """Count the incidents that were soon over by themselves, and the mails about them."""
     begin = max(at - _LOOK_BACK, record.since)
+    limit = 2 * record.interval
     episodes = [episode for episode in record.episodes if episode.began >= begin]
-    short = [episode for episode in episodes if _soon_over(episode, 2 * record.interval)]
+    short = [episode for episode in episodes if _soon_over(episode, limit)]
     short_incidents = {episode.incident for episode in short}
-    mails = [mail.incident for mail in record.sent if mail.at >= begin]
-    spared = sum(incident in short_incidents for incident in mails)
-    return _Transient(len(episodes), short, len(mails), spared)
+    mails = 0
+    avoidable = 0
+    for mail in record.sent:
+        if mail.at < begin:
+            continue
+        mails += 1
+        if mail.incident in short_incidents:
+            avoidable += 1
+    return _Transient(len(episodes), short, mails, avoidable)
 
 
 def _soon_over(episode: Episode, limit: timedelta) -> bool:

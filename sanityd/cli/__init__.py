@@ -151,7 +151,7 @@ def _prepare_output() -> None:
 
 
 def _report(error: Exception) -> int:
-    """Print what failed and what to do. Returns the exit code, which tells who must act."""
+    """Print what failed and what to do. Returns the exit code, which says who must act."""
     from sanityd.errors import RuleError, SanitydError  # only a failing command needs them
 
     match error:

@@ -1,4 +1,4 @@
-"""`sanityd serve`: the daemon. Opens what it needs, and lets it work until it is told to stop."""
+"""`sanityd serve`: the daemon. Opens what it needs, and runs it until a signal stops it."""
 
 import logging
 import os

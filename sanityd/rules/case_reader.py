@@ -246,7 +246,7 @@ class _CaseParser:
             return table
         advice = did_you_mean(text, map(str, rule_tables))
         if not advice and rule_tables:
-            advice = f"it looks at {', '.join(f'`{name}`' for name in rule_tables)}"
+            advice = f"it uses {', '.join(f'`{name}`' for name in rule_tables)}"
         message = f"rule `{self._invariant.id}` does not look at `{text}`"
         self._report(path, message, advice or "its SQL names none such", key=True)
         return None

@@ -33,7 +33,7 @@ def _age(value: Any) -> Any:
     if not isinstance(value, str):
         raise option_error("this is no age", option_schemas.AGE)
     length, of, column = value.partition(" of ")
-    message = f"`{value}` does not say which column tells the age"
+    message = f"`{value}` does not name the column of the age"
     correction = _corrected_age(value) if not of else ""
     if correction:
         raise option_error(message, f"write `{correction}`")
@@ -243,7 +243,7 @@ class Defaults(Spec):
 
     schedule: When | None = Field(
         None,
-        description="When it is looked at: `every 5m` (the usual), "
+        description="When it is checked: `every 5m` (the default), "
         "`hourly`, `daily at 07:30`, a cron line, `manual`.",
         examples=["every 5m", "hourly", "daily at 07:30 Europe/Berlin", "0 7 * * 1-5", "manual"],
     )
@@ -255,7 +255,7 @@ class Defaults(Spec):
     )
     notify: Names | None = Field(
         None,
-        description="The channels that are told, by name.",
+        description="The channels that are notified, by name.",
         examples=["team-mail", ["team-mail", "ops-hook"]],
     )
     owner: str | None = Field(
@@ -311,7 +311,7 @@ class RuleSpec(Defaults):
     )
     window: AgeOf | None = Field(
         None,
-        description="Only rows of that age or younger are looked at.",
+        description="Only rows of that age or younger are checked.",
         examples=["7d of created_at"],
     )
     key: Names | None = Field(
@@ -333,7 +333,7 @@ class RuleSpec(Defaults):
     )
     scan: WhichRows | None = Field(
         None,
-        description="Whether all rows are looked at (`full`), "
+        description="Whether all rows are read (`full`), "
         "or those that are new by a column and all now and then.",
         examples=["full", "new rows by created_at, full daily"],
     )

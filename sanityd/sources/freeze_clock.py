@@ -166,7 +166,7 @@ class _ClockReplacer:
         word = token.text.lower()
         if word in ("subsec", "subsecond"):
             self._refuse(
-                token, f"`{token.text}` can't be told apart from the clock", "Leave it out."
+                token, f"`{token.text}` can't be distinguished from the clock", "Leave it out."
             )
         if word == "now":
             yield _ClockEdit(token.start, token.end + 1, self.sqlite_time)

@@ -182,7 +182,7 @@ class _DatabaseCheck:
                     self._reported.add(table)
                     message = (
                         f"row-level security may hide rows of `{table}` from this login: "
-                        "nobody looks at them"
+                        "they are not checked"
                     )
                     yield self._document.problem(path, message, privileges.SEE_ALL, level="warning")
 

@@ -230,7 +230,7 @@ def _unique_columns(test: GenericTest) -> list[ImportedRule]:
 def _exists(test: GenericTest) -> list[ImportedRule]:
     column = test.tested_column()
     if test.argument("column_index") is not None:
-        raise UnsupportedCheck("`column_index`: the order of columns is not looked at")
+        raise UnsupportedCheck("`column_index`: the order of columns is not checked")
     test.argument("transform")
     title = test.title(column, "is there")
     return [ImportedRule(title, "columns", {column: "any"}, failure_unit=FailureUnit.TABLE)]

@@ -79,7 +79,7 @@ def at_least_one(test: GenericTest) -> list[ImportedRule]:
     rule = _aggregate(test, test.title(column, "has a value somewhere"), options)
     if "by" in rule.options:
         rule = rule.with_notes(
-            "Each group is looked at; dbt_utils looks at one row at most, and passes all groups."
+            "Each group is checked; dbt_utils checks one row at most, and passes all groups."
         )
     return [rule]
 

@@ -25,7 +25,7 @@ _FIRST_KEYS = ("table", "source")
 _PATH = Path("rules.yaml")
 _CHANNELS_COMMENT = (
     "  # Write the kind and address of each: until then, "
-    "what they are told goes into sanityd's own log."
+    "their messages go into sanityd's own log."
 )
 
 

@@ -249,4 +249,4 @@ class ContractCheck:
         rule = ImportedRule(title, "columns", options, notes=(TYPE_FAMILIES_NOTE,))
         if self.body.get("allow_other_column_order"):
             return rule
-        return rule.with_notes("The order of columns is not looked at.")
+        return rule.with_notes("The order of columns is not checked.")

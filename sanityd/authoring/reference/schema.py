@@ -111,7 +111,7 @@ def _sources() -> Schema:
         ],
     }
     return _named(
-        widened(entry, _SECRET), NAME, "The databases that are looked at, and only looked at."
+        widened(entry, _SECRET), NAME, "The watched databases; they are only read."
     )
 
 
@@ -119,10 +119,10 @@ def _channels() -> Schema:
     kinds = plugins.kind_names("channels")
     listed = ", ".join(f"`{kind}`" for kind in kinds)
     entry = {
-        "description": f"Who is told and how: one of the keys {listed}",
+        "description": f"Who is notified and how: one of the keys {listed}",
         "anyOf": [_channel(kind) for kind in kinds],
     }
-    return _named(widened(entry, _SECRET), NAME, "Who is told, and how.")
+    return _named(widened(entry, _SECRET), NAME, "Who is notified, and how.")
 
 
 def _channel(kind: str) -> Schema:

@@ -88,7 +88,7 @@ class ExampleBuilder:
         if "id" in columns or not columns:
             return ("id",)
         if case.violates and len(columns) > 1:
-            message = f"it can't be told which columns identify a row of `{subject.table}`"
+            message = f"it is not clear which columns identify a row of `{subject.table}`"
             column = next(iter(columns))
             advice = f"say `key:` in the rule, or write `{{{column}: …}}` in `violates`"
             self._add_problem((*case.path, "violates"), message, advice, key=True)

@@ -165,7 +165,7 @@ class _RecordingSnapshot(Snapshot):
 
     def query(self, sql: str) -> Subquery:
         if not (names := sql_columns.outputs(sql, "")):
-            raise CheckError("what the query returns can't be told from its text")
+            raise CheckError("the columns of the query can't be determined from its text")
         return raw_sql.subquery(sql, names)
 
     def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:

@@ -38,7 +38,7 @@ class PlannedScopes:
 
 
 class Form(ABC, Generic[CheckT]):
-    """How checks of one form are planned, evaluated, looked at again by key, and explained."""
+    """How checks of one form are planned, evaluated, checked again by key, and explained."""
 
     #: Whether the rows in scope are counted.
     counts_rows: ClassVar[bool] = True

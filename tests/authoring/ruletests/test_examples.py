@@ -206,7 +206,7 @@ tests:
         "6:79 the rule asks for no column `emial`, and here is no `email` | did you mean `email`?",
         "7:15 `true` doesn't say which rows | write the keys of the rows that it must find, as in `[2]`",
         "9:39 `x` is no whole number | write another value, or another type in `types`",
-        "11:5 it can't be told which columns identify a row of `app.things` | "
+        "11:5 it is not clear which columns identify a row of `app.things` | "
         "say `key:` in the rule, or write `{name: …}` in `violates`",
     ]
 

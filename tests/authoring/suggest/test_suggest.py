@@ -197,7 +197,7 @@ def test_rows_that_the_login_may_not_see_are_not_said_to_be_missing(
         )
         rules = load(tmp_path / "rules.yaml", {"URL": reader})
         warned = [problem.message for problem in mistakes(rules, "warning")]
-    warning = "row-level security may hide rows of `app.{}` from this login: nobody looks at them"
+    warning = "row-level security may hide rows of `app.{}` from this login: they are not checked"
     assert warned == [warning.format("half"), warning.format("hidden")]
     owners = suggestions(postgres)
     assert {proposal.table.name for proposal in owners.proposals} >= {"hidden", "half"}

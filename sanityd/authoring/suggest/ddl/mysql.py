@@ -48,7 +48,7 @@ class MysqlDdl(Ddl):
                 )
             if info.family in (Family.TEXT, Family.ENUM) and not _compares_exactly(info):
                 return impossible(
-                    f"the collation of {name} equates values that the rule tells apart"
+                    f"the collation of {name} equates values that the rule distinguishes"
                 )
         index = f"ADD UNIQUE INDEX {request.name} ({request.columns(columns)})"
         statement = f"ALTER TABLE {request.table} {index}, {_ONLINE}"

@@ -39,7 +39,7 @@ class PostgresqlDdl(Ddl):
             info = request.info.columns[name]
             if info.type == "citext" or info.collation:
                 return impossible(
-                    f"an index on {name} would equate values that the rule tells apart"
+                    f"an index on {name} would equate values that the rule distinguishes"
                 )
         key = f"{request.table} ({request.columns(columns)})"
         index = f"CREATE UNIQUE INDEX CONCURRENTLY {request.name} ON {key}"

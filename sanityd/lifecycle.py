@@ -179,7 +179,7 @@ def rules_wrong_after(
 
     It is opened or kept when there is an error, and resolved when there is none.
 
-    Parameters: `about` is the rule id of the incident (`about_file`).
+    Parameters: `about` is the rule id of the incident (`file_rule_id`).
     """
     if not error:
         return _resolved_incident(before, at)

@@ -148,7 +148,7 @@ class ScheduledJobs(ABC):
 
 
 def block_signals() -> None:
-    """Block the signals that `Timetable.run` handles.
+    """Block the signals that `Scheduler.run` handles.
 
     Must be called before any thread starts, and before a SIGHUP could end the process.
     """

@@ -115,10 +115,6 @@ class Check(ShortForm, ABC):
         """The columns whose values are compared with what the rule says."""
         return ()
 
-    def common_words(self) -> Mapping[str, Sequence[str]]:
-        """Words that most values of a column are, and that are quick to compare with."""
-        return {}
-
     def compared_columns(self) -> Sequence[ComparedColumns]:
         """The columns that are compared with those of other tables."""
         return ()

@@ -85,7 +85,7 @@ class _CountStatement:
 
     def __init__(self, planned_checks: Sequence[PlannedCheck]) -> None:
         self._checks = planned_checks
-        # Scopes are the same if the rules say the same: of two texts, however alike, each counts.
+        # Scopes are the same if the rules say the same: SQL texts are compared literally.
         self._scopes = {planned.scope.extent: planned.scope for planned in planned_checks}
         scope = planned_checks[0].scope
         columns: list[ColumnElement[Any]] = []

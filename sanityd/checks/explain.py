@@ -52,7 +52,7 @@ def _is_proved(planned: PlannedCheck) -> bool:
 
 
 def _proof(planned: PlannedCheck) -> PlanStep:
-    reason = f"{planned.proof} sees to it: the rows are read once a week, in case it is broken"
+    reason = f"{planned.proof} enforces it: the rows are read once a week, in case it is broken"
     probe = select(1).select_from(planned.scope.table).where(planned.scope.rows).limit(1)
     return plan_step("proved", [planned], reason, [probe])
 

@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 from sanityd.checks.base import RowCheck
 from sanityd.checks.keys import distinct, values_of
 from sanityd.checks.plan import PlannedCheck
-from sanityd.checks.prefilter import violating_conditions
 from sanityd.errors import CheckError
 from sanityd.model import Violation
 from sanityd.sources.base import AnyRow, AnySelect
@@ -119,7 +118,7 @@ class ScanLayout:
         self._position = {name: position for position, name in enumerate(unique_names)}
         scope = planned_checks[0].scope
         self.columns: list[ColumnElement[Any]] = [scope.column(name) for name in unique_names]
-        self.violating = violating_conditions(planned_checks)
+        self.violating = [planned.violating for planned in planned_checks]
         #: Where the flags of the rules begin; None for a single rule, which each row breaks.
         self._first_flag: int | None = None
         if len(planned_checks) > 1:

@@ -164,7 +164,7 @@ class Daemon(ScheduledJobs):
         return to_run
 
     def report(self) -> None:
-        """Send the heartbeat, or log why there is none; delete what is older than is kept."""
+        """Send the heartbeat, a failure when something is wrong; apply the retention."""
         with self._logging_errors("heartbeat or retention failed"):
             if not self.leads:
                 return
@@ -172,7 +172,7 @@ class Daemon(ScheduledJobs):
             with self.store.read() as connection:
                 complaints = health.health_signs(connection, self.rules, at).complaints(at)
             for complaint in complaints:
-                log.warning("no heartbeat: %s", complaint)
+                log.warning("unhealthy: %s", complaint)
             heartbeat.beat(complaints)
             deleted = retention.apply_retention(self.store, at)
             if deleted is not None:

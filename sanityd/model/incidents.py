@@ -208,7 +208,7 @@ class Triage:
     #: How a person closed it: `fixed`, `false_positive`, `wont_fix`, `duplicate`.
     resolution: str = ""
     ended_at: datetime | None = None
-    #: Why it ended: `expired`, `broken`, `withdrawn`, `resolved`; empty while it is in force.
+    #: Why it ended: `expired`, `broken`, `withdrawn`, `replaced`, `resolved`; empty in force.
     ended: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Messages: what a recipient is told about incidents, before and after rendering."""
+"""Messages: what a recipient is notified of, before and after rendering."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from sanityd.model import Incident, LastNotification, Reason, Triage
+from sanityd.model import Cause, Incident, LastNotification, Reason, Triage
 from sanityd.notifications import policy
 from sanityd.notifications.context import counted_incidents, triage_in_force
 from sanityd.notifications.recipients import recipients
@@ -53,7 +53,9 @@ def list_open_incidents(connection: Connection, rules: RuleSet, at: datetime) ->
         if not incident.open:
             continue
         decision = decisions.get(incident.id)
-        accepted = accepted_rows.get(incident.rule, 0)
+        accepted = 0
+        if incident.cause is Cause.VIOLATED:
+            accepted = accepted_rows.get(incident.rule, 0)
         statuses = _recipient_statuses(rules, incident, decision, delivery_states, last_reasons)
         open_incidents.append(
             OpenIncident(

@@ -10,8 +10,8 @@
                ../alerts/dispatcher.py
 
 `run_batch` does the first three for `check`; the daemon calls `evaluate_batch` and `record_batch`,
-and finishes its claim of the slot in the transaction between them. `notify_due` and `deliver` are
-called from time to time. `simulation.py` does the same in virtual time.
+and finishes its claim of the slot in the transaction of `record_batch`. `notify_due` and `deliver`
+are called from time to time. `simulation.py` does the same in virtual time.
 
 The snapshot of the watched database is closed before the transaction of the store begins. Messages
 are only ever sent from the outbox.

@@ -260,7 +260,7 @@ class Defaults(Spec):
     )
     owner: str | None = Field(
         None,
-        description="Who sees to it; `alerts: owners` names an owner's channels.",
+        description="Who is responsible; `alerts: owners` names an owner's channels.",
         examples=["payments"],
     )
     tags: Names | None = Field(

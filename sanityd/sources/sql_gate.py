@@ -65,7 +65,7 @@ _LONGEST = 100_000
 #: its time doubles with each.
 _DEEPEST = 6
 
-_WRITES = "Rules only look: write a SELECT that returns the rows that are wrong."
+_WRITES = "Rules may only read: write a SELECT that returns the rows that are wrong."
 
 
 class GateRefusal(Exception):

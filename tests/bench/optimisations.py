@@ -7,7 +7,7 @@ of them is switched off. The tests prove that the answers stay the same.
 import os
 from collections.abc import Callable, Collection
 
-from sanityd.checks import bitmaps, executor, fused_scan, plan
+from sanityd.checks import bitmaps, executor, plan
 from sanityd.checks.forms import queries
 from sanityd.checks.plan import Plan, PlannedCheck
 from sanityd.sources import postgresql_dialect
@@ -16,15 +16,6 @@ from sanityd.sources import postgresql_dialect
 def without_digests() -> None:
     """Group by the key itself, instead of sorting 64-bit digests to find candidates."""
     queries.LARGE_TABLE = 10**18
-
-
-def without_prefilter() -> None:
-    """Evaluate regular expressions also for values that `accepted_values` lists."""
-
-    def violating(checks: list[PlannedCheck]) -> list[object]:
-        return [check.violating for check in checks]
-
-    fused_scan.violating_conditions = violating  # type: ignore[assignment,attr-defined]
 
 
 def without_length() -> None:
@@ -60,7 +51,6 @@ def without_bitmaps() -> None:
 #: By the name that the table shows.
 OPTIMISATIONS: dict[str, Callable[[], None]] = {
     "digests of keys": without_digests,
-    "prefilter of regular expressions": without_prefilter,
     "length instead of repetition": without_length,
     "second connection": without_second_connection,
     "shared scan of row rules": without_shared_scan,

@@ -30,7 +30,7 @@ def test_it_says_what_is_read_together_what_is_proved_and_why(project: Project) 
         "one scan of app.people",
         "    emails-fit, emails-are-emails",
         "✓ proved of app.people",
-        "sees to it: the rows are read once a week",
+        "enforces it: the rows are read once a week",
         "it reads another table",
         "? wrong: table `app.people` has no column `emial`",
         "Did you mean `email`?",

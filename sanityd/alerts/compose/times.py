@@ -38,7 +38,7 @@ def format_date(when: datetime, at: datetime, zone: tzinfo) -> str:
 
 
 def format_time_briefly(when: datetime, at: datetime, zone: tzinfo) -> str:
-    """Return the same as `moment` without the word `today`, for columns: `09:05`."""
+    """Return the same as `format_time` without the word `today`, for columns: `09:05`."""
     return format_time(when, at, zone).removeprefix("today ")
 
 

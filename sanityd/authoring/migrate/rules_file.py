@@ -24,8 +24,7 @@ MAX_RULES = 20_000
 _FIRST_KEYS = ("table", "source")
 _PATH = Path("rules.yaml")
 _CHANNELS_COMMENT = (
-    "  # Write the kind and address of each: until then, "
-    "their messages go into sanityd's own log."
+    "  # Write the kind and address of each: until then, their messages go into sanityd's own log."
 )
 
 

@@ -69,7 +69,7 @@ def rules_file() -> Schema:
         "tests": rule_tests(),
         "state": {
             "type": ["string", "null"],
-            "description": "The URL of sanityd's own memory (SQLite or PostgreSQL); "
+            "description": "The URL of sanityd's own store (SQLite or PostgreSQL); "
             "`SANITYD_STATE` wins.",
             "examples": ["sqlite:///.sanityd/state.db", "${STATE_URL}"],
         },
@@ -110,9 +110,7 @@ def _sources() -> Schema:
             {"url": "${APP_DATABASE_URL}", "statement_timeout": "30s"},
         ],
     }
-    return _named(
-        widened(entry, _SECRET), NAME, "The watched databases; they are only read."
-    )
+    return _named(widened(entry, _SECRET), NAME, "The watched databases; they are only read.")
 
 
 def _channels() -> Schema:

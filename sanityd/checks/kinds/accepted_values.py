@@ -1,6 +1,6 @@
 """`accepted_values`: columns that hold one of a list of values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -38,13 +38,6 @@ class AcceptedValues(ColumnCheck):
     is_timeless: ClassVar[bool] = True
 
     columns: Mapping[str, Listed] = Field(description="Each column with the values it may have.")
-
-    def common_words(self) -> Mapping[str, Sequence[str]]:
-        """The texts among the values."""
-        return {
-            name: [value for value in values if isinstance(value, str)]
-            for name, values in self.columns.items()
-        }
 
     def is_bad_value(self, scope: Scope, name: str, expected: Listed) -> ColumnElement[bool]:
         """True for a value that is not listed."""

@@ -229,23 +229,6 @@ def test_many_rules_of_a_table_cost_two_statements(fill: Callable[..., None], lo
     assert sum(run.statements for run in runs) == 2
 
 
-def test_a_regex_is_not_asked_of_words_that_were_accepted(do: Do, looks: Looks) -> None:
-    """And is of those that it does not match, accepted or not."""
-    do(
-        "INSERT INTO people VALUES (1, 'new', 1, ''), (2, 'Paid', 2, ''), (3, 'x', 3, ''), (4, NULL, 4, '')"
-    )
-    accepted, shape = (
-        {"accepted_values": {"email": ["new", "Paid"]}},
-        {"matches": {"email": "[a-z]+"}},
-    )
-    with looks(*({"table": "app.people", **rule} for rule in (accepted, shape))) as planned:
-        snapshot = planned[0].scope.snapshot
-        runs = list(executor.evaluate(Plan(tuple(planned)), snapshot, {}, snapshot.now))
-        scan = next(sql for sql in map(snapshot.sql, snapshot.looked) if "sanityd_1" in sql)
-    assert [[one.key["id"] for one in run.tracked] for run in runs] == [[3], [2]]
-    assert "NOT IN ('new')" in scan
-
-
 def test_the_one_that_fails_is_found_by_halving(fill: Callable[..., None], looks: Looks) -> None:
     fill(random.Random(1))
     good: list[dict[str, Any]] = [

@@ -139,7 +139,7 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ),
         (
             "  r:\n    table: app.t\n    unique: a\n    within: 10m\n",
-            "4:13 `10m` does not say which column",
+            "4:13 `10m` does not name the column of the age",
         ),
         (
             "  r:\n    table: app.t\n    unique: a\n    remedy: x\n",

@@ -11,9 +11,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sanityd.model import (
+    REGRESSION_WINDOW,
     Cause,
     Change,
     Incident,
@@ -27,8 +28,6 @@ from sanityd.model import (
     source_rule_id,
 )
 
-#: A row that violates again within this time is a regression, not a new violation.
-REGRESSION = timedelta(days=7)
 #: An incident is systemic when more than SYSTEMIC_ROWS rows break at once, or more than
 #: SYSTEMIC_SHARE of the table, but at least SYSTEMIC_FLOOR rows.
 SYSTEMIC_ROWS, SYSTEMIC_SHARE, SYSTEMIC_FLOOR = 1000, 0.2, 10
@@ -74,7 +73,7 @@ def _change(before: TrackedViolation | None, at: datetime) -> Change:
     # Nobody checked the row while its rule was not in the file.
     if before.resolution in (Resolution.RULE_REMOVED, Resolution.RULE_CHANGED):
         return Change.NEW
-    if before.resolved_at is not None and at - before.resolved_at <= REGRESSION:
+    if before.resolved_at is not None and at - before.resolved_at <= REGRESSION_WINDOW:
         return Change.REGRESSED
     return Change.NEW
 

@@ -41,7 +41,7 @@ GRACE = timedelta(seconds=20)
 GRACE_WHEN_BROKEN = timedelta(seconds=3)
 #: For how many seconds housekeeping may not run, or a cancelled batch may go on, before the
 #: process gives up.
-SILENCE = 60
+HANG_TIMEOUT = 60
 #: How far the wall clock may move against the monotonic clock within a second.
 JUMP = timedelta(seconds=2)
 #: How often, in seconds, the rules file is checked for changes.
@@ -57,7 +57,7 @@ class Batch:
     #: The ids of the rules.
     rules: tuple[str, ...]
     #: How long evaluating them may take.
-    patience: timedelta = timedelta(hours=1)
+    time_limit: timedelta = timedelta(hours=1)
     #: Made of source and schedule, unless the batch holds only some of their rules.
     name: str = ""
     #: The slot to evaluate, when it isn't the newest one.
@@ -93,7 +93,7 @@ class Batch:
         """Return a batch of only these rules, with a name of its own."""
         mark = hashlib.sha256(" ".join(sorted(rules)).encode()).hexdigest()[:8]
         return Batch(
-            self.source, self.schedule, tuple(rules), self.patience, f"{self.name} + {mark}"
+            self.source, self.schedule, tuple(rules), self.time_limit, f"{self.name} + {mark}"
         )
 
 
@@ -116,7 +116,7 @@ class ScheduledJobs(ABC):
         """Evaluate a batch, unless another process does."""
 
     @abstractmethod
-    def cut(self, batch: str, why: str) -> None:
+    def cancel(self, batch: str, why: str) -> None:
         """Cancel the evaluation of the batch of that name, if it is running."""
 
     @abstractmethod
@@ -124,7 +124,7 @@ class ScheduledJobs(ABC):
         """Deliver the messages that are due."""
 
     @abstractmethod
-    def keep(self, late: Mapping[str, int]) -> Sequence[Batch]:
+    def housekeeping(self, late: Mapping[str, int]) -> Sequence[Batch]:
         """Do the housekeeping, and return the batches to evaluate soon.
 
         Parameters: `late` counts, per batch, the slots that passed while it was still running.
@@ -158,10 +158,10 @@ def block_signals() -> None:
 class Scheduler:
     """Runs batches at their times, in threads, until it is stopped.
 
-    Parameters: `silence` is for how many seconds housekeeping may not run before it gives up.
+    Parameters: `hang_timeout` is for how many seconds housekeeping may not run before it gives up.
     """
 
-    def __init__(self, work: ScheduledJobs, *, silence: int = SILENCE) -> None:
+    def __init__(self, work: ScheduledJobs, *, hang_timeout: int = HANG_TIMEOUT) -> None:
         self.work = work
         #: Whether a check was still running at the end; its thread may never end by itself.
         self.abandoned = False
@@ -169,7 +169,7 @@ class Scheduler:
         self.broken = ""
         self._stop = threading.Event()
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._silence = silence
+        self._hang_timeout = hang_timeout
         self._batches: Sequence[Batch] = ()
         # Seconds are counted by the main thread, so that a process that was itself suspended does
         # not take the pause for a fault of its threads.
@@ -241,8 +241,8 @@ class Scheduler:
 
     def _check_every_second(self) -> None:
         self._seconds += 1
-        if self._seconds - self._last_housekeeping > self._silence:
-            self._give_up(f"the scheduler has been silent for {self._silence} s")
+        if self._seconds - self._last_housekeeping > self._hang_timeout:
+            self._give_up(f"the scheduler has been silent for {self._hang_timeout} s")
         for since, batch in list(self._running.values()):
             self._check_duration(batch, self._seconds - since)
         self._check_clock()
@@ -251,11 +251,11 @@ class Scheduler:
 
     def _check_duration(self, batch: Batch, seconds: int) -> None:
         """Cancel a batch that takes too long; give up when it goes on after that."""
-        limit = int(batch.patience.total_seconds())
-        if seconds > limit + self._silence:
+        limit = int(batch.time_limit.total_seconds())
+        if seconds > limit + self._hang_timeout:
             self._give_up(f"batch {batch.name} does not end")
         elif seconds > limit:
-            self.work.cut(batch.name, f"evaluating its batch took more than {limit:,} s")
+            self.work.cancel(batch.name, f"evaluating its batch took more than {limit:,} s")
 
     def _check_clock(self) -> None:
         """Plan everything again when the wall clock jumped."""
@@ -330,7 +330,7 @@ class Scheduler:
 
     def _housekeeping(self) -> None:
         late, self._late = self._late, Counter()
-        self._run_soon(self.work.keep(late))
+        self._run_soon(self.work.housekeeping(late))
         self._last_housekeeping = self._seconds
 
     def _shut_down(self) -> None:
@@ -343,7 +343,7 @@ class Scheduler:
         for _ in range(int(grace.total_seconds())):
             # Repeated, because a statement may start just after the one before was cancelled.
             for name in list(self._running):
-                self.work.cut(name, "sanityd is being stopped")
+                self.work.cancel(name, "sanityd is being stopped")
             shutdown.join(1)
             if not shutdown.is_alive():
                 return

@@ -75,7 +75,7 @@ SLOW = (
     "end_to_end",
     "fuzz",
     "modules/test_pytest_plugin.py",
-    "modules/test_timetable.py",
+    "modules/test_scheduler_process.py",
     "notifications/test_noise_properties.py",
     "pipeline/test_new_rows.py",
     "pipeline/test_simulation.py",

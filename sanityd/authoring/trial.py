@@ -152,7 +152,7 @@ def _executed(rule: Rule, pool: SnapshotPool) -> Iterator[Statement]:
     with_values = rule.invariant.redaction is None
     for snapshot in pool.all():
         source = snapshot.source
-        for statement in snapshot.looked:
+        for statement in snapshot.executed:
             sql = snapshot.sql(statement, values=with_values)
             yield Statement(source.settings.name, source.dialect.name, sql)
 

@@ -49,7 +49,7 @@ class Sides:
     @property
     def comparable_rows(self) -> ColumnElement[bool]:
         """The own rows in scope whose key is not NULL in any part."""
-        return and_(self.scope.rows, self.scope.known(self.requirement.on))
+        return and_(self.scope.rows, self.scope.not_null(self.requirement.on))
 
     @property
     def own_keys(self) -> AnySelect:
@@ -71,7 +71,7 @@ class Sides:
         low, high = self.requirement.low, self.requirement.high
         names = self.requirement.on.values()
         keys = [self.other.exact(name) for name in names]
-        rows = and_(self.other.rows, self.other.known(names))
+        rows = and_(self.other.rows, self.other.not_null(names))
         all_keys = select(*keys).select_from(self.other.table).where(rows)
         if (low, high) == (1, None) or high == 0:
             return all_keys

@@ -180,7 +180,7 @@ def _second_thread(task: _EvaluationTask, snapshot: Snapshot) -> Iterator[None]:
     The thread has a connection of its own that sees the same instant.
     """
     thread = None
-    if _is_worth_two_threads(task) and snapshot.share():
+    if _is_worth_two_threads(task) and snapshot.export_snapshot():
         thread = threading.Thread(
             target=_work_in_second_thread,
             args=(task, snapshot),
@@ -208,7 +208,7 @@ def _is_worth_two_threads(task: _EvaluationTask) -> bool:
 
 
 def _work_in_second_thread(task: _EvaluationTask, snapshot: Snapshot) -> None:
-    with snapshot.beside() as is_connected:
+    with snapshot.second_connection() as is_connected:
         while is_connected and task.do_next(in_second_thread=True):
             pass
 

@@ -44,7 +44,7 @@ def _is_view(scope: Scope) -> bool:
     info = scope.info
     if not info.name or not info.columns:
         return False
-    for schema, name in scope.snapshot.places():
+    for schema, name in scope.snapshot.all_tables():
         if name == info.name and schema in (None, info.schema):
             return False
     return True

@@ -122,7 +122,7 @@ class Scope:
         self.column_info(name)
         return self.table.c[name] if name in self.table.c else column(name)
 
-    def known(self, names: Iterable[str]) -> ColumnElement[bool]:
+    def not_null(self, names: Iterable[str]) -> ColumnElement[bool]:
         """None of the columns is NULL."""
         return and_(true(), *(self.column(name).is_not(None) for name in names))
 
@@ -174,17 +174,17 @@ class Scope:
         return _is_words(self.column_info(name))
 
     def instant(self, name: str) -> ColumnElement[Any]:
-        """The column as a point in time, comparable with `moment` of the same column."""
+        """The column as a point in time, comparable with `time_literal` of the same column."""
         return self.snapshot.source.dialect.instant(self.column(name), self.column_info(name))
 
-    def moment(self, name: str, at: datetime) -> ColumnElement[Any]:
+    def time_literal(self, name: str, at: datetime) -> ColumnElement[Any]:
         """A time, comparable with `instant` of the same column.
 
         A time without a zone is read in the zone of the source.
         """
         zone = self.snapshot.source.settings.zone
         aware = at if at.tzinfo else at.replace(tzinfo=zone)
-        return self.snapshot.source.dialect.moment(aware, self.column_info(name), zone)
+        return self.snapshot.source.dialect.time_literal(aware, self.column_info(name), zone)
 
     def number(self, name: str, value: object) -> ColumnElement[Any]:
         """A value of a rule, to be compared with the column."""
@@ -235,7 +235,7 @@ class Scope:
         age = self.subject.window
         if age is None:
             return true()
-        return self.instant(age.column) >= self.moment(age.column, self.now - age.duration)
+        return self.instant(age.column) >= self.time_literal(age.column, self.now - age.duration)
 
     @property
     def is_new(self) -> ColumnElement[bool]:
@@ -245,7 +245,7 @@ class Scope:
         name, value = self.newer
         column, info = self.column(name), self.column_info(name)
         if isinstance(value, datetime):
-            new = self.instant(name) >= self.moment(name, value)
+            new = self.instant(name) >= self.time_literal(name, value)
         else:
             new = column >= bind(value)
         return or_(new, column.is_(None)) if info.nullable else new
@@ -287,7 +287,7 @@ class Scope:
             return TableInfo(name.name, name.schema, {})
 
     def _is_older(self, age: Age) -> ColumnElement[bool]:
-        return self.instant(age.column) <= self.moment(age.column, self.now - age.duration)
+        return self.instant(age.column) <= self.time_literal(age.column, self.now - age.duration)
 
 
 def _is_words(info: ColumnInfo) -> bool:

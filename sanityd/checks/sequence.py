@@ -67,7 +67,7 @@ class SequenceCheck(RowsOfTable):
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
         names = dict.fromkeys((*scope.key, *scope.subject.show))
-        is_ordered = and_(true(), scope.known((self.column, *self.order_by)))
+        is_ordered = and_(true(), scope.not_null((self.column, *self.order_by)))
         rows = (
             select(
                 *(scope.column(name).label(name) for name in names),

@@ -57,7 +57,7 @@ class Tables:
         names = (*self.comparison.on, *self.comparison.compare)
         columns = [self.scope.column(name) for name in names]
         in_scope = case((self.scope.rows, literal_column("1")), else_=literal_column("0"))
-        has_key = self.scope.known(self.comparison.on)
+        has_key = self.scope.not_null(self.comparison.on)
         statement = select(*columns, in_scope).select_from(self.scope.table)
         return statement.where(self.scope.picked, has_key)
 
@@ -66,7 +66,7 @@ class Tables:
         """All rows of the other table."""
         names = (*self.comparison.on.values(), *self.comparison.compare.values())
         columns = [self.other.column(name) for name in names]
-        has_key = self.other.known(self.comparison.on.values())
+        has_key = self.other.not_null(self.comparison.on.values())
         return select(*columns).select_from(self.other.table).where(self.other.rows, has_key)
 
 

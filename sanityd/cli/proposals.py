@@ -166,7 +166,7 @@ def _as_json(proposal: "Proposal") -> dict[str, Any]:
 
 def all_tables(snapshot: "Snapshot") -> Sequence[tuple[str | None, str]]:
     """Return the schemas and names of all tables and views of a source."""
-    return snapshot.places()
+    return snapshot.all_tables()
 
 
 def _count(number: int, noun: str) -> str:

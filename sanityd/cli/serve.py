@@ -50,11 +50,11 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
         log.info("serving %d rules of %s, store %s", len(rules.enabled()), path, store.name)
         daemon.run()
         log.info("stopped")
-        if daemon.timetable.abandoned or daemon.timetable.broken:
+        if daemon.scheduler.abandoned or daemon.scheduler.broken:
             # Python would wait for the thread of the check that hangs, and it would record into a
             # closed store.
             logging.shutdown()
-            os._exit(EXIT_SOFTWARE if daemon.timetable.broken else 0)
+            os._exit(EXIT_SOFTWARE if daemon.scheduler.broken else 0)
 
 
 def _web(address: str, daemon: "Daemon") -> AbstractContextManager[int]:

@@ -50,7 +50,7 @@ class Daemon(ScheduledJobs):
     def __init__(self, rules: RuleSet, store: Store, *, alone: bool = False) -> None:
         self.rules = rules
         self.store = store
-        self.timetable = Scheduler(self)
+        self.scheduler = Scheduler(self)
         self.runner = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
         #: Whether this process does what only one may do.
         self.leads = False
@@ -67,7 +67,7 @@ class Daemon(ScheduledJobs):
         """Work until stopped, or broken; then give up all claims, so that others go on."""
         self._adopt(self.rules, self._started_at)
         try:
-            self.timetable.run(self.batches())
+            self.scheduler.run(self.batches())
         finally:
             with self._logging_errors("giving up claims failed"), self.store.write() as connection:
                 at = clock.now()
@@ -106,7 +106,7 @@ class Daemon(ScheduledJobs):
             rules, at = self.rules, clock.now()
             due = [rules.rules[name] for name in batch.rules if name in rules.rules]
             slot = batch.slot_at(at)
-            if slot is None or self.timetable.stopping:
+            if slot is None or self.scheduler.stopping:
                 return
             ids = [rule.id for rule in due]
             with self.store.write() as connection:
@@ -116,12 +116,12 @@ class Daemon(ScheduledJobs):
             if claim is not None:
                 self._run_claimed(rules, due, batch, claim)
 
-    def cut(self, batch: str, why: str) -> None:
+    def cancel(self, batch: str, why: str) -> None:
         """Cancel the running statement of a batch; no other begins."""
         cancel = self._cancel_tokens.get(batch)
         if cancel is not None:
             advice = "Narrow its rules by `where` or `window`, or check them less often."
-            cancel.pull(CheckError(why, advice))
+            cancel.cancel(CheckError(why, advice))
 
     def deliver(self) -> None:
         """Notify of what is due by time alone, once a minute, and send what is in the outbox."""
@@ -130,7 +130,7 @@ class Daemon(ScheduledJobs):
             if self.leads and _is_due(self._notified_at, at):
                 self._notified_at = at
                 pipeline.notify_due(self.rules, self.store, at)
-            summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.timetable.stopping)
+            summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.scheduler.stopping)
             if summary.sent or summary.dead or summary.retried or summary.uncertain:
                 log.info(
                     "outbox: %d delivered, %d to be tried again, %d uncertain, %d given up",
@@ -140,7 +140,7 @@ class Daemon(ScheduledJobs):
                     summary.dead,
                 )
 
-    def keep(self, late: Mapping[str, int]) -> list[Batch]:
+    def housekeeping(self, late: Mapping[str, int]) -> list[Batch]:
         """Renew claims and the lease, and return the batches that other processes left or missed.
 
         Parameters: `late` is how many slots of each batch passed while it was running.
@@ -285,7 +285,7 @@ class Daemon(ScheduledJobs):
         as statements that it cancelled would be recorded as errors of their rules.
         """
         with self.store.write() as connection:
-            if self.timetable.stopping or not slots.finish(connection, claim, clock.now()):
+            if self.scheduler.stopping or not slots.finish(connection, claim, clock.now()):
                 return None
             return pipeline.record_batch(
                 connection,

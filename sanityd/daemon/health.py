@@ -43,7 +43,7 @@ class HealthSigns:
     #: The error of the rules file; empty without one.
     wrong_file: str = ""
 
-    def silence(self, at: datetime) -> str:
+    def liveness_problem(self, at: datetime) -> str:
         """Return a complaint when the scheduler has been silent for too long; else nothing."""
         if self.daemon is None:
             return ""
@@ -56,9 +56,9 @@ class HealthSigns:
     def complaints(self, at: datetime) -> tuple[str, ...]:
         """Return the reasons why no heartbeat may be sent; none while all is well."""
         complaints = []
-        silence = self.silence(at)
-        if silence:
-            complaints.append(silence)
+        problem = self.liveness_problem(at)
+        if problem:
+            complaints.append(problem)
         if self.overdue:
             more = f" and {len(self.overdue) - 1:,} more" if len(self.overdue) > 1 else ""
             complaints.append(

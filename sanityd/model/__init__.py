@@ -18,6 +18,7 @@ from sanityd.model.incidents import (
 )
 from sanityd.model.messages import Alert, ClaimedMessage, Message, News, PastRun, RuleFacts
 from sanityd.model.runs import (
+    REGRESSION_WINDOW,
     Change,
     Key,
     Measurements,
@@ -39,6 +40,7 @@ from sanityd.model.watermark import DEFAULT_OVERLAP, Watermark, watermark_after
 
 __all__ = [
     "DEFAULT_OVERLAP",
+    "REGRESSION_WINDOW",
     "Alert",
     "Cause",
     "Change",

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
@@ -172,6 +172,10 @@ class UnchangedState:
     state: str
     at: datetime
     checked: int | None
+
+
+#: A row that violates again within this time is a regression, not a new violation.
+REGRESSION_WINDOW = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)

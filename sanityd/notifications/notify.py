@@ -208,7 +208,9 @@ def _put_into_outbox(
     superseded = []
     for decision in notification.decisions:
         state = context.delivery_state(decision.incident, decision.recipient)
-        if state.waiting and state.waiting.reason in policy.CHATTER and state.pending is not None:
+        if state.waiting is None or state.pending is None:
+            continue
+        if state.waiting.reason in policy.REPLACEABLE:
             superseded.append(state.pending)
     outbox.mark_superseded(connection, superseded, context.at)
     _, address = notification.recipient

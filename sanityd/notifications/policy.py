@@ -37,7 +37,7 @@ OLD_AFTER, OLD_REMINDERS = timedelta(days=28), 3
 RATE_LIMIT_WINDOW = timedelta(hours=1)
 
 #: Reasons of messages that are replaced by newer ones while they wait in the outbox.
-CHATTER = (Reason.UPDATED, Reason.REMINDER)
+REPLACEABLE = (Reason.UPDATED, Reason.REMINDER)
 
 _BY_TRIAGE = {
     TriageAction.ACKNOWLEDGED: Reason.ACKNOWLEDGED,
@@ -116,11 +116,11 @@ def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
 
 
 def _is_on_its_way(facts: PolicyInput, reason: Reason) -> bool:
-    """Return whether the waiting message says enough; newer chatter replaces older chatter."""
+    """Return whether the waiting message says enough, or else is replaced by this one."""
     waiting = facts.waiting
     if waiting is None:
         return False
-    if not facts.replaceable or waiting.reason not in CHATTER:
+    if not facts.replaceable or waiting.reason not in REPLACEABLE:
         return True
     return waiting.reason is reason and waiting.violations == facts.incident.violations
 
@@ -153,7 +153,7 @@ def _still_violated(
 
 
 def _when_long_running(incident: Incident, last: LastNotification) -> Reason:
-    has_grown = incident.violations > ratchet(last.violations)
+    has_grown = incident.violations > quiet_limit(last.violations)
     if has_grown or incident.severity > last.severity:
         return Reason.ESCALATED
     return Reason.LONG_RUNNING
@@ -201,7 +201,7 @@ def _has_doubled(violations: int, before: int) -> bool:
     return violations >= GROWTH * max(before, 1)
 
 
-def ratchet(baseline: int) -> float:
+def quiet_limit(baseline: int) -> float:
     """Return above how many violations something that is quiet is notified again."""
     return max(1.5 * baseline, baseline + 5)
 

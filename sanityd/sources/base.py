@@ -145,10 +145,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def instant(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Return the column as a point in time, to be compared with `moment` of the same column."""
+        """Return the column as a point in time, comparable with its `time_literal`."""
 
     @abstractmethod
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+    def time_literal(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """Return the aware time `at` as a bound value, to be compared with `instant`."""
 
 
@@ -159,7 +159,7 @@ class Snapshot(ABC):
     #: The database's clock when the snapshot was taken, aware, UTC.
     now: datetime
     #: The SELECTs that have read data so far, without queries of the catalog.
-    looked: list[AnySelect]
+    executed: list[AnySelect]
 
     @property
     @abstractmethod
@@ -174,7 +174,7 @@ class Snapshot(ABC):
         """
 
     @abstractmethod
-    def places(self) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self) -> Sequence[tuple[str | None, str]]:
         """Return all tables, without views, as (schema, name); the default schema is None."""
 
     @abstractmethod
@@ -197,14 +197,14 @@ class Snapshot(ABC):
         """
 
     @abstractmethod
-    def share(self) -> bool:
-        """Export the snapshot, so that other threads can open it with `beside`.
+    def export_snapshot(self) -> bool:
+        """Export the snapshot, so that other threads can open it with `second_connection`.
 
         Returns False when the database can't do that.
         """
 
     @abstractmethod
-    def beside(self) -> AbstractContextManager[bool]:
+    def second_connection(self) -> AbstractContextManager[bool]:
         """Open another connection for the current thread, with the data of the same instant.
 
         The context is False when there is none. The snapshot must have been exported (`share`).

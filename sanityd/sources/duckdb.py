@@ -168,7 +168,7 @@ class DuckdbSource(EngineSource):
         """Return tables and views of one schema."""
         return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of all schemas of the file."""
         return [(row.schema, row.name) for row in connection.execute(text(_PLACES))]
 

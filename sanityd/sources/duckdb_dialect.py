@@ -76,7 +76,7 @@ class DuckdbDialect(Dialect):
         """Return the column itself; of numbers, microseconds since 1970."""
         return _microseconds(element) if info.family in (Family.INTEGER, Family.NUMBER) else element
 
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+    def time_literal(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """Return the time as the column stores it: with or without zone, or as a number."""
         match info.family:
             case Family.TIMESTAMP | Family.DATE:

@@ -40,7 +40,7 @@ class _ThreadState(local):
 class EngineSnapshot(Snapshot):
     """Snapshot on one connection, which the source opens and closes.
 
-    Other threads may have a connection of their own (`beside`).
+    Other threads may have a connection of their own (`second_connection`).
     """
 
     source: "EngineSource"
@@ -48,7 +48,7 @@ class EngineSnapshot(Snapshot):
     def __init__(self, source: "EngineSource", connection: Connection, now: datetime) -> None:
         self.source = source
         self.now = now
-        self.looked: list[AnySelect] = []
+        self.executed: list[AnySelect] = []
         self._first = connection
         self._thread = _ThreadState()
         self._is_lost = False
@@ -72,16 +72,16 @@ class EngineSnapshot(Snapshot):
         with self._translate_errors():
             return self.source.state(self._connection)
 
-    def share(self) -> bool:
+    def export_snapshot(self) -> bool:
         """Export the snapshot for other threads, if that is possible."""
         with self._translate_errors():
-            self._exported = self.source.share(self._first)
+            self._exported = self.source.export_snapshot(self._first)
         return self._exported is not None
 
     @contextmanager
-    def beside(self) -> Iterator[bool]:
+    def second_connection(self) -> Iterator[bool]:
         """Open another connection for the current thread, if there can be one."""
-        context = self.source.beside(self._exported) if self._exported else nullcontext()
+        context = self.source.second_connection(self._exported) if self._exported else nullcontext()
         with context as connection:
             self._thread.connection = connection
             driver = _driver_of(connection)
@@ -125,10 +125,10 @@ class EngineSnapshot(Snapshot):
             everywhere = self.source.names_everywhere(self._connection)
         raise no_such_table(self.source.settings.name, name, schema, in_schema, everywhere)
 
-    def places(self) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self) -> Sequence[tuple[str | None, str]]:
         """Return the tables of all schemas, the default one first."""
         with self._translate_errors():
-            tables = self.source.places(self._connection)
+            tables = self.source.all_tables(self._connection)
         return sorted(tables, key=lambda table: (table[0] or "", table[1]))
 
     def quoted(self, name: str) -> str:
@@ -184,7 +184,7 @@ class EngineSnapshot(Snapshot):
         return self._thread.connection or self._first
 
     def _count(self, statement: AnySelect) -> None:
-        self.looked.append(statement)
+        self.executed.append(statement)
         self._thread.statements += 1
 
     @contextmanager

@@ -82,7 +82,7 @@ class FilesSource(DuckdbSource):
             raise error
         return super().describe(connection, name, schema)
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the files, which are views here."""
         return [(None, name) for name in self.table_names(connection, None)]
 

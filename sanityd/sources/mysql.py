@@ -103,7 +103,7 @@ class MysqlDialect(Dialect):
             return seconds_since_1970(element)
         return element
 
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+    def time_literal(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """Return UTC, the session's zone, for TIMESTAMP; the source's wall clock for DATETIME."""
         match info.family:
             case Family.INTEGER | Family.NUMBER:
@@ -205,7 +205,7 @@ class MysqlSource(EngineSource):
         """Return the tables and views of one database."""
         return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of the database that the URL names, and of no other one."""
         return [(None, name) for name in connection.execute(text(_TABLES)).scalars()]
 

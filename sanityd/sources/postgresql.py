@@ -87,7 +87,7 @@ class PostgresqlSource(EngineSource):
         connection.exec_driver_sql("SAVEPOINT sanityd")
         return at.astimezone(UTC)
 
-    def share(self, connection: Connection) -> str | None:
+    def export_snapshot(self, connection: Connection) -> str | None:
         """Export the snapshot, which can't be done inside of a savepoint.
 
         Parallel workers are switched off: two connections with one core each take less time, and
@@ -102,7 +102,7 @@ class PostgresqlSource(EngineSource):
         return name
 
     @contextmanager
-    def beside(self, shared: str) -> Iterator[Connection | None]:
+    def second_connection(self, shared: str) -> Iterator[Connection | None]:
         """Open another connection in the exported snapshot, if `connections` allows it."""
         if not self.free_connections.acquire(blocking=False):
             yield None
@@ -170,9 +170,9 @@ class PostgresqlSource(EngineSource):
         """Return what the login can see; tables of other schemas with their schema."""
         return postgresql_catalog.table_names(connection, schema)
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of all schemas that the login may use, without partitions."""
-        return postgresql_catalog.places(connection)
+        return postgresql_catalog.all_tables(connection)
 
     def writable(self, connection: Connection) -> bool:
         """Return whether the login may write to any table, also by a role."""

@@ -56,7 +56,7 @@ def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
     return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
 
 
-def places(connection: Connection) -> Sequence[tuple[str | None, str]]:
+def all_tables(connection: Connection) -> Sequence[tuple[str | None, str]]:
     """Return the tables that the login may read; schema None for those in the search path."""
     return [(row.schema, row.relname) for row in connection.execute(text(_PLACES))]
 

@@ -142,7 +142,7 @@ class PostgresqlDialect(Dialect):
             return seconds_since_1970(element)
         return element
 
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+    def time_literal(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """Return the time as the column stores it: with or without zone, or seconds since 1970."""
         match info.family:
             case Family.TIMESTAMP | Family.DATE:

@@ -86,7 +86,7 @@ class EngineSource(Source):
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return the tables and views of a schema, or of the default one."""
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of all schemas as (schema, name); the default schema is None."""
         return [(None, name) for name in self.table_names(connection, None)]
 
@@ -124,12 +124,12 @@ class EngineSource(Source):
         rows = connection.execute(text(EVERYWHERE))
         return [(schema, name) for schema, name in rows]
 
-    def share(self, connection: Connection) -> str | None:
+    def export_snapshot(self, connection: Connection) -> str | None:
         """Export the snapshot and return its id for other connections; None if impossible."""
         del connection
         return None
 
-    def beside(self, shared: str) -> AbstractContextManager[Connection | None]:
+    def second_connection(self, shared: str) -> AbstractContextManager[Connection | None]:
         """Open another connection in the exported snapshot; None where there can't be one."""
         del shared
         return nullcontext()

@@ -21,7 +21,7 @@ class CancelToken:
         self._lock = threading.Lock()
         self._snapshots: set[Snapshot] = set()
 
-    def pull(self, reason: CheckError) -> None:
+    def cancel(self, reason: CheckError) -> None:
         """Cancel all running statements. Later ones fail with `reason`."""
         with self._lock:
             self.reason = reason

@@ -145,7 +145,7 @@ class SqliteSource(EngineSource):
         del connection
         return []
 
-    def places(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables, without views and virtual tables."""
         query = text(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"

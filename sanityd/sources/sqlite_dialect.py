@@ -55,6 +55,6 @@ class SqliteDialect(Dialect):
         """Return microseconds since 1970, for every form that a time has in SQLite."""
         return func.sanityd_instant(element)
 
-    def moment(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
+    def time_literal(self, at: datetime, info: ColumnInfo, zone: ZoneInfo) -> ColumnElement[Any]:
         """Return microseconds since 1970."""
         return bound(epoch_microseconds(at))

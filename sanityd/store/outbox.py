@@ -39,7 +39,12 @@ LEASE = timedelta(seconds=90)
 RESOLVED_RETRY = timedelta(days=14)
 #: Reasons of less important messages: they are not sent again when the answer of the server was
 #: lost. Losing any other message would hide something.
-_CHATTER = (Reason.UPDATED.value, Reason.REMINDER.value, Reason.RESOLVED.value, Reason.DIGEST.value)
+_NOT_REPEATED = (
+    Reason.UPDATED.value,
+    Reason.REMINDER.value,
+    Reason.RESOLVED.value,
+    Reason.DIGEST.value,
+)
 WAITING = ("pending", "leased")
 
 
@@ -220,7 +225,7 @@ class Outbox:
 
         An important message is sent once more, under the same Message-ID.
         """
-        first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.not_in(_CHATTER))
+        first_time = and_(outbox.c.uncertain_at.is_(None), outbox.c.reason.not_in(_NOT_REPEATED))
         doubt = {"uncertain_at": at, **_why(error)}
         again = {"state": "pending", "not_before": at + PAUSES[0], **doubt}
         if not self._end(claimed, again, first_time):

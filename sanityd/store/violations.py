@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
 
 from sanityd.model import (
+    REGRESSION_WINDOW,
     Change,
     Key,
     Resolution,
@@ -20,9 +21,6 @@ from sanityd.model import (
 )
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, violations
-
-#: How long a resolved row is compared with, so that a return counts as a regression.
-REGRESSION_WINDOW = timedelta(days=7)
 
 
 def recent_rows(connection: Connection, rule: str, at: datetime) -> dict[str, TrackedViolation]:
@@ -73,12 +71,12 @@ def count_resolved(
     connection: Connection, rule: str, since: datetime
 ) -> dict[datetime, dict[Resolution, int]]:
     """Return how many rows were resolved at each time since then, by resolution."""
-    at, fate = violations.c.resolved_at, violations.c.resolution
-    query = select(at, fate, func.count().label("rows")).where(
-        violations.c.rule == rule, at >= since, fate.is_not(None)
+    at, resolution = violations.c.resolved_at, violations.c.resolution
+    query = select(at, resolution, func.count().label("rows")).where(
+        violations.c.rule == rule, at >= since, resolution.is_not(None)
     )
     ends: dict[datetime, dict[Resolution, int]] = {}
-    for row in connection.execute(query.group_by(at, fate)):
+    for row in connection.execute(query.group_by(at, resolution)):
         ends.setdefault(row.resolved_at, {})[Resolution(row.resolution)] = row.rows
     return ends
 

@@ -74,7 +74,7 @@ class _Pages:
             return _json({"status": "degraded", "complaints": [error.message]})
         at = clock.now()
         complaints = list(signs.complaints(at))
-        if signs.silence(at):
+        if signs.liveness_problem(at):
             return _json({"status": "dead", "complaints": complaints}, 503)
         return _json({"status": "degraded" if complaints else "ok", "complaints": complaints})
 

@@ -1,7 +1,7 @@
 """What many rules cost while little is due: sanityd's own time for each that is, its memory, and
 its CPU when idle.
 
-Two measurements. The timetable alone, with batches that do nothing: what the clock costs. And
+Two measurements. The scheduler alone, with batches that do nothing: what the clock costs. And
 `sanityd serve` over small SQLite tables: its first pass, which looks at all rules, and then some
 time in which none is due.
 """
@@ -29,7 +29,7 @@ PATIENCE = 280.0
 
 
 def idle(number: int, seconds: int) -> dict[str, Any]:
-    """A timetable of so many batches, in a process of its own, for so long."""
+    """A scheduler of so many batches, in a process of its own, for so long."""
     words = (sys.executable, "-m", "tests.bench.ticking", str(number), str(seconds))
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -121,7 +121,7 @@ def _memory(pid: int) -> dict[str, float]:
 
 @click.command("scheduler")
 @click.option(
-    "--rules", default=10_000, show_default=True, help="Rules, and batches of the timetable alone."
+    "--rules", default=10_000, show_default=True, help="Rules, and batches of the scheduler alone."
 )
 @click.option("--seconds", default=30, show_default=True, help="How long each is watched.")
 def command(rules: int, seconds: int) -> None:
@@ -130,7 +130,7 @@ def command(rules: int, seconds: int) -> None:
     served = serving(rules, seconds)
     due, cpu = alone["evaluations"], alone["cpu"]
     click.echo(
-        f"\nthe timetable alone: {rules:,} batches, each due every 10 s, which do nothing; {seconds} s"
+        f"\nthe scheduler alone: {rules:,} batches, each due every 10 s, which do nothing; {seconds} s"
     )
     click.echo(
         f"  planned in {alone['planned']:.2f} s; {due:,} evaluations of {alone['expected']:,} that were due"

@@ -1,4 +1,4 @@
-"""A timetable of N batches that do nothing, for so many seconds: `python -m tests.bench.ticking N
+"""A scheduler of N batches that do nothing, for so many seconds: `python -m tests.bench.ticking N
 SECONDS`."""
 
 import itertools
@@ -33,16 +33,16 @@ def main() -> None:
 
     def begin_and_end() -> None:
         # The first second is the planning's, which has ended when the first batch is due.
-        while not timetable._scheduler.running:
+        while not scheduler._scheduler.running:
             time.sleep(0.01)
         started.extend((time.perf_counter() - began, time.process_time()))
         time.sleep(seconds)
-        timetable.stop()
+        scheduler.stop()
 
-    timetable = Scheduler(Nothing())
+    scheduler = Scheduler(Nothing())
     threading.Thread(target=begin_and_end, daemon=True).start()
     began = time.perf_counter()
-    timetable.run(batches)
+    scheduler.run(batches)
     figures = {
         "planned": started[0],
         "cpu": time.process_time() - started[1],

@@ -119,7 +119,7 @@ def test_only_the_key_and_what_the_rule_shows_is_fetched(do: Do, looks: Looks) -
     with looks({**ADULT, "show": ["email"]}) as [look]:
         [violation] = evaluation.evaluate_check(look, {}).tracked
         sql = " ".join(
-            look.scope.snapshot.sql(statement) for statement in look.scope.snapshot.looked
+            look.scope.snapshot.sql(statement) for statement in look.scope.snapshot.executed
         )
     assert (violation.key, violation.shown) == ({"id": 1}, {"email": "p1@x.io"})
     assert "secret" not in sql

@@ -84,7 +84,7 @@ def test_a_constraint_answers_with_a_single_row(looks: Looks, stated: Rule) -> N
     assert proof_of(looks, stated)
     with looks(stated) as [look]:
         seen = run(look)
-        [statement] = look.scope.snapshot.looked
+        [statement] = look.scope.snapshot.executed
         assert "LIMIT 1" in look.scope.snapshot.sql(statement)
     assert (seen.outcome, seen.verdict, seen.violations, seen.checked) == (
         "complete",

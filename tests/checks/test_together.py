@@ -195,7 +195,7 @@ def test_the_second_connection_sees_the_instant_of_the_first(
         seen, thread_of = [], []
 
         def beside() -> None:
-            with snapshot.beside() as ready:
+            with snapshot.second_connection() as ready:
                 seen.append(
                     (ready, evaluation.evaluate_check(look, {}).violations, snapshot.statements)
                 )

@@ -53,7 +53,7 @@ HOURS = 10
 
 
 def replica(folder: Path, state: str, pipe: Any) -> None:
-    """A daemon whose time is told by the test, step by step: what its timetable would do in that
+    """A daemon whose time is told by the test, step by step: what its scheduler would do in that
     time."""
     at = BEGIN
     clock.now = lambda: at
@@ -64,7 +64,7 @@ def replica(folder: Path, state: str, pipe: Any) -> None:
     due = dict.fromkeys([one.name for one in batches], at)
     soon = list(daemon.overdue(batches, at))
     while True:
-        soon += daemon.keep({})
+        soon += daemon.housekeeping({})
         for batch in soon:
             daemon.evaluate(batch)
         for batch in batches:
@@ -256,10 +256,10 @@ def test_who_was_given_up_for_dead_records_nothing(
     asleep.start()
     while not (folder / "there").exists():
         time.sleep(0.01)
-    assert second.keep({}) == []
+    assert second.housekeeping({}) == []
     second.evaluate(batch)
     now += 2 * slots.LEASE
-    [left] = second.keep({})
+    [left] = second.housekeeping({})
     assert left.slot == batch.slot_at(BEGIN)
     second.evaluate(left)
     (folder / "wait").unlink()

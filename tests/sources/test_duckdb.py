@@ -266,7 +266,7 @@ def test_unique_indexes_over_columns_are_keys(path: Path, open_it: Open) -> None
     with open_it(f"duckdb:///{path}").snapshot() as snapshot:
         assert snapshot.table("T").unique_keys == (("a", 'b "c'),)
         assert snapshot.table("t", "other").key == ("x",)
-        assert snapshot.places() == [(None, "t"), ("other", "t")]
+        assert snapshot.all_tables() == [(None, "t"), ("other", "t")]
 
 
 @pytest.mark.parametrize(

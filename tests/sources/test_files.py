@@ -81,7 +81,7 @@ def test_several_patterns_and_suffixes_make_one_source(tmp_path: Path) -> None:
     duckdb.sql(f"COPY (SELECT 4 AS id) TO '{tmp_path}/it''s c.csv.gz' (HEADER)")
     parquet(tmp_path / "Upper.PARQUET", "SELECT 5 AS id")
     with opened(tmp_path, "*.csv", "*.tsv", "*.gz", str(tmp_path / "*.PARQUET")) as snapshot:
-        assert [name for _, name in snapshot.places()] == ["Upper", "a", "b.x", "it's c"]
+        assert [name for _, name in snapshot.all_tables()] == ["Upper", "a", "b.x", "it's c"]
         assert ask(snapshot, 'SELECT id FROM "it\'s c" UNION SELECT id FROM "b.x" ORDER BY 1') == [
             (2,),
             (4,),
@@ -93,10 +93,10 @@ def test_files_are_looked_for_at_each_snapshot(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n")
     source = open_source(SourceSettings("exports", "files://", files=("*.csv",), folder=tmp_path))
     with source.snapshot() as snapshot:
-        assert snapshot.places() == [(None, "a")]
+        assert snapshot.all_tables() == [(None, "a")]
     (tmp_path / "b.csv").write_text("id\n1\n")
     with source.snapshot() as snapshot:
-        assert snapshot.places() == [(None, "a"), (None, "b")]
+        assert snapshot.all_tables() == [(None, "a"), (None, "b")]
 
 
 def test_a_pattern_without_files_is_told_as_it_was_written(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_two_files_can_not_be_one_table(tmp_path: Path, other: str) -> None:
 def test_a_file_that_two_patterns_match_is_one_table(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id\n1\n")
     with opened(tmp_path, "*.csv", "t.*") as snapshot:
-        assert snapshot.places() == [(None, "t")]
+        assert snapshot.all_tables() == [(None, "t")]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "t[1].csv", ".csv"])

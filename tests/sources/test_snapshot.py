@@ -429,9 +429,9 @@ def compared(source: Source, zone: ZoneInfo, at: datetime = AT) -> list[bool]:
         info = snapshot.table("seen")
         column = info.columns["moment"]
         instant = source.dialect.instant(info.clause.c.moment, column)
-        moment = source.dialect.moment(at, column, zone)
-        before = source.dialect.moment(at + timedelta(microseconds=1), column, zone)
-        after = source.dialect.moment(at - timedelta(microseconds=1), column, zone)
+        moment = source.dialect.time_literal(at, column, zone)
+        before = source.dialect.time_literal(at + timedelta(microseconds=1), column, zone)
+        after = source.dialect.time_literal(at - timedelta(microseconds=1), column, zone)
         assert snapshot.rows(
             select(literal_column("1")).where(instant < before, instant > after)
         ) == [(1,)]

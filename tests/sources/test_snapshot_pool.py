@@ -36,7 +36,7 @@ def test_a_statement_that_runs_is_cut_off_and_no_other_begins(
     settings = {"app": SourceSettings("app", url, statement_timeout=timedelta(seconds=60))}
     with SnapshotPool(settings, brake) as views:
         snapshot = views.snapshot("app")
-        threading.Timer(0.5, brake.pull, [WHY]).start()
+        threading.Timer(0.5, brake.cancel, [WHY]).start()
         began = time.monotonic()
         with pytest.raises(CheckError, match="is being stopped"):
             snapshot.rows(statement(SLOW[database]))
@@ -52,7 +52,7 @@ def test_a_statement_that_runs_is_cut_off_and_no_other_begins(
 
 def test_a_wait_ends_when_the_brake_is_pulled() -> None:
     brake = CancelToken()
-    threading.Timer(0.1, brake.pull, [WHY]).start()
+    threading.Timer(0.1, brake.cancel, [WHY]).start()
     began = time.monotonic()
     brake.wait(60)
     assert time.monotonic() - began < 10

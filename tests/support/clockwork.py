@@ -1,4 +1,4 @@
-"""Work for a timetable that does nothing; tests say what it does instead."""
+"""Work for a scheduler that does nothing; tests say what it does instead."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ class NoWork(ScheduledJobs):
     def evaluate(self, batch: Batch) -> None:
         """Nothing."""
 
-    def cut(self, batch: str, why: str) -> None:
+    def cancel(self, batch: str, why: str) -> None:
         """Nothing."""
 
     def deliver(self) -> None:
         """Nothing."""
 
-    def keep(self, late: Mapping[str, int]) -> Sequence[Batch]:
+    def housekeeping(self, late: Mapping[str, int]) -> Sequence[Batch]:
         """Nothing was missed."""
         del late
         return ()

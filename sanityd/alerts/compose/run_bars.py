@@ -14,13 +14,13 @@ _LOWEST = 4
 class Bar:
     """One run.
 
-    `height` is in pixels, 0 for a run without violations or without a result. `looked` is False
+    `height` is in pixels, 0 for a run without violations or without a result. `has_result` is False
     for a run that failed (label `E`) or was skipped (label `–`).
     """
 
     height: int
     label: str
-    looked: bool = True
+    has_result: bool = True
 
 
 def bars(history: Sequence[PastRun]) -> tuple[Bar, ...]:
@@ -33,9 +33,9 @@ def bars(history: Sequence[PastRun]) -> tuple[Bar, ...]:
 
 def _bar(run: PastRun, highest: int) -> Bar:
     if run.outcome is Outcome.ERRORED:
-        return Bar(0, "E", looked=False)
+        return Bar(0, "E", has_result=False)
     if run.outcome is Outcome.SKIPPED:
-        return Bar(0, "–", looked=False)
+        return Bar(0, "–", has_result=False)
     height = 0
     if run.violations:
         height = max(_LOWEST, round(HEIGHT * run.violations / highest))

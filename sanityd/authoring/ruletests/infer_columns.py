@@ -148,13 +148,13 @@ class _RecordingSnapshot(Snapshot):
     def __init__(self, snapshots: _RecordingSnapshots, source: str) -> None:
         self.source = _RecordingSource(source, snapshots)
         self.now = snapshots.now
-        self.looked = []
+        self.executed = []
         self._snapshots = snapshots
 
     def table(self, name: str, schema: str | None = None) -> TableInfo:
         return self._snapshots.table(TableName(self.source.settings.name, name, schema))
 
-    def places(self) -> Sequence[tuple[str | None, str]]:
+    def all_tables(self) -> Sequence[tuple[str | None, str]]:
         return ()
 
     def quoted(self, name: str) -> str:
@@ -180,10 +180,10 @@ class _RecordingSnapshot(Snapshot):
     def state(self) -> str | None:
         return None
 
-    def share(self) -> bool:
+    def export_snapshot(self) -> bool:
         return False
 
-    def beside(self) -> AbstractContextManager[bool]:
+    def second_connection(self) -> AbstractContextManager[bool]:
         raise NotImplementedError
 
     def forecast(self, statement: AnySelect) -> CostEstimate | None:

@@ -248,7 +248,8 @@ def _daily_counts(scope: Scope, names: Sequence[str]) -> dict[str, tuple[int, ..
     """Return the number of rows on each of the last days, by each of these columns."""
     daily_counts: dict[str, tuple[int, ...]] = {}
     for name in names:
-        ends = [scope.moment(name, scope.now - timedelta(days=day)) for day in range(_DAYS + 1)]
+        starts = [scope.now - timedelta(days=day) for day in range(_DAYS + 1)]
+        ends = [scope.time_literal(name, start) for start in starts]
         instant = scope.instant(name)
         counts = []
         for day in range(_DAYS):

@@ -46,7 +46,7 @@ class _Progress:
 
 def suggest(
     snapshot: Snapshot,
-    places: Sequence[TableKey],
+    table_keys: Sequence[TableKey],
     *,
     whole: int,
     taken: ExistingRules = NOTHING,
@@ -55,7 +55,7 @@ def suggest(
 ) -> Suggestions:
     """Return proposals for some tables of a source. Raises SourceError when it is lost.
 
-    Parameters: `places` are the schemas and names of the tables; tables with more than `whole`
+    Parameters: `table_keys` are the schemas and names of the tables; tables with more than `whole`
     rows are read as a sample; rules that say what those in `taken` say are not proposed; at most
     `per_table` rules are proposed for one table; `step` is called with the name of each table
     before it is read.
@@ -64,7 +64,7 @@ def suggest(
     taken = taken.with_canonical_names(snapshot)
     progress = _Progress()
     context = _context(snapshot)
-    for table_key in places:
+    for table_key in table_keys:
         title = ".".join(part for part in (source, *table_key) if part)
         step(title)
         if not is_nameable(*table_key):
@@ -250,7 +250,7 @@ def _with_final_ids(
 def _catalog_tables(snapshot: Snapshot) -> Iterator[TableProfile]:
     """Iterate over all tables of the source, as the catalog describes them; reads no rows."""
     source = snapshot.source.settings.name
-    for schema, name in snapshot.places():
+    for schema, name in snapshot.all_tables():
         try:
             info = snapshot.table(name, schema)
         except CheckError:

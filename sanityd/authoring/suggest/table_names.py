@@ -17,7 +17,7 @@ _DEFAULT_SCHEMAS = {"mysql": func.database(), "duckdb": func.current_schema()}
 
 
 def canonical_name(snapshot: Snapshot, name: str, schema: str | None) -> tuple[str | None, str]:
-    """Return a table's schema and name as `Snapshot.places` lists them.
+    """Return a table's schema and name as `Snapshot.all_tables` lists them.
 
     The schema is None where SQL finds the table without it. Raises CheckError for a missing table.
     """

@@ -50,7 +50,7 @@ class Between(ColumnCheck):
             )
         if expected.reads_clock or scope.column_info(name).family in _TIMES:
             outside = expected.excludes(
-                scope.instant(name), lambda bound: scope.moment(name, _time(bound, scope.now))
+                scope.instant(name), lambda bound: scope.time_literal(name, _time(bound, scope.now))
             )
         elif scope.is_text(name):
             if any(isinstance(bound, int | float) for bound in expected.bounds):

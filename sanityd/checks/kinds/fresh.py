@@ -55,9 +55,9 @@ class Fresh(AggregateCheck):
         expressions: dict[str, ColumnElement[Any]] = {}
         for number, (name, limit) in enumerate(self.columns.items()):
             instant = scope.instant(name)
-            from_future = instant > scope.moment(name, scope.now + parse_duration(self.ahead))
+            from_future = instant > scope.time_literal(name, scope.now + parse_duration(self.ahead))
             young = and_(
-                instant >= scope.moment(name, scope.now - parse_duration(limit)), ~from_future
+                instant >= scope.time_literal(name, scope.now - parse_duration(limit)), ~from_future
             )
             expressions[f"young{number}"] = func.count(case((young, 1)))
             expressions[f"future{number}"] = func.count(case((from_future, 1)))

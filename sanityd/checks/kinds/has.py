@@ -67,7 +67,7 @@ def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[
         # Without an index all of the other table would be read anew for each row.
         pairs = [scope.comparable(mine, other, other_column) for mine, other_column in on.items()]
         wanted = select(*(other_column for _, other_column in pairs)).where(
-            other.rows, other.known(on.values())
+            other.rows, other.not_null(on.values())
         )
         mine = pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
         return mine.in_(wanted.correlate(scope.table))
@@ -132,7 +132,7 @@ class Has(RowCheck):
     def is_bad(self, scope: Scope) -> ColumnElement[bool]:
         """True for a row with too few or too many counterparts."""
         other = scope.other(self.in_, self.where)
-        has_key = scope.known(self.on)
+        has_key = scope.not_null(self.on)
         return and_(has_key, self._is_wrong(scope, other))
 
     def is_unknown(self, scope: Scope) -> ColumnElement[bool]:
@@ -177,7 +177,7 @@ class Has(RowCheck):
         keys = [
             other_column.label(f"key{number}") for number, (_, other_column) in enumerate(pairs)
         ]
-        has_key = other.known(self.on.values())
+        has_key = other.not_null(self.on.values())
         grouped = (
             select(*keys)
             .where(other.rows, has_key)

@@ -76,7 +76,7 @@ class NoOverlap(QueryCheck):
             scope.column(name).label(f"key{n}") for n, name in enumerate(scope.key)
         ]
         columns += [scope.exact(name).label(f"per{n}") for n, name in enumerate(self.per)]
-        is_complete = scope.known((self.from_, *self.per))
+        is_complete = scope.not_null((self.from_, *self.per))
         return (
             select(
                 *columns,

@@ -108,5 +108,5 @@ class References(RowCheck):
 
     def _dangles(self, scope: Scope, table: str, on: Mapping[str, str]) -> ColumnElement[bool]:
         other = scope.other(table, self.where)
-        has_key = scope.known(on)
+        has_key = scope.not_null(on)
         return and_(has_key, ~belongs(scope, other, on))

@@ -149,7 +149,7 @@ class Unique(QueryCheck):
     def _counts(self, scope: Scope) -> ColumnElement[bool]:
         if self.nulls == "equal":
             return true()
-        return scope.known(self.columns)
+        return scope.not_null(self.columns)
 
     def _compared(self, scope: Scope) -> dict[str, ColumnElement[Any]]:
         return {name: self._as_compared(scope, name) for name in self.columns}

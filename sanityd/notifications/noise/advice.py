@@ -20,9 +20,9 @@ from sanityd.notifications.noise.signals import (
     declared,
     mode,
     noisy,
-    ratchet,
 )
 from sanityd.notifications.noise.types import Episode, Record
+from sanityd.notifications.policy import quiet_limit
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
@@ -222,7 +222,7 @@ def _percent(share: float) -> str:
 def _restoration(record: Record, state: NoiseState, since: datetime, at: datetime) -> list[str]:
     """Return how far the rule is from the end of its downgrade."""
     now = record.looks[-1].violations if record.looks else 0
-    limit = ratchet(state.baseline)
+    limit = quiet_limit(state.baseline)
     clean = format_rounded(clean_until(record, at))
     return [
         f"violations: {now:,} (restored above {limit:,g}, it was {state.baseline:,})",

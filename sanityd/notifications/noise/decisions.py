@@ -20,9 +20,9 @@ from sanityd.notifications.noise.signals import (
     declared,
     mode,
     noisy,
-    ratchet,
 )
 from sanityd.notifications.noise.types import NoiseDecision, Record
+from sanityd.notifications.policy import quiet_limit
 
 
 def judge(record: Record, state: NoiseState, settings: Settings, at: datetime) -> FlappingUpdate:
@@ -97,9 +97,9 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
     if record.since > since:
         changed = format_date(record.since, at, settings.zone)
         return f"{again}: the rule means something else since {changed}"
-    if now > ratchet(state.baseline):
+    if now > quiet_limit(state.baseline):
         return (
-            f"{again}: {now:,} violations, more than {ratchet(state.baseline):,g}; "
+            f"{again}: {now:,} violations, more than {quiet_limit(state.baseline):,g}; "
             f"there were {state.baseline:,} when it was downgraded on {begin}"
         )
     acted = acted_since(record, since)

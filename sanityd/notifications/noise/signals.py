@@ -96,11 +96,6 @@ def declared(record: Record) -> Severity:
     return Severity.CRITICAL if critical else record.declared
 
 
-def ratchet(baseline: int) -> float:
-    """Return above how many violations a downgrade ends."""
-    return max(1.5 * baseline, baseline + 5)
-
-
 def baseline(record: Record, settings: Settings, at: datetime) -> int:
     """Return the violations of the last run, or of the last violated one if that had more.
 

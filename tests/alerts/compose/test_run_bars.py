@@ -13,7 +13,7 @@ def test_the_highest_bar_has_the_full_height_and_the_lowest_can_be_seen() -> Non
 
 def test_a_run_that_could_not_look_is_told_apart_from_one_that_found_nothing() -> None:
     found = bars(past(0, Outcome.ERRORED, Outcome.SKIPPED))
-    assert found == (Bar(0, "0"), Bar(0, "E", looked=False), Bar(0, "–", looked=False))
+    assert found == (Bar(0, "0"), Bar(0, "E", has_result=False), Bar(0, "–", has_result=False))
 
 
 def test_a_single_run_is_no_picture() -> None:

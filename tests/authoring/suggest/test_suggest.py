@@ -43,7 +43,9 @@ def snapshot_of(url: str) -> Iterator[Snapshot]:
 
 def suggestions(url: str, whole: int = ALL, taken: ExistingRules = NOTHING) -> Suggestions:
     with snapshot_of(url) as snapshot:
-        return suggest.suggest(snapshot, snapshot.places(), whole=whole, per_table=50, taken=taken)
+        return suggest.suggest(
+            snapshot, snapshot.all_tables(), whole=whole, per_table=50, taken=taken
+        )
 
 
 def written(result: Suggestions, url: str, folder: Path) -> RuleSet:
@@ -269,7 +271,7 @@ def test_what_takes_too_long_is_left_out_and_told(sqlite: str) -> None:
     engine.dispose()
     source = open_source(SourceSettings("app", sqlite, statement_timeout=timedelta(microseconds=1)))
     with source.snapshot() as snapshot:
-        result = suggest.suggest(snapshot, snapshot.places(), whole=ALL)
+        result = suggest.suggest(snapshot, snapshot.all_tables(), whole=ALL)
     source.close()
     [(title, why)] = result.skipped
     assert title == "app.slow"
@@ -281,7 +283,7 @@ def test_there_is_a_limit_and_it_is_told(sqlite: str, monkeypatch: pytest.Monkey
     shop.build(sqlite)
     monkeypatch.setattr(suggest, "IN_ALL", 10)
     with snapshot_of(sqlite) as snapshot:
-        result = suggest.suggest(snapshot, snapshot.places(), whole=ALL, per_table=4)
+        result = suggest.suggest(snapshot, snapshot.all_tables(), whole=ALL, per_table=4)
     assert len(result.proposals) == 10
     assert result.left_out > 5
     per_table = Counter(proposal.table.name for proposal in result.proposals)

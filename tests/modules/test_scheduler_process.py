@@ -1,4 +1,4 @@
-"""The traps of a scheduler, each with what is done against it: a real timetable in a process of its
+"""The traps of a scheduler, each with what is done against it: a real scheduler in a process of its
 own."""
 
 import multiprocessing
@@ -30,7 +30,7 @@ def batch(text: str = "every 1s", name: str = "app", **options: Any) -> Batch:
 
 @dataclass
 class Tale(NoWork):
-    """What a timetable did, told over a pipe."""
+    """What a scheduler did, told over a pipe."""
 
     pipe: Connection
     batches: Sequence[Batch] = ()
@@ -43,10 +43,10 @@ class Tale(NoWork):
     def evaluate(self, batch: Batch) -> None:
         self.tell("looked", batch.name)
 
-    def cut(self, batch: str, why: str) -> None:
+    def cancel(self, batch: str, why: str) -> None:
         self.tell("cut", batch, why)
 
-    def keep(self, late: Mapping[str, int]) -> Sequence[Batch]:
+    def housekeeping(self, late: Mapping[str, int]) -> Sequence[Batch]:
         self.tell("kept", dict(late))
         return ()
 
@@ -56,10 +56,10 @@ def _run(
 ) -> None:
     scheduler.KEEP_EVERY = scheduler.DELIVER_EVERY = timedelta(seconds=1)
     work = tale(pipe, batches)
-    timetable = Scheduler(work, **options)
-    timetable.run(batches)
-    work.tell("ended", timetable.broken, timetable.abandoned)
-    os._exit(70 if timetable.broken else 0)
+    tested = Scheduler(work, **options)
+    tested.run(batches)
+    work.tell("ended", tested.broken, tested.abandoned)
+    os._exit(70 if tested.broken else 0)
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Told:
 
 @pytest.fixture
 def begin() -> Any:
-    """Starts a timetable of batches, with what each of its jobs does."""
+    """Starts a scheduler of batches, with what each of its jobs does."""
     begun: list[Told] = []
 
     def start(tale: type[Tale], *batches: Batch, **options: Any) -> Told:
@@ -143,7 +143,7 @@ class Crowd(Tale):
 
 
 def test_a_thousand_batches_on_four_threads_are_all_looked_at(begin: Any) -> None:
-    """With APScheduler's own patience of one second, those that wait for longer would be
+    """With APScheduler's own limit of one second, those that wait for longer would be
     dropped."""
     names = [f"source{number}" for number in range(1000)]
     told = begin(Crowd, *(batch("every 24h", name) for name in names))
@@ -173,7 +173,7 @@ class Fatal(Tale):
 def test_a_dead_scheduler_is_noticed_and_ends_the_process_with_70(begin: Any) -> None:
     """An exception in a trigger kills APScheduler's thread, and its `running` stays true."""
     told = begin(
-        Fatal, Batch("app", Broken("every 1s", every=timedelta(seconds=1)), ("r",)), silence=4
+        Fatal, Batch("app", Broken("every 1s", every=timedelta(seconds=1)), ("r",)), hang_timeout=4
     )
     told.said("ended", "the scheduler has been silent for 4 s")
     assert told.stop() == 70
@@ -192,7 +192,10 @@ def test_a_hung_check_leaves_the_others_alone_and_ends_the_process_when_nothing_
     begin: Any,
 ) -> None:
     told = begin(
-        Hung, batch(name="hangs", patience=timedelta(seconds=2)), batch(name="other"), silence=3
+        Hung,
+        batch(name="hangs", time_limit=timedelta(seconds=2)),
+        batch(name="other"),
+        hang_timeout=3,
     )
     told.said("cut", "hangs every 1s", "evaluating its batch took more than 2 s")
     told.said("looked", "other every 1s", times=4)
@@ -208,8 +211,8 @@ class Obedient(Tale):
         self.cut_off = threading.Event()
         self.cut_off.wait(600)
 
-    def cut(self, batch: str, why: str) -> None:
-        super().cut(batch, why)
+    def cancel(self, batch: str, why: str) -> None:
+        super().cancel(batch, why)
         self.cut_off.set()
 
 
@@ -225,7 +228,7 @@ def test_a_stop_cuts_off_what_runs_and_ends_within_seconds(begin: Any) -> None:
 
 def test_a_stopped_process_blames_nobody_when_it_goes_on(begin: Any) -> None:
     """As after a suspend, or a debugger: the seconds that nobody counted are nobody's silence."""
-    told = begin(Tale, batch(), silence=3)
+    told = begin(Tale, batch(), hang_timeout=3)
     told.said("looked")
     os.kill(told.process.pid, signal.SIGSTOP)
     time.sleep(5)

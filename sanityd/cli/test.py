@@ -58,11 +58,11 @@ def command(
     form: str,
     path: Path,
 ) -> None:
-    """Play the examples (`tests:`) of a rules file; of FILE, where they have a file of their own.
+    """Run the examples (`tests:`) of a rules file; of FILE, where they have a file of their own.
 
-    Each is a few rows and what the rule must find in them, in a present of its own. Then rows are
-    taken away and clauses left out: what no example notices is told, as nothing shows that the rule
-    does it.
+    An example is a few rows, the current time, and the violations that the rule must find. After
+    that, sanityd leaves out rows and parts of each rule. If no example fails without a part, the
+    report names it: no test shows that the rule needs it.
 
     Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did
     not answer.

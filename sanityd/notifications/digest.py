@@ -316,7 +316,7 @@ class _DigestComposer:
             if rule not in self.rule_ids:
                 continue
             if state.flapping_since is not None:
-                words = "comes and goes, so it is quiet"
+                words = "is flapping, so it sends no mails"
                 yield DigestLine(rule, words, None, state.flapping_since)
             if state.steps:
                 command = f"sanityd noise undo {rule}"

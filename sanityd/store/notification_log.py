@@ -42,9 +42,9 @@ def delivery_states(
     joined = select(
         outbox,
         news.c.incident,
-        news.c.reason.label("said"),
+        news.c.reason.label("news_reason"),
         news.c.violations,
-        news.c.severity.label("how"),
+        news.c.severity.label("news_severity"),
     )
     query = joined.join(news, news.c.message == outbox.c.seq).where(
         news.c.incident.in_(names), news.c.incident != ""
@@ -119,14 +119,14 @@ def _failures_to_repeat(failures: Sequence[datetime], at: datetime) -> int:
 def _last_notification(
     row: RowMapping, before: LastNotification | None, present: _Present
 ) -> LastNotification:
-    reason = Reason(row["said"])
+    reason = Reason(row["news_reason"])
     reminders = 0
     if reason is Reason.REMINDER:
         reminders = before.reminders + 1 if before else 1
     return LastNotification(
         reason=reason,
         violations=row["violations"],
-        severity=Severity(row["how"]),
+        severity=Severity(row["news_severity"]),
         sequence=before.sequence + 1 if before else 1,
         at=present.passed(row["ended_at"] or row["uncertain_at"] or row["created_at"]),
         reminders=reminders,
@@ -214,9 +214,9 @@ def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:
-    """Return the messages about a rule, oldest first, with the reason in each (`said`)."""
+    """Return the messages about a rule, oldest first, with the reason in each (`news_reason`)."""
     query = (
-        select(outbox, news.c.incident, news.c.reason.label("said"), news.c.violations)
+        select(outbox, news.c.incident, news.c.reason.label("news_reason"), news.c.violations)
         .join(news, news.c.message == outbox.c.seq)
         .where(news.c.rule == rule, outbox.c.created_at >= since)
     )

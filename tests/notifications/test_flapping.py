@@ -1,4 +1,4 @@
-"""When a rule that comes and goes is told once, and when it is calm again."""
+"""When a flapping rule is notified once, and when flapping has ended."""
 
 from itertools import pairwise
 

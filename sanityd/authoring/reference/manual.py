@@ -80,7 +80,7 @@ An entry of `channels:` is a way to reach people, under a name that rules and ow
 `notify: [team-mail]`. Each
 recipient gets a message of their own. URLs, tokens and passwords come from the environment \
 (`${NAME}`), and are never
-printed. Digests go to `email` and `file`. What is tried again, and for how long, is told in
+printed. Digests go to `email` and `file`. Which messages are sent again, and for how long: see
 [the outbox](../explanation/alerting.md#the-outbox).
 """
 

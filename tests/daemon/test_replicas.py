@@ -49,7 +49,7 @@ rules:
 """
 BEGIN = datetime(2026, 11, 23, 8, 0, 1, tzinfo=UTC)
 STEP = timedelta(seconds=30)
-HOURS = 10
+HOURS = 4
 
 
 def replica(folder: Path, state: str, pipe: Any) -> None:
@@ -102,7 +102,7 @@ class Replica:
 
 @dataclass
 class Hours:
-    """What happened in ten hours."""
+    """What happened in some hours."""
 
     kills: int = 0
     broken: list[datetime] = field(default_factory=list)
@@ -117,7 +117,7 @@ def sql(folder: Path, said: str) -> None:
 
 
 def live(folder: Path, state: str, box: Mailbox, seed: int) -> Hours:
-    """Two replicas for ten hours, each killed again and again, while the data breaks and is
+    """Two replicas for some hours, each killed again and again, while the data breaks and is
     repaired."""
     chance, found = random.Random(seed), Hours()
     both = [Replica(), Replica()]
@@ -194,9 +194,9 @@ def test_two_replicas_that_die_all_the_time_look_once_and_mail_once(
         assert max(after - before for before, after in pairwise(slots_due)) == every
     told = Counter(event for event, _ in {(event, name) for event, name, _ in found.mails})
     assert told == {"opened": len(found.broken), "resolved": len(found.broken)}
-    assert found.kills > 100
+    assert found.kills > 30
     doubled = len(found.mails) - len({name for _, name, _ in found.mails})
-    # Each was killed some hundred times, a few of these while the mail server's answer was on its
+    # Each was killed dozens of times, a few of these while the mail server's answer was on its
     # way.
     assert doubled <= 3
 

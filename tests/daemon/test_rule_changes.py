@@ -129,7 +129,7 @@ def test_a_broken_file_keeps_the_old_rules_and_its_owners_are_told_once(
     assert "rules.yaml:6:28" in project.run("status").err
     project.state("UPDATE outbox SET state = 'sent', ended_at = created_at")
     project.rules(HEAD + ONE + TWO)
-    assert "the rules file is wrong, so older rules are in force" in project.run("status").out
+    assert "the rules file is wrong, so the previous rules are in use" in project.run("status").out
     daemon.reload()
     pipeline.notify_due(daemon.rules, store, datetime.now(UTC) + timedelta(minutes=1))
     assert daemon.batches()[0].rules == ("one", "two")

@@ -26,7 +26,7 @@ class Case:
 
     title: str
     file: str
-    last_notification: str
+    expected: str
 
     @property
     def content(self) -> bytes:
@@ -53,7 +53,5 @@ def told(case: Case, folder: Path, environment: Mapping[str, str] | None = None)
 
 def write(name: str, found: list[Case]) -> None:
     """The file anew."""
-    text = "".join(
-        f"=== {case.title}\n{case.file}--- told\n{case.last_notification}" for case in found
-    )
+    text = "".join(f"=== {case.title}\n{case.file}--- told\n{case.expected}" for case in found)
     (HERE / f"{name}.txt").write_text(text, encoding="utf-8")

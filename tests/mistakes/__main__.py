@@ -16,7 +16,7 @@ def main() -> None:
         tables.build(url)
         for file, environment in (("files", None), ("databases", {"APP_URL": url})):
             cases = [
-                replace(case, last_notification=mistakes.told(case, folder, environment))
+                replace(case, expected=mistakes.told(case, folder, environment))
                 for case in mistakes.cases(file)
             ]
             mistakes.write(file, cases)

@@ -47,8 +47,8 @@ def test_every_name_leads_to_a_class_of_that_kind(room: str) -> None:
 
 def test_listing_imports_no_kind_and_lookup_only_the_one() -> None:
     program = (
-        "import sys; from sanityd import plugins; plugins.names('channels'); print('sanityd.alerts' in sys.modules);"
-        "plugins.lookup('channels', 'log');"
+        "import sys; from sanityd import plugins; plugins.kind_names('channels'); print('sanityd.alerts' in sys.modules);"
+        "plugins.load_kind('channels', 'log');"
         "print(sorted(m for m in sys.modules if m.startswith('sanityd.alerts.channels.')))"
     )
     done = subprocess.run(

@@ -109,7 +109,7 @@ def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
         "7:17 `violates` must be a list | write the keys that the rule must find, as in `[2, 7]`; `[]` for none",
         "8:7 unknown key `expect` in the test of `greeted` | known here: name, now, given, types, past, "
         "violates, measured",
-        "9:31 rule `greeted` does not look at `app.orders` | it looks at `app.people`, `mail.mails`",
+        "9:31 rule `greeted` does not look at `app.orders` | it uses `app.people`, `mail.mails`",
         "9:47 `nowhere.t.u.v` has too many parts: write `source.table` or `source.schema.table` | "
         "write `source.table`, as in `app.people`",
         "10:7 `past` has no meaning for `has` | take it out",

@@ -58,7 +58,7 @@ def _proof(planned: PlannedCheck) -> PlanStep:
 
 
 def _counts(planned_checks: Sequence[PlannedCheck]) -> PlanStep:
-    reason = "rows in scope, and what is measured of them, counted at once"
+    reason = "row counts and measured values, in one query"
     statements = SharedCounts(planned_checks).statements()
     return plan_step("counts", planned_checks, reason, statements)
 

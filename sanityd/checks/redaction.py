@@ -1,6 +1,6 @@
-"""Keys of rows as keyed digests, for rules whose keys may not leave the database (`redact: hash`).
+"""Keys of rows as keyed hashes, for rules whose keys may not leave the database (`redact: hash`).
 
-Knows no rule and no environment. A digest without a secret would hide nothing: whoever tries all
+Knows no rule and no environment. A hash without a secret would hide nothing: whoever tries all
 small numbers, or all addresses of a list, finds the value.
 """
 
@@ -11,20 +11,20 @@ from dataclasses import dataclass, field, replace
 
 from sanityd.model import Key, Value, Violation, encode_values
 
-#: The number of hexadecimal digits of a digest. Among a million rows, two share them once in
+#: The number of hexadecimal digits of a hash. Among a million rows, two share them once in
 #: 37 million tables.
 DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Replaces values of keys by digests, which are equal for equal values and one secret."""
+    """Replaces values of keys by hashes, which are equal for equal values and one secret."""
 
     secret: bytes = field(repr=False)
 
     @property
     def mark(self) -> str:
-        """A digest that changes when the secret does, and doesn't reveal it."""
+        """A hash that changes when the secret does, and doesn't reveal it."""
         return hmac.new(self.secret, b"sanityd redacts", hashlib.sha256).hexdigest()[:DIGITS]
 
     def value(self, value: Value) -> Value:

@@ -18,7 +18,7 @@ from sanityd import __version__
 COMMANDS = {
     "demo": ("demo", "Show what sanityd does, in a minute, on an example database."),
     "init": ("init", "Write a first rules.yaml."),
-    "suggest": ("suggest", "Propose rules that the data fulfils, and constraints."),
+    "suggest": ("suggest", "Propose rules that hold for the data, and constraints."),
     "lint": ("lint", "Show every mistake in the rules file."),
     "kinds": ("kinds", "List the kinds of checks and channels, or show the manual of one."),
     "schema": ("schema", "Print the JSON Schema of the rules file, for editors."),

@@ -247,7 +247,11 @@ def accept(
     by: str | None,
     path: Path,
 ) -> None:
-    """Accept an incident, or single rows, as they are. Accepted rows don't count as violations."""
+    """Accept an incident, or single rows, as they are.
+
+    With --row, these rows don't count as violations any more. Without it, only the mails stop:
+    `check` still counts the rows.
+    """
     from sanityd.cli import terminal
     from sanityd.model import TriageAction
     from sanityd.notifications import triage

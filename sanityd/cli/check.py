@@ -52,7 +52,7 @@ def command(
 ) -> None:
     """Check the rules once: evaluate, record, mail, then return.
 
-    Exit 0: all hold. 1: an error or critical rule is violated. 2: the rules file is wrong. 3:
+    Exit 0: no error or critical rule is violated. 1: one is. 2: the rules file is wrong. 3:
     something could not be checked, recorded or mailed.
     """
     # Imported here, so that `--help` stays fast.

@@ -122,5 +122,5 @@ def _print_ending(console: Any, folder: Path, rules_text: str) -> None:
         console.print("  " + line)
     console.print(f"\nTry it yourself: break something in {folder / 'app.db'}, then")
     # `scripts/demo` runs without an installed `sanityd`.
-    program = "sanityd" if shutil.which("sanityd") else sys.argv[0]
+    program = "sanityd" if shutil.which("sanityd") else f"{sys.executable} -m sanityd"
     console.print(f"  {program} check --dry-run --rules {folder / 'rules.yaml'}")

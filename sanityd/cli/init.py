@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @sample_option
 @rules_option
 def command(url: str | None, whole: int, path: Path) -> None:
-    """Write a first rules.yaml. With the URL of a database, it has rules that the data fulfils, or
+    """Write a first rules.yaml. With the URL of a database, it has rules that hold for the data, or
     nearly fulfils.
 
     Also writes `sanityd.schema.json`, with which editors complete, explain and check the file.
@@ -78,7 +78,7 @@ def _next_steps(
     if needs_url:
         yield "export APP_DATABASE_URL=…", "the database, with a login that can only SELECT"
     if suggestions is not None and suggestions.broken:
-        yield f"sanityd try {suggestions.broken[0].id}{rules_argument}", "the rows that break it"
+        yield f"sanityd try {suggestions.broken[0].id}{rules_argument}", "its violating rows"
     yield (
         f"sanityd check --dry-run{rules_argument}",
         "check all rules, without recording or mailing",

@@ -95,7 +95,10 @@ def explain(rule: str, path: Path) -> None:
 @click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
 @rules_option
 def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
-    """Undo or prevent a downgrade. The rule is not downgraded again for a while."""
+    """Undo a downgrade, or cancel one that was announced.
+
+    The rule is not downgraded again for a while.
+    """
     from sanityd.cli import terminal
     from sanityd.notifications import triage
 

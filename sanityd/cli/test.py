@@ -1,4 +1,4 @@
-"""`sanityd test`: play the examples of the rules. Needs no database of the user's, and no
+"""`sanityd test`: runs the examples of the rules. Needs no database of the user's, and no
 environment variable."""
 
 import sys
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     "--scratch",
     metavar="URL",
     envvar="SANITYD_SCRATCH",
-    help="An empty PostgreSQL or MariaDB database to play rules of its kind on (SANITYD_SCRATCH).",
+    help="An empty PostgreSQL or MariaDB database for examples of such rules (SANITYD_SCRATCH).",
 )
 @click.option(
     "--on",
     type=click.Choice(["sqlite", "duckdb"]),
-    help="Where to play the others, whatever their database.",
+    help="The database for the examples of all other rules.",
 )
 @click.option(
     "--connect", is_flag=True, help="Ask the databases for types, columns and keys; no row is read."
@@ -64,7 +64,7 @@ def command(
     that, sanityd leaves out rows and parts of each rule. If no example fails without a part, the
     report names it: no test shows that the rule needs it.
 
-    Exit 0: every rule found what it had to. 1: one didn't. 2: a file is wrong. 3: a database did
+    Exit 0: all examples pass. 1: one fails. 2: a file is wrong. 3: a database did
     not answer.
     """
     from sanityd import clock, telemetry

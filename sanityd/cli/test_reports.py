@@ -236,7 +236,7 @@ def _last_line(tested: Tested) -> str:
     parts = [f"{tested.count('passed')} passed"]
     parts += [f"{count} {word}" for word in ("failed", "errored") if (count := tested.count(word))]
     if doubts := len(tested.report.gaps):
-        parts.append(f"{doubts} {_s(doubts, 'thing')} that no example shows")
+        parts.append(f"{doubts} {_s(doubts, 'thing')} that no example tests")
     return f"{', '.join(parts)}. {tested.seconds:.2f} s."
 
 

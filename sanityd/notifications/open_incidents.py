@@ -75,9 +75,7 @@ def _notes(rules: RuleSet, incident: Incident, accepted: int) -> list[str]:
         rows = "row is" if accepted == 1 else "rows are"
         notes.append(f"{accepted:,} more {rows} accepted")
     if incident.systemic:
-        notes.append(
-            "so many rows are broken that it is taken for one fault, not for so many cases"
-        )
+        notes.append("systemic: so many rows violate the rule that it counts as one problem")
     rule = rules.rules.get(incident.rule)
     if rule is not None and not rule.enabled:
         notes.append("the rule is disabled, so it is not checked")

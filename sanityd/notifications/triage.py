@@ -152,7 +152,7 @@ def withdraw(connection: Connection, rules: RuleSet, name: str, act: Act) -> lis
     if not decisions:
         if incidents.get(connection, name) is None:
             _check_name(rules, name)
-        raise ActError(f"nothing was decided about `{name}` that could be taken back")
+        raise ActError(f"`{name}` has no decision to withdraw")
     triage.end(connection, [decision.id for decision in decisions], "withdrawn", act.at)
     for decision in decisions:
         _write_audit(
@@ -239,7 +239,7 @@ def _open(connection: Connection, rules: RuleSet, name: str, at: datetime) -> li
     if resolved is not None:
         raise ActError(f"incident {name} is over since {resolved.resolved_at:%Y-%m-%d %H:%M} UTC")
     _check_name(rules, name)
-    raise ActError(f"nothing is open of `{name}`")
+    raise ActError(f"`{name}` has no open incident")
 
 
 def _check_name(rules: RuleSet, name: str) -> None:
@@ -284,12 +284,12 @@ def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:
 def _check_end(until: datetime, begin: datetime, longest: timedelta, subject: str) -> None:
     if until <= begin:
         raise ActError(
-            "it would be over before it begins",
+            "the end is in the past",
             "Say for how long with `--for 3d`, or name a later time.",
         )
     if until - begin > longest:
         raise ActError(
-            f"{subject} may keep quiet for {format_duration(longest)} at most",
+            f"{subject} may last {format_duration(longest)} at most",
             "Settings: `alerts.acknowledge` in the rules file.",
         )
 
@@ -313,7 +313,7 @@ def _row(rows: Iterable[TrackedViolation], key: Mapping[str, str], rule: str) ->
             f"{display_value(names)} is a part of the key only", f"Name all of it: `--row {whole}`."
         )
     raise ActError(
-        f"no row of `{rule}` that is followed has {display_value(names)}",
+        f"no tracked row of `{rule}` has {display_value(names)}",
         f"`sanityd show {rule} --all` lists those that are followed; "
         "others can't be accepted one by one.",
     )

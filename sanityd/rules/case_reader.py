@@ -247,7 +247,7 @@ class _CaseParser:
         advice = did_you_mean(text, map(str, rule_tables))
         if not advice and rule_tables:
             advice = f"it uses {', '.join(f'`{name}`' for name in rule_tables)}"
-        message = f"rule `{self._invariant.id}` does not look at `{text}`"
+        message = f"rule `{self._invariant.id}` does not use `{text}`"
         self._report(path, message, advice or "its SQL names none such", key=True)
         return None
 
@@ -258,7 +258,7 @@ class _CaseParser:
             if table is None:
                 continue
             if table in earlier:
-                message = f"`{text}` stands here for the second time, by another name"
+                message = f"`{text}` is given twice, the second time by another name"
                 path = (*self._path, "given", text)
                 self._report(path, message, "keep one of them", key=True)
             earlier.add(table)

@@ -118,13 +118,16 @@ def _homes(key_path: KeyPath) -> Iterator[tuple[Collection[str], KeyHome]]:
     kinds = checks()
     if section == "rules" and len(key_path) > 3:
         # Inside of a check, two steps to the left is its own rule.
-        advice = f"let it begin in the column of `{key_path[2]}`"
+        advice = f"indent it like `{key_path[2]}`"
         yield RuleSpec.model_fields, KeyHome("is a key of the rule", advice)
         yield kinds, KeyHome("is a check of its own", "make it a rule of its own")
     if not section:
         advice = "put it into a rule, or below `defaults:` for all rules"
         yield Defaults.model_fields, KeyHome("is a key of rules", advice)
-    yield SECTIONS, KeyHome("is a section of the file", "let it begin in the first column")
+    yield (
+        SECTIONS,
+        KeyHome("is a section of the file", "write it at the start of a line, without indentation"),
+    )
     if section != "rules":
         advice = "put it into a rule, below `rules:`"
         yield RuleSpec.model_fields, KeyHome("is a key of a rule", advice)

@@ -21,7 +21,7 @@ from sanityd.rules import option_schemas
 
 #: Keys that are reserved for later versions. They are refused, not ignored.
 NOT_YET = {
-    "evidence": "rows' own history in the page and the mail",
+    "evidence": "the history of violating rows",
     "remedy": "repairs",
     "executor": "workers on other machines",
 }
@@ -33,7 +33,7 @@ def _age(value: Any) -> Any:
     if not isinstance(value, str):
         raise option_error("this is no age", option_schemas.AGE)
     length, of, column = value.partition(" of ")
-    message = f"`{value}` does not name the column of the age"
+    message = f"`{value}` does not name the column that the age is measured by"
     correction = _corrected_age(value) if not of else ""
     if correction:
         raise option_error(message, f"write `{correction}`")
@@ -99,7 +99,7 @@ def _scan(value: Any) -> Any:
         return Scan()
     scan = _SCAN.fullmatch(str(value))
     if scan is None:
-        raise option_error(f"`{value}` is no way to scan", option_schemas.SCAN)
+        raise option_error(f"`{value}` is not a valid value of `scan`", option_schemas.SCAN)
     column, full, overlap = scan.groups()
     full_every = timedelta(days=1)
     if full not in (None, "daily"):
@@ -279,7 +279,7 @@ class Defaults(Spec):
     )
     redact: Literal["hash", "no"] | None = Field(
         None,
-        description="`hash`: keys of its rows leave the database only as digests, "
+        description="`hash`: keys of its rows leave the database only as hashes, "
         "keyed by `SANITYD_REDACT_KEY`.",
     )
 

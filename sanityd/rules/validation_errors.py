@@ -122,7 +122,7 @@ class _Translation:
             clause = field.description.partition(";")[0]
             advice += f": {clause[0].lower()}{clause[1:].rstrip('.')}"
         return self._document.problem(
-            key_path[:-1], f"{self._where} says no `{name}`", advice, key=True
+            key_path[:-1], f"{self._where} has no `{name}`", advice, key=True
         )
 
     def _bad_value(
@@ -132,7 +132,7 @@ class _Translation:
         name = _last_key(self._document, key_path)
         message = f"`{name}` can't be {_shown(value)}"
         if error_type == "literal_error":
-            message = f"{_shown(value)} is not possible here"
+            message = f"{_shown(value)} is not a valid value"
             advice = _choice_advice(context["expected"], value)
         elif error_type in ("too_short", "string_too_short"):
             message = f"`{name}` is empty"

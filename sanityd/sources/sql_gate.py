@@ -66,6 +66,37 @@ _LONGEST = 100_000
 _DEEPEST = 6
 
 _WRITES = "Rules may only read: write a SELECT that returns the rows that are wrong."
+#: First words of statements that people write by mistake in place of a condition.
+_STATEMENTS = {
+    "DELETE",
+    "INSERT",
+    "UPDATE",
+    "MERGE",
+    "DROP",
+    "CREATE",
+    "ALTER",
+    "TRUNCATE",
+    "GRANT",
+    "COPY",
+}
+#: Words that follow a column in a condition. Such a column may have the name of a statement.
+_OPERATOR_WORDS = {
+    "IS",
+    "IN",
+    "NOT",
+    "LIKE",
+    "ILIKE",
+    "BETWEEN",
+    "AND",
+    "OR",
+    "COLLATE",
+    "REGEXP",
+    "RLIKE",
+    "GLOB",
+    "SIMILAR",
+    "DIV",
+    "MOD",
+}
 
 
 class GateRefusal(Exception):
@@ -122,8 +153,16 @@ def gate_predicate(sql: str, dialect: str) -> str:
             " a whole SELECT belongs into a `query` rule."
         )
         raise _refusal(sql, tokens[0], "this is a statement, where a condition is expected", advice)
+    if len(tokens) > 1 and tokens[0].text.upper() in _STATEMENTS and _is_word(tokens[1]):
+        begins = f"a condition is expected, and this is the statement `{tokens[0].text}`"
+        raise _refusal(sql, tokens[0], begins, _WRITES)
     _only_reads(sql, _parse(plain, dialect, exp.Condition))
     return plain
+
+
+def _is_word(token: "Token") -> bool:
+    """Return whether a token is a name or a keyword; a column `update` is followed by neither."""
+    return token.text.isidentifier() and token.text.upper() not in _OPERATOR_WORDS
 
 
 def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:

@@ -72,7 +72,7 @@ def lists(database_url: str) -> Iterator[Lists]:
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(mine=LISTS, theirs=LISTS)
 def test_numbers_differ_as_sets_do(lists: Lists, mine: list[int], theirs: list[int]) -> None:

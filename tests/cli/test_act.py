@@ -59,7 +59,9 @@ def test_an_acknowledgement_can_be_taken_back(broken: Project) -> None:
     act(broken, "ack", RULE, "--reason", "me")
     assert "not acknowledged any more" in act(broken, "ack", RULE, "--end", "--reason", "no time")
     assert "acknowledged by" not in act(broken, "status")
-    assert "nothing was decided" in refused(broken, "ack", RULE, "--end", "--reason", "again")
+    assert "has no decision to withdraw" in refused(
+        broken, "ack", RULE, "--end", "--reason", "again"
+    )
 
 
 def test_an_incident_is_named_as_well_as_a_rule(broken: Project) -> None:
@@ -144,13 +146,13 @@ NONSENSE: list[tuple[list[str], str]] = [
         ["ack", "every-person-has-a-welcome-mial", "--reason", "x"],
         "did you mean `every-person-has-a-welcome-mail`?",
     ),
-    (["ack", "no-duplicate-emails", "--reason", "x"], "nothing is open of `no-duplicate-emails`"),
+    (["ack", "no-duplicate-emails", "--reason", "x"], "`no-duplicate-emails` has no open incident"),
     (["ack", RULE, "--reason", "  "], "there is no reason"),
     (["ack", RULE, "--reason", "x" * 1001], "more than 1,000 characters"),
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
     (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
-    (["accept", RULE, "--row", "id=8", "--reason", "x"], "that is followed has id 8"),
+    (["accept", RULE, "--row", "id=8", "--reason", "x"], "no tracked row of"),
     (
         ["silence", "nothing-like-it", "--for", "1h", "--reason", "x"],
         "there is no rule or incident",

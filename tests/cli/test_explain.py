@@ -26,7 +26,7 @@ def test_it_says_what_is_read_together_what_is_proved_and_why(project: Project) 
     assert (answer.code, answer.err) == (0, "")
     for words in (
         "app   sqlite   6 rules in",
-        "a row is read once and asked for all of them",
+        "one scan checks all these rules",
         "one scan of app.people",
         "    emails-fit, emails-are-emails",
         "✓ proved of app.people",

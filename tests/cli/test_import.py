@@ -23,7 +23,7 @@ def test_an_import_prints_a_file_that_is_right_and_tells_what_is_left(
     assert answer.err.splitlines() == [
         "2 of 3 checks imported; 1 can't be:",
         "  schema.yml:5  my_own on people.email: what it checks is in a macro of the project",
-        "2 rules notify nobody: write `channels:`, and whom of them to tell, as in `defaults: {notify: [team]}`",
+        "2 rules notify nobody: add `channels:`, and set who is notified, as in `defaults: {notify: [team]}`",
     ]
     project.rules(answer.out)
     assert (

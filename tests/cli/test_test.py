@@ -65,7 +65,7 @@ def test_what_no_example_shows_is_a_warning_and_with_strict_a_failure(project: P
     assert answer.code == 0
     assert answer.out.splitlines()[3].startswith("  !  no-duplicate-emails ")
     assert "no example shows that this rule can hold" in answer.out
-    assert "1 passed, 1 thing that no example shows." in answer.out
+    assert "1 passed, 1 thing that no example tests." in answer.out
     strict = project.run("test", "--strict", "-k", "no-duplicate-emails", "--format", "junit")
     suite = ElementTree.fromstring(strict.out)
     assert (strict.code, suite.get("tests"), suite.get("failures")) == (1, "2", "1")

@@ -20,7 +20,7 @@ from sanityd.store.open import Store
 from tests.support.traffic import RESERVED, TOTAL, Biller, Writer, engine_of, run, traffic
 
 #: How often all rules of one database are looked at, and how often those of two.
-PASSES, PASSES_ACROSS = 35, 5
+PASSES, PASSES_ACROSS = 20, 3
 
 RULES: dict[str, dict[str, Any]] = {
     "everybody-has-one-mail": {

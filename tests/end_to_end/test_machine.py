@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
 
 _LONG = bool(os.environ.get("SANITYD_LONG"))
 Machine.TestCase.settings = settings(
-    max_examples=400 if _LONG else 20,
+    max_examples=400 if _LONG else 12,
     stateful_step_count=60 if _LONG else 35,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

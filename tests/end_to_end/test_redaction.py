@@ -132,7 +132,11 @@ def digest(key: str) -> str:
     )
 
 
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize(
+    ("watched", "form"),
+    [("sqlite", "text"), ("sqlite", "json"), ("postgres", "junit")],
+    indirect=["watched"],
+)
 def test_no_key_leaves_by_a_check(watched: Watched, form: str) -> None:
     with working() as box:
         smtp = {"SMTP_URL": f"smtp://127.0.0.1:{box.port}"}

@@ -65,7 +65,7 @@ def test_flapping_and_calm_are_told_once_each() -> None:
     assert flapping.sentence == (
         "it came or went 6 times in the last 20 runs (score 33.9, flapping from 30 on) with at most 3 violations"
     )
-    assert calm.sentence == "it came or went 5 times in the last 20 runs (score 21.0, calm at 25)"
+    assert calm.sentence == "it came or went 5 times in the last 20 runs (score 21.0, ends at 25)"
     assert ended - began == 29 * HOUR
 
 

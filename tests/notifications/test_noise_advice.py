@@ -131,13 +131,13 @@ def test_explain_names_each_number_and_its_threshold() -> None:
     known = record(**mails(14, days=9, acted=1), looks=looks("." * 20 + "x"))
     assert explain(known, NoiseState(), SETTINGS, AT) == [
         "severity: declared error, counts as error",
-        "downgrading: on, says `alerts.noise`",
+        "downgrading: on (set in `alerts.noise`)",
         "mails in 28 d: 14 (at least 8) on 9 days (at least 5)",
-        "age of the rule's meaning: 200 d (at least 14 d)",
+        "days since the check was last changed: 200 d (at least 14 d)",
         "acted on: 1 of 14, so at most 0.315 of them by Wilson's bound (less than 0.35)",
         "false positives: 0 of 0 closed incidents (at least 50 % of at least 4)",
-        "flap score: 5.9 over 20 of 20 changes of run (flapping from 30 on, calm at 25): not flapping",
-        "soon over by itself: 0 of 14 incidents in 14 d within 2 h (a habit from 80 % of at least 5 on)",
+        "flap score: 5.9 over 20 of 20 changes of state (flapping from 30 on, ends at 25): not flapping",
+        "incidents that ended soon without action: 0 of 14 in 14 d within 2 h (a suggestion from 80 % of at least 5 on)",
     ]
 
 
@@ -149,7 +149,7 @@ def test_explain_tells_of_the_way_back_what_is_known() -> None:
     assert lines[:3] == [
         f"severity: declared error, counts as warning: {standing.sentence}",
         "last downgrade: Sat 08:05, at most one in 28 d",
-        "downgrading: on, says `alerts.noise`; none now, as it is only a warning",
+        "downgrading: on (set in `alerts.noise`); none now, as it is only a warning",
     ]
     assert lines[-3:] == [
         "violations: 0 (restored above 8, it was 3)",
@@ -169,14 +169,14 @@ def test_explain_tells_why_there_is_none_and_what_was_decided() -> None:
     assert "none now, as undone by a human: not before 24 Nov" in text
     cooling = explain(record(), NoiseState(since=ago(9)), SETTINGS, AT)
     assert (
-        "downgrading: on, says `alerts.noise`; none now, as one step in 28 d: not before 12 Dec"
+        "downgrading: on (set in `alerts.noise`); none now, as one step in 28 d: not before 12 Dec"
         in cooling
     )
     critical = explain(
         record(declared=Severity.CRITICAL), NoiseState(flapping_since=ago(1)), SETTINGS, AT
     )
     assert (
-        "downgrading: suggest, says `alerts.noise.critical`; none now, as what is critical stays so"
+        "downgrading: suggest (set in `alerts.noise.critical`); none now, as what is critical stays so"
         in critical
     )
     assert any(line.endswith(": flapping since Sun 08:05") for line in critical)

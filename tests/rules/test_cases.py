@@ -103,13 +103,13 @@ def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
     ) == [
         "1:3 there is no rule `greted` | did you mean `greeted`?",
         "5:12 `noon` is no time | write it in full, as in `2026-01-01 12:00`",
-        "6:15 rule `greeted` does not look at `app.peple` | did you mean `app.people`?",
+        "6:15 rule `greeted` does not use `app.peple` | did you mean `app.people`?",
         "6:43 `app.people` can't be `1` | write a mapping, as in `{column: …}`",
         "6:51 a value can't be a list or a mapping | write text, a number, `true`, `false` or `null`",
         "7:17 `violates` must be a list | write the keys that the rule must find, as in `[2, 7]`; `[]` for none",
         "8:7 unknown key `expect` in the test of `greeted` | known here: name, now, given, types, past, "
         "violates, measured",
-        "9:31 rule `greeted` does not look at `app.orders` | it uses `app.people`, `mail.mails`",
+        "9:31 rule `greeted` does not use `app.orders` | it uses `app.people`, `mail.mails`",
         "9:47 `nowhere.t.u.v` has too many parts: write `source.table` or `source.schema.table` | "
         "write `source.table`, as in `app.people`",
         "10:7 `past` has no meaning for `has` | take it out",
@@ -134,9 +134,9 @@ def test_a_misspelt_table_a_doubled_one_and_a_present_that_is_none_are_told(tmp_
     )
     assert found == [
         "2:13 `12:00` is no time | write it in full, as in `2026-01-01 12:00`",
-        "2:30 rule `greeted` does not look at `app.peple` | did you mean `app.people`?",
-        "3:32 `people` stands here for the second time, by another name | keep one of them",
-        "4:7 the test of `greeted` says no `violates` | add `violates:`: the keys that it must find: `[2]`",
+        "2:30 rule `greeted` does not use `app.peple` | did you mean `app.people`?",
+        "3:32 `people` is given twice, the second time by another name | keep one of them",
+        "4:7 the test of `greeted` has no `violates` | add `violates:`: the keys that it must find: `[2]`",
         "5:3 `for_each` makes rule `each` 2 rules | name one of them, as in `each[a]`",
     ]
 

@@ -139,7 +139,7 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ),
         (
             "  r:\n    table: app.t\n    unique: a\n    within: 10m\n",
-            "4:13 `10m` does not name the column of the age",
+            "4:13 `10m` does not name the column that the age is measured by",
         ),
         (
             "  r:\n    table: app.t\n    unique: a\n    remedy: x\n",

@@ -197,9 +197,9 @@ def test_rules_do_not_see_each_others_rows(store: Store) -> None:
         assert list(violations.open_keys(memory, "r").values()) == [{"id": 1}]
 
 
-def test_a_hundred_thousand_changes_take_two_statements(store: Store) -> None:
+def test_twenty_thousand_changes_take_two_statements(store: Store) -> None:
     """Drivers get them in bulk: what is written grows with the rows, not with round trips."""
-    rows = [change({"id": n}) for n in range(100_000)]
+    rows = [change({"id": n}) for n in range(20_000)]
     with counted(store) as sent:
         apply(store, rows)
         apply(
@@ -207,12 +207,12 @@ def test_a_hundred_thousand_changes_take_two_statements(store: Store) -> None:
             [change(row.key, Change.RESOLVED, resolution=Resolution.ROW_GONE) for row in rows],
             AT + DAY,
         )
-    assert sent == [100_000, 100_000]
+    assert sent == [20_000, 20_000]
     with store.read() as memory:
         ended = memory.execute(
             text("SELECT count(*) FROM violations WHERE NOT open AND resolution = 'row_gone'")
         )
-        assert ended.scalar() == 100_000
+        assert ended.scalar() == 20_000
 
 
 def test_open_rows_stand_in_the_order_of_their_keys(store: Store) -> None:

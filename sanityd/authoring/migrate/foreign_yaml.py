@@ -262,9 +262,7 @@ class _NodeBuilder:
                 merged = {**self._merged_pairs(key, value), **merged}
             elif key.value in own:
                 name = key.value[:60]
-                raise self._error(
-                    key, f"`{name}` stands here for the second time", "keep one of them"
-                )
+                raise self._error(key, f"`{name}` is defined twice", "keep one of them")
             else:
                 own[key.value] = self.build(value)
         return {**merged, **own}

@@ -130,7 +130,7 @@ def remaining_steps(written: WrittenFile) -> Iterator[str]:
     if count:
         rules = "1 rule notifies" if count == 1 else f"{count:,} rules notify"
         yield (
-            f"{rules} nobody: write `channels:`, and whom of them to tell, "
+            f"{rules} nobody: add `channels:`, and set who is notified, "
             "as in `defaults: {notify: [team]}`"
         )
 

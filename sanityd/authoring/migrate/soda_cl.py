@@ -76,7 +76,7 @@ def _is_definition(header: str) -> bool:
 
 
 def _unsupported_section(header: str, node: YamlNode) -> ImportedCheck:
-    reason = "it checks nothing"
+    reason = "it is no check"
     if "for each" in header:
         reason = "it uses tables or columns that are not in the file"
     return ImportedCheck(node.location, header, reason=reason)

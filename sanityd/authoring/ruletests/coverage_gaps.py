@@ -71,7 +71,7 @@ class _GapFinder:
             return
         if not any(_accepts_something(result) for result in self.played):
             advice = (
-                "add a row, or an example, that it must let pass: a rule that condemns everything "
+                "add a row, or an example, that it must let pass: a rule that reports every row "
                 "would find the same"
             )
             yield self._gap("no example shows that this rule can hold", advice)

@@ -101,7 +101,7 @@ class QueryForm(Form[QueryCheck]):
         candidates = self._candidates(planned)
         if candidates is None:
             statement = self.check_of(planned.invariant).violations(planned.scope)
-            reason = also_new_rows(planned, "asked as it is")
+            reason = also_new_rows(planned, "a query of its own")
             return plan_step("query", planned_checks, reason, [statement])
         reason = (
             "64-bit digests of the key are sorted; only keys whose digest occurs twice are compared"

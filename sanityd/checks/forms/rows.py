@@ -129,15 +129,13 @@ class RowForm(Form[RowCheck]):
         statement, _ = statement_of(planned_checks)
         if len(planned_checks) > 1:
             form = "one scan"
-            reason = (
-                "a row is read once and asked for all of them; only rows that break one are sent"
-            )
+            reason = "one scan checks all these rules; only violating rows are returned"
         elif planned.reads_alone:
             form = "scan"
-            reason = "it reads another table, and is a statement of its own"
+            reason = "it reads another table, so it needs a separate query"
         else:
             form = "scan"
-            reason = "it is the only one"
+            reason = "it is the only row rule of this table here"
         return plan_step(form, planned_checks, also_new_rows(planned, reason), [statement])
 
     def build(self, planned: PlannedCheck) -> object:

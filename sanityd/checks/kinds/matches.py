@@ -22,9 +22,10 @@ class Matches(ColumnCheck):
     ```
 
     Named formats mean the same on every database: `email`, `uuid`, `url`, `ip`, `iso_date`, `e164`,
-    `country`, `currency`, `slug`. Any other text is a regular expression in the database's own
-    dialect: POSIX with Perl's classes on PostgreSQL, PCRE on MariaDB, RE2 on DuckDB, Python's on
-    SQLite. With `part: true`, it is enough that a part of the value matches.
+    `country` (two capital letters), `currency` (three), `slug`. Any other text is a regular
+    expression in the database's own dialect: POSIX with Perl's classes on PostgreSQL, PCRE on
+    MariaDB, RE2 on DuckDB, Python's on SQLite. With `part: true`, it is enough that a part of the
+    value matches.
     """
 
     kind: ClassVar[str] = "matches"

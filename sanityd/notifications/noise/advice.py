@@ -185,7 +185,7 @@ def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) 
     return [
         f"mails in {format_rounded(noise.window)}: {counts.mails} (at least {noise.min_mails}) "
         f"on {counts.days} days (at least {noise.min_days})",
-        f"age of the rule's meaning: {age} (at least {least_age})",
+        f"days since the check was last changed: {age} (at least {least_age})",
         f"acted on: {counts.acted} of {counts.mails}, so at most {counts.bound:.3f} of them "
         f"by Wilson's bound (less than {noise.acted_upper_bound:g})",
         f"false positives: {counts.false_positives} of {counts.closed} closed incidents "
@@ -201,17 +201,17 @@ def _flaps(record: Record, state: NoiseState, settings: Settings, at: datetime) 
     if state.flapping_since:
         is_flapping = f"flapping since {format_time(state.flapping_since, at, settings.zone)}"
     return (
-        f"flap score: {score:.1f} over {changes} of {flapping.window} changes of run "
-        f"(flapping from {flapping.start:g} on, calm at {flapping.end:g}): {is_flapping}"
+        f"flap score: {score:.1f} over {changes} of {flapping.window} changes of state "
+        f"(flapping from {flapping.start:g} on, ends at {flapping.end:g}): {is_flapping}"
     )
 
 
 def _brief(record: Record, at: datetime) -> str:
     transient = _transient(record, at)
     return (
-        f"soon over by itself: {len(transient.short)} of {transient.episodes} incidents "
+        f"incidents that ended soon without action: {len(transient.short)} of {transient.episodes} "
         f"in {format_rounded(_LOOK_BACK)} within {format_rounded(2 * record.interval)} "
-        f"(a habit from {_percent(_SHORT_SHARE)} of at least {_SHORT_OF} on)"
+        f"(a suggestion from {_percent(_SHORT_SHARE)} of at least {_SHORT_OF} on)"
     )
 
 

@@ -106,7 +106,7 @@ def _calm(record: Record, state: NoiseState, settings: Flapping) -> str:
     times = "once" if sum(changes) == 1 else f"{sum(changes)} times"
     return (
         f"it came or went {times} in the last {len(changes)} runs "
-        f"(score {score:.1f}, calm at {settings.end:g})"
+        f"(score {score:.1f}, ends at {settings.end:g})"
     )
 
 

@@ -247,7 +247,7 @@ class _DataComposer:
             # Files of a folder share their sections.
             return
         where = f"line {first.line}" if in_same_file else f"{first.path.name}:{first.line}"
-        message = f"`{key}` stands here for the second time; first in {where}"
+        message = f"`{key}` is defined twice; first in {where}"
         self.reader.say(message, "keep one of them", mark)
         # The values below it do not belong to the first key, and are no problems of their own.
         frame.key = None

@@ -69,7 +69,7 @@ def test_several_problems_are_told_at_once() -> None:
     assert told("a: *x\nb: !t 1\nb: 2\n") == [
         (1, 4, "`*x` is an alias"),
         (2, 4, "`!t` is a tag"),
-        (3, 1, "`b` stands here for the second time; first in line 2"),
+        (3, 1, "`b` is defined twice; first in line 2"),
     ]
 
 
@@ -124,7 +124,7 @@ def test_the_same_id_in_two_files_names_both(tmp_path: Path) -> None:
     document = parse(tmp_path)
     [problem] = document.problems
     assert (problem.path, problem.line) == (tmp_path / "b.yaml", 2)
-    assert problem.message == "`one` stands here for the second time; first in a.yaml:2"
+    assert problem.message == "`one` is defined twice; first in a.yaml:2"
     assert set(document.data["rules"]) == {"one", "two"}
 
 
@@ -144,8 +144,8 @@ def test_a_key_without_yaml_sense_leaves_the_others_in_peace() -> None:
 
 def test_what_is_below_a_doubled_key_is_not_told_twice() -> None:
     assert told("r:\n  a: {b: 1, c: 2}\n  a: {b: 3, b: 4}\n") == [
-        (3, 3, "`a` stands here for the second time; first in line 2"),
-        (3, 13, "`b` stands here for the second time; first in line 3"),
+        (3, 3, "`a` is defined twice; first in line 2"),
+        (3, 13, "`b` is defined twice; first in line 3"),
     ]
 
 

@@ -118,7 +118,7 @@ def _for_declared(
         {name: f"{target.title}.{column}" for name, column in column_pairs.items()},
         REFERENCE + 2,
         f"references: a declared foreign key to {escaped_name(target.name)}"
-        f" that the database enforces only when it is told to; it holds in {rows}",
+        f" that SQLite enforces only with `PRAGMA foreign_keys = ON`; it holds in {rows}",
         tolerance=1.0,
         only_if_violated=foreign_key.is_enforced,
         columns=tuple(column_pairs),

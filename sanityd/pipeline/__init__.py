@@ -168,9 +168,12 @@ def _with_notifications(
         decision.incident: decision for decision in triage.list_active(connection)
     }
     noise_states = noise_state.all_of(connection)
+    by_rule: dict[str, list[NotificationResult]] = {}
+    for item in notified:
+        by_rule.setdefault(item.incident.rule, []).append(item)
     completed = []
     for result in results:
-        about = [item for item in notified if item.incident.rule == result.rule.id]
+        about = by_rule.get(result.rule.id, [])
         incident = _counted_incident(result, about)
         noise = noise_states.get(result.rule.id, NoiseState())
         completed.append(

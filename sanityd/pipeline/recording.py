@@ -218,15 +218,13 @@ def _save_incident(
 ) -> Incident | None:
     """Save an incident that changed, at the severity that counts today. Returns it as saved.
 
-    Messages about one that is resolved are cancelled unless somebody has begun to send them.
+    Messages about one that is resolved are cancelled later, by `notify`.
     """
     if after is None:
         return None
     after = _at_effective_severity(connection, after)
     if after != before:
         incidents.save(connection, after)
-        if after.resolved_at is not None:
-            outbox.cancel_pending(connection, after.id, after.resolved_at)
     return after
 
 
@@ -250,6 +248,7 @@ def _at_effective_severity(connection: Connection, incident: Incident) -> Incide
 def _save_closed(connection: Connection, rule: str, incident: Incident, at: datetime) -> None:
     """Save an incident that was closed, and settle it: nobody checked that it is resolved."""
     _save_incident(connection, None, incident)
+    outbox.cancel_pending(connection, incident.id, at)
     incidents.mark_settled(connection, incident.id)
     audit.append(
         connection,

@@ -191,7 +191,9 @@ def _with_notifications(
 
 def _counted_incident(result: Result, about: Sequence[NotificationResult]) -> Incident | None:
     """Return the incident as the notifications counted it; as it was recorded without any."""
-    for item in about:
-        if item.incident.cause is Cause.VIOLATED:
-            return item.incident
-    return result.incident
+    violated = [item.incident for item in about if item.incident.cause is Cause.VIOLATED]
+    if result.incident is None:
+        return violated[0] if violated else None
+    # One that ended in the same run may be among them, too.
+    same = [incident for incident in violated if incident.id == result.incident.id]
+    return same[0] if same else result.incident

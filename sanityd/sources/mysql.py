@@ -23,7 +23,13 @@ from sqlalchemy.engine import ExceptionContext
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
-from sanityd.sources.mysql_messages import BAD_PATTERN, SAFE, is_of_a_function
+from sanityd.sources.mysql_messages import (
+    BAD_PATTERN,
+    SAFE,
+    UNREACHABLE,
+    UNREACHABLE_TEXTS,
+    is_of_a_function,
+)
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -220,10 +226,10 @@ class MysqlSource(EngineSource):
     def unreachable(self, error: BaseException) -> str:
         """Return the reason by error code; for code 2003, by the text of the system."""
         code = _code(error)
-        if code in _UNREACHABLE:
-            return _UNREACHABLE[code]
+        if code in UNREACHABLE:
+            return UNREACHABLE[code]
         message = str(error).lower()
-        for part, reason in _UNREACHABLE_TEXTS.items():
+        for part, reason in UNREACHABLE_TEXTS.items():
             if part in message:
                 return reason
         if isinstance(error, TypeError | ValueError):
@@ -350,29 +356,6 @@ _FAMILIES = {
     "datetime": Family.TIMESTAMP,
     "timestamp": Family.TIMESTAMPTZ,
     "uuid": Family.UUID,
-}
-
-_UNREACHABLE = {
-    1040: "it has no free connection",
-    1044: "the login may not use the database",
-    1045: "it refuses the login",
-    1049: "there is no database of that name",
-    1130: "it doesn't let this host in",
-    1203: "the login has no free connection",
-    1227: "the login lacks a right",
-    1698: "it refuses the login",
-    2013: "it closed the connection",
-    2026: "no encrypted connection could be agreed on",
-}
-
-#: A part of the system's text → the reason.
-_UNREACHABLE_TEXTS = {
-    "refused": "it refuses the connection; is it running?",
-    "timed out": "it doesn't answer in time",
-    "name or service not known": "its host name is unknown",
-    "resolution": "its host name is unknown",
-    "getaddrinfo": "its host name is unknown",
-    "no such file": "there is no socket; is it running?",
 }
 
 _WHERE = """table_schema = COALESCE(:schema, DATABASE())

@@ -1,4 +1,4 @@
-"""Whether an error text of MariaDB or MySQL is the server's own, and not of a function.
+"""Codes and texts of errors of MariaDB and MySQL; whether a text is the server's own.
 
 A stored function may raise any code with any text (`SIGNAL … SET MYSQL_ERRNO, MESSAGE_TEXT`), and
 the client can't tell the two apart. So each word must be one of the server or of the statement.
@@ -14,6 +14,30 @@ SAFE = frozenset({
     3685, 3692, 4078,
 })  # fmt: skip
 BAD_PATTERN = 1139
+
+#: Why a server can't be reached, by the code of the error.
+UNREACHABLE = {
+    1040: "it has no free connection",
+    1044: "the login may not use the database",
+    1045: "it refuses the login",
+    1049: "there is no database of that name",
+    1130: "it doesn't let this host in",
+    1203: "the login has no free connection",
+    1227: "the login lacks a right",
+    1698: "it refuses the login",
+    2013: "it closed the connection",
+    2026: "no encrypted connection could be agreed on",
+}
+
+#: A part of the system's text → the reason.
+UNREACHABLE_TEXTS = {
+    "refused": "it refuses the connection; is it running?",
+    "timed out": "it doesn't answer in time",
+    "name or service not known": "its host name is unknown",
+    "resolution": "its host name is unknown",
+    "getaddrinfo": "its host name is unknown",
+    "no such file": "there is no socket; is it running?",
+}
 
 _WORDS = """
     a access aggregate ambiguous an and any are arguments as at be by call called can cannot

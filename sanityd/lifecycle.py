@@ -130,6 +130,23 @@ def incident_after(
     )
 
 
+def rows_were_replaced(before: Incident, run: Run, changes: Iterable[Transition]) -> bool:
+    """Return whether all rows of an open incident were resolved, and only others violate now."""
+    if run.outcome is not Outcome.COMPLETE or run.severity is None:
+        return False
+    counts = Counter(change.change for change in changes)
+    if counts[Change.RESOLVED] < before.violations:
+        return False
+    others = counts[Change.NEW] + counts[Change.REGRESSED]
+    return counts[Change.RESOLVED] > 0 and others == run.violations
+
+
+def replaced_incident(before: Incident, at: datetime, changes: Iterable[Transition]) -> Incident:
+    """Return an incident as resolved, though the rule is violated by other rows."""
+    resolutions = _add_resolutions(before.resolutions, changes)
+    return replace(before, resolved_at=at, resolutions=resolutions)
+
+
 def _is_systemic(run: Run, increase: int) -> bool:
     """Return whether so many more rows violate at once that they must have one common fault."""
     if increase > SYSTEMIC_ROWS:

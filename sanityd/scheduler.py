@@ -33,7 +33,7 @@ logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
 #: How often the outbox is delivered, housekeeping runs, and health is reported.
 DELIVER_EVERY = timedelta(seconds=5)
-KEEP_EVERY = timedelta(seconds=10)
+KEEP_EVERY = timedelta(seconds=4)
 REPORT_EVERY = timedelta(minutes=1)
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 #: How long running checks may take to end after SIGTERM.
@@ -176,8 +176,9 @@ class Scheduler:
         self._seconds = 0
         #: The second at which housekeeping last ran.
         self._last_housekeeping = 0
-        #: Batches that are running, by name, with the second at which they started.
-        self._running: dict[str, tuple[int, Batch]] = {}
+        #: The evaluations that are running: the second at which each started, and its batch. Two of
+        #: the same batch are two, as a slot that comes meanwhile must not hide the one before.
+        self._running: dict[object, tuple[int, Batch]] = {}
         #: Slots that passed while their batch was running, by batch.
         self._late: Counter[str] = Counter()
         self._clock_difference = _clock_difference()
@@ -322,11 +323,12 @@ class Scheduler:
             )
 
     def _evaluate(self, batch: Batch) -> None:
-        self._running[batch.name] = (self._seconds, batch)
+        evaluation = object()
+        self._running[evaluation] = (self._seconds, batch)
         try:
             self.work.evaluate(batch)
         finally:
-            self._running.pop(batch.name, None)
+            del self._running[evaluation]
 
     def _housekeeping(self) -> None:
         late, self._late = self._late, Counter()
@@ -342,8 +344,8 @@ class Scheduler:
         shutdown.start()
         for _ in range(int(grace.total_seconds())):
             # Repeated, because a statement may start just after the one before was cancelled.
-            for name in list(self._running):
-                self.work.cancel(name, "sanityd is being stopped")
+            for _, batch in list(self._running.values()):
+                self.work.cancel(batch.name, "sanityd is being stopped")
             shutdown.join(1)
             if not shutdown.is_alive():
                 return

@@ -123,6 +123,12 @@ def database_url(text: str) -> str:
     if "://" in text:
         return text
     path = Path(text)
+    if not path.is_file() and "@" in text:
+        # It may be a URL without its beginning, with a password.
+        raise SourceError(
+            "this is neither a URL nor the name of a file",
+            "Write `postgresql://user:password@host/database`, or name a file of SQLite or DuckDB.",
+        )
     if not path.is_file():
         raise SourceError(
             f"there is no file `{display_value(text)}`",

@@ -10,11 +10,12 @@ import click
 from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from sanityd.model import NoiseState, Silence
+    from sanityd.model import NoiseState, Run, Silence
     from sanityd.rules.rule import RuleSet
 
 #: How long a rule is listed that was removed from the file while it was violated.
@@ -28,6 +29,7 @@ def command(path: Path) -> None:
     from sanityd import clock
     from sanityd.cli import terminal
     from sanityd.rules.load import load
+    from sanityd.store import runs
 
     rules = load(path, need_secrets=False)
     store, at, console = open_store(rules), clock.now(), terminal.console()
@@ -35,12 +37,13 @@ def command(path: Path) -> None:
         with store.read() as connection:
             _health(console, connection, rules, at)
             _undelivered(console, connection, at)
-            _unverified(console, connection, rules, at)
+            last_runs = runs.last_of(connection, [rule.id for rule in rules.enabled()], at)
+            _unverified(console, connection, rules, last_runs, at)
             _open(console, connection, rules, at)
             _removed(console, connection, rules, at)
             _silences(console, connection, at)
             _noise(console, connection, at)
-            _holding(console, connection, rules, at)
+            _holding(console, last_runs, at)
     finally:
         store.close()
 
@@ -83,7 +86,13 @@ def _undelivered(console: Any, connection: "Connection", at: "datetime") -> None
         console.print()
 
 
-def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+def _unverified(
+    console: Any,
+    connection: "Connection",
+    rules: "RuleSet",
+    last_runs: "Mapping[str, Run]",
+    at: "datetime",
+) -> None:
     """Print the sources that don't answer, and the rules that could not be checked."""
     from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
@@ -97,7 +106,7 @@ def _unverified(console: Any, connection: "Connection", rules: "RuleSet", at: "d
             line = f"{incident.rule}: does not answer since {since}: {error}"
             console.print(terminal.signed(terminal.UNKNOWN, line))
     for rule in rules.enabled():
-        last_run = runs.last(connection, rule.id, at)
+        last_run = last_runs.get(rule.id)
         if last_run is None:
             console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: not checked yet"))
         elif last_run.error is not None:
@@ -220,16 +229,11 @@ def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str
     return sentences
 
 
-def _holding(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+def _holding(console: Any, last_runs: "Mapping[str, Run]", at: "datetime") -> None:
     """Print how many rules hold."""
     from sanityd.cli import terminal
-    from sanityd.store import runs
 
-    passed = []
-    for rule in rules.enabled():
-        last_run = runs.last(connection, rule.id, at)
-        if last_run is not None and last_run.verdict == "passed":
-            passed.append(last_run)
+    passed = [run for run in last_runs.values() if run.verdict == "passed"]
     if passed:
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"

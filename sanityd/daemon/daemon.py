@@ -55,7 +55,8 @@ class Daemon(ScheduledJobs):
         #: Whether this process does what only one may do.
         self.leads = False
         self._watch = FileWatch(rules.path)
-        self._cancel_tokens: dict[str, CancelToken] = {}
+        #: The tokens of the evaluations that are running, with their batches.
+        self._cancel_tokens: dict[CancelToken, Batch] = {}
         self._notified_at: datetime | None = None
         self._reconciled_at: datetime | None = None
         self._started_at = clock.now()
@@ -111,17 +112,24 @@ class Daemon(ScheduledJobs):
             ids = [rule.id for rule in due]
             with self.store.write() as connection:
                 claim = slots.claim(
-                    connection, rules.name, self._key(batch), slot, ids, runner=self.runner, at=at
+                    connection,
+                    rules.name,
+                    self._key(batch),
+                    slot,
+                    ids,
+                    runner=self.runner,
+                    at=at,
+                    lease=slots.lease_of(batch.schedule.interval),
                 )
             if claim is not None:
                 self._run_claimed(rules, due, batch, claim)
 
     def cancel(self, batch: str, why: str) -> None:
         """Cancel the running statement of a batch; no other begins."""
-        cancel = self._cancel_tokens.get(batch)
-        if cancel is not None:
-            advice = "Narrow its rules by `where` or `window`, or check them less often."
-            cancel.cancel(CheckError(why, advice))
+        advice = "Narrow its rules by `where` or `window`, or check them less often."
+        for cancel, running in list(self._cancel_tokens.items()):
+            if running.name == batch:
+                cancel.cancel(CheckError(why, advice))
 
     def deliver(self) -> None:
         """Notify of what is due by time alone, once a minute, and send what is in the outbox."""
@@ -148,9 +156,11 @@ class Daemon(ScheduledJobs):
         to_run: list[Batch] = []
         with self._logging_errors("renewing leases failed"):
             at, file = clock.now(), self.rules.name
-            running = [self._prefix + name for name in list(self._cancel_tokens)]
+            running = list(self._cancel_tokens.values())
             with self.store.write() as connection:
-                slots.renew(connection, self.runner, running, at)
+                for batch in running:
+                    lease = slots.lease_of(batch.schedule.interval)
+                    slots.renew(connection, self.runner, [self._key(batch)], at, lease)
                 for name, times in late.items():
                     slots.add_late(connection, self._prefix + name, times)
                 self.leads = leases.acquire(connection, file, self.runner, at)
@@ -258,13 +268,18 @@ class Daemon(ScheduledJobs):
     ) -> None:
         """Evaluate and record a batch whose slot this process has claimed, and log the results."""
         cancel = CancelToken()
-        self._cancel_tokens[batch.name] = cancel
+        self._cancel_tokens[cancel] = batch
         at = clock.now()
         try:
             batch_runs = pipeline.evaluate_batch(rules, due, self.store, at, cancel=cancel)
             results = self._record(rules, due, batch_runs, claim, at)
+        except BaseException:
+            # Otherwise the slot is blocked until the lease expires.
+            with self._logging_errors("giving up the claim failed"), self.store.write() as memory:
+                slots.give_up(memory, claim, clock.now())
+            raise
         finally:
-            self._cancel_tokens.pop(batch.name, None)
+            del self._cancel_tokens[cancel]
         if results is None:
             log.warning("batch %s: the runs are not recorded; it runs again", batch.name)
             return
@@ -308,7 +323,7 @@ class Daemon(ScheduledJobs):
         Nothing when this process is running it after all, or when its rules were removed.
         """
         name = key.removeprefix(self._prefix)
-        if name in self._cancel_tokens:
+        if any(batch.name == name for batch in list(self._cancel_tokens.values())):
             return []
         rules = [self.rules.rules[rule] for rule in ids if rule in self.rules.rules]
         if rules:

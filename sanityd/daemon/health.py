@@ -22,6 +22,8 @@ RECONCILED = timedelta(minutes=2)
 INTERVALS = 3
 #: A shorter interval counts as this one.
 SHORTEST = timedelta(minutes=1)
+#: How far the last run may lie in the future, as clocks of several machines differ.
+AHEAD = timedelta(minutes=2)
 #: How long a message may wait.
 WAITED = timedelta(minutes=15)
 
@@ -34,6 +36,8 @@ class HealthSigns:
     daemon: Lease | None = None
     #: The rules that were not checked for three intervals.
     overdue: tuple[str, ...] = ()
+    #: How far the last run lies in the future, after the clock was set back.
+    ahead: timedelta = timedelta(0)
     #: Since when the oldest message waits.
     waiting: datetime | None = None
     #: The number of messages that were given up.
@@ -64,6 +68,11 @@ class HealthSigns:
             complaints.append(
                 f"rule `{self.overdue[0]}`{more} was not checked for {INTERVALS} intervals"
             )
+        if self.ahead > AHEAD:
+            complaints.append(
+                f"the clock was set back: for {format_duration(self.ahead)} runs only go into the"
+                " history, as later ones are recorded already"
+            )
         if self.waiting is not None and at - self.waiting > WAITED:
             complaints.append(f"a message has waited for {format_duration(at - self.waiting)}")
         return tuple(complaints)
@@ -87,6 +96,7 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
     return HealthSigns(
         daemon=daemon,
         overdue=tuple(overdue),
+        ahead=max(last_runs.values(), default=at) - at,
         waiting=summary.oldest,
         given_up=summary.dead,
         down=tuple(down),

@@ -148,15 +148,18 @@ class AlertContext:
         return names | {name.partition("[")[0] for name in names}
 
 
-def counted_incidents(connection: Connection, rules: RuleSet) -> list[Incident]:
+def counted_incidents(
+    connection: Connection, rules: RuleSet, rule_id: str | None = None
+) -> list[Incident]:
     """Return the open incidents, and the resolved ones whose end was not notified yet.
 
     Open violations are without the rows that people accepted, at the severity that counts today.
+    Parameters: `rule_id` limits them to one rule.
     """
     accepted_rows = triage.count_accepted_rows(connection)
     noise_states = noise_state.all_of(connection)
     counted = []
-    for incident in incidents.list_unsettled(connection):
+    for incident in incidents.list_unsettled(connection, rule_id):
         if incident.open and incident.cause is Cause.VIOLATED:
             noise = noise_states.get(incident.rule)
             accepted = accepted_rows.get(incident.rule, 0)
@@ -234,13 +237,10 @@ def _as_it_counts(incident: Incident, rule: Rule | None, accepted: int, steps: i
 def _last_runs(
     connection: Connection, counted: Iterable[Incident], at: datetime
 ) -> dict[str, LastRuns]:
-    last_runs: dict[str, LastRuns] = {}
-    for incident in counted:
-        rule = incident.rule
-        if rule not in last_runs:
-            last = runs.last(connection, rule, at)
-            last_runs[rule] = LastRuns(last, runs.last_answered(connection, rule, at))
-    return last_runs
+    names = {incident.rule for incident in counted}
+    last = runs.last_of(connection, names, at)
+    answered = runs.last_answered_of(connection, names, at)
+    return {name: LastRuns(last.get(name), answered.get(name)) for name in names}
 
 
 def _new_rows(

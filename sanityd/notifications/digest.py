@@ -1,6 +1,6 @@
 """The digest of each recipient, once a day: warnings, old incidents, the health of sanityd."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -136,10 +136,12 @@ class DigestFacts:
     open: Sequence[Incident]
     counted: Mapping[str, Incident]
     #: The last run with an answer, of the rules of open incidents.
-    answers: Mapping[str, Run | None]
+    answers: Mapping[str, Run]
     resolved: Sequence[Incident]
+    #: When the last of them was resolved, by rule.
+    last_resolved: Mapping[str, datetime]
     #: The last run of each rule.
-    last_runs: Mapping[str, Run | None]
+    last_runs: Mapping[str, Run]
     #: The decision of a person that is in force about each incident; and all that are in force.
     triage: Mapping[str, Triage]
     in_force: Sequence[Triage]
@@ -158,6 +160,7 @@ class DigestFacts:
         counted = counted_incidents(connection, rules)
         open_incidents = incidents.list_open(connection)
         violated_rules = {incident.rule for incident in open_incidents}
+        resolved = incidents.resolved_since(connection, min(since, at - _AGAIN))
         acted = triage.since(connection, at - _QUALITY - _AGAIN)
         return cls(
             rules=rules,
@@ -165,9 +168,10 @@ class DigestFacts:
             since=since,
             open=open_incidents,
             counted={incident.id: incident for incident in counted},
-            answers={rule: runs.last_answered(connection, rule, at) for rule in violated_rules},
-            resolved=incidents.resolved_since(connection, min(since, at - _AGAIN)),
-            last_runs={rule.id: runs.last(connection, rule.id, at) for rule in rules.enabled()},
+            answers=runs.last_answered_of(connection, violated_rules, at),
+            resolved=resolved,
+            last_resolved=_last_resolved(resolved),
+            last_runs=runs.last_of(connection, [rule.id for rule in rules.enabled()], at),
             triage=triage_in_force(connection, counted, at),
             in_force=triage.list_active(connection),
             noise_states=noise_state.all_of(connection),
@@ -176,6 +180,16 @@ class DigestFacts:
             acted_on={decision.incident for decision in acted},
             outbox=outbox.summary(connection),
         )
+
+
+def _last_resolved(resolved: Iterable[Incident]) -> dict[str, datetime]:
+    """Return when the last of these incidents was resolved, by rule."""
+    last: dict[str, datetime] = {}
+    for incident in resolved:
+        end = incident.resolved_at
+        if end is not None and end > last.get(incident.rule, end - _DAY):
+            last[incident.rule] = end
+    return last
 
 
 class _DigestComposer:
@@ -347,12 +361,8 @@ class _DigestComposer:
 
     def _came_back(self, incident: Incident) -> bool:
         """Return whether an earlier incident of the rule ended within the last days."""
-        for earlier in self.facts.resolved:
-            if earlier.rule != incident.rule or earlier.resolved_at is None:
-                continue
-            if earlier.resolved_at > incident.opened_at - _AGAIN:
-                return True
-        return False
+        last = self.facts.last_resolved.get(incident.rule)
+        return last is not None and last > incident.opened_at - _AGAIN
 
     def _time(self, when: datetime) -> str:
         return format_time(when, self.facts.at, self.facts.rules.alerts.zone)

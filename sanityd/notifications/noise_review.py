@@ -21,7 +21,16 @@ from sanityd.notifications.noise import (
 from sanityd.notifications.notify import enqueue, rule_details
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import audit, incidents, noise_state, notification_log, rules_seen, runs, triage
+from sanityd.store import (
+    audit,
+    incidents,
+    noise_state,
+    notification_log,
+    outbox,
+    rules_seen,
+    runs,
+    triage,
+)
 
 #: How far back the runs of a downgraded rule are read: 14 days without a violation matter.
 _CLEAN = timedelta(days=15)
@@ -156,15 +165,16 @@ def _apply(
     due = decision.due.isoformat() if decision.due else None
     detail = {"sentence": decision.sentence, "due": due}
     audit.append(connection, at, "sanityd", "judged", decision.reason, rule=rule.id, detail=detail)
-    expire_triage(connection, rules, at)
+    expire_triage(connection, rules, at, rule.id)
     violated = [
         incident
-        for incident in counted_incidents(connection, rules)
-        if incident.rule == rule.id and incident.cause is Cause.VIOLATED
+        for incident in counted_incidents(connection, rules, rule.id)
+        if incident.cause is Cause.VIOLATED
     ]
     if decision.reason is Reason.FLAPPING_ENDED:
         # One mail says how it ended; the incidents that came and went need none of their own.
         for incident in violated:
+            outbox.cancel_pending(connection, incident.id, at)
             incidents.mark_settled(connection, incident.id)
     if record.declared < Severity.ERROR:
         return 0

@@ -4,8 +4,8 @@ Nothing follows from the run that has just ended, so `notify` may be called at a
 the end of a silence and a message that was lost need no event of their own.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -87,6 +87,7 @@ def notify(
     Parameters: `wait` is how long messages about new incidents wait for others to join them;
     `changes` is what the last runs changed. Returns one result for each recipient and incident.
     """
+    outbox.cancel_resolved(connection, at)
     backlogged = take_back_backlog(connection, at)
     expire_triage(connection, rules, at)
     context = AlertContext.load(connection, rules, at)
@@ -126,7 +127,7 @@ def write(
         results[decision.key] = NotificationResult(
             decision.incident, decision.recipient, decision.reason
         )
-    details: dict[str, RuleDetails] = {}
+    details = _DetailsReader(connection)
     for batched in batches:
         if isinstance(batched, RateLimited):
             for decision in batched.decisions:
@@ -134,10 +135,6 @@ def write(
                     decision.incident, decision.recipient, Reason.RATE_LIMITED
                 )
             continue
-        for decision in batched.decisions:
-            rule = decision.incident.rule
-            if rule not in details:
-                details[rule] = rule_details(connection, rule)
         alert = _alert(context, batched, details, changes)
         queued = _put_into_outbox(connection, context, batched, alert, wait)
         for position, decision in enumerate(batched.decisions):
@@ -197,6 +194,37 @@ def rule_details(connection: Connection, rule: str) -> RuleDetails:
     )
 
 
+class _DetailsReader:
+    """Reads the details of the rules that a message lists, and keeps those of the last rules.
+
+    A message may be about thousands of rules, each with thousands of rows; it lists a few.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._details: dict[str, RuleDetails] = {}
+
+    def added_to(self, news: Sequence[News]) -> tuple[News, ...]:
+        """Return the news of a message, with rows and history where the message lists them."""
+        # Imported only here, as in `enqueue`.
+        from sanityd.alerts.compose.email_view import MOST_PARTS
+        from sanityd.alerts.compose.state import by_severity
+
+        if len(self._details) > MOST_PARTS:
+            self._details.clear()
+        listed = {id(item) for item in by_severity(news)[:MOST_PARTS]}
+        return tuple(self._with_details(item) if id(item) in listed else item for item in news)
+
+    def _with_details(self, news: News) -> News:
+        rule = news.rule.id
+        if rule not in self._details:
+            self._details[rule] = rule_details(self._connection, rule)
+        details = self._details[rule]
+        is_about_rows = news.incident is not None and news.incident.cause is Cause.VIOLATED
+        rows = details.rows if is_about_rows else ()
+        return replace(news, rows=rows, history=details.history)
+
+
 def _put_into_outbox(
     connection: Connection,
     context: AlertContext,
@@ -221,16 +249,16 @@ def _put_into_outbox(
 def _alert(
     context: AlertContext,
     notification: Notification,
-    details: Mapping[str, RuleDetails],
+    details: "_DetailsReader",
     changes: RuleChanges,
 ) -> Alert:
-    news = []
+    news: list[News] = []
     identities = []
     for decision in notification.decisions:
         incident = decision.incident
         state = context.delivery_state(incident, decision.recipient)
         row_changes = changes.get(incident.rule, {})
-        news.append(_news(context, decision, state, details[incident.rule], row_changes))
+        news.append(_news(context, decision, state, row_changes))
         identities.append(
             policy.news_identity(incident, decision.reason, state.last_notification, state.lost)
         )
@@ -239,7 +267,7 @@ def _alert(
     return Alert(
         reason=reason,
         at=context.at,
-        news=tuple(news),
+        news=details.added_to(news),
         channel=channel,
         key=policy.dedup_key(reason, channel, address, identities),
     )
@@ -249,7 +277,6 @@ def _news(
     context: AlertContext,
     decision: Decision,
     state: DeliveryState,
-    details: RuleDetails,
     row_changes: Mapping[Change, int],
 ) -> News:
     incident = decision.incident
@@ -265,10 +292,8 @@ def _news(
         looked_at=answer.at if answer else None,
         complete=answer is None or answer.outcome is Outcome.COMPLETE,
         stale_since=last_runs.stale_since if is_about_rows and incident.open else None,
-        rows=details.rows if is_about_rows else (),
         changes=row_changes if is_about_rows else {},
         last_notification=state.last_notification,
-        history=details.history,
         noise=noise.sentence if noise else "",
         triage=context.lapsed_triage(incident, state),
     )

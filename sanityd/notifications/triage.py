@@ -51,11 +51,19 @@ class Act:
     until: datetime | None = None
 
 
-def expire_triage(connection: Connection, rules: RuleSet, at: datetime) -> None:
-    """End the decisions that ran out by then, that are broken, or whose incident is resolved."""
+def expire_triage(
+    connection: Connection, rules: RuleSet, at: datetime, rule: str | None = None
+) -> None:
+    """End the decisions that ran out by then, that are broken, or whose incident is resolved.
+
+    Parameters: `rule` limits it to the incidents of one rule.
+    """
     triage.expire(connection, at)
-    by_id = {incident.id: incident for incident in counted_incidents(connection, rules)}
-    for decision in triage.list_active(connection):
+    decisions = triage.list_active(connection, None if rule is None else [rule])
+    if not decisions:
+        return
+    by_id = {incident.id: incident for incident in counted_incidents(connection, rules, rule)}
+    for decision in decisions:
         incident = by_id.get(decision.incident)
         if incident is None:
             continue

@@ -168,9 +168,12 @@ def _with_notifications(
         decision.incident: decision for decision in triage.list_active(connection)
     }
     noise_states = noise_state.all_of(connection)
+    by_rule: dict[str, list[NotificationResult]] = {}
+    for item in notified:
+        by_rule.setdefault(item.incident.rule, []).append(item)
     completed = []
     for result in results:
-        about = [item for item in notified if item.incident.rule == result.rule.id]
+        about = by_rule.get(result.rule.id, [])
         incident = _counted_incident(result, about)
         noise = noise_states.get(result.rule.id, NoiseState())
         completed.append(
@@ -188,7 +191,9 @@ def _with_notifications(
 
 def _counted_incident(result: Result, about: Sequence[NotificationResult]) -> Incident | None:
     """Return the incident as the notifications counted it; as it was recorded without any."""
-    for item in about:
-        if item.incident.cause is Cause.VIOLATED:
-            return item.incident
-    return result.incident
+    violated = [item.incident for item in about if item.incident.cause is Cause.VIOLATED]
+    if result.incident is None:
+        return violated[0] if violated else None
+    # One that ended in the same run may be among them, too.
+    same = [incident for incident in violated if incident.id == result.incident.id]
+    return same[0] if same else result.incident

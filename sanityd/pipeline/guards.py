@@ -32,6 +32,13 @@ def fail_if_suddenly_empty(connection: Connection, rule: Rule, run: Run) -> Run:
     )
 
 
+def was_not_watched(connection: Connection, rule: Rule, run: Run) -> bool:
+    """Return whether at least one run of the rule was missed before this one."""
+    last = runs.last_run_times(connection, [rule.id], run.at).get(rule.id)
+    interval = rule.schedule.interval
+    return last is not None and bool(interval) and run.at - last >= 2 * interval
+
+
 def is_incomplete_incremental(connection: Connection, rule: Rule, run: Run) -> bool:
     """Return whether an incremental run says nothing about some open violations.
 

@@ -81,8 +81,9 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     1. A run that is suspicious or outdated is found before anything is changed by it.
     2. What is open under an older meaning of the rule is closed before rows are compared.
     3. Unconfirmed rows are held back before transitions are computed from the run.
-    4. Incidents are saved before the run, which refers to them.
-    5. The noise policy judges the recorded run; then the severity that counts may be another.
+    4. An incident whose rows were all replaced by others while nobody looked is ended first.
+    5. Incidents are saved before the run, which refers to them.
+    6. The noise policy judges the recorded run; then the severity that counts may be another.
     """
     run = guards.fail_if_suddenly_empty(connection, rule, run)
     incident_before = incidents.open_for(connection, rule.id)
@@ -99,6 +100,8 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     transitions = lifecycle.transitions(rows_before, run, incident_before)
     violations.apply(connection, rule.id, rule.source, transitions, run.at)
 
+    if incident_before is not None and guards.was_not_watched(connection, rule, run):
+        incident_before = _end_if_replaced(connection, incident_before, run, transitions)
     incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
     incident = _save_incident(connection, incident_before, incident)
     _record_fault(connection, rule, run)
@@ -110,6 +113,24 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
         queued = noise_review.judge(connection, rules, rule, run.at)
         incident = _update_severity(connection, incident)
     return Result(rule, run, count_changes(transitions), incident, queued=queued)
+
+
+def _end_if_replaced(
+    connection: Connection, incident: Incident, run: Run, transitions: Sequence[Transition]
+) -> Incident | None:
+    """End an incident all of whose rows were resolved while the rule was not evaluated.
+
+    Returns the incident that goes on; None when it ended, so that the rows that violate now begin
+    another one. Not while a decision of a person about it is in force.
+    """
+    if not lifecycle.rows_were_replaced(incident, run, transitions):
+        return incident
+    decisions = triage.list_active(connection, [incident.rule])
+    if any(decision.incident == incident.id for decision in decisions):
+        return incident
+    ended = lifecycle.replaced_incident(incident, run.at, transitions)
+    _save_incident(connection, incident, ended)
+    return None
 
 
 def record_outages(
@@ -218,15 +239,13 @@ def _save_incident(
 ) -> Incident | None:
     """Save an incident that changed, at the severity that counts today. Returns it as saved.
 
-    Messages about one that is resolved are cancelled unless somebody has begun to send them.
+    Messages about one that is resolved are cancelled later, by `notify`.
     """
     if after is None:
         return None
     after = _at_effective_severity(connection, after)
     if after != before:
         incidents.save(connection, after)
-        if after.resolved_at is not None:
-            outbox.cancel_pending(connection, after.id, after.resolved_at)
     return after
 
 
@@ -250,6 +269,7 @@ def _at_effective_severity(connection: Connection, incident: Incident) -> Incide
 def _save_closed(connection: Connection, rule: str, incident: Incident, at: datetime) -> None:
     """Save an incident that was closed, and settle it: nobody checked that it is resolved."""
     _save_incident(connection, None, incident)
+    outbox.cancel_pending(connection, incident.id, at)
     incidents.mark_settled(connection, incident.id)
     audit.append(
         connection,

@@ -119,9 +119,11 @@ def _location(path: Path | None, line: int, column: int) -> str:
     return f"{name}:{line}:{column}" if line else name
 
 
-#: A password in a URL, or after a word that announces one.
+#: A password in a URL, also in one without its beginning, or after a word that announces one.
 _SECRET = re.compile(
     r"(?<=://)[^\s\"'/@]*:[^\s\"']*(?=@)|"
+    r"(?<!\w)[\w.%+-]+:(?!//)[^\s\"'@]+(?=@)|"
+    r"(?:(?<=/md:)|(?<=/motherduck:))[^\s\"'?]+|"
     r"(?i:(?<=password=)|(?<=passwd=)|(?<=token=)|(?<=secret=))[^\s&\"']+"
 )
 

@@ -80,7 +80,8 @@ class DuckdbSource(EngineSource):
 
     def check_settings(self) -> None:
         """Raise SourceError when the URL names no file."""
-        if str(self.path).startswith((":memory:", "md:", "motherduck:")):
+        # A rules file makes a path of it that begins with its folder.
+        if re.search(r"(^|/)(:memory:|md:|motherduck:)", str(self.path)):
             advice = "Write `duckdb:///path/to/file.duckdb`."
             raise SourceError(f"the URL of `{self.settings.name}` names no file", advice)
 

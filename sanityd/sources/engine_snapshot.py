@@ -242,7 +242,22 @@ class EngineSnapshot(Snapshot):
             return self._connection_lost()
         if self.source.quotes_data(cause, error.statement or ""):
             return CheckError("the database failed at a value, which its message would tell")
-        return self.source.explain(cause)
+        failure = self.source.explain(cause)
+        if isinstance(failure, SourceError) and self.source.answers(self._connection):
+            return self._failed_elsewhere(cause)
+        return failure
+
+    def _failed_elsewhere(self, cause: BaseException) -> CheckError:
+        """Return the error of a statement whose code says that a connection was lost.
+
+        The source still answers, so the code comes from what the statement uses.
+        """
+        error = self.source.error_name(cause)
+        return CheckError(
+            f"the statement failed as if the connection were lost ({error}),"
+            f" but `{self.source.settings.name}` still answers",
+            "Check what the rule reads: a foreign table, a damaged table, or a function.",
+        )
 
     def _connection_lost(self) -> SourceError:
         name = self.source.settings.name

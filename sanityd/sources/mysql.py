@@ -13,30 +13,31 @@ from sqlalchemy import (
     Connection,
     cast,
     collate,
+    event,
     func,
     literal_column,
     text,
 )
+from sqlalchemy.engine import ExceptionContext
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources.base import Bitmap, Dialect
+from sanityd.sources.base import Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
+from sanityd.sources.mysql_messages import (
+    BAD_PATTERN,
+    SAFE,
+    UNREACHABLE,
+    UNREACHABLE_TEXTS,
+    is_of_a_function,
+)
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
 #: Double quotes are text, backslashes escape, `||` is OR, as the SQL gate and SQLAlchemy expect.
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
-#: Error codes whose text quotes names and SQL, never values.
-_SAFE = frozenset({
-    1044, 1046, 1051, 1052, 1054, 1055, 1056, 1060, 1064, 1066, 1103, 1109, 1111, 1115, 1140,
-    1142, 1143, 1146, 1149, 1221, 1222, 1227, 1235, 1239, 1241, 1242, 1247, 1248, 1250, 1267, 1270,
-    1271, 1273, 1286, 1290, 1305, 1318, 1356, 1370, 1382, 1425, 1463, 1582, 1583, 1584, 1630, 1792,
-    3685, 3692, 4078,
-})  # fmt: skip
 #: The highest limit of the steps of a recursive query.
 _MOST_STEPS = 4294967295
-_BAD_PATTERN = 1139
 _TIMED_OUT = frozenset((1317, 1969, 3024))
 _LOCKED = frozenset((1205, 1213))
 _LOST = frozenset(
@@ -123,6 +124,14 @@ class MysqlSource(EngineSource):
     extra: ClassVar[str] = "mysql"
     doubles_percent: ClassVar[bool] = True
     dialect: MysqlDialect
+
+    def __init__(self, settings: SourceSettings, url: URL) -> None:
+        super().__init__(settings, url)
+        event.listen(self.engine, "handle_error", _keep_if_alive)
+
+    def error_name(self, error: BaseException) -> str:
+        """Return the code of an error."""
+        return f"error {_code(error)}"
 
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """Override options of the URL; set the SQL mode first, as SQLAlchemy reads it at once."""
@@ -217,10 +226,10 @@ class MysqlSource(EngineSource):
     def unreachable(self, error: BaseException) -> str:
         """Return the reason by error code; for code 2003, by the text of the system."""
         code = _code(error)
-        if code in _UNREACHABLE:
-            return _UNREACHABLE[code]
+        if code in UNREACHABLE:
+            return UNREACHABLE[code]
         message = str(error).lower()
-        for part, reason in _UNREACHABLE_TEXTS.items():
+        for part, reason in UNREACHABLE_TEXTS.items():
             if part in message:
                 return reason
         if isinstance(error, TypeError | ValueError):
@@ -228,6 +237,17 @@ class MysqlSource(EngineSource):
         if code:
             return f"the server says error {code}"
         return f"the driver failed ({type(error).__name__})"
+
+    def quotes_data(self, error: BaseException, statement: str) -> bool:
+        """Return whether a text that is safe by its code has words of somebody else.
+
+        A stored function may raise any code with any text.
+        """
+        if len(error.args) < 2:
+            return False
+        url = self.engine.url
+        own = f"{statement} {url.database} {url.username}"
+        return is_of_a_function(_code(error), str(error.args[1]), own)
 
     def explain(self, error: BaseException) -> SanitydError:
         """Return the error by its code, with the server's text only where that quotes no values."""
@@ -238,11 +258,27 @@ class MysqlSource(EngineSource):
             return self.locked()
         if code in _LOST:
             return SourceError(f"`{self.settings.name}` ended the connection (error {code})")
-        if code == _BAD_PATTERN:
+        if code == BAD_PATTERN:
             return CheckError("the regular expression can't be read", f"{error.args[1]}.")
-        if code in _SAFE and len(error.args) > 1:
+        if code in SAFE and len(error.args) > 1:
             return CheckError(f"the database refused the statement: {error.args[1]}")
         return CheckError(f"the database failed at the statement (error {code})")
+
+
+def _keep_if_alive(context: ExceptionContext) -> None:
+    """Keep a connection that still answers, whatever the code of the error is.
+
+    SQLAlchemy takes it for lost by the code, but a function or a foreign table may raise any.
+    """
+    if not context.is_disconnect or context.connection is None:
+        return
+    try:
+        # It raises when the driver has closed the connection.
+        driver: Any = context.connection.connection.driver_connection
+        driver.ping(reconnect=False)
+    except Exception:  # noqa: BLE001  # it is lost, as SQLAlchemy says
+        return
+    context.is_disconnect = False
 
 
 def _never_null(columns: Mapping[str, ColumnInfo]) -> Iterator[str]:
@@ -320,29 +356,6 @@ _FAMILIES = {
     "datetime": Family.TIMESTAMP,
     "timestamp": Family.TIMESTAMPTZ,
     "uuid": Family.UUID,
-}
-
-_UNREACHABLE = {
-    1040: "it has no free connection",
-    1044: "the login may not use the database",
-    1045: "it refuses the login",
-    1049: "there is no database of that name",
-    1130: "it doesn't let this host in",
-    1203: "the login has no free connection",
-    1227: "the login lacks a right",
-    1698: "it refuses the login",
-    2013: "it closed the connection",
-    2026: "no encrypted connection could be agreed on",
-}
-
-#: A part of the system's text → the reason.
-_UNREACHABLE_TEXTS = {
-    "refused": "it refuses the connection; is it running?",
-    "timed out": "it doesn't answer in time",
-    "name or service not known": "its host name is unknown",
-    "resolution": "its host name is unknown",
-    "getaddrinfo": "its host name is unknown",
-    "no such file": "there is no socket; is it running?",
 }
 
 _WHERE = """table_schema = COALESCE(:schema, DATABASE())

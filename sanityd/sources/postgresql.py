@@ -187,6 +187,21 @@ class PostgresqlSource(EngineSource):
                 return match.expand(reason)
         return f"PostgreSQL says {_error_name(error, ' ({})')}"
 
+    def error_name(self, error: BaseException) -> str:
+        """Return the class of an error as words, with its SQLSTATE."""
+        return _error_name(error, ", SQLSTATE {}")
+
+    def quotes_data(self, error: BaseException, statement: str) -> bool:
+        """Return whether a missing right is about a name that is not in the statement.
+
+        `name::regclass` looks for a table whose name is a value.
+        """
+        diagnostics = getattr(error, "diag", None)
+        if _sqlstate(error) != "42501" or diagnostics is None or diagnostics.context:
+            return False
+        name = _FORBIDDEN_NAME.search(diagnostics.message_primary or "")
+        return name is None or name[1].lower() not in statement.lower()
+
     def explain(self, error: BaseException) -> SanitydError:
         """Return the error by SQLSTATE.
 
@@ -203,12 +218,12 @@ class PostgresqlSource(EngineSource):
             reason = spaced_words(type(error).__name__)
             return SourceError(f"`{self.settings.name}` ended the connection ({reason})")
         diagnostics = getattr(error, "diag", None)
-        if diagnostics is not None and state.startswith(("42", "0A", "25")):
+        if diagnostics is not None and _is_of_the_statement(diagnostics, state):
+            advice = _GRANT_ADVICE if state == "42501" else diagnostics.message_hint
             refused = f"PostgreSQL refused the statement: {diagnostics.message_primary}"
-            if state == "42501":
-                return CheckError(refused, _GRANT_ADVICE)
-            if _is_of_the_statement(diagnostics, state):
-                return CheckError(refused, diagnostics.message_hint)
+            return CheckError(refused, advice)
+        if state == "42501":
+            return CheckError("the login lacks a right that the statement needs", _GRANT_ADVICE)
         if state == "2201B":
             return CheckError("the regular expression can't be read by PostgreSQL")
         name = _error_name(error, ", SQLSTATE {}")
@@ -246,7 +261,7 @@ def _is_of_the_statement(diag: Any, state: str) -> bool:
     All others may quote values: `name::regclass` looks for a table of that name, and a function may
     raise any error with any text.
     """
-    if diag.context is not None:
+    if diag.context is not None or not state.startswith(("42", "0A", "25")):
         return False
     return diag.statement_position is not None or state in ("42501", "25006")
 
@@ -303,6 +318,8 @@ def _milliseconds(limit: timedelta) -> int:
     return max(1, round(limit.total_seconds() * 1000))
 
 
+#: The name in `permission denied for table name`.
+_FORBIDDEN_NAME = re.compile(r"permission denied for (?:\w+ )+\"?([^\"]+?)\"?$")
 _GRANT_ADVICE = (
     "Let the login read it: `GRANT USAGE ON SCHEMA … TO …` and `GRANT SELECT ON … TO …`."
 )

@@ -23,7 +23,14 @@ from sqlalchemy.pool import NullPool
 
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import raw_sql
-from sanityd.sources.base import AnySelect, Dialect, Snapshot, Source, SourceSettings
+from sanityd.sources.base import (
+    AnySelect,
+    Dialect,
+    Snapshot,
+    Source,
+    SourceSettings,
+    spaced_words,
+)
 from sanityd.sources.catalog import CostEstimate, TableInfo
 from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.missing_table import EVERYWHERE
@@ -104,6 +111,18 @@ class EngineSource(Source):
     @abstractmethod
     def explain(self, error: BaseException) -> SanitydError:
         """Return the error for a failed statement, without values of the data."""
+
+    def answers(self, connection: Connection) -> bool:
+        """Return whether the connection still works, after a statement failed on it."""
+        try:
+            connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def error_name(self, error: BaseException) -> str:
+        """Return the class of an error as words, without its text."""
+        return spaced_words(type(error).__name__)
 
     @abstractmethod
     def interrupt(self, driver: Any) -> None:

@@ -3,6 +3,7 @@
 It is the first of two guards: each session is read-only, too. sqlglot is imported when it is used.
 """
 
+import logging
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,13 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlglot import Token, exp
 
+# It warns of statements that are refused anyway.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
 #: Functions that write, wait, or read something else than tables, by the start of their names.
 _ACTING = re.compile(
     r"""
     pg_(sleep|advisory|try_advisory|terminate|cancel|reload|rotate|read|ls_|stat_file|stat_reset
         |stat_statements_reset|logical|create|drop|copy|replication|promote|switch|start_|stop_
         |backup|background|notify|export|log_|current_logfile|current_xact_id$|wal_replay|import
-        |prewarm|file|restore|set_|clear_|sync|nextoid|extension_config_dump|truncate
+        |prewarm|file|hba_file|ident_file|show_all_file
+        |restore|set_|clear_|sync|nextoid|extension_config_dump|truncate
         |buffercache_evict)
     | txid_current$ | heap_force | bt_index | run_command_on
     | dblink | lo_ | loread | lowrite | nextval | setval | set_config | cursor_to_xml
@@ -31,6 +36,9 @@ _ACTING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+#: Views of PostgreSQL over files of the server: who may log in, and settings.
+_FILE_VIEWS = frozenset({"pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings"})
 
 #: More of them in one database, with names that are harmless in others.
 _ACTING_IN = {
@@ -204,6 +212,10 @@ def _check_gaps(sql: str, tokens: list["Token"], dialect: str) -> None:
     for start, end in zip(starts, ends, strict=True):
         if not gap.fullmatch(sql, start, end):
             text = sql[start:end]
+            if not text.lstrip().startswith(("--", "/*", "#")):
+                # The rest of a command such as EXPLAIN, which the parser takes for one text.
+                command = tokens[0].text.upper()
+                raise _refusal(sql, tokens[0], f"`{command}` does more than reading", _WRITES)
             line, column = _position(sql, start + len(text) - len(text.lstrip()))
             advice = "Remove it: comments that databases read differently can hide statements."
             raise GateRefusal("this comment is not allowed", advice, line, column, 2)
@@ -331,6 +343,9 @@ def _only_reads(sql: str, tree: "exp.Expr") -> None:
                 "variables and placeholders have no value here",
                 "Write the value itself.",
             )
+        if isinstance(node, exp.Table) and node.name.lower() in _FILE_VIEWS:
+            message = f"`{node.name}` reads a file of the server"
+            raise _at(sql, node, message, "Read tables only.")
         # In sqlglot a SELECT is a DDL expression, too, as it may follow CREATE.
         if isinstance(node, acts) and not isinstance(node, exp.Query):
             raise _at(sql, node, f"`{node.key.upper()}` does more than reading", _WRITES)

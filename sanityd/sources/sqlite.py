@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
@@ -90,6 +91,14 @@ class SqliteSource(EngineSource):
 
     def recover(self, connection: Connection) -> None:
         """Do nothing: a failed SELECT leaves the transaction of SQLite as it was."""
+
+    def answers(self, connection: Connection) -> bool:
+        """Return whether the catalog can be read, which `SELECT 1` does not do."""
+        try:
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+        except SQLAlchemyError:
+            return False
+        return True
 
     def end(self, connection: Connection) -> None:
         """Remove the authorizer first, which would refuse the ROLLBACK."""

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from sanityd.model import Cause, Incident, Reason, Resolution, Severity
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import decisions, incidents, insert_into
 
 #: An incident, a channel, and a recipient.
@@ -33,9 +34,15 @@ def list_open(connection: Connection) -> list[Incident]:
     return _all(connection, select(incidents).where(incidents.c.resolved_at.is_(None)))
 
 
-def list_unsettled(connection: Connection) -> list[Incident]:
-    """Return the open incidents, and the resolved ones whose end is still to be notified."""
-    return _all(connection, select(incidents).where(incidents.c.settled.is_(False)))
+def list_unsettled(connection: Connection, rule: str | None = None) -> list[Incident]:
+    """Return the open incidents, and the resolved ones whose end is still to be notified.
+
+    Parameters: `rule` limits them to one rule.
+    """
+    unsettled = select(incidents).where(incidents.c.settled.is_(False))
+    if rule is not None:
+        unsettled = unsettled.where(incidents.c.rule == rule)
+    return _all(connection, unsettled)
 
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident]:
@@ -88,14 +95,20 @@ def mark_settled(connection: Connection, name: str) -> None:
 
 def mark_unsettled(connection: Connection, names: Collection[str]) -> None:
     """Mark incidents as unsettled, as their messages were taken back."""
-    connection.execute(update(incidents).where(incidents.c.id.in_(names)).values(settled=False))
+    wanted = incidents.c.id.in_(select(name_list(connection, names).c.value))
+    connection.execute(update(incidents).where(wanted).values(settled=False))
 
 
 def last_decisions(
     connection: Connection, names: Collection[str]
 ) -> Mapping[IncidentRecipient, Reason]:
     """Return the last decision for each recipient of these incidents."""
-    rows = connection.execute(select(decisions).where(decisions.c.incident.in_(names)))
+    wanted = decisions.c.incident.in_(select(name_list(connection, names).c.value))
+    rows = connection.execute(
+        select(
+            decisions.c.incident, decisions.c.channel, decisions.c.recipient, decisions.c.reason
+        ).where(wanted)
+    )
     return {(row.incident, row.channel, row.recipient): Reason(row.reason) for row in rows}
 
 

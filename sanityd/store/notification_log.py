@@ -6,10 +6,21 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from sanityd.model import LastNotification, Reason, Severity
 from sanityd.store.incidents import IncidentRecipient
+from sanityd.store.name_list import name_list, number_list
 from sanityd.store.outbox import WAITING
 from sanityd.store.runs import OVERLAP, clock_correct_since
 from sanityd.store.tables import incidents, news, outbox
@@ -39,21 +50,48 @@ def delivery_states(
     A message that is being sent counts as sent: it may arrive, and then the end needs a message,
     too. News that was refused is sent again after growing pauses while its incident is open.
     """
-    joined = select(
-        outbox,
-        news.c.incident,
-        news.c.reason.label("news_reason"),
-        news.c.violations,
-        news.c.severity.label("news_severity"),
+    wanted = select(name_list(connection, names).c.value)
+    about = and_(news.c.incident.in_(wanted), news.c.incident != "")
+    messages = _messages(connection, about)
+    contents = select(
+        news.c.message, news.c.incident, news.c.reason, news.c.violations, news.c.severity
     )
-    query = joined.join(news, news.c.message == outbox.c.seq).where(
-        news.c.incident.in_(names), news.c.incident != ""
-    )
-    by_recipient: dict[IncidentRecipient, list[RowMapping]] = {}
-    for row in connection.execute(query.order_by(outbox.c.seq)).mappings():
-        by_recipient.setdefault((row["incident"], row["channel"], row["recipient"]), []).append(row)
+    by_recipient: dict[IncidentRecipient, list[_SentNews]] = {}
+    for row in connection.execute(contents.where(about).order_by(news.c.message)):
+        message = messages[row.message]
+        key = (row.incident, message.channel, message.recipient)
+        sent = _SentNews(message, Reason(row.reason), row.violations, Severity(row.severity))
+        by_recipient.setdefault(key, []).append(sent)
     present = _Present(connection, at)
     return {key: _delivery_state(rows, present) for key, rows in by_recipient.items()}
+
+
+def _messages(connection: Connection, about: ColumnElement[bool]) -> dict[int, Any]:
+    """Return the messages with such news, by number: each once, and without its text.
+
+    A message may be about thousands of incidents, and then its text is long.
+    """
+    query = select(
+        outbox.c.seq,
+        outbox.c.channel,
+        outbox.c.recipient,
+        outbox.c.message_id,
+        outbox.c.state,
+        outbox.c.created_at,
+        outbox.c.ended_at,
+        outbox.c.uncertain_at,
+    ).where(outbox.c.seq.in_(select(news.c.message).where(about)))
+    return {row.seq: row for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class _SentNews:
+    """What a message says of one incident."""
+
+    message: Any
+    reason: Reason
+    violations: int
+    severity: Severity
 
 
 @dataclass
@@ -77,33 +115,34 @@ class _Present:
         return when if when <= self.at + OVERLAP else self.right_since
 
 
-def _delivery_state(rows: Sequence[RowMapping], present: _Present) -> DeliveryState:
+def _delivery_state(rows: Sequence[_SentNews], present: _Present) -> DeliveryState:
     last: LastNotification | None = None
-    waiting: RowMapping | None = None
+    waiting: _SentNews | None = None
     failures: list[datetime] = []
     superseded = 0
     for row in rows:
-        if _may_have_arrived(row):
+        message = row.message
+        if _may_have_arrived(message):
             last = _last_notification(row, last, present)
-        if row["state"] in WAITING:
+        if message.state in WAITING:
             waiting = row
-        elif row["state"] == "superseded":
+        elif message.state == "superseded":
             superseded += 1
-        elif row["state"] == "dead":
-            failures.append(present.passed(row["ended_at"]))
+        elif message.state == "dead":
+            failures.append(present.passed(message.ended_at))
     lost = superseded + _failures_to_repeat(failures, present.at)
     if waiting is None:
         return DeliveryState(last, lost=lost)
     return DeliveryState(
         last,
         _last_notification(waiting, None, present),
-        waiting["seq"] if waiting["state"] == "pending" else None,
+        waiting.message.seq if waiting.message.state == "pending" else None,
         lost,
     )
 
 
-def _may_have_arrived(row: RowMapping) -> bool:
-    return row["state"] in ("sent", "uncertain", "leased") or row["uncertain_at"] is not None
+def _may_have_arrived(message: Any) -> bool:
+    return message.state in ("sent", "uncertain", "leased") or message.uncertain_at is not None
 
 
 def _failures_to_repeat(failures: Sequence[datetime], at: datetime) -> int:
@@ -117,20 +156,20 @@ def _failures_to_repeat(failures: Sequence[datetime], at: datetime) -> int:
 
 
 def _last_notification(
-    row: RowMapping, before: LastNotification | None, present: _Present
+    row: _SentNews, before: LastNotification | None, present: _Present
 ) -> LastNotification:
-    reason = Reason(row["news_reason"])
+    message = row.message
     reminders = 0
-    if reason is Reason.REMINDER:
+    if row.reason is Reason.REMINDER:
         reminders = before.reminders + 1 if before else 1
     return LastNotification(
-        reason=reason,
-        violations=row["violations"],
-        severity=Severity(row["news_severity"]),
+        reason=row.reason,
+        violations=row.violations,
+        severity=row.severity,
         sequence=before.sequence + 1 if before else 1,
-        at=present.passed(row["ended_at"] or row["uncertain_at"] or row["created_at"]),
+        at=present.passed(message.ended_at or message.uncertain_at or message.created_at),
         reminders=reminders,
-        root=before.root if before else row["message_id"],
+        root=before.root if before else message.message_id,
     )
 
 
@@ -181,7 +220,9 @@ def incidents_in_messages(connection: Connection, messages: Collection[int]) -> 
     """Return the incidents that these messages are about."""
     return list(
         connection.execute(
-            select(news.c.incident).distinct().where(news.c.message.in_(messages))
+            select(news.c.incident)
+            .distinct()
+            .where(news.c.message.in_(select(number_list(connection, messages).c.value)))
         ).scalars()
     )
 
@@ -216,7 +257,20 @@ def _sent_at_once(since: datetime) -> Select[tuple[datetime, str, str]]:
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[RowMapping]:
     """Return the messages about a rule, oldest first, with the reason in each (`news_reason`)."""
     query = (
-        select(outbox, news.c.incident, news.c.reason.label("news_reason"), news.c.violations)
+        select(
+            outbox.c.seq,
+            outbox.c.channel,
+            outbox.c.recipient,
+            outbox.c.message_id,
+            outbox.c.subject,
+            outbox.c.state,
+            outbox.c.created_at,
+            outbox.c.ended_at,
+            outbox.c.error,
+            news.c.incident,
+            news.c.reason.label("news_reason"),
+            news.c.violations,
+        )
         .join(news, news.c.message == outbox.c.seq)
         .where(news.c.rule == rule, outbox.c.created_at >= since)
     )

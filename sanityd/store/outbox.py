@@ -22,11 +22,13 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 
 from sanityd.errors import DeliveryError
 from sanityd.model import Alert, ClaimedMessage, Message, News, Reason
+from sanityd.store.name_list import number_list
 from sanityd.store.open import Store
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import incidents, insert_into, news, outbox
@@ -128,15 +130,38 @@ def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
 
     Returns how many were cancelled.
     """
-    about_it = exists().where(news.c.message == outbox.c.seq, news.c.incident == incident)
+    about_it = outbox.c.seq.in_(select(news.c.message).where(news.c.incident == incident))
+    return _cancel(connection, about_it, news.c.incident != incident, at)
+
+
+def cancel_resolved(connection: Connection, at: datetime) -> int:
+    """Cancel the pending messages whose incidents are resolved, and were not settled yet.
+
+    Returns how many were cancelled. One statement, as thousands may be resolved at once and share
+    a message.
+    """
+    resolved = (
+        select(news.c.message)
+        .join(incidents, incidents.c.id == news.c.incident)
+        .where(incidents.c.settled.is_(False), incidents.c.resolved_at.is_not(None))
+    )
+    return _cancel(connection, outbox.c.seq.in_(resolved), true(), at)
+
+
+def _cancel(
+    connection: Connection, about: ColumnElement[bool], others: ColumnElement[bool], at: datetime
+) -> int:
+    """Cancel pending messages, except where something in them is still worth to be known.
+
+    Parameters: `others` are the news that may keep a message.
+    """
     is_open = exists().where(incidents.c.id == news.c.incident, incidents.c.resolved_at.is_(None))
-    other = exists().where(
-        news.c.message == outbox.c.seq,
-        news.c.incident != incident,
-        or_(news.c.incident == "", is_open),
+    is_end = news.c.reason == Reason.RESOLVED.value
+    needed = exists().where(
+        news.c.message == outbox.c.seq, others, or_(news.c.incident == "", is_open, is_end)
     )
     waiting = and_(
-        outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, about_it, ~other
+        outbox.c.state == "pending", outbox.c.reason != Reason.RESOLVED.value, about, ~needed
     )
     return connection.execute(
         update(outbox).where(waiting).values(state="cancelled", ended_at=at)
@@ -145,7 +170,10 @@ def cancel_pending(connection: Connection, incident: str, at: datetime) -> int:
 
 def mark_superseded(connection: Connection, messages: Collection[int], at: datetime) -> None:
     """Mark pending messages as replaced by a newer one."""
-    waiting = and_(outbox.c.state == "pending", outbox.c.seq.in_(messages))
+    if not messages:
+        return
+    replaced = outbox.c.seq.in_(select(number_list(connection, messages).c.value))
+    waiting = and_(outbox.c.state == "pending", replaced)
     connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 

@@ -1,22 +1,18 @@
 """Every run of every rule: the history for charts, and for since when a rule is violated."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select
 
 from sanityd.model import Outcome, PastRun, Run, Severity
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import days, runs
 
 #: How far in the future a run may be: another pass may have begun later and ended earlier.
 OVERLAP = timedelta(hours=1)
 _ANSWERED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
-
-
-_NEWEST = select(func.max(runs.c.at, type_=runs.c.at.type)).where(
-    runs.c.rule == bindparam("of"), runs.c.at <= bindparam("until", type_=runs.c.at.type)
-)
 
 
 def record(connection: Connection, run: Run, *, revision: str, incident: str | None) -> None:
@@ -60,13 +56,15 @@ def last_run_times(
     Runs further in the future than `OVERLAP` were stored while the clock was wrong. They are
     ignored, as the rule would not run again until then.
     """
-    times: dict[str, datetime] = {}
-    # A query per rule reads one entry of the index; a GROUP BY would read all of them.
-    for rule in rules:
-        newest = connection.execute(_NEWEST, {"of": rule, "until": at + OVERLAP}).scalar()
-        if newest is not None:
-            times[rule] = newest
-    return times
+    names = name_list(connection, rules)
+    # Reads one entry of the index for each rule; a GROUP BY would read all of them.
+    newest = (
+        select(func.max(runs.c.at, type_=runs.c.at.type))
+        .where(runs.c.rule == names.c.value, runs.c.at <= at + OVERLAP)
+        .scalar_subquery()
+    )
+    query = select(names.c.value.label("rule"), newest.label("at"))
+    return {row.rule: row.at for row in connection.execute(query) if row.at is not None}
 
 
 def evaluated_rules(
@@ -121,6 +119,34 @@ def last_answered(connection: Connection, rule: str, at: datetime) -> Run | None
     newest = answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(1)
     row = connection.execute(newest).mappings().first()
     return None if row is None else _run(row)
+
+
+def last_of(connection: Connection, rules: Iterable[str], at: datetime) -> dict[str, Run]:
+    """Return the newest run of each rule as seen at `at`, without its rows; in one statement."""
+    return _newest(connection, rules, runs.c.at <= at + OVERLAP)
+
+
+def last_answered_of(connection: Connection, rules: Iterable[str], at: datetime) -> dict[str, Run]:
+    """Return the newest run with an answer of each rule as seen at `at`; in one statement."""
+    answered = and_(runs.c.at <= at + OVERLAP, runs.c.outcome.in_(_ANSWERED))
+    return _newest(connection, rules, answered)
+
+
+def _newest(
+    connection: Connection, rules: Iterable[str], which: ColumnElement[bool]
+) -> dict[str, Run]:
+    names = name_list(connection, rules)
+    # One step in the index for each rule, as in `last`.
+    newest = (
+        select(runs.c.id)
+        .where(runs.c.rule == names.c.value, which)
+        .order_by(runs.c.at.desc(), runs.c.id.desc())
+        .limit(1)
+        .correlate(names)
+        .scalar_subquery()
+    )
+    rows = connection.execute(select(runs).where(runs.c.id.in_(select(newest).select_from(names))))
+    return {row["rule"]: _run(row) for row in rows.mappings()}
 
 
 def last_verified(connection: Connection, rule: str) -> datetime | None:

@@ -13,8 +13,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, upd
 
 from sanityd.store.tables import insert_into, slots
 
-#: How long a runner counts as alive without renewing its claims.
-LEASE = timedelta(seconds=60)
+#: How long a runner counts as alive without renewing its claims, at most and at least.
+LEASE, SHORTEST_LEASE = timedelta(seconds=60), timedelta(seconds=11)
+#: How often a runner renews its claims, and looks for those of runners that died.
+RENEW_EVERY = timedelta(seconds=4)
 #: How much the clocks of two machines may differ. A later time was written by a wrong clock.
 SKEW = timedelta(minutes=2)
 
@@ -39,7 +41,16 @@ class Slot:
     late: int
 
 
-def claim(
+def lease_of(interval: timedelta) -> timedelta:
+    """Return how long a claim holds without being renewed, by the interval of the batch.
+
+    With the time until somebody looks for it, that is two intervals, or 15 seconds, until another
+    runner takes over.
+    """
+    return min(max(2 * interval - RENEW_EVERY, SHORTEST_LEASE), LEASE)
+
+
+def claim(  # noqa: PLR0913 (each is a column)
     connection: Connection,
     file: str,
     batch: str,
@@ -48,17 +59,19 @@ def claim(
     *,
     runner: str,
     at: datetime,
+    lease: timedelta = LEASE,
 ) -> SlotClaim | None:
     """Claim a slot of a batch; None when it, or a later one, was claimed before.
 
     A slot that comes while an earlier one is still running counts as late.
+    Parameters: `lease` is how long the claim holds without being renewed.
     """
     values = {
         "slot": slot,
         "rules": list(rules),
         "runner": runner,
         "running": True,
-        "leased_until": at + LEASE,
+        "leased_until": at + lease,
         "ended_at": None,
     }
     new = insert_into(connection, slots).values(batch=batch, file=file, fence=1, late=0, **values)
@@ -108,10 +121,21 @@ def finish(connection: Connection, claimed: SlotClaim, at: datetime) -> bool:
     return ended.rowcount == 1
 
 
-def renew(connection: Connection, runner: str, batches: Sequence[str], at: datetime) -> None:
+def give_up(connection: Connection, claimed: SlotClaim, at: datetime) -> None:
+    """Release a claim whose results could not be stored: any runner may take it at once."""
+    connection.execute(update(slots).where(_is(claimed)).values(leased_until=at - LEASE))
+
+
+def renew(
+    connection: Connection,
+    runner: str,
+    batches: Sequence[str],
+    at: datetime,
+    lease: timedelta = LEASE,
+) -> None:
     """Renew the claims of a runner that is running these batches."""
     own = and_(slots.c.runner == runner, slots.c.batch.in_(batches), slots.c.running)
-    connection.execute(update(slots).where(own).values(leased_until=at + LEASE))
+    connection.execute(update(slots).where(own).values(leased_until=at + lease))
 
 
 def release(connection: Connection, runner: str, at: datetime) -> None:

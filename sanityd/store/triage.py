@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from sanityd.model import Severity, Triage, TriageAction
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import triage, violations
 
 
@@ -55,7 +56,8 @@ def count_accepted_rows(connection: Connection) -> dict[str, int]:
 
 def last_ended(connection: Connection, names: Sequence[str]) -> dict[str, Triage]:
     """Return the last decision about each of these incidents that expired or was broken."""
-    ended = triage.c.incident.in_(names) & triage.c.ended.in_(("expired", "broken"))
+    wanted = triage.c.incident.in_(select(name_list(connection, names).c.value))
+    ended = wanted & triage.c.ended.in_(("expired", "broken"))
     return {
         decision.incident: decision for decision in _all(connection, select(triage).where(ended))
     }

@@ -111,8 +111,10 @@ class _StoreCollector(Collector):
         timestamp = GaugeMetricFamily(
             "sanityd_run_timestamp_seconds", "When the last run was.", labels=labels
         )
-        for rule in self._rules.enabled():
-            run = runs.last(self._connection, rule.id, self._at)
+        enabled = self._rules.enabled()
+        last_runs = runs.last_of(self._connection, [rule.id for rule in enabled], self._at)
+        for rule in enabled:
+            run = last_runs.get(rule.id)
             if run is None:
                 continue
             values = [rule.id, rule.source]

@@ -2,7 +2,7 @@
 
 import click
 
-from tests.bench import across, again, recording, rules, scheduler, small
+from tests.bench import across, again, many_open, recording, rules, scheduler, small
 
 
 @click.group()
@@ -13,6 +13,7 @@ def main() -> None:
 main.add_command(across.main, "across")
 for command in (rules.command, again.command, small.command, recording.command, scheduler.command):
     main.add_command(command)
+main.add_command(many_open.command)
 
 if __name__ == "__main__":
     main()

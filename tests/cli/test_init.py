@@ -110,6 +110,24 @@ def test_a_file_is_named_only_where_its_url_holds_no_secret(tmp_path: Path) -> N
         assert starter.source_setting(secret, tmp_path) == "${APP_DATABASE_URL}"
 
 
+@pytest.mark.parametrize(
+    "url", ["wd:t0psecret@db/shop", "//wd:t0psecret@db/shop", "duckdb:///md:t0psecret"]
+)
+def test_a_password_is_not_printed_when_a_url_is_not_understood(
+    project: Project, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "rules.yaml").unlink()
+    refused = project.run("init", url)
+    assert refused.code != 0
+    assert "t0psecret" not in refused.out + refused.err
+    project.rules(
+        f"sources: {{app: '{url}'}}\nrules: {{r: {{table: app.people, not_null: name}}}}\n"
+    )
+    for words in (("lint",), ("lint", "--connect"), ("check", "--dry-run")):
+        refused = project.run(*words)
+        assert "t0psecret" not in refused.out + refused.err, words
+
+
 def test_what_was_not_written_is_not_half_written(project: Project, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").unlink()
     (tmp_path / ".env.example").write_text("MINE=1\n")

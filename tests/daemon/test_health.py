@@ -78,6 +78,17 @@ def test_the_scheduler_must_have_been_alive_within_two_minutes(
 
 
 @pytest.mark.parametrize(
+    ("back", "said"), [(2 * MINUTE, False), (3 * MINUTE, True), (50 * MINUTE, True)]
+)
+def test_after_the_clock_was_set_back_runs_are_said_to_be_passed_over(
+    store: Store, rules: RuleSet, back: timedelta, said: bool
+) -> None:
+    """A run that lies before the last one is only history."""
+    told = complaints(store, rules, AT - back)
+    assert any("the clock was set back" in words for words in told) is said
+
+
+@pytest.mark.parametrize(
     ("later", "rule"), [(15 * MINUTE, ""), (16 * MINUTE, "often"), (72 * HOUR, "often")]
 )
 def test_a_rule_may_miss_two_intervals_and_not_three(

@@ -266,3 +266,25 @@ def test_who_was_given_up_for_dead_records_nothing(
     asleep.join(30)
     with store.read() as memory:
         assert memory.execute(text("SELECT count(*) FROM runs")).scalar() == 1
+
+
+def test_a_recording_that_failed_frees_its_slot_at_once(
+    slow: tuple[Path, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process lives on, so nobody would see for a minute that the batch is not running."""
+    folder, store = slow
+    (folder / "wait").unlink()
+    now = BEGIN
+    monkeypatch.setattr(clock, "now", lambda: now)
+    rules = load(folder / "rules.yaml", {})
+    first, second = Daemon(rules, store), Daemon(rules, store)
+    [batch] = first.batches()
+    with store.write() as memory:
+        memory.execute(text("ALTER TABLE runs RENAME TO away"))
+    first.evaluate(batch)
+    with store.write() as memory:
+        memory.execute(text("ALTER TABLE away RENAME TO runs"))
+    [left] = second.housekeeping({})
+    second.evaluate(left)
+    with store.read() as memory:
+        assert memory.execute(text("SELECT count(*) FROM runs")).scalar() == 1

@@ -347,7 +347,7 @@ def test_when_two_die_at_once_the_third_tells(two: World, death: Death, other: D
 
 END_STEPS = [
     *deaths("sanityd.store.incidents", "save"),
-    *deaths("sanityd.store.outbox", "cancel_pending"),
+    *deaths("sanityd.store.outbox", "cancel_resolved"),
     *deaths("sanityd.store.outbox", "enqueue"),
     *deaths("sanityd.store.outbox", "Outbox.claim"),
     *deaths("sanityd.alerts.channels.email", "Email.deliver"),

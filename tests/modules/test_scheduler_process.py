@@ -226,6 +226,34 @@ def test_a_stop_cuts_off_what_runs_and_ends_within_seconds(begin: Any) -> None:
     told.said("ended", "", False)
 
 
+class Outlived(Obedient):
+    """Housekeeping runs the batch again while it is still running; the second time ends at once."""
+
+    def evaluate(self, batch: Batch) -> None:
+        if hasattr(self, "cut_off"):
+            self.tell("again", batch.name)
+            return
+        super().evaluate(batch)
+
+    def housekeeping(self, late: Mapping[str, int]) -> Sequence[Batch]:
+        return self.batches
+
+
+def test_a_stop_cuts_off_what_has_outlived_its_slot(begin: Any) -> None:
+    told = begin(Outlived, batch())
+    told.said("again", times=2)
+    began = time.monotonic()
+    assert told.stop() == 0
+    assert time.monotonic() - began < scheduler.GRACE.total_seconds() / 2
+    told.said("cut", "app every 1s", "sanityd is being stopped")
+
+
+def test_what_hangs_and_has_outlived_its_slot_is_cut_off_at_its_limit(begin: Any) -> None:
+    told = begin(Outlived, batch(time_limit=timedelta(seconds=3)))
+    told.said("again", times=2)
+    told.said("cut", "app every 1s", "evaluating its batch took more than 3 s")
+
+
 def test_a_stopped_process_blames_nobody_when_it_goes_on(begin: Any) -> None:
     """As after a suspend, or a debugger: the seconds that nobody counted are nobody's silence."""
     told = begin(Tale, batch(), hang_timeout=3)

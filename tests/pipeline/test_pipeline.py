@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from sanityd import pipeline
 from sanityd.errors import StoreError
-from sanityd.model import Change, Outcome, Reason, Resolution, Severity
+from sanityd.model import Change, Outcome, Reason, Resolution, Severity, Triage, TriageAction
 from sanityd.rules.load import load
-from sanityd.store import notification_log, outbox
+from sanityd.store import notification_log, outbox, triage
 from tests.support.scene import ADULTS, START, Scene, events
 from tests.support.smtp_server import DROP, Mailbox, scripted, working
 
@@ -65,6 +65,42 @@ def test_each_pass_says_what_changed(scene: Scene) -> None:
     assert third.changes == {Change.REGRESSED: 1, Change.RESOLVED: 2}
     assert third.incident is not None
     assert third.incident.resolutions == {Resolution.FIXED: 2, Resolution.ROW_GONE: 1}
+
+
+def test_rows_that_took_the_place_of_others_while_nobody_looked_are_told_like_new_ones(
+    scene: Scene, box: Mailbox
+) -> None:
+    scene.rules["adults"]["schedule"] = "every 5m"
+    scene.children(1, 2)
+    scene.tick()
+    scene.children(3, 4)
+    scene.tick(minutes=15)
+    assert [event for _, event in events(box)] == ["opened", "resolved", "opened"]
+    # One interval later it is the usual update, and so it is while a row goes on.
+    scene.children(5, 6)
+    scene.tick(minutes=5)
+    scene.children(6, 7)
+    scene.tick(minutes=15)
+    assert [event for _, event in events(box)] == ["opened", "resolved", "opened"]
+
+
+def test_who_acknowledged_an_incident_is_not_woken_by_rows_that_took_its_place(
+    scene: Scene, box: Mailbox
+) -> None:
+    scene.rules["adults"]["schedule"] = "every 5m"
+    scene.children(1, 2)
+    scene.tick()
+    incident = scene.incident()
+    assert incident is not None
+    decision = Triage(
+        0, TriageAction.ACKNOWLEDGED, "adults", incident.id, "bo", "on it", datetime.now(UTC),
+        datetime.now(UTC) + timedelta(days=3), 2, Severity.ERROR,
+    )  # fmt: skip
+    with scene.store.write() as memory:
+        triage.add(memory, decision)
+    scene.children(3, 4)
+    scene.tick(minutes=15)
+    assert [event for _, event in events(box)] == ["opened"]
 
 
 def test_twice_as_many_or_a_higher_severity_is_news(scene: Scene, box: Mailbox) -> None:

@@ -66,11 +66,20 @@ def test_a_missing_file_is_told_and_not_created(path: Path, open_it: Open) -> No
 
 
 @pytest.mark.parametrize(
-    "url", ["duckdb://", "duckdb:///:memory:", "duckdb:///:memory:x", "duckdb:///md:cloud"]
+    "url",
+    [
+        "duckdb://",
+        "duckdb:///:memory:",
+        "duckdb:///:memory:x",
+        "duckdb:///md:t0ken",
+        "duckdb:////etc/sanityd/md:t0ken",
+        "duckdb:////etc/sanityd/motherduck:t0ken",
+    ],
 )
 def test_a_url_must_name_a_file(url: str, open_it: Open) -> None:
-    with pytest.raises(SourceError, match="names no file"):
+    with pytest.raises(SourceError, match="names no file") as refused:
         open_it(url)
+    assert "t0ken" not in f"{refused.value.message} {refused.value.hint}"
 
 
 def test_a_file_that_is_no_database_is_told(path: Path, open_it: Open) -> None:

@@ -206,3 +206,51 @@ def test_no_statement_of_ours_outlives_the_snapshot(source: Source, owner: Engin
             ).all()
             == []
         )
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("08006", 2013), ("08S01", 2006), ("57014", 1053), ("HY000", 1927), ("70100", 4031)],
+)
+def test_an_error_of_a_function_is_the_rules_as_long_as_the_server_answers(
+    source: Source, owner: Engine, state: str, code: int
+) -> None:
+    write(
+        owner,
+        "CREATE FUNCTION fail() RETURNS int READS SQL DATA BEGIN"
+        f" SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {code}, MESSAGE_TEXT = 'lost'; RETURN 1; END",
+    )
+    with source.snapshot() as snapshot:
+        with pytest.raises(CheckError, match=rf"\(error {code}\), but `app` still answers"):
+            ask(snapshot, "SELECT fail() AS n")
+        assert ask(snapshot, "SELECT 1 AS n") == [(1,)]
+
+
+@pytest.mark.parametrize("code", [1054, 1064, 1139, 1142, 1146, 1305, 1644])
+def test_a_function_cannot_tell_a_value_under_the_code_of_the_server(
+    source: Source, owner: Engine, code: int
+) -> None:
+    write(
+        owner,
+        "CREATE FUNCTION blab() RETURNS int READS SQL DATA BEGIN"
+        f" SIGNAL SQLSTATE '42S22' SET MYSQL_ERRNO = {code}, MESSAGE_TEXT = 'Unknown Ada'; RETURN 1; END",
+    )
+    with source.snapshot() as snapshot, pytest.raises(CheckError) as caught:
+        ask(snapshot, "SELECT blab() AS n")
+    assert "Ada" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELECT nope AS n FROM people", "Unknown column 'nope'"),
+        ("SELECT 1 AS n FROM nowhere", "nowhere' doesn't exist"),
+        ("SELECT nofunction(1) AS n", "nofunction does not exist"),
+    ],
+)
+def test_what_the_server_says_of_a_statement_is_told(
+    source: Source, owner: Engine, sql: str, words: str
+) -> None:
+    write(owner, "CREATE TABLE people (id int PRIMARY KEY)")
+    with source.snapshot() as snapshot, pytest.raises(CheckError, match=words):
+        ask(snapshot, sql)

@@ -265,3 +265,123 @@ def test_backslashes_and_dollar_quotes_arrive_unchanged(source: Source) -> None:
             ("a\\", "b\n", "c'%s")
         ]
         assert ask(snapshot, """SELECT '{"k": 1}'::jsonb ? 'k' AS has""") == [(True,)]
+
+
+def test_any_error_of_a_function_is_the_rules_as_long_as_the_server_answers(
+    source: Source, owner: Engine
+) -> None:
+    """One of each class that there is, and all of those of connections; none tells its text."""
+    write(
+        owner,
+        "CREATE FUNCTION fail(state text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION USING ERRCODE = state, MESSAGE = 'not Ada', HINT = 'Ada'; END $$",
+    )
+    with source.snapshot() as snapshot:
+        for state in STATES:
+            with pytest.raises(CheckError) as caught:
+                ask(snapshot, f"SELECT fail('{state}') AS n")
+            assert "Ada" not in f"{caught.value.message} {caught.value.hint}", state
+        assert ask(snapshot, "SELECT 1 AS n") == [(1,)]
+
+
+#: The classes of SQLSTATE, and whole codes of those about connections, operators and rights.
+STATES = [
+    *(
+        f"{kind}000"
+        for kind in [
+            "02",
+            "03",
+            "09",
+            "0A",
+            "0B",
+            "0F",
+            "0L",
+            "0P",
+            "0Z",
+            "20",
+            "21",
+            "22",
+            "23",
+            "24",
+            "25",
+            "26",
+            "27",
+            "28",
+            "2B",
+            "2D",
+        ]
+    ),
+    *(
+        f"{kind}000"
+        for kind in [
+            "2F",
+            "34",
+            "38",
+            "39",
+            "3B",
+            "3D",
+            "3F",
+            "40",
+            "42",
+            "44",
+            "53",
+            "54",
+            "55",
+            "58",
+            "72",
+            "F0",
+            "HV",
+            "P0",
+            "XX",
+        ]
+    ),
+    *[
+        "08000",
+        "08003",
+        "08006",
+        "08001",
+        "08004",
+        "08007",
+        "08P01",
+        "57000",
+        "57P01",
+        "57P02",
+        "57P03",
+        "57P04",
+        "57P05",
+    ],
+    *["42501", "42601", "42703", "42P01", "25006", "0A000", "2201B", "28000", "53300"],
+]
+
+
+def test_a_name_that_is_a_value_is_not_told_with_a_missing_right(
+    postgres: str, owner: Engine, open_it: Open
+) -> None:
+    write(
+        owner,
+        "CREATE SCHEMA ada",
+        "CREATE TABLE ada.t (id int)",
+        "CREATE TABLE secrets AS SELECT 'ada.t'::text AS word",
+        "DROP ROLE IF EXISTS fire_reader",
+        "CREATE ROLE fire_reader LOGIN PASSWORD 'fire'",
+        "GRANT SELECT ON secrets TO fire_reader",
+    )
+    url = make_url(postgres).set(username="fire_reader", password="fire")
+    try:
+        source = open_it(url.render_as_string(hide_password=False))
+        with source.snapshot() as snapshot:
+            with pytest.raises(CheckError) as caught:
+                ask(snapshot, "SELECT word::regclass::text AS n FROM secrets")
+            assert "ada" not in caught.value.message
+            with pytest.raises(CheckError, match="permission denied for schema ada"):
+                ask(snapshot, "SELECT id AS n FROM ada.t")
+    finally:
+        write(owner, "DROP OWNED BY fire_reader", "DROP ROLE fire_reader")
+
+
+def test_a_connection_that_is_ended_is_the_sources(source: Source, owner: Engine) -> None:
+    with source.snapshot() as snapshot:
+        [(pid,)] = ask(snapshot, "SELECT pg_backend_pid() AS n")
+        write(owner, f"SELECT pg_terminate_backend({pid})")
+        with pytest.raises(SourceError):
+            ask(snapshot, "SELECT count(*) AS n FROM generate_series(1, 9)")

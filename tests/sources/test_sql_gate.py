@@ -38,6 +38,11 @@ HOSTILE = (
     "SELECT * FROM dblink('host=elsewhere', 'DELETE FROM people') AS t (id int)",
     "SELECT lo_import('/etc/passwd')",
     "SELECT pg_read_file('/etc/passwd')",
+    "SELECT * FROM pg_hba_file_rules()",
+    "SELECT * FROM pg_ident_file_mappings()",
+    "SELECT * FROM pg_show_all_file_settings()",
+    "SELECT * FROM pg_catalog.pg_hba_file_rules",
+    "SELECT * FROM (SELECT * FROM pg_file_settings) AS t",
     "SELECT query_to_xml('DELETE FROM people', true, true, '')",
     "SELECT load_extension('evil')",
     "SELECT load_file('/etc/passwd')",
@@ -217,3 +222,20 @@ def test_every_refusal_says_what_to_write_instead() -> None:
             gate_query(sql, "mysql")
         assert refused.value.message
         assert refused.value.advice
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "sql", ["explain select 1", "/* why */ EXPLAIN SELECT 1", "CALL f()", "optimize table t"]
+)
+def test_a_command_is_refused_as_what_it_is_and_nothing_is_logged(
+    sql: str, dialect: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(GateRefusal) as refused:
+        gate_query(sql, dialect)
+    assert "comment" not in refused.value.message
+    assert any(word in refused.value.message.lower() for word in ("explain", "call", "optimize"))
+    with pytest.raises(GateRefusal) as refused:
+        gate_predicate(sql, dialect)
+    assert "comment" not in refused.value.message
+    assert caplog.text == ""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 
+from sanityd.scheduler import KEEP_EVERY
 from sanityd.store import leases, slots
 from sanityd.store.open import Store
 from sanityd.store.slots import LEASE, SlotClaim
@@ -136,3 +138,35 @@ def test_of_many_who_claim_at_once_one_gets_it(
 ) -> None:
     Store.open(url, tmp_path).close()
     assert sum(int(won) for won in race(RACER, 3, url)) == 40
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 8, 10, 30, 300])
+def test_another_runner_takes_over_within_two_intervals_or_15_seconds(
+    store: Store, seconds: int
+) -> None:
+    """Housekeeping looks for what was abandoned every few seconds."""
+    interval = timedelta(seconds=seconds)
+    lease = slots.lease_of(interval)
+    assert lease >= 2 * slots.RENEW_EVERY
+    assert KEEP_EVERY == slots.RENEW_EVERY
+    with store.write() as memory:
+        slots.claim(memory, "f", "b", SLOT, ("a",), runner="one", at=AT, lease=lease)
+        assert slots.abandoned(memory, "f", AT + slots.RENEW_EVERY) == []
+        slots.renew(memory, "one", ["b"], AT + slots.RENEW_EVERY, lease)
+        died = AT + slots.RENEW_EVERY
+        limit = max(2 * interval, timedelta(seconds=15))
+        assert slots.abandoned(memory, "f", died + limit - slots.RENEW_EVERY + TICK)
+
+
+def test_a_claim_that_is_given_up_is_free_at_once(store: Store) -> None:
+    with store.write() as memory:
+        first = claim(memory, "one")
+        assert first is not None
+        slots.give_up(memory, first, AT)
+        second = claim(memory, "two")
+        assert second is not None
+        slots.give_up(memory, first, AT)
+        assert slots.abandoned(memory, "rules.yaml", AT) == []
+
+
+TICK = timedelta(milliseconds=1)

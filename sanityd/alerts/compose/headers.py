@@ -96,9 +96,12 @@ def _thread(roots: Iterable[str]) -> dict[str, str]:
 def _joined(names: Iterable[str]) -> str:
     """Return as many whole names as a header has room for."""
     texts = list(dict.fromkeys(ascii_line(name, _HEADER) for name in names))
-    while len(texts) > 1 and len(", ".join(texts)) > _HEADER:
-        texts.pop()
-    return ", ".join(text for text in texts if text)
+    joined = ", ".join(texts[:1])
+    for text in texts[1:]:
+        if len(joined) + len(", ") + len(text) > _HEADER:
+            break
+        joined = f"{joined}, {text}" if joined and text else joined or text
+    return joined
 
 
 def _domain(instance: str) -> str:

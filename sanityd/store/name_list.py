@@ -1,0 +1,42 @@
+"""A list of any length as one parameter of a statement.
+
+`IN (?, ?, …)` has a parameter for each name, and both databases have a limit for them.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    FromClause,
+    Integer,
+    String,
+    bindparam,
+    cast,
+    func,
+    select,
+)
+from sqlalchemy.types import TypeEngine
+
+
+def name_list(connection: Connection, names: Iterable[str]) -> FromClause:
+    """Return a table of these names; its only column is `value`."""
+    return _table(connection, list(names), String())
+
+
+def number_list(connection: Connection, numbers: Iterable[int]) -> FromClause:
+    """Return a table of these numbers; its only column is `value`."""
+    return _table(connection, list(numbers), Integer())
+
+
+def _table(
+    connection: Connection, values: list[str] | list[int], form: TypeEngine[str] | TypeEngine[int]
+) -> FromClause:
+    parameter = bindparam(None, values, type_=JSON)
+    if connection.dialect.name == "postgresql":
+        elements = func.json_array_elements_text(parameter).table_valued("value")
+        if isinstance(form, Integer):
+            return select(cast(elements.c.value, BigInteger).label("value")).subquery()
+        return elements
+    return func.json_each(parameter).table_valued("value")

@@ -139,12 +139,19 @@ class Check(ShortForm, ABC):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """How much is wrong, as short as possible: `3 of 1,000 people`."""
-        population = f" of {checked:,}" if checked else ""
-        return f"{violations:,}{population} {rows_of(table)}"
+        if checked:
+            return f"{violations:,} of {checked:,} {rows_of(table)}"
+        return f"{violations:,} {rows_of(table) if violations != 1 else f'row of {table}'}"
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """What is wrong, in one sentence with its numbers, without a full stop."""
         return f"{self.amount(table, violations, rows, checked)} {self.says(violations)}"
+
+    def fact(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """The same in fewer words, for the subject of a mail."""
+        if violations == 1:
+            return self.sentence(table, violations, rows, checked)
+        return self.sentence(table, violations, rows, None)
 
 
 class RowCheck(Check):
@@ -298,6 +305,10 @@ class AggregateCheck(Check):
             return f"{table} {self.says(violations)}"
         population = f"({checked:,} {plural(checked, 'row', 'rows')} in scope)"
         return f"{table} {self.says(violations)} {population}"
+
+    def fact(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """The same sentence: the size of the table is part of it."""
+        return self.sentence(table, violations, rows, checked)
 
     @abstractmethod
     def judge(

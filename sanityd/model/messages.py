@@ -69,6 +69,8 @@ class News:
     triage: Triage | None = None
     #: When an announced downgrade takes effect.
     due: datetime | None = None
+    #: The sentence in fewer words, for the subject: `3 people have no row in mails`.
+    fact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

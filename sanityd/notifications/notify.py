@@ -24,7 +24,7 @@ from sanityd.model import (
 )
 from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
-from sanityd.notifications.context import AlertContext, sentence
+from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
@@ -262,6 +262,7 @@ def _news(
         rule=context.facts(incident),
         incident=incident,
         sentence=sentence(context.rules, incident, answer),
+        fact=fact(context.rules, incident, answer),
         looked_at=answer.at if answer else None,
         complete=answer is None or answer.outcome is Outcome.COMPLETE,
         stale_since=last_runs.stale_since if is_about_rows and incident.open else None,

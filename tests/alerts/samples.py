@@ -108,6 +108,7 @@ def news(
         rule=RULE,
         incident=incident(count),
         sentence=f"{count:,} of 1,000 people have no sent welcome mail",
+        fact=f"{count:,} people have no sent welcome mail",
         looked_at=AT,
         rows=listed,
         history=past(*[0] * 13, count),
@@ -237,6 +238,7 @@ _SHARED = news(
     rule=_MORE,
     incident=incident(2, id="inc-2", severity=Severity.CRITICAL),
     sentence="2 keys, 5 rows are not unique",
+    fact="2 keys are not unique",
 )
 
 

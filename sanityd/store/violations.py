@@ -115,10 +115,16 @@ _BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
 def apply(
     connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime
 ) -> None:
-    """Write the changes of a run in two statements; violations that go on aren't written."""
+    """Write the changes of a run in three statements at most.
+
+    Violations that go on are written only when what is shown of them changed.
+    """
     changed = list(changes)
     begun = [change for change in changed if change.change in _BEGUN]
     ended = [change for change in changed if change.change is Change.RESOLVED]
+    updated = [change for change in changed if change.has_new_values]
+    if updated:
+        connection.execute(_NEW_VALUES, [_new_values(rule, change) for change in updated])
     if begun:
         connection.execute(
             _upsert(connection), [_begun(rule, source, change, at) for change in begun]
@@ -138,6 +144,23 @@ _END = (
     .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
     .values(open=False, resolved_at=bindparam("end"), resolution=bindparam("how"))
 )
+
+
+_NEW_VALUES = (
+    update(violations)
+    .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
+    .values(shown=bindparam("values"), detail=bindparam("words"))
+)
+
+
+def _new_values(rule: str, change: Transition) -> Mapping[str, Any]:
+    violation = change.violation
+    return {
+        "of": rule,
+        "mark": change.fingerprint,
+        "values": encode_values(violation.shown) if violation is not None else {},
+        "words": violation.detail if violation is not None else "",
+    }
 
 
 def _how(change: Transition) -> str | None:

@@ -4,8 +4,8 @@ Nothing follows from the run that has just ended, so `notify` may be called at a
 the end of a silence and a message that was lost need no event of their own.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ from sanityd.notifications.decisions import Decision, decide
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import RuleSet
-from sanityd.store import audit, incidents, notification_log, outbox, runs, violations
+from sanityd.store import audit, incidents, notification_log, outbox, runs, triage, violations
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 
@@ -48,7 +48,10 @@ RuleChanges = Mapping[str, Mapping[Change, int]]
 
 @dataclass(frozen=True, slots=True)
 class RuleDetails:
-    """What a message shows of a rule: its open violations, and its last runs, oldest first."""
+    """What a message shows of a rule: its violations, and its last runs, oldest first.
+
+    Rows that people accepted are in neither.
+    """
 
     rows: tuple[TrackedViolation, ...]
     history: tuple[PastRun, ...]
@@ -135,9 +138,9 @@ def write(
                 )
             continue
         for decision in batched.decisions:
-            rule = decision.incident.rule
-            if rule not in details:
-                details[rule] = rule_details(connection, rule)
+            incident = decision.incident
+            if incident.id not in details:
+                details[incident.id] = rule_details(connection, incident.rule, incident)
         alert = _alert(context, batched, details, changes)
         queued = _put_into_outbox(connection, context, batched, alert, wait)
         for position, decision in enumerate(batched.decisions):
@@ -189,12 +192,37 @@ def enqueue(
     )
 
 
-def rule_details(connection: Connection, rule: str) -> RuleDetails:
-    """Read what a message shows of a rule besides the incident."""
-    return RuleDetails(
-        rows=tuple(violations.open_rows(connection, rule)),
-        history=runs.history(connection, rule, HISTORY),
-    )
+def rule_details(
+    connection: Connection, rule: str, incident: Incident | None = None
+) -> RuleDetails:
+    """Read what a message shows of a rule besides the incident.
+
+    Parameters: of an `incident` that is over, the rows that were resolved in it come first.
+    """
+    decisions = triage.list_active(connection, [rule])
+    fingerprints = {decision.fingerprint for decision in decisions}
+    rows = []
+    accepted_since = []
+    for row in violations.open_rows(connection, rule):
+        if row.fingerprint in fingerprints:
+            accepted_since.append(row.first_seen)
+        else:
+            rows.append(row)
+    if incident is not None and not incident.open and incident.cause is Cause.VIOLATED:
+        rows = [*violations.resolved_rows(connection, rule, incident.opened_at), *rows]
+    history = runs.history(connection, rule, HISTORY)
+    return RuleDetails(tuple(rows), _without_accepted(history, accepted_since))
+
+
+def _without_accepted(
+    history: Sequence[PastRun], accepted_since: Sequence[datetime]
+) -> tuple[PastRun, ...]:
+    """Return the runs without the accepted rows, which violate since these times."""
+    counted = []
+    for run in history:
+        accepted = sum(since <= run.at for since in accepted_since)
+        counted.append(replace(run, violations=max(0, run.violations - accepted)))
+    return tuple(counted)
 
 
 def _put_into_outbox(
@@ -230,7 +258,7 @@ def _alert(
         incident = decision.incident
         state = context.delivery_state(incident, decision.recipient)
         row_changes = changes.get(incident.rule, {})
-        news.append(_news(context, decision, state, details[incident.rule], row_changes))
+        news.append(_news(context, decision, state, details[incident.id], row_changes))
         identities.append(
             policy.news_identity(incident, decision.reason, state.last_notification, state.lost)
         )

@@ -20,7 +20,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.store.runs import OVERLAP
-from sanityd.store.tables import insert_into, violations
+from sanityd.store.tables import insert_into, triage, violations
 
 
 def recent_rows(connection: Connection, rule: str, at: datetime) -> dict[str, TrackedViolation]:
@@ -45,6 +45,15 @@ def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     return sorted(
         rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
     )
+
+
+def resolved_rows(connection: Connection, rule: str, since: datetime) -> list[TrackedViolation]:
+    """Return a rule's violations that were resolved since then, the longest open first."""
+    query = select(violations).where(
+        violations.c.rule == rule, ~violations.c.open, violations.c.resolved_at >= since
+    )
+    rows = connection.execute(query.order_by(violations.c.first_seen)).mappings()
+    return [_tracked(row) for row in rows]
 
 
 def all_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
@@ -82,9 +91,21 @@ def count_resolved(
 
 
 def count_new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
-    """Return how many of a rule's open violations were first seen after `since`, until `at`."""
+    """Return how many of a rule's open violations were first seen after `since`, until `at`.
+
+    Rows that people accepted are not counted.
+    """
     seen = violations.c.first_seen
-    late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
+    accepted = select(triage.c.fingerprint).where(
+        triage.c.rule == rule, triage.c.ended_at.is_(None), triage.c.fingerprint.is_not(None)
+    )
+    late = and_(
+        violations.c.rule == rule,
+        violations.c.open,
+        violations.c.fingerprint.not_in(accepted),
+        seen > since,
+        seen <= at + OVERLAP,
+    )
     return int(
         connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one()
     )

@@ -223,8 +223,10 @@ def _part(
     budget: int,
 ) -> Part:
     rule, incident = news.rule, news.incident
-    is_open = incident is not None and incident.open
-    total = incident.violations if incident is not None else 0
+    is_over = incident is not None and not incident.open
+    total = len(news.rows)
+    if incident is not None and not is_over:
+        total = incident.violations
     rule_name = shlex.quote(escape_hidden(rule.id))
     act_title, act = _act(news, rule_name)
     news_state = state(news)
@@ -238,8 +240,10 @@ def _part(
         why=sanitized_lines(rule.why, options.characters) if _is_violated(news) else [],
         fix=_fix(news, options.characters),
         owner=escape_hidden(rule.owner),
-        rows=rows_table(listed, total, rule.key, at=at, zone=options.zone, budget=budget),
-        rows_title="VIOLATIONS" if is_open else "REMAINING",
+        rows=rows_table(
+            listed, total, rule.key, at=at, zone=options.zone, budget=budget, ended=is_over
+        ),
+        rows_title="ROWS" if is_over else "VIOLATIONS",
         history=bars(news.history) if _is_about_rule(news) else (),
         rule=rule_name,
         look=_check_command(news, rule_name),

@@ -33,16 +33,11 @@ from sanityd.checks.requirements import (
 )
 from sanityd.checks.scope import Scope
 from sanityd.checks.short_form import ShortForm
-from sanityd.checks.table_nouns import rows_of
+from sanityd.checks.table_nouns import count_of_rows, plural
 from sanityd.model import Measurements, Value, Violation
 from sanityd.model.option_types import Names, as_list, option_error
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
-
-
-def plural(count: int, singular: str, plural_form: str) -> str:
-    """The form of a verb or noun that fits the count."""
-    return singular if count == 1 else plural_form
 
 
 class Check(ShortForm, ABC):
@@ -139,9 +134,7 @@ class Check(ShortForm, ABC):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """How much is wrong, as short as possible: `3 of 1,000 people`."""
-        if checked:
-            return f"{violations:,} of {checked:,} {rows_of(table)}"
-        return f"{violations:,} {rows_of(table) if violations != 1 else f'row of {table}'}"
+        return count_of_rows(violations, checked, table)
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """What is wrong, in one sentence with its numbers, without a full stop."""

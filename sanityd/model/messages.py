@@ -29,6 +29,8 @@ class RuleFacts:
     revision: str = ""
     #: The columns that identify a row, in order.
     key: tuple[str, ...] = ()
+    #: What its rows are called: `people`, `rows of payment`.
+    population: str = "rows"
 
 
 @dataclass(frozen=True, slots=True)

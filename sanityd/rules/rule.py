@@ -7,6 +7,7 @@ from pathlib import Path
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.checks.invariant import Invariant
+from sanityd.checks.table_nouns import rows_of
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
 from sanityd.model.schedule import Schedule
@@ -90,11 +91,12 @@ class Rule:
 
     def facts(self, revision: str, key: tuple[str, ...] = ()) -> RuleFacts:
         """Return what a message may say about it."""
+        table = self.invariant.subject.table
         return RuleFacts(
             id=self.id,
             kind=self.invariant.kind,
             source=self.source,
-            table=str(self.invariant.subject.table or ""),
+            table=str(table or ""),
             title=self.title,
             why=self.why,
             fix=self.fix,
@@ -104,6 +106,7 @@ class Rule:
             location=self.location,
             revision=revision,
             key=key,
+            population=rows_of(table.name) if table else "rows",
         )
 
 

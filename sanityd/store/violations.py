@@ -141,23 +141,12 @@ def apply(
     Violations that go on are written only when what is shown of them changed.
     """
     changed = list(changes)
-    begun = [change for change in changed if change.change in _BEGUN]
-    ended = [change for change in changed if change.change is Change.RESOLVED]
-    updated = [change for change in changed if change.has_new_values]
-    if updated:
-        connection.execute(_NEW_VALUES, [_new_values(rule, change) for change in updated])
-    if begun:
-        connection.execute(
-            _upsert(connection), [_begun(rule, source, change, at) for change in begun]
-        )
-    if ended:
-        connection.execute(
-            _END,
-            [
-                {"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)}
-                for change in ended
-            ],
-        )
+    updated = [_new_values(rule, change) for change in changed if change.has_new_values]
+    begun = [_begun(rule, source, change, at) for change in changed if change.change in _BEGUN]
+    ended = [_ended(rule, change, at) for change in changed if change.change is Change.RESOLVED]
+    for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
+        if rows:
+            connection.execute(statement, rows)
 
 
 _END = (
@@ -182,6 +171,10 @@ def _new_values(rule: str, change: Transition) -> Mapping[str, Any]:
         "values": encode_values(violation.shown) if violation is not None else {},
         "words": violation.detail if violation is not None else "",
     }
+
+
+def _ended(rule: str, change: Transition, at: datetime) -> Mapping[str, Any]:
+    return {"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)}
 
 
 def _how(change: Transition) -> str | None:

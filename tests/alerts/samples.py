@@ -52,6 +52,7 @@ RULE = RuleFacts(
     location="rules.yaml:21",
     revision="4f2c9e1",
     key=("id",),
+    population="people",
 )
 APP = RuleFacts(
     id="source:app", kind="source", source="app", table="", title="Source app", revision="4f2c9e1"
@@ -220,6 +221,7 @@ _MORE = RuleFacts(
     fix="Ask the older account whether it is still used.",
     location="rules.yaml:30",
     key=("email",),
+    population="people",
 )
 _RESOLVED = over(news(), resolutions={Resolution.FIXED: 2, Resolution.ROW_GONE: 1})
 _ESCALATED = news(

@@ -13,6 +13,7 @@ from sanityd.alerts.compose.rows_table import (
     RowsTable,
     rows_table,
     select_rows,
+    with_worst_row,
 )
 from sanityd.alerts.compose.run_bars import Bar, bars
 from sanityd.alerts.compose.sanitize import escape_hidden, sanitized_lines
@@ -154,7 +155,9 @@ def listed_rows(alert: Alert, options: RenderOptions) -> list[tuple[ListedRow, .
         new_since = None
         if news.reason is Reason.UPDATED and news.last_notification is not None:
             new_since = news.last_notification.at
-        rows.append(select_rows(news.rows, limit, new_since))
+        # "and 1 more" takes as much room as the row.
+        most = limit + 1 if len(news.rows) == limit + 1 else limit
+        rows.append(with_worst_row(select_rows(news.rows, most, new_since), news.rows))
     return rows
 
 
@@ -190,9 +193,9 @@ def email_view(
 
 
 def signature(options: RenderOptions) -> str:
-    """Return which sanityd sent the mail: `sanityd prod, 0.1.0, Europe/Berlin`."""
+    """Return which sanityd sent the mail, and its zone: `sanityd prod, 0.1.0. Times are …`."""
     name = f"sanityd {escape_hidden(options.instance)}" if options.instance else "sanityd"
-    return f"{name}, {escape_hidden(options.version)}, {options.zone}"
+    return f"{name}, {escape_hidden(options.version)}. Times are in {options.zone}"
 
 
 def because(alert: Alert, options: RenderOptions) -> str:

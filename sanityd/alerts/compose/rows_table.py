@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from decimal import Decimal
 
 from sanityd.alerts.compose.phrases import MANNERS
 from sanityd.alerts.compose.sanitize import LIMIT, display_values, escape_hidden
@@ -15,6 +16,8 @@ _COLUMNS = 4
 BUDGET = 6_000
 # Up to this many rows are not split into newest and oldest.
 _FEW = 3
+#: The column in which a check shows what it measured of a group.
+_VALUE = "value"
 _NEW, _OLD = "new since the last mail", "known before"
 
 
@@ -86,6 +89,26 @@ def _new_and_old(
     room = min(limit - len(listed), len(rows) - len(new))
     listed += [ListedRow(_OLD, row) for row in rows[:room]]
     return tuple(listed)
+
+
+def with_worst_row(
+    listed: tuple[ListedRow, ...], rows: Sequence[TrackedViolation]
+) -> tuple[ListedRow, ...]:
+    """Return the listed rows with the one of the largest measured value, in place of the last."""
+    measured = [row for row in rows if isinstance(row.shown.get(_VALUE), int | float | Decimal)]
+    if not listed or not measured:
+        return listed
+    worst = max(measured, key=_size)
+    if any(item.row is worst for item in listed):
+        return listed
+    return (*listed[:-1], replace(listed[-1], row=worst))
+
+
+def _size(row: TrackedViolation) -> float:
+    value = row.shown[_VALUE]
+    size = abs(float(value)) if isinstance(value, int | float | Decimal) else 0.0
+    # Not a number is larger than none, but smaller than any.
+    return size if size == size else 0.0  # noqa: PLR0124 (the test for NaN)
 
 
 def rows_table(

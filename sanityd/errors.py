@@ -117,7 +117,8 @@ class DeliveryError(SanitydError):
 
     Parameters: `retryable` is False when the receiver refused for good; `uncertain` is True when
     the whole message was sent but the answer was lost; `stage` is the step that failed (`connect`,
-    `tls`, `login`, `from`, `recipient`, `data`, `answer`); `code` is the receiver's reply code.
+    `hello`, `tls`, `login`, `from`, `recipient`, `data`, `answer`); `code` is the receiver's reply
+    code.
     """
 
     hint = (

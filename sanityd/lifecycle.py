@@ -24,6 +24,8 @@ from sanityd.model import (
     Severity,
     TrackedViolation,
     Transition,
+    Violation,
+    encode_values,
     fingerprint,
     source_rule_id,
 )
@@ -60,9 +62,27 @@ def transitions(
         elif change is Change.NEW and incident is not None and counted_only > 0:
             counted_only -= 1
             change, since = Change.FOLLOWED, incident.opened_at
-        changes.append(Transition(mark, change, violation.key, violation=violation, since=since))
+        changes.append(
+            Transition(
+                mark,
+                change,
+                violation.key,
+                violation=violation,
+                since=since,
+                has_new_values=change is Change.ONGOING and _has_new_values(before, violation),
+            )
+        )
     missing = {mark: before for mark, before in tracked.items() if mark not in violations}
     return (*changes, *_resolved_by_run(missing, run))
+
+
+def _has_new_values(before: TrackedViolation | None, violation: Violation) -> bool:
+    """Return whether a row is shown with other words than recorded. `1` and `true` differ, too."""
+    if before is None:
+        return False
+    if before.detail != violation.detail:
+        return True
+    return encode_values(before.shown) != encode_values(violation.shown)
 
 
 def _change(before: TrackedViolation | None, at: datetime) -> Change:

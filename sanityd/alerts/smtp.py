@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sanityd.alerts.deadline import Deadline
+from sanityd.alerts.smtp_login import log_in
+from sanityd.alerts.smtp_replies import EHLO_REFUSED, ReplyError, delivery_error, reply_text
 from sanityd.errors import DeliveryError
 
-_ENHANCED_CODE = re.compile(rb"^([245]\.\d{1,3}\.\d{1,3})\b")
 # smtplib raises its own errors and those of the socket. ValueError comes from its TLS, and from a
 # host name that is not valid.
 _CONNECTION_ERRORS = (smtplib.SMTPException, OSError, ValueError)
@@ -27,6 +28,7 @@ _CONNECTION_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 class Server:
     """A mail server and how to talk to it.
 
+    `ehlo` is the name that this machine gives; empty for its own name or address.
     With `implicit_tls` TLS begins with the first byte. Otherwise `tls` decides on STARTTLS:
     `require`, `opportunistic` (used when offered; `context` decides whether the certificate is
     verified), or `none`. `timeout` limits each wait, `total_timeout` the whole attempt, both in
@@ -40,6 +42,7 @@ class Server:
     context: ssl.SSLContext
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    ehlo: str = ""
     timeout: float = 20.0
     total_timeout: float = 45.0
 
@@ -47,8 +50,8 @@ class Server:
 def send(server: Server, sender: str, recipient: str, mail: bytes) -> None:
     """Send one mail to one recipient. Raises DeliveryError.
 
-    A 5xx answer to the message itself (stages `from`, `recipient`, `data`, `answer`) is final. An
-    earlier failure says nothing about the message, so it is retryable: somebody may correct the
+    A 5xx answer to the message itself (stages `from`, `recipient`, `data`, `answer`) is final. One
+    that is about the session (`hello`, `tls`, `login`) is retryable: somebody may correct the
     password in the meantime.
     """
     with _connected(server) as smtp:
@@ -64,7 +67,10 @@ def send(server: Server, sender: str, recipient: str, mail: bytes) -> None:
             options += ["SMTPUTF8", "BODY=8BITMIME"]
         if smtp.has_extn("size"):
             options.append(f"SIZE={len(mail)}")
-        _transfer(smtp, sender, recipient, mail, options)
+        try:
+            _transfer(smtp, sender, recipient, mail, options)
+        except ReplyError as error:
+            raise delivery_error(error, has_login=bool(server.user)) from None
         with contextlib.suppress(*_CONNECTION_ERRORS):
             smtp.quit()
 
@@ -74,13 +80,13 @@ def _transfer(
 ) -> None:
     with _stage("from"):
         code, answer = smtp.mail(sender, options)
-        _expect(250, code, answer, "from", "the sender was refused")
+        _expect(250, code, answer, "from")
     with _stage("recipient"):
         code, answer = smtp.rcpt(recipient)
-        _expect(250, code, answer, "recipient", "the recipient was refused")
+        _expect(250, code, answer, "recipient")
     with _stage("data"):
         code, answer = smtp.docmd("DATA")
-        _expect(354, code, answer, "data", "the message was refused")
+        _expect(354, code, answer, "data")
         smtp.send(_dot_stuffed(mail))
         # The final dot. If even this write fails, the server never got it.
         smtp.send(b".\r\n")
@@ -89,24 +95,24 @@ def _transfer(
         code, answer = smtp.getreply()
         if code < 0:
             raise smtplib.SMTPServerDisconnected
-    _expect(250, code, answer, "answer", "the message was refused")
+    _expect(250, code, answer, "answer")
 
 
 @contextlib.contextmanager
 def _connected(server: Server) -> Iterator[smtplib.SMTP]:
     """Open a session that is encrypted and logged in, and shut it down at its time limit."""
-    hostname = _local_hostname()
     with Deadline(server.total_timeout) as deadline:
         with _stage("connect"):
-            smtp = _Session(server, deadline, hostname)
+            smtp = _Session(server, deadline)
         try:
-            with _stage("connect"):
+            with _stage("hello"):
+                smtp.local_hostname = server.ehlo or _ehlo_name(smtp.sock)
                 smtp.ehlo_or_helo_if_needed()
             with _stage("tls"):
                 _start_tls(smtp, server)
             with _stage("login"):
                 if server.user:
-                    smtp.login(server.user, server.password)
+                    log_in(smtp, server.user, server.password)
             yield smtp
         finally:
             smtp.close()
@@ -127,10 +133,11 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
 class _Session(smtplib.SMTP):
     """smtplib's session with one time limit for all addresses of the host, and implicit TLS."""
 
-    def __init__(self, server: Server, deadline: Deadline, hostname: str) -> None:
+    def __init__(self, server: Server, deadline: Deadline) -> None:
         self._server = server
         self._deadline = deadline
-        super().__init__(server.host, server.port, local_hostname=hostname, timeout=server.timeout)
+        # The name is not known before there is a connection, whose address it may be.
+        super().__init__(server.host, server.port, local_hostname="", timeout=server.timeout)
 
     def connect(
         self,
@@ -175,8 +182,9 @@ def _stage(stage: str, *, uncertain: bool = False) -> Iterator[None]:
         yield
     except smtplib.SMTPResponseException as error:
         answer = error.smtp_error if isinstance(error.smtp_error, bytes) else b""
+        refusal = _REFUSALS.get(stage, _FAILURES[stage])
         raise DeliveryError(
-            f"{_FAILURES[stage]} ({_reply(error.smtp_code, answer)})",
+            f"{refusal} ({reply_text(error.smtp_code, answer)})",
             retryable=True,
             stage=stage,
             code=error.smtp_code,
@@ -191,12 +199,17 @@ def _stage(stage: str, *, uncertain: bool = False) -> Iterator[None]:
 
 _FAILURES = {
     "connect": "the mail server can't be reached",
+    "hello": "the mail server broke off after the command EHLO",
     "tls": "the connection to the mail server can't be encrypted",
     "login": "the mail server refused the login",
     "from": "the mail server broke off after the command MAIL FROM",
     "recipient": "the mail server broke off after the command RCPT TO",
     "data": "the mail server broke off before it had the whole message",
     "answer": "the mail server got the whole message, but its answer was lost",
+}
+_REFUSALS = {
+    "connect": "the mail server turned the connection away",
+    "hello": EHLO_REFUSED,
 }
 
 
@@ -220,23 +233,10 @@ def _describe(error: Exception) -> str:
             return "the connection was lost"
 
 
-def _expect(expected: int, code: int, answer: bytes, stage: str, refusal: str) -> None:
-    """Raise DeliveryError unless the code is of the same class (2xx, 3xx) as the expected one."""
-    if code // 100 == expected // 100:
-        return
-    # smtplib returns -1 for an answer that is not valid; only a clear 5xx is final.
-    is_final = 500 <= code < 600
-    raise DeliveryError(
-        f"{refusal} ({_reply(code, answer)})", retryable=not is_final, stage=stage, code=code
-    )
-
-
-def _reply(code: int, answer: bytes) -> str:
-    """Return the code and the enhanced code; the text after them may quote an address or worse."""
-    enhanced = _ENHANCED_CODE.match(answer)
-    if enhanced is None:
-        return str(code)
-    return f"{code} {enhanced[1].decode()}"
+def _expect(expected: int, code: int, answer: bytes, stage: str) -> None:
+    """Raise ReplyError unless the code is of the same class (2xx, 3xx) as the expected one."""
+    if code // 100 != expected // 100:
+        raise ReplyError(code, answer, stage)
 
 
 def _dot_stuffed(mail: bytes) -> bytes:
@@ -247,10 +247,22 @@ def _dot_stuffed(mail: bytes) -> bytes:
     return re.sub(rb"(?m)^\.", b"..", lines)
 
 
+def _ehlo_name(connection: socket.socket | None) -> str:
+    """Return the full name of this machine, or the address of its end of the connection."""
+    name = _local_hostname()
+    if name or connection is None:
+        return name or "[127.0.0.1]"
+    address = str(connection.getsockname()[0]).partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
 @functools.cache
 def _local_hostname() -> str:
-    """Return the name for EHLO. Cached: without a name server the lookup takes seconds."""
+    """Return the full name of this machine, or an empty text without one.
+
+    Cached: without a name server the lookup takes seconds.
+    """
     name = socket.getfqdn()
-    if "." in name and name.isascii():
+    if "." in name and name.isascii() and not name.startswith("localhost"):
         return name
-    return "[127.0.0.1]"
+    return ""

@@ -46,6 +46,8 @@ class StoredState:
     """
 
     runs: int = 0
+    #: When the first of them was.
+    since: datetime | None = None
     last: Run | None = None
     #: Whether there is a store at all.
     exists: bool = False
@@ -122,8 +124,13 @@ def _reading(
 
 def _stored(connection: Connection, rule: Rule, at: datetime) -> tuple[StoredState, PriorState]:
     """Return the stored runs of a rule, and what its check takes from them."""
-    count = runs.count(connection, [rule.id], at - rule_copy.RUNS)
-    memory = StoredState(count, runs.last(connection, rule.id, at), exists=True)
+    begin = at - rule_copy.RUNS
+    memory = StoredState(
+        runs.count(connection, [rule.id], begin),
+        runs.first_time(connection, rule.id, begin),
+        runs.last(connection, rule.id, at),
+        exists=True,
+    )
     open_keys = {rule.id: violations.open_keys(connection, rule.id)}
     past = {rule.id: runs.measured(connection, rule.id)} if rule.learns else {}
     return memory, PriorState(open_keys, past)

@@ -33,16 +33,11 @@ from sanityd.checks.requirements import (
 )
 from sanityd.checks.scope import Scope
 from sanityd.checks.short_form import ShortForm
-from sanityd.checks.table_nouns import rows_of
+from sanityd.checks.table_nouns import count_of_rows, plural
 from sanityd.model import Measurements, Value, Violation
 from sanityd.model.option_types import Names, as_list, option_error
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
-
-
-def plural(count: int, singular: str, plural_form: str) -> str:
-    """The form of a verb or noun that fits the count."""
-    return singular if count == 1 else plural_form
 
 
 class Check(ShortForm, ABC):
@@ -139,12 +134,17 @@ class Check(ShortForm, ABC):
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """How much is wrong, as short as possible: `3 of 1,000 people`."""
-        population = f" of {checked:,}" if checked else ""
-        return f"{violations:,}{population} {rows_of(table)}"
+        return count_of_rows(violations, checked, table)
 
     def sentence(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """What is wrong, in one sentence with its numbers, without a full stop."""
         return f"{self.amount(table, violations, rows, checked)} {self.says(violations)}"
+
+    def fact(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """The same in fewer words, for the subject of a mail."""
+        if violations == 1:
+            return self.sentence(table, violations, rows, checked)
+        return self.sentence(table, violations, rows, None)
 
 
 class RowCheck(Check):
@@ -298,6 +298,10 @@ class AggregateCheck(Check):
             return f"{table} {self.says(violations)}"
         population = f"({checked:,} {plural(checked, 'row', 'rows')} in scope)"
         return f"{table} {self.says(violations)} {population}"
+
+    def fact(self, table: str, violations: int, rows: int, checked: int | None) -> str:
+        """The same sentence: the size of the table is part of it."""
+        return self.sentence(table, violations, rows, checked)
 
     @abstractmethod
     def judge(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sanityd.cli import EXIT_UNKNOWN
+from sanityd.cli.local_time import use_zone
 from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def command(
         # Send the heartbeat also when this command fails.
         ctx.call_on_close(lambda: _beat(ended))
     rules = _load(path, form)
+    use_zone(rules.alerts.zone)
     selection = Selection(names, tags, sources, due)
     at, started = clock.now(), clock.stopwatch()
     if dry_run:
@@ -140,13 +142,15 @@ def _recorded_run(
             removed = pipeline.forget_removed(rules, store, at)
         pipeline.notify_due(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
-        waiting = _undelivered(store, at)
+        waiting, unnotified = _undelivered(store, at)
         _apply_retention(store, at)
     finally:
         store.close()
-    code = exit_code(results, delivered, waiting)
+    code = exit_code(results, delivered, waiting + unnotified)
     seconds = clock.stopwatch() - started
-    return CheckReport(rules, tuple(results), at, seconds, delivered, waiting, code, removed)
+    return CheckReport(
+        rules, tuple(results), at, seconds, delivered, waiting, code, removed, unnotified
+    )
 
 
 def _is_empty(report: "CheckReport") -> bool:
@@ -264,10 +268,10 @@ def _apply_retention(store: "Store", at: datetime) -> None:
         retention.apply_retention(store, at)
 
 
-def _undelivered(store: "Store", at: datetime) -> int:
-    """Count the messages that wait, and the recipients that could not be notified."""
+def _undelivered(store: "Store", at: datetime) -> tuple[int, int]:
+    """Count the messages that wait, and the recipients whose last message was given up."""
     from sanityd.store import notification_log, outbox
 
     with store.read() as connection:
-        messages = outbox.count_undelivered(connection, at)
-        return messages + notification_log.count_undelivered_recipients(connection)
+        waiting = outbox.count_undelivered(connection, at)
+        return waiting, notification_log.count_undelivered_recipients(connection)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sanityd.alerts.compose.sanitize import display_value
 from sanityd.cli import terminal
+from sanityd.cli.local_time import local_time, zone_name
 from sanityd.cli.reports import CheckReport
 from sanityd.cli.terminal import plural
 from sanityd.model import Run, Severity
@@ -23,7 +24,7 @@ Line = list[Text] | Text
 def write(report: CheckReport, out: IO[str]) -> None:
     """Write the heading, a line or two for each rule, and a summary."""
     console = terminal.console(out)
-    time = report.at.astimezone().strftime("%H:%M:%S")
+    time = f"{local_time(report.at):%H:%M:%S} {zone_name()}"
     console.print(Text(_heading(report), style="bold"), time, sep="   ")
     console.print()
     for line in terminal.aligned(_report_lines(report)):
@@ -75,7 +76,7 @@ def _exit_reason(report: CheckReport) -> str:
         reasons.append(f"{unchecked} {plural(unchecked, 'rule')} could not be checked")
     deliveries = report.delivered
     failed = deliveries is not None and (deliveries.retried or deliveries.dead)
-    if report.waiting or failed:
+    if report.waiting or report.unnotified or failed:
         reasons.append("not every message could be delivered")
     return " and ".join(reasons)
 
@@ -214,6 +215,12 @@ def _summary(report: CheckReport) -> str:
             parts.append(f"{messages}, {deliveries.sent} delivered.")
         if deliveries.dead:
             parts.append(f"{deliveries.dead} rejected permanently; see `sanityd status`.")
+        elif report.unnotified:
+            recipients = plural(report.unnotified, "recipient")
+            parts.append(
+                f"{report.unnotified} {recipients} not notified, the message was given up; "
+                "see `sanityd status`."
+            )
         if report.waiting:
             parts.append(f"{report.waiting} undelivered, will be retried; see `sanityd status`.")
     statements = f"{report.statements} {plural(report.statements, 'statement')}"

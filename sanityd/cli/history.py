@@ -80,15 +80,17 @@ def _print_json(events: "Sequence[Event]") -> None:
 def _print_table(events: "Sequence[Event]", *, with_rule: bool) -> None:
     from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
+    from sanityd.cli.local_time import local_time, zone_name
 
     console = terminal.console()
     if not events:
         console.print("Nothing happened in that time.")
         return
-    headers = ["when", "rule", "what"] if with_rule else ["when", "what"]
+    when = f"when ({zone_name()})"
+    headers = [when, "rule", "what"] if with_rule else [when, "what"]
     grid = terminal.table(*headers)
     for event in events:
-        time = event.at.astimezone().strftime("%Y-%m-%d %H:%M")
+        time = local_time(event.at).strftime("%Y-%m-%d %H:%M")
         parts = [display_value(part, 400) for part in (event.what, event.who, event.detail) if part]
         what = " · ".join(parts)
         if with_rule:

@@ -36,11 +36,13 @@ sample_option: Callable[[Any], Any] = click.option(
 
 def open_store(rules: "RuleSet") -> "Store":
     """Open the store: SANITYD_STATE, or else `state:`, or else the file in the folder of the
-    rules."""
+    rules. From now on the terminal shows times in the zone of the mails."""
     import os
 
+    from sanityd.cli.local_time import use_zone
     from sanityd.store.open import Store
 
+    use_zone(rules.alerts.zone)
     return Store.open(os.environ.get("SANITYD_STATE") or rules.state, rules.folder)
 
 

@@ -24,7 +24,8 @@ SAMPLE = 10
 class CheckReport:
     """The result of a pass.
 
-    `delivered` is None for a dry run. `waiting` counts the messages that are still in the outbox.
+    `delivered` is None for a dry run. `waiting` counts the messages that are still in the outbox,
+    `unnotified` the recipients of open incidents whose last message was given up.
     `removed` has each rule that was removed from the file since the last pass, with its number of
     open violations. `code` is the exit code.
     """
@@ -37,6 +38,7 @@ class CheckReport:
     waiting: int
     code: int
     removed: Mapping[str, int] = field(default_factory=dict)
+    unnotified: int = 0
 
     @property
     def statements(self) -> int:

@@ -123,6 +123,7 @@ def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetim
     from rich.text import Text
 
     from sanityd.cli import terminal
+    from sanityd.cli.local_time import zone_name
     from sanityd.model import Cause
     from sanityd.model.durations import format_duration
     from sanityd.notifications import open_incidents
@@ -138,7 +139,9 @@ def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetim
     by_severity = sorted(
         violated, key=lambda entry: (-entry.incident.severity, entry.incident.opened_at)
     )
-    grid = terminal.table("rule", "severity", "violations", "since", "for", "incident", "")
+    grid = terminal.table(
+        "rule", "severity", "violations", f"since ({zone_name()})", "for", "incident", ""
+    )
     for open_incident in by_severity:
         incident = open_incident.incident
         decision = ""

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sanityd.alerts.compose.sanitize import display_value
+from sanityd.cli.local_time import local_time
 from sanityd.model import Change, Incident, Severity, Triage, Value
 
 STYLES = {
@@ -69,8 +70,8 @@ def open_since(incident: Incident | None, at: datetime) -> str:
 
 def since(past: datetime, at: datetime) -> str:
     """Format a past time, relative to `at`: `09:05`, `Sun 08:05`, `3 Nov`, `3 Nov 2025`."""
-    local = past.astimezone()
-    today = at.astimezone()
+    local = local_time(past)
+    today = local_time(at)
     days = (today.date() - local.date()).days
     if days == 0:
         return local.strftime("%H:%M")
@@ -83,8 +84,8 @@ def since(past: datetime, at: datetime) -> str:
 
 def until(future: datetime, at: datetime) -> str:
     """Format a future time, relative to `at`: `18:05`, `tomorrow 09:00`, `3 Dec 09:00`."""
-    local = future.astimezone()
-    today = at.astimezone()
+    local = local_time(future)
+    today = local_time(at)
     days = (local.date() - today.date()).days
     if days == 1:
         return local.strftime("tomorrow %H:%M")

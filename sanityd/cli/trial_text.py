@@ -233,7 +233,9 @@ def _history(trial: Trial) -> Iterator[Fact]:
         yield "History", "none: the rule was never checked"
     else:
         result = f"found {last.violations:,}" if last.answered else f"was {last.outcome.value}"
-        runs = f"{history.runs:,} {plural(history.runs, 'run')} in five weeks"
+        runs = f"{history.runs:,} {plural(history.runs, 'run')}"
+        if history.since is not None and history.runs > 1:
+            runs += f" since {terminal.since(history.since, trial.run.at)}"
         yield "History", f"{runs}; the last, {terminal.since(last.at, trial.run.at)}, {result}"
 
 

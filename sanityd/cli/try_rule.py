@@ -38,12 +38,14 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
     from sanityd.authoring.trial import run_trial
     from sanityd.cli import terminal, trial_text
     from sanityd.cli.check import exit_code
+    from sanityd.cli.local_time import use_zone
     from sanityd.cli.trial_json import as_json
     from sanityd.pipeline import Result
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
     rules = load(path)
+    use_zone(rules.alerts.zone)
     rule = rule_named(rules, name)
     trial = run_trial(rules, rule, clock.now(), os.environ.get("SANITYD_STATE") or rules.state)
     if form == "json":

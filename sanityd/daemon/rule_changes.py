@@ -88,8 +88,9 @@ def imprint(rule: Rule) -> str:
         rule.noise,
         invariant.subject.show,
     )
-    # The stored hash contains the name that the class had in earlier versions.
-    text = repr(parts).replace("LadderStep(", "Step(")
+    # The stored hash contains the name that the class had in earlier versions, and no summary
+    # where there is none.
+    text = repr(parts).replace("LadderStep(", "Step(") + rule.summary
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

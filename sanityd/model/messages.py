@@ -29,6 +29,8 @@ class RuleFacts:
     revision: str = ""
     #: The columns that identify a row, in order.
     key: tuple[str, ...] = ()
+    #: What its rows are called: `people`, `rows of payment`.
+    population: str = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class News:
     triage: Triage | None = None
     #: When an announced downgrade takes effect.
     due: datetime | None = None
+    #: The sentence in fewer words, for the subject: `3 people have no row in mails`.
+    fact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,8 @@ class Transition:
     resolution: Resolution | None = None
     #: When the violation began; set for resolved rows, too.
     since: datetime | None = None
+    #: Whether a row that goes on has other values (`show`) or another detail than recorded.
+    has_new_values: bool = False
 
 
 def extra_detail(violation: Violation | TrackedViolation) -> str:

@@ -214,13 +214,25 @@ def sentence(rules: RuleSet, incident: Incident, answer: Run | None) -> str:
     rule = rules.rules.get(incident.rule)
     if rule is None or answer is None:
         return f"{incident.violations:,} violations"
+    return rule.sentence(_counted(answer, incident))
+
+
+def fact(rules: RuleSet, incident: Incident, answer: Run | None) -> str:
+    """Return the same in fewer words, for a subject."""
+    rule = rules.rules.get(incident.rule)
+    if rule is None or answer is None or incident.cause is not Cause.VIOLATED:
+        return sentence(rules, incident, answer)
+    return rule.fact(_counted(answer, incident))
+
+
+def _counted(answer: Run, incident: Incident) -> Run:
+    """Return the run without the rows that people accepted."""
     accepted = answer.violations - incident.violations if incident.open else 0
-    counted = replace(
+    return replace(
         answer,
         violations=answer.violations - accepted,
         rows=max(answer.rows - accepted, 0),
     )
-    return rule.sentence(counted)
 
 
 def _as_it_counts(incident: Incident, rule: Rule | None, accepted: int, steps: int) -> Incident:

@@ -24,12 +24,12 @@ from sanityd.model import (
 )
 from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
-from sanityd.notifications.context import AlertContext, sentence
+from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import RuleSet
-from sanityd.store import audit, incidents, notification_log, outbox, runs, violations
+from sanityd.store import audit, incidents, notification_log, outbox, runs, triage, violations
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 
@@ -48,7 +48,10 @@ RuleChanges = Mapping[str, Mapping[Change, int]]
 
 @dataclass(frozen=True, slots=True)
 class RuleDetails:
-    """What a message shows of a rule: its open violations, and its last runs, oldest first."""
+    """What a message shows of a rule: its violations, and its last runs, oldest first.
+
+    Rows that people accepted are in neither.
+    """
 
     rows: tuple[TrackedViolation, ...]
     history: tuple[PastRun, ...]
@@ -186,12 +189,37 @@ def enqueue(
     )
 
 
-def rule_details(connection: Connection, rule: str) -> RuleDetails:
-    """Read what a message shows of a rule besides the incident."""
-    return RuleDetails(
-        rows=tuple(violations.open_rows(connection, rule)),
-        history=runs.history(connection, rule, HISTORY),
-    )
+def rule_details(
+    connection: Connection, rule: str, incident: Incident | None = None
+) -> RuleDetails:
+    """Read what a message shows of a rule besides the incident.
+
+    Parameters: of an `incident` that is over, the rows that were resolved in it come first.
+    """
+    decisions = triage.list_active(connection, [rule])
+    fingerprints = {decision.fingerprint for decision in decisions}
+    rows = []
+    accepted_since = []
+    for row in violations.open_rows(connection, rule):
+        if row.fingerprint in fingerprints:
+            accepted_since.append(row.first_seen)
+        else:
+            rows.append(row)
+    if incident is not None and not incident.open and incident.cause is Cause.VIOLATED:
+        rows = [*violations.resolved_rows(connection, rule, incident.opened_at), *rows]
+    history = runs.history(connection, rule, HISTORY)
+    return RuleDetails(tuple(rows), _without_accepted(history, accepted_since))
+
+
+def _without_accepted(
+    history: Sequence[PastRun], accepted_since: Sequence[datetime]
+) -> tuple[PastRun, ...]:
+    """Return the runs without the accepted rows, which violate since these times."""
+    counted = []
+    for run in history:
+        accepted = sum(since <= run.at for since in accepted_since)
+        counted.append(replace(run, violations=max(0, run.violations - accepted)))
+    return tuple(counted)
 
 
 class _DetailsReader:
@@ -216,11 +244,12 @@ class _DetailsReader:
         return tuple(self._with_details(item) if id(item) in listed else item for item in news)
 
     def _with_details(self, news: News) -> News:
-        rule = news.rule.id
-        if rule not in self._details:
-            self._details[rule] = rule_details(self._connection, rule)
-        details = self._details[rule]
-        is_about_rows = news.incident is not None and news.incident.cause is Cause.VIOLATED
+        incident = news.incident
+        key = incident.id if incident is not None else news.rule.id
+        if key not in self._details:
+            self._details[key] = rule_details(self._connection, news.rule.id, incident)
+        details = self._details[key]
+        is_about_rows = incident is not None and incident.cause is Cause.VIOLATED
         rows = details.rows if is_about_rows else ()
         return replace(news, rows=rows, history=details.history)
 
@@ -289,6 +318,7 @@ def _news(
         rule=context.facts(incident),
         incident=incident,
         sentence=sentence(context.rules, incident, answer),
+        fact=fact(context.rules, incident, answer),
         looked_at=answer.at if answer else None,
         complete=answer is None or answer.outcome is Outcome.COMPLETE,
         stale_since=last_runs.stale_since if is_about_rows and incident.open else None,

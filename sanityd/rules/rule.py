@@ -7,10 +7,12 @@ from pathlib import Path
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import NoiseMode, Settings
 from sanityd.checks.invariant import Invariant
+from sanityd.checks.table_nouns import rows_of
 from sanityd.errors import Problem
 from sanityd.model import RuleFacts, Run, Severity
 from sanityd.model.schedule import Schedule
 from sanityd.rules.cases import Case
+from sanityd.rules.spec import COUNT
 from sanityd.sources.base import SourceSettings
 
 
@@ -24,6 +26,8 @@ class Rule:
     notify: tuple[str, ...] = ()
     owner: str = ""
     tags: tuple[str, ...] = ()
+    #: What is wrong in the user's words, in which `{count}` stands for the number of violations.
+    summary: str = ""
     why: str = ""
     fix: str = ""
     enabled: bool = True
@@ -71,7 +75,15 @@ class Rule:
 
     def sentence(self, run: Run) -> str:
         """Return the result of a run in words: `3 of 1,000 people have no row in app.mails`."""
+        if self.summary:
+            return self.summary.replace(COUNT, f"{run.violations:,}")
         return self.invariant.check.sentence(self._about, run.violations, run.rows, run.checked)
+
+    def fact(self, run: Run) -> str:
+        """Return the same in fewer words: `3 people have no row in app.mails`."""
+        if self.summary:
+            return self.sentence(run)
+        return self.invariant.check.fact(self._about, run.violations, run.rows, run.checked)
 
     def amount(self, run: Run) -> str:
         """Return how much is wrong, in few words: `3 of 1,000 people`."""
@@ -79,11 +91,12 @@ class Rule:
 
     def facts(self, revision: str, key: tuple[str, ...] = ()) -> RuleFacts:
         """Return what a message may say about it."""
+        table = self.invariant.subject.table
         return RuleFacts(
             id=self.id,
             kind=self.invariant.kind,
             source=self.source,
-            table=str(self.invariant.subject.table or ""),
+            table=str(table or ""),
             title=self.title,
             why=self.why,
             fix=self.fix,
@@ -93,6 +106,7 @@ class Rule:
             location=self.location,
             revision=revision,
             key=key,
+            population=rows_of(table.name) if table else "rows",
         )
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sanityd.alerts.settings import NoiseMode
@@ -19,12 +19,24 @@ from sanityd.model.option_types import Duration, Names, Zone, option_error, opti
 from sanityd.model.schedule import Schedule, ScheduleError, parse_schedule
 from sanityd.rules import option_schemas
 
+#: Stands for the number of violations in `summary`.
+COUNT = "{count}"
+
 #: Keys that are reserved for later versions. They are refused, not ignored.
 NOT_YET = {
     "evidence": "the history of violating rows",
     "remedy": "repairs",
     "executor": "workers on other machines",
 }
+
+
+def _summary(text: str) -> str:
+    if re.search(r"[{}]", text.replace(COUNT, "")):
+        raise option_error(
+            "`summary` has braces that are not `{count}`",
+            "write `{count}` where the number of violations belongs",
+        )
+    return text
 
 
 def _age(value: Any) -> Any:
@@ -345,6 +357,12 @@ class RuleSpec(Defaults):
     )
     noise: NoiseMode | None = Field(
         None, description="Its own word on the policy of noise: `on`, only `suggest`, or `off`."
+    )
+    summary: Annotated[str, AfterValidator(_summary)] = Field(
+        "",
+        description="What is wrong, in your own words: the subject and the first sentence of the "
+        "mail. `{count}` is the number of violations.",
+        examples=["{count} accounts don't balance"],
     )
     why: str = Field(
         "",

@@ -179,6 +179,15 @@ def count(connection: Connection, rules: Sequence[str], since: datetime) -> int:
     )
 
 
+def first_time(connection: Connection, rule: str, since: datetime) -> datetime | None:
+    """Return the time of a rule's first run since then; None without one."""
+    first = select(func.min(runs.c.at, type_=runs.c.at.type)).where(
+        runs.c.rule == rule, runs.c.at >= since
+    )
+    time: datetime | None = connection.execute(first).scalar()
+    return time
+
+
 def iterate(connection: Connection, rules: Sequence[str], since: datetime) -> Iterator[Run]:
     """Yield every run of these rules since then, oldest first, without their rows."""
     recent = (

@@ -20,7 +20,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.store.runs import OVERLAP
-from sanityd.store.tables import insert_into, violations
+from sanityd.store.tables import insert_into, triage, violations
 
 
 def recent_rows(connection: Connection, rule: str, at: datetime) -> dict[str, TrackedViolation]:
@@ -45,6 +45,15 @@ def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     return sorted(
         rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
     )
+
+
+def resolved_rows(connection: Connection, rule: str, since: datetime) -> list[TrackedViolation]:
+    """Return a rule's violations that were resolved since then, the longest open first."""
+    query = select(violations).where(
+        violations.c.rule == rule, ~violations.c.open, violations.c.resolved_at >= since
+    )
+    rows = connection.execute(query.order_by(violations.c.first_seen)).mappings()
+    return [_tracked(row) for row in rows]
 
 
 def all_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
@@ -82,9 +91,21 @@ def count_resolved(
 
 
 def count_new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
-    """Return how many of a rule's open violations were first seen after `since`, until `at`."""
+    """Return how many of a rule's open violations were first seen after `since`, until `at`.
+
+    Rows that people accepted are not counted.
+    """
     seen = violations.c.first_seen
-    late = and_(violations.c.rule == rule, violations.c.open, seen > since, seen <= at + OVERLAP)
+    accepted = select(triage.c.fingerprint).where(
+        triage.c.rule == rule, triage.c.ended_at.is_(None), triage.c.fingerprint.is_not(None)
+    )
+    late = and_(
+        violations.c.rule == rule,
+        violations.c.open,
+        violations.c.fingerprint.not_in(accepted),
+        seen > since,
+        seen <= at + OVERLAP,
+    )
     return int(
         connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one()
     )
@@ -115,22 +136,17 @@ _BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
 def apply(
     connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime
 ) -> None:
-    """Write the changes of a run in two statements; violations that go on aren't written."""
+    """Write the changes of a run in three statements at most.
+
+    Violations that go on are written only when what is shown of them changed.
+    """
     changed = list(changes)
-    begun = [change for change in changed if change.change in _BEGUN]
-    ended = [change for change in changed if change.change is Change.RESOLVED]
-    if begun:
-        connection.execute(
-            _upsert(connection), [_begun(rule, source, change, at) for change in begun]
-        )
-    if ended:
-        connection.execute(
-            _END,
-            [
-                {"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)}
-                for change in ended
-            ],
-        )
+    updated = [_new_values(rule, change) for change in changed if change.has_new_values]
+    begun = [_begun(rule, source, change, at) for change in changed if change.change in _BEGUN]
+    ended = [_ended(rule, change, at) for change in changed if change.change is Change.RESOLVED]
+    for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
+        if rows:
+            connection.execute(statement, rows)
 
 
 _END = (
@@ -138,6 +154,27 @@ _END = (
     .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
     .values(open=False, resolved_at=bindparam("end"), resolution=bindparam("how"))
 )
+
+
+_NEW_VALUES = (
+    update(violations)
+    .where(violations.c.rule == bindparam("of"), violations.c.fingerprint == bindparam("mark"))
+    .values(shown=bindparam("values"), detail=bindparam("words"))
+)
+
+
+def _new_values(rule: str, change: Transition) -> Mapping[str, Any]:
+    violation = change.violation
+    return {
+        "of": rule,
+        "mark": change.fingerprint,
+        "values": encode_values(violation.shown) if violation is not None else {},
+        "words": violation.detail if violation is not None else "",
+    }
+
+
+def _ended(rule: str, change: Transition, at: datetime) -> Mapping[str, Any]:
+    return {"of": rule, "mark": change.fingerprint, "end": at, "how": _how(change)}
 
 
 def _how(change: Transition) -> str | None:

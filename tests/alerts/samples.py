@@ -52,6 +52,7 @@ RULE = RuleFacts(
     location="rules.yaml:21",
     revision="4f2c9e1",
     key=("id",),
+    population="people",
 )
 APP = RuleFacts(
     id="source:app", kind="source", source="app", table="", title="Source app", revision="4f2c9e1"
@@ -108,6 +109,7 @@ def news(
         rule=RULE,
         incident=incident(count),
         sentence=f"{count:,} of 1,000 people have no sent welcome mail",
+        fact=f"{count:,} people have no sent welcome mail",
         looked_at=AT,
         rows=listed,
         history=past(*[0] * 13, count),
@@ -219,6 +221,7 @@ _MORE = RuleFacts(
     fix="Ask the older account whether it is still used.",
     location="rules.yaml:30",
     key=("email",),
+    population="people",
 )
 _RESOLVED = over(news(), resolutions={Resolution.FIXED: 2, Resolution.ROW_GONE: 1})
 _ESCALATED = news(
@@ -237,6 +240,7 @@ _SHARED = news(
     rule=_MORE,
     incident=incident(2, id="inc-2", severity=Severity.CRITICAL),
     sentence="2 keys, 5 rows are not unique",
+    fact="2 keys are not unique",
 )
 
 

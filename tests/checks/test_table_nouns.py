@@ -26,4 +26,7 @@ def test_a_sentence_says_so() -> None:
         check.sentence("reading", 3, 3, 100_000)
         == "3 of 100,000 rows of reading have on_hand below 0"
     )
+    assert check.sentence("reading", 1, 1, None) == "1 row of reading has on_hand below 0"
+    assert check.fact("reading", 3, 3, 100_000) == "3 rows of reading have on_hand below 0"
+    assert check.fact("orders", 1, 1, 60) == check.sentence("orders", 1, 1, 60)
     assert check.sentence("orders", 1, 1, 60) == "1 of 60 orders has on_hand below 0"

@@ -1,13 +1,17 @@
 """`sanityd check`: exit codes, forms, mails; with a real database and a real mail server."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 from sanityd.demo.catcher import Catcher
 from tests.support.forked import Ended
 from tests.support.project import RULES, Project
+from tests.support.smtp_server import scripted
 
 
 def test_a_healthy_database_exits_0(project: Project) -> None:
@@ -69,6 +73,29 @@ def test_a_mail_server_that_is_down_exits_3_and_loses_nothing(
     assert "undelivered" in answer.out
     assert answer.out.endswith("exit 3: not every message could be delivered\n")
     assert project.run("status").out.startswith("1 message")
+
+
+def test_a_mail_that_is_refused_for_good_is_not_said_to_be_retried(
+    project: Project, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    with scripted(rcpt="550 5.1.1 no such user") as server:
+        answer = project.run("check", SMTP_URL=f"smtp://127.0.0.1:{server.port}")
+    assert answer.code == 3
+    assert "1 rejected permanently; see `sanityd status`." in answer.out
+    assert "retried" not in answer.out
+    assert answer.out.endswith("exit 3: not every message could be delivered\n")
+
+
+def test_times_are_in_the_zone_of_the_mails_which_is_named(project: Project) -> None:
+    project.rules(f"{RULES}\nalerts: {{zone: Asia/Tokyo}}\n")
+    hour = datetime.now(ZoneInfo("Asia/Tokyo")).hour
+    heading = project.run("check").out.partition("\n")[0]
+    shown = re.search(r" (\d\d):\d\d:\d\d Asia/Tokyo$", heading)
+    assert shown is not None
+    assert int(shown[1]) in (hour, (hour + 1) % 24)
+    history = project.run("history", "every-person-has-a-welcome-mail").out
+    assert history.startswith("when (Asia/Tokyo)")
 
 
 def test_a_source_that_is_gone_exits_3_and_resolves_nothing(

@@ -29,7 +29,8 @@ def test_try_shows_rows_sql_and_mail_and_leaves_nothing_behind(
         "error from 1 on: reached",
         "none: the rule was never checked",
         "team@example.com (team): opened",
-        "[ERROR] Every person has a welcome mail (every-person-has-a-welcome-mail)  → team@example.com",
+        "[ERROR] 3 people have no row in app.mails where ",
+        "  → team@example.com",
         "Nothing was recorded or sent.",
     ):
         assert words in answer.out

@@ -1,6 +1,7 @@
 """Who is told what and when: real rules over a real database, real mails, and a clock that is
 turned by hand."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,14 @@ from tests.support.smtp_server import Mailbox, working
 def told(box: Mailbox) -> list[str]:
     """What the team got, in order."""
     return [event for _, event in events(box)]
+
+
+def body(box: Mailbox) -> str:
+    """The text of the newest mail."""
+    [*_, (_, mail)] = box.mails
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r", "")
 
 
 def now() -> datetime:
@@ -163,6 +172,25 @@ def test_an_accepted_row_counts_no_longer_and_the_others_do(scene: Scene, box: M
     assert told(box) == ["opened"]
     scene.children(1, 3, 4)
     assert scene.tick().reasons == (Reason.REMINDER,)
+    text = body(box)
+    assert re.findall(r"\bid (\d+)", text) == ["3", "4"], "the accepted row is not in the list"
+    assert re.search(r"^LAST \d+ RUNS +1 1 0 2$", text, re.MULTILINE), "and not in the bars"
+
+
+def test_a_resolved_mail_lists_what_became_of_each_row(scene: Scene, box: Mailbox) -> None:
+    scene.children(1, 2, 3)
+    scene.tick()
+    scene.sql("DELETE FROM people WHERE id = 2")
+    scene.children(3)
+    scene.tick()
+    scene.children()
+    scene.tick()
+    assert told(box) == ["opened", "resolved"]
+    assert [" ".join(line.split()) for line in body(box).splitlines() if " id " in line] == [
+        "ROWS id 1, repaired at 08:10",
+        "id 2, deleted at 08:10",
+        "id 3, repaired at 08:15",
+    ]
 
 
 def test_a_silence_holds_back_what_is_still_wrong_when_it_ends(scene: Scene, box: Mailbox) -> None:

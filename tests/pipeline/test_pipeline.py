@@ -108,10 +108,10 @@ def test_twice_as_many_or_a_higher_severity_is_news(scene: Scene, box: Mailbox) 
     for last in (2, 3, 4, 5, 6):
         scene.children(*range(1, last + 1))
         scene.tick()
-    assert [mail["Subject"].split()[0] for _, mail in box.mails] == [
-        "[ERROR]",
-        "[ERROR]",
-        "[CRITICAL]",
+    assert [mail["Subject"].partition("] ")[0] for _, mail in box.mails] == [
+        "[ERROR",
+        "[WORSE",
+        "[WORSE, CRITICAL",
     ]
     assert [event for _, event in events(box)] == ["opened", "escalated", "escalated"]
 

@@ -1,12 +1,13 @@
 """Reading a rules file: what it takes, and what it says of every mistake, at its place, all at
 once."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sanityd.errors import RuleError
-from sanityd.model import Severity
+from sanityd.model import Outcome, Run, Severity
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 
@@ -172,6 +173,10 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
             "3:17 `` is not a column of a table | ",
         ),
         ("  r: unique\n", "1:6 rule `r` must be a mapping | "),
+        (
+            "  r:\n    table: app.t\n    unique: a\n    summary: '{rows} of {count}'\n",
+            "4:14 `summary` has braces that are not `{count}` | write `{count}` where",
+        ),
     ],
 )
 def test_a_mistake_has_its_place_and_its_cure(tmp_path: Path, rule: str, expected: str) -> None:
@@ -222,7 +227,10 @@ def test_the_meaning_changes_with_the_promise_and_not_with_its_words(tmp_path: P
 
     plain = meaning("    unique: email\n")
     assert (
-        meaning("    unique: email\n    why: other words\n    owner: ana\n    severity: warning\n")
+        meaning(
+            "    unique: email\n    why: other words\n    owner: ana\n    severity: warning\n"
+            "    summary: '{count} are wrong'\n"
+        )
         == plain
     )
     assert meaning("    unique: {columns: email, ignore: case}\n") != plain
@@ -246,3 +254,19 @@ def test_a_mistake_in_one_key_hides_none_in_the_sql(tmp_path: Path) -> None:
         tmp_path, '  r: {table: app.t, within: soon, always: "a = = 1", where: "b ((", key: [id]}\n'
     )
     assert len(found) == 3, found
+
+
+def test_a_summary_replaces_the_sentence_of_the_check(tmp_path: Path) -> None:
+    rules = read(
+        tmp_path,
+        """\
+  r:
+    source: app
+    query: select id from t where rest <> 0
+    key: [id]
+    summary: "{count} accounts don't balance"
+""",
+    )
+    run = Run("r", "query", "app", datetime(2026, 1, 1, tzinfo=UTC), Outcome.COMPLETE, 1200)
+    rule = rules.rules["r"]
+    assert rule.sentence(run) == rule.fact(run) == "1,200 accounts don't balance"

@@ -140,6 +140,27 @@ def test_what_merely_goes_on_is_not_written(store: Store) -> None:
     assert sent == []
 
 
+def test_a_row_that_goes_on_with_other_values_is_updated_in_one_statement(store: Store) -> None:
+    apply(store, [change({"id": n}) for n in range(100)])
+    updated = [
+        change(
+            {"id": n},
+            Change.ONGOING,
+            violation=Violation({"id": n}, {"owed": Decimal(n)}, "owed is too much"),
+            has_new_values=True,
+        )
+        for n in range(50)
+    ]
+    with counted(store) as sent:
+        apply(store, updated, AT + DAY)
+    assert sent == [50]
+    with store.read() as memory:
+        rows = violations.open_rows(memory, "r")
+    assert [row.shown for row in rows[49:51]] == [{"owed": 49}, {}]
+    assert [row.detail for row in rows[49:51]] == ["owed is too much", ""]
+    assert {row.first_seen for row in rows} == {AT}
+
+
 def test_a_row_is_open_from_its_first_sight_to_its_end(store: Store) -> None:
     apply(store, [change({"id": 1}), change({"id": 2})])
     apply(store, [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)], AT + DAY)

@@ -27,10 +27,22 @@ class Mailbox:
     senders: list[str] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
+    #: The names that clients gave in EHLO.
+    names: list[str] = field(default_factory=list)
+    #: The login that is right.
+    user: str = USER
+    password: str = PASSWORD
     #: Replies to RCPT by address, for those that are refused.
     refuse: dict[str, str] = field(default_factory=dict)
     #: How many conversations go on.
     talks: int = 0
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, name: str, replies: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        self.names.append(name)
+        return replies
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, to: str, options: list[str]
@@ -55,7 +67,7 @@ class Mailbox:
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login.decode())
-        good = data.login.decode() == USER and data.password.decode() == PASSWORD
+        good = data.login.decode() == self.user and data.password.decode() == self.password
         return AuthResult(success=good, handled=False)
 
 
@@ -80,10 +92,12 @@ def working(
     implicit: bool = False,
     login: bool = False,
     utf8: bool = False,
+    user: str = USER,
+    password: str = PASSWORD,
 ) -> Iterator[Mailbox]:
     """A real server that takes mail. `tls` offers STARTTLS, or TLS from the first byte where
     `implicit`."""
-    box = Mailbox()
+    box = Mailbox(user=user, password=password)
 
     def session() -> SMTP:
         return _Counted(

@@ -1,14 +1,28 @@
 """The channel `email`: mails through an SMTP server."""
 
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from sanityd.alerts.base import Channel
-from sanityd.alerts.compose.mime import MailAddress, address, as_email
+from sanityd.alerts.compose.mime import (
+    MailAddress,
+    address,
+    as_email,
+    ascii_domain,
+    with_ascii_domain,
+)
 from sanityd.alerts.smtp import Server, send
 from sanityd.model import Message
 from sanityd.model.durations import parse_duration
@@ -35,6 +49,15 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _ehlo_name(text: str) -> str:
+    name = ascii_domain(text)
+    if re.fullmatch(r"|[A-Za-z0-9._-]+|\[[A-Za-z0-9.:]+\]", name) is None:
+        raise option_error(
+            "this is no name of a machine", "write a full name, as in `sanityd.example.com`"
+        )
+    return name
+
+
 class Email(Channel):
     """Sends mail to one or more people, each in a mail of their own.
 
@@ -45,6 +68,10 @@ class Email(Channel):
     `smtp://user:password@host:587` requires STARTTLS before the login, `smtp://host` (port 25) uses
     STARTTLS when the server offers it. `?tls=require`, `?tls=opportunistic` and `?tls=none` set
     this explicitly. Write special characters in the password as `%40` for `@`, `%2F` for `/`.
+
+    A name and a password with letters beyond ASCII are sent as UTF-8. A domain such as
+    `bücher.example` becomes `xn--bcher-kva.example`, which every server takes. `ehlo` is the name
+    that this machine gives in EHLO, for servers that refuse its own.
 
     Certificates are verified, against the system's authorities or those in the file `ca`. Only
     opportunistic TLS accepts any certificate, as mail servers do among themselves: without it the
@@ -64,6 +91,12 @@ class Email(Channel):
         description="`smtp://user:password@host:587`, or `smtps://` on port 465; a secret."
     )
     sender: MailAddress = Field(alias="from", description="The sender of the mails.")
+    ehlo: Annotated[str, AfterValidator(_ehlo_name)] = Field(
+        "",
+        description="The name that this machine gives to the server in EHLO; "
+        "its full name if left out, else its address.",
+        examples=["sanityd.example.com"],
+    )
     ca: Path | None = Field(
         None,
         description="A file with certificates to trust.",
@@ -110,9 +143,10 @@ class Email(Channel):
 
     def deliver(self, message: Message) -> None:
         """Send one mail, within 45 seconds. Raises DeliveryError."""
-        sender = address(self.sender)
+        sender = with_ascii_domain(address(self.sender))
+        recipient = with_ascii_domain(address(message.recipient))
         mail = as_email(message, sender).as_bytes()
-        send(self._server(), sender.addr_spec, message.recipient, mail)
+        send(self._server(), sender.addr_spec, recipient.addr_spec, mail)
 
     def _server(self) -> Server:
         parts, port = _split(self.server.get_secret_value())
@@ -134,6 +168,7 @@ class Email(Channel):
             context=self._context(tls),
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
+            ehlo=self.ehlo,
             timeout=self.timeout,
             total_timeout=_TOTAL_TIMEOUT,
         )

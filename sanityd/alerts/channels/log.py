@@ -10,7 +10,7 @@ from sanityd.model import Message
 
 
 class Log(Channel):
-    """Writes one line to sanityd's own log for each message: its subject and its first sentence.
+    """Writes one line to sanityd's own log for each message: its subject and its rules.
 
         note: {log: warning}
 
@@ -24,5 +24,6 @@ class Log(Channel):
     def deliver(self, message: Message) -> None:
         """Write the line. Never fails."""
         level = logging.getLevelNamesMapping()[self.log.upper()]
-        sentence = message.text.partition("\n")[0]
-        logging.getLogger("sanityd.alerts").log(level, "%s: %s", message.subject, sentence)
+        # A digest has no rules.
+        about = message.headers.get("X-Sanityd-Rule") or message.text.partition("\n")[0]
+        logging.getLogger("sanityd.alerts").log(level, "%s (%s)", message.subject, about)

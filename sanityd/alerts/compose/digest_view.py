@@ -185,7 +185,7 @@ def digest_view(digest: Digest, zone: tzinfo, version: str, instance: str) -> Di
         sections=_sections(digest, zone),
         because=(
             f"You get this because `{escape_hidden(digest.channel)}` gets a digest. "
-            f"{name}, {escape_hidden(version)}, {zone}."
+            f"{name}, {escape_hidden(version)}. Times are in {zone}."
         ),
     )
 

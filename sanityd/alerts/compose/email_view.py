@@ -13,6 +13,7 @@ from sanityd.alerts.compose.rows_table import (
     RowsTable,
     rows_table,
     select_rows,
+    with_worst_row,
 )
 from sanityd.alerts.compose.run_bars import Bar, bars
 from sanityd.alerts.compose.sanitize import escape_hidden, sanitized_lines
@@ -154,7 +155,9 @@ def listed_rows(alert: Alert, options: RenderOptions) -> list[tuple[ListedRow, .
         new_since = None
         if news.reason is Reason.UPDATED and news.last_notification is not None:
             new_since = news.last_notification.at
-        rows.append(select_rows(news.rows, limit, new_since))
+        # "and 1 more" takes as much room as the row.
+        most = limit + 1 if len(news.rows) == limit + 1 else limit
+        rows.append(with_worst_row(select_rows(news.rows, most, new_since), news.rows))
     return rows
 
 
@@ -190,9 +193,9 @@ def email_view(
 
 
 def signature(options: RenderOptions) -> str:
-    """Return which sanityd sent the mail: `sanityd prod, 0.1.0, Europe/Berlin`."""
+    """Return which sanityd sent the mail, and its zone: `sanityd prod, 0.1.0. Times are …`."""
     name = f"sanityd {escape_hidden(options.instance)}" if options.instance else "sanityd"
-    return f"{name}, {escape_hidden(options.version)}, {options.zone}"
+    return f"{name}, {escape_hidden(options.version)}. Times are in {options.zone}"
 
 
 def because(alert: Alert, options: RenderOptions) -> str:
@@ -223,8 +226,10 @@ def _part(
     budget: int,
 ) -> Part:
     rule, incident = news.rule, news.incident
-    is_open = incident is not None and incident.open
-    total = incident.violations if incident is not None else 0
+    is_over = incident is not None and not incident.open
+    total = len(news.rows)
+    if incident is not None and not is_over:
+        total = incident.violations
     rule_name = shlex.quote(escape_hidden(rule.id))
     act_title, act = _act(news, rule_name)
     news_state = state(news)
@@ -238,8 +243,10 @@ def _part(
         why=sanitized_lines(rule.why, options.characters) if _is_violated(news) else [],
         fix=_fix(news, options.characters),
         owner=escape_hidden(rule.owner),
-        rows=rows_table(listed, total, rule.key, at=at, zone=options.zone, budget=budget),
-        rows_title="VIOLATIONS" if is_open else "REMAINING",
+        rows=rows_table(
+            listed, total, rule.key, at=at, zone=options.zone, budget=budget, ended=is_over
+        ),
+        rows_title="ROWS" if is_over else "VIOLATIONS",
         history=bars(news.history) if _is_about_rule(news) else (),
         rule=rule_name,
         look=_check_command(news, rule_name),

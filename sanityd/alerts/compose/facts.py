@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta, tzinfo
 
+from sanityd.alerts.compose.breakdown import breakdown
 from sanityd.alerts.compose.phrases import as_sentence
 from sanityd.alerts.compose.sanitize import escape_hidden
 from sanityd.alerts.compose.state import RULE_REASONS, ended_unchecked
@@ -60,6 +61,7 @@ def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
         _new_rows(news, at, zone),
         _changes(news),
         _checked(news, incident, at, zone),
+        *breakdown(news.rows, incident.violations),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -188,9 +190,5 @@ def _checked(news: News, incident: Incident, at: datetime, zone: tzinfo) -> str:
         case 1:
             return f"Checked {when}, the one row in scope was read."
         case count:
-            return f"Checked {when}, all {count:,} {_population(news)} in scope were read."
-
-
-def _population(news: News) -> str:
-    """Return the name of the table, as in `1,000 people`, or `rows` without a table."""
-    return escape_hidden(news.rule.table.rpartition(".")[2], 60) or "rows"
+            population = escape_hidden(news.rule.population, 60)
+            return f"Checked {when}, all {count:,} {population} in scope were read."

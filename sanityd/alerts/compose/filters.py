@@ -75,7 +75,8 @@ def aligned(rows: RowsTable) -> list[str]:
     for line, text in zip(rows.lines, texts, strict=True):
         if line.ages:
             lines.append(f"{line.ages}:")
-        lines.append(f"{text:<{width}}   since {line.since}")
+        time = f"{rows.time_title} {line.since}" if line.since else ""
+        lines.append(f"{text:<{width}}   {time}".rstrip())
     return lines
 
 

@@ -9,44 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from email.utils import format_datetime
 
-from sanityd.alerts.compose.phrases import count_of_incidents
 from sanityd.alerts.compose.sanitize import ascii_line
-from sanityd.alerts.compose.state import by_severity, is_about_source, state, title
-from sanityd.model import Alert, News, Reason, Severity
+from sanityd.model import Alert, Reason, Severity
 
-# The most characters of a subject, and of any other header.
-_SUBJECT = 120
+# The most characters of a header.
 _HEADER = 200
 # Enough for any thread; some servers refuse longer headers.
 _MOST_ROOTS = 20
 _ID = re.compile(r"<[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+>")
-
-
-def subject(alert: Alert) -> str:
-    """Return the subject: `[ERROR] Every person has a mail (has-a-mail)`.
-
-    The state comes first. There are no counts of rows, and the end is stable, so that mail programs
-    keep the mails of an incident in one thread.
-    """
-    if len(alert.news) == 1 and alert.reason is not Reason.SUMMARY:
-        return _subject_of_one(alert.news[0])
-    ordered = by_severity(alert.news)
-    state_word = state(ordered[0]).word.upper()
-    if alert.reason is Reason.SUMMARY:
-        state_word += ", SUMMARY"
-    titles = ", ".join(title(news) for news in ordered[:10])
-    return ascii_line(f"[{state_word}] {count_of_incidents(ordered)}: {titles}", _SUBJECT)
-
-
-def _subject_of_one(news: News) -> str:
-    state_word = state(news).word.upper()
-    if news.incident is not None and news.incident.systemic and news.incident.open:
-        state_word += ", SYSTEMIC"
-    if is_about_source(news):
-        return f"[{state_word}] {ascii_line(title(news), _SUBJECT - len(state_word) - 3)}"
-    tail = f"({ascii_line(news.rule.id, 80)})"
-    rule_title = ascii_line(news.rule.title, _SUBJECT - len(state_word) - len(tail) - 4)
-    return f"[{state_word}] {rule_title} {tail}"
 
 
 def message_id(reason: Reason, key: str, instance: str) -> str:

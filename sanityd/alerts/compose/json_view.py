@@ -82,6 +82,7 @@ def _row(row: TrackedViolation) -> dict[str, object]:
         "key": _json_values(row.key),
         "shown": _json_values(row.shown),
         "since": row.first_seen.isoformat(),
+        "resolution": row.resolution.value if row.resolution is not None else None,
     }
 
 

@@ -21,7 +21,7 @@ _FORBIDDEN = set(' \t"(),:;<>[]\\')
 
 def as_email(message: Message, sender: Address) -> EmailMessage:
     """Return the mail, to be sent by `as_bytes()`. `sender` becomes the header From."""
-    recipient = address(message.recipient)
+    recipient = with_ascii_domain(address(message.recipient))
     is_ascii = (sender.addr_spec + recipient.addr_spec).isascii()
     mail = EmailMessage(policy=_POLICY if is_ascii else _POLICY.clone(utf8=True))
     mail["From"] = sender
@@ -33,6 +33,32 @@ def as_email(message: Message, sender: Address) -> EmailMessage:
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")
     return mail
+
+
+def with_ascii_domain(mailbox: Address) -> Address:
+    """Return the address with its domain as DNS has it, `xn--…`, which every server takes.
+
+    The part before the `@` stays as it is.
+    """
+    return Address(mailbox.display_name, mailbox.username, ascii_domain(mailbox.domain))
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain as DNS has it. Raises a configuration fault when that is not certain."""
+    if domain.isascii():
+        return domain
+    try:
+        encoded = domain.encode("idna")
+        is_certain = encoded.decode("idna") == domain.lower()
+    except UnicodeError:
+        is_certain = False
+    # The standard library knows IDNA 2003, by which `straße` is the other domain `strasse`.
+    if not is_certain:
+        raise option_error(
+            "the domain can't be written in ASCII without doubt",
+            "write it as it stands in DNS, `xn--…`",
+        )
+    return encoded.decode()
 
 
 def address(text: str) -> Address:
@@ -52,11 +78,13 @@ def address(text: str) -> Address:
             "write one as in `team@example.com` or `Team <team@example.com>`",
         )
     try:
-        return Address(name.strip().strip('"').strip(), user, domain)
+        mailbox = Address(name.strip().strip('"').strip(), user, domain)
     except (ValueError, IndexError):
         raise option_error(
             "this is not a mail address", "write one as in `team@example.com`"
         ) from None
+    ascii_domain(domain)
+    return mailbox
 
 
 def _validated_address(text: str) -> str:

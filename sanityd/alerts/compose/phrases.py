@@ -20,6 +20,8 @@ _DEPARTURES = {
     Resolution.LEFT_SCOPE: "no longer in scope",
     Resolution.NOT_RETURNED: "no longer found",
 }
+#: What became of rows that were checked again.
+MANNERS = {**_REPAIRS, **_DEPARTURES}
 #: Headlines about a rule that has no sentence of its own.
 _RULE_HEADLINES = {
     Reason.DOWNGRADE_NOTICE: "this rule will be downgraded to a warning",
@@ -66,9 +68,14 @@ def count_of_incidents(news: Sequence[News]) -> str:
 
 def headline_of_several(alert: Alert) -> str:
     """Return the headline of a mail about several incidents."""
-    singular, plural = _verbs(alert)
-    verb = singular if len(alert.news) == 1 else plural
+    verb = verb_of_several(alert)
     return f"{count_of_incidents(alert.news)} {verb}{_counts_by_state(alert.news)}."
+
+
+def verb_of_several(alert: Alert) -> str:
+    """Return the verb for the incidents of a mail: `are violated`."""
+    singular, plural = _verbs(alert)
+    return singular if len(alert.news) == 1 else plural
 
 
 def _verbs(alert: Alert) -> tuple[str, str]:

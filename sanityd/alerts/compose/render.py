@@ -17,8 +17,9 @@ from sanityd.alerts.compose.email_view import (
     email_view,
     listed_rows,
 )
-from sanityd.alerts.compose.headers import headers, message_id, subject
+from sanityd.alerts.compose.headers import headers, message_id
 from sanityd.alerts.compose.json_view import data
+from sanityd.alerts.compose.subject import subject
 from sanityd.model import Alert, Message, Reason
 
 #: Mail programs cut longer mails, and the commands stand at the end.

@@ -1,9 +1,11 @@
 """The rows of a mail as a table: which rows are listed, with their keys and `show` columns only."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from decimal import Decimal
 
+from sanityd.alerts.compose.phrases import MANNERS
 from sanityd.alerts.compose.sanitize import LIMIT, display_values, escape_hidden
 from sanityd.alerts.compose.times import format_time_briefly
 from sanityd.model import TrackedViolation, extra_detail
@@ -14,6 +16,8 @@ _COLUMNS = 4
 BUDGET = 6_000
 # Up to this many rows are not split into newest and oldest.
 _FEW = 3
+#: The column in which a check shows what it measured of a group.
+_VALUE = "value"
 _NEW, _OLD = "new since the last mail", "known before"
 
 
@@ -27,7 +31,7 @@ class ListedRow:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One line: a text per column, what is wrong with the row, and since when.
+    """One line: a text per column, what is wrong with the row or became of it, and since when.
 
     `ages` is the title of a group, as `newest`, in the first line of the group.
     """
@@ -45,6 +49,9 @@ class RowsTable:
     columns: tuple[str, ...] = ()
     lines: tuple[TableRow, ...] = ()
     more: int = 0
+    #: The headings of the last two columns.
+    detail_title: str = "problem"
+    time_title: str = "since"
 
     @property
     def detailed(self) -> bool:
@@ -84,6 +91,26 @@ def _new_and_old(
     return tuple(listed)
 
 
+def with_worst_row(
+    listed: tuple[ListedRow, ...], rows: Sequence[TrackedViolation]
+) -> tuple[ListedRow, ...]:
+    """Return the listed rows with the one of the largest measured value, in place of the last."""
+    measured = [row for row in rows if isinstance(row.shown.get(_VALUE), int | float | Decimal)]
+    if not listed or not measured:
+        return listed
+    worst = max(measured, key=_size)
+    if any(item.row is worst for item in listed):
+        return listed
+    return (*listed[:-1], replace(listed[-1], row=worst))
+
+
+def _size(row: TrackedViolation) -> float:
+    value = row.shown[_VALUE]
+    size = abs(float(value)) if isinstance(value, int | float | Decimal) else 0.0
+    # Not a number is larger than none, but smaller than any.
+    return size if size == size else 0.0  # noqa: PLR0124 (the test for NaN)
+
+
 def rows_table(
     listed: Sequence[ListedRow],
     total: int,
@@ -92,11 +119,13 @@ def rows_table(
     at: datetime,
     zone: tzinfo,
     budget: int = BUDGET,
+    ended: bool = False,
 ) -> RowsTable:
     """Return the listed rows as texts.
 
     Parameters: `total` is the number of all violations, also of those not listed; `key` is the
-    order of the key columns; `budget` is the most characters of all values together.
+    order of the key columns; `budget` is the most characters of all values together; with `ended`
+    the lines say what became of the rows, and when.
     """
     names = _column_names([item.row for item in listed], key)
     # One more than there are columns, for the text on what is wrong.
@@ -106,10 +135,21 @@ def rows_table(
     group = ""
     for item in listed:
         group_title = "" if item.group == group else item.group
-        since = format_time_briefly(item.row.first_seen, at, zone)
-        lines.append(_line(item.row, names, limit, since, group_title))
+        line = _line(item.row, names, limit)
+        if ended:
+            line = replace(line, detail=_what_became(item.row))
+        time = item.row.resolved_at if ended else item.row.first_seen
+        since = format_time_briefly(time, at, zone) if time is not None else ""
+        lines.append(replace(line, since=since, ages=group_title))
         group = item.group
-    return RowsTable(_titles(names), tuple(lines), max(0, total - len(listed)))
+    table = RowsTable(_titles(names), tuple(lines), max(0, total - len(listed)))
+    return replace(table, detail_title="now", time_title="at") if ended else table
+
+
+def _what_became(row: TrackedViolation) -> str:
+    if row.resolution is None:
+        return "remains"
+    return MANNERS.get(row.resolution, "not checked again")
 
 
 def _column_names(rows: Iterable[TrackedViolation], key: Sequence[str]) -> list[str]:
@@ -131,16 +171,14 @@ def _titles(names: Sequence[str]) -> tuple[str, ...]:
     return (*titles[: _COLUMNS - 1], "and")
 
 
-def _line(
-    row: TrackedViolation, names: Sequence[str], limit: int, since: str, group_title: str
-) -> TableRow:
+def _line(row: TrackedViolation, names: Sequence[str], limit: int) -> TableRow:
     texts = display_values(names, {**row.shown, **row.key}, limit)
     detail = escape_hidden(extra_detail(row), limit)
     if len(names) <= _COLUMNS:
-        return TableRow(tuple(texts), detail, since, group_title)
+        return TableRow(tuple(texts), detail, "")
     first = _COLUMNS - 1
     rest = []
     for name, text in zip(names[first:], texts[first:], strict=True):
         rest.append(f"{escape_hidden(name, 40)} {text}")
     last_cell = escape_hidden(" · ".join(rest), 2 * limit)
-    return TableRow((*texts[:first], last_cell), detail, since, group_title)
+    return TableRow((*texts[:first], last_cell), detail, "")

@@ -9,6 +9,7 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
+from sanityd.alerts import smtp
 from sanityd.alerts.channels.email import Email
 from sanityd.clock import stopwatch
 from sanityd.errors import DeliveryError
@@ -219,7 +220,7 @@ def test_a_permanent_refusal_of_the_message_is_final(verb: str, stage: str) -> N
 
 BEFORE = [
     ("connect", "connect"),
-    ("ehlo", "connect"),
+    ("ehlo", "hello"),
     ("mail", "from"),
     ("rcpt", "recipient"),
     ("data", "data"),
@@ -269,6 +270,96 @@ def test_a_server_that_sends_a_byte_now_and_then_is_cut_off(
         )
     assert stopwatch() - begun < 3
     assert (error.retryable, error.uncertain) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "culprit", "stage", "retryable"),
+    [
+        (
+            {"ehlo": "550 bad name", "helo": "550 5.7.1 bad name"},
+            "the mail server refused the name that this machine gave in EHLO; "
+            "set the channel's `ehlo` to a name that it accepts (550 5.7.1)",
+            "hello",
+            True,
+        ),
+        (
+            {"rcpt": "504 5.5.2 <x>: Helo command rejected: need fully-qualified hostname"},
+            "the mail server refused the name that this machine gave in EHLO",
+            "hello",
+            True,
+        ),
+        (
+            {"rcpt": "550 5.7.1 Helo rejected"},
+            "the mail server refused the name that this machine gave in EHLO",
+            "hello",
+            True,
+        ),
+        (
+            {"mail": "530 5.7.0 Authentication required"},
+            "the mail server takes mail only after a login or over TLS",
+            "login",
+            True,
+        ),
+        (
+            {"mail": "552 5.3.4 Message size exceeds fixed limit"},
+            "the message is too large for the mail server",
+            "from",
+            False,
+        ),
+        ({"dot": "552 too big"}, "the message is too large", "answer", False),
+        ({"rcpt": "552 5.2.2 over quota"}, "the recipient's mailbox is full", "recipient", True),
+        ({"dot": "552 5.2.2 over quota"}, "the recipient's mailbox is full", "answer", True),
+        ({"connect": "554 go away"}, "the mail server turned the connection away", "connect", True),
+        ({"rcpt": "550 5.1.1 no such user"}, "the recipient was refused", "recipient", False),
+        ({"dot": "554 5.7.1 spam"}, "the message was refused", "answer", False),
+    ],
+)
+def test_a_refusal_names_who_must_act(
+    answers: dict[str, str], culprit: str, stage: str, retryable: bool
+) -> None:
+    with scripted(**answers) as server:
+        error = failure(lambda: channel(f"smtp://127.0.0.1:{server.port}").deliver(message()))
+    assert error.message.startswith(culprit)
+    assert (error.stage, error.retryable, error.uncertain) == (stage, retryable, False)
+
+
+def test_the_name_in_ehlo_is_the_one_that_is_set(plain: Mailbox) -> None:
+    channel(f"smtp://127.0.0.1:{plain.port}", ehlo="sanityd.bücher.example").deliver(message())
+    assert plain.names == ["sanityd.xn--bcher-kva.example"]
+
+
+def test_the_name_in_ehlo_is_full_or_an_address(
+    plain: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("db1.example.com", "db1", "localhost.localdomain"):
+        smtp._local_hostname.cache_clear()
+        monkeypatch.setattr(socket, "getfqdn", lambda name=name: name)
+        channel(f"smtp://127.0.0.1:{plain.port}").deliver(message())
+    smtp._local_hostname.cache_clear()
+    assert plain.names == ["db1.example.com", "[127.0.0.1]", "[127.0.0.1]"]
+
+
+def test_a_login_beyond_ascii_is_sent_as_utf_8(tls: ssl.SSLContext, ca: Path) -> None:
+    with working(tls, login=True, user="jürgen", password="pässwörd€") as box:
+        url = f"smtp://j%C3%BCrgen:p%C3%A4ssw%C3%B6rd%E2%82%AC@localhost:{box.port}"
+        channel(url, ca=ca).deliver(message())
+    assert box.logins == ["jürgen"]
+    assert len(box.mails) == 1
+
+
+def test_a_domain_beyond_ascii_needs_nothing_of_the_server(plain: Mailbox) -> None:
+    sender = channel(f"smtp://127.0.0.1:{plain.port}", **{"from": "Sanity <sanity@bücher.example>"})
+    sender.deliver(message("team@bücher.example"))
+    [(recipient, arrived)] = plain.mails
+    assert recipient == "team@xn--bcher-kva.example"
+    assert plain.senders == ["sanity@xn--bcher-kva.example"]
+    assert arrived["To"] == "team@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("domain", ["straße.example", "a..ü.example"])
+def test_a_domain_that_may_be_another_one_is_refused(domain: str) -> None:
+    with pytest.raises(ValidationError, match=r"can't be written in ASCII|not a mail address"):
+        channel("smtp://mail.example.com", email=f"team@{domain}")
 
 
 def test_a_lost_goodbye_changes_nothing() -> None:

@@ -12,6 +12,5 @@ def test_a_message_becomes_one_line(caplog: pytest.LogCaptureFixture) -> None:
     [record] = caplog.records
     assert (record.levelname, record.name) == ("WARNING", "sanityd.alerts")
     assert record.getMessage() == (
-        "[ERROR] Every person has a welcome mail (every-person-has-a-welcome-mail): "
-        "3 of 1,000 people have no sent welcome mail."
+        "[ERROR] 3 people have no sent welcome mail (every-person-has-a-welcome-mail)"
     )

@@ -4,49 +4,103 @@ from dataclasses import replace
 
 import pytest
 
-from sanityd.model import Reason, Severity
+from sanityd.model import Cause, Reason, Resolution, Severity
 from tests.alerts.hostile import HOSTILE
-from tests.alerts.samples import ALL, KEY, ROOT, RULE, alert, incident, knew, mail, news, opened
+from tests.alerts.samples import (
+    ALL,
+    KEY,
+    ROOT,
+    RULE,
+    alert,
+    failed,
+    incident,
+    knew,
+    mail,
+    news,
+    opened,
+    over,
+)
 
-TAIL = "Every person has a welcome mail (every-person-has-a-welcome-mail)"
+TITLE = "Every person has a welcome mail"
+FACT = "people have no sent welcome mail"
 
 
 @pytest.mark.parametrize(
     ("name", "subject"),
     [
-        ("opened", f"[ERROR] {TAIL}"),
-        ("opened-systemic", f"[ERROR, SYSTEMIC] {TAIL}"),
-        ("escalated", f"[ERROR] {TAIL}"),
-        ("reminder", f"[ERROR] {TAIL}"),
-        ("resolved", f"[RESOLVED] {TAIL}"),
-        ("closed", f"[CLOSED] {TAIL}"),
-        ("errored", f"[NOT CHECKED] {TAIL}"),
-        ("resolved-errored", f"[CHECKED AGAIN] {TAIL}"),
-        ("source_down", "[SOURCE DOWN] Source app"),
-        ("resolved-source", "[ANSWERS AGAIN] Source app"),
-        ("notice", f"[DOWNGRADE NOTICE] {TAIL}"),
-        ("downgraded", f"[DOWNGRADED] {TAIL}"),
+        ("opened", f"[ERROR] 3 {FACT}"),
+        ("opened-systemic", f"[ERROR, SYSTEMIC] 40,000 {FACT}"),
+        ("escalated", f"[WORSE] 37 {FACT}"),
+        ("updated", f"[UPDATED] 4 {FACT}"),
+        ("reminder", f"[STILL] 3 {FACT}"),
+        ("resolved", f"[RESOLVED] {TITLE}: 2 repaired, 1 deleted"),
+        ("closed", f"[CLOSED] {TITLE}: 3 not checked again"),
+        ("errored", f"[NOT CHECKED] {TITLE}: the table app.mails has no column kind"),
+        ("resolved-errored", f"[CHECKED AGAIN] {TITLE}, not checked for 1 h 10 min"),
+        (
+            "source_down",
+            "[SOURCE DOWN] app does not answer, so 9 rules are not checked: "
+            "the server refused the connection",
+        ),
+        ("resolved-source", "[ANSWERS AGAIN] Source app, down for 1 h 10 min"),
+        (
+            "notice",
+            f"[DOWNGRADE NOTICE] {TITLE}: "
+            "it will count as warning from 26 Nov on: 14 mails, none acted on",
+        ),
+        (
+            "downgraded",
+            f"[DOWNGRADED] {TITLE}: "
+            "declared error, now warning since 2 Nov: 14 mails, none acted on",
+        ),
+        (
+            "flapping",
+            f"[FLAPPING STARTED] {TITLE}: it came and went 9 times in its last 19 runs (score 45)",
+        ),
         (
             "resolved-several",
-            "[RESOLVED] 2 rules: Every person has a welcome mail, No two people share an address",
+            f"[RESOLVED] 2 rules hold again: {TITLE}: 2 repaired, 1 deleted; "
+            "No two people share an address...",
         ),
     ],
 )
-def test_the_subject_has_the_state_in_front_and_a_tail_that_stays(name: str, subject: str) -> None:
+def test_the_subject_states_the_fact_with_its_number(name: str, subject: str) -> None:
     assert mail(ALL[name]).subject == subject
 
 
-def test_the_subject_of_several_names_the_worst() -> None:
-    assert mail(ALL["opened-several"]).subject.startswith(
-        "[CRITICAL] 3 rules: No two people share an address, Every"
+def test_the_subject_of_several_begins_with_the_worst() -> None:
+    assert mail(ALL["opened-several"]).subject == (
+        f"[CRITICAL] 3 rules are violated: 2 keys are not unique; 3 {FACT}; 37 people have no sent we..."
     )
-    assert mail(ALL["summary"]).subject.startswith("[CRITICAL, SUMMARY] 5 incidents: ")
+    assert mail(ALL["summary"]).subject.startswith(
+        "[CRITICAL, SUMMARY] 5 incidents: 2 keys are not unique; "
+    )
+
+
+def test_the_subject_says_what_is_critical() -> None:
+    critical = incident(severity=Severity.CRITICAL)
+    assert mail(opened(incident=critical)).subject == f"[CRITICAL] 3 {FACT}"
+    worse = opened(reason=Reason.ESCALATED, incident=critical, last_notification=knew(1))
+    assert mail(worse).subject == f"[WORSE, CRITICAL] 3 {FACT}"
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_rule_is_named_in_a_header_and_in_the_body(name: str) -> None:
+    about = ALL[name]
+    message = mail(about)
+    rule = about.news[0].rule
+    assert rule.id in message.headers["X-Sanityd-Rule"]
+    if rule.kind != "source" and len(about.news) < 10:
+        assert rule.id in message.text
+        assert rule.id in message.html
 
 
 @pytest.mark.parametrize("title", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_subject_is_one_short_line_of_ascii(title: str) -> None:
-    about = news(rule=replace(RULE, title=title, id="r" * 90))
-    for subject in (mail(alert(about)).subject, mail(alert(about, about)).subject):
+    about = news(rule=replace(RULE, title=title, id="r" * 90), fact=f"3 {title}")
+    gone = over(about, resolutions={Resolution.FIXED: 3})
+    alerts = (alert(about), alert(about, about), alert(gone), alert(failed(Cause.ERRORED)))
+    for subject in (mail(item).subject for item in alerts):
         assert subject.isascii()
         assert subject.isprintable()
         assert len(subject) <= 120
@@ -105,9 +159,3 @@ def test_the_headers_of_several_name_as_many_as_there_is_room_for() -> None:
     assert headers["X-Sanityd-Rule"] == f"{RULE.id}, no-duplicate-emails, third"
     assert headers["X-Sanityd-Severity"] == "critical"
     assert all(len(value) <= 200 for value in mail(ALL["summary-huge"]).headers.values())
-
-
-def test_a_higher_severity_is_a_new_state() -> None:
-    assert (
-        mail(opened(incident=incident(severity=Severity.CRITICAL))).subject == f"[CRITICAL] {TAIL}"
-    )

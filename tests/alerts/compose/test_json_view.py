@@ -42,7 +42,12 @@ def test_it_says_what_the_mail_says() -> None:
     assert one["opened_at"] == "2026-11-23T08:05:00+00:00"
     assert one["resolved_at"] is None
     assert one["noise"] == "declared critical, now error"
-    assert one["rows"][0] == {"key": {"id": 7}, "shown": {}, "since": "2026-11-23T08:05:00+00:00"}
+    assert one["rows"][0] == {
+        "key": {"id": 7},
+        "shown": {},
+        "since": "2026-11-23T08:05:00+00:00",
+        "resolution": None,
+    }
 
 
 def test_it_has_the_rows_that_the_mail_lists_and_no_more() -> None:

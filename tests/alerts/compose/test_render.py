@@ -64,8 +64,8 @@ def test_the_text_is_the_one_of_the_design() -> None:
         "NEXT             You are notified again when the count doubles, when it is\n"
         "                 resolved, or tomorrow 09:05.\n"
         "\n"
-        "You get this because the rule notifies `team-mail`. sanityd prod, 0.1.0,\n"
-        "Europe/Berlin.\n"
+        "You get this because the rule notifies `team-mail`. sanityd prod, 0.1.0. Times\n"
+        "are in Europe/Berlin.\n"
     )
 
 
@@ -377,3 +377,18 @@ def test_every_reason_is_rendered_whatever_is_known(reason: Reason, bare: bool) 
     message = mail(alert(about, key=""))
     assert message.text.strip()
     assert message.subject
+
+
+def test_one_more_row_than_fits_is_listed_and_the_worst_always() -> None:
+    rows = [row(n, shown={"value": 41 - n}, ago=40 - n) for n in range(1, 41)]
+    several = mail(alert(news(rows[:4]), news(rows)))
+    first, second = several.text.split("sanityd ack")[:2]
+    assert [f"id {n}," in first for n in (1, 2, 3, 4)] == [True] * 4
+    assert "more:" not in first
+    assert "id 1, value 40" in second
+
+
+def test_a_mail_about_several_says_why_each_matters() -> None:
+    message = mail(ALL["opened-several"])
+    assert "Without it people never confirm their address" in message.text
+    assert "Without it people never confirm their address" in message.html

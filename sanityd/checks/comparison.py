@@ -84,13 +84,12 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    if isinstance(value, str | bytes):
-        try:
-            # Numbers as they are written: a fraction would lose digits.
-            value = json.loads(value, parse_float=Decimal, parse_int=Decimal)
-        except ValueError:
-            return f"text {_text(value)}"
-    return _json_text(value)
+    written = value if isinstance(value, str | bytes) else json.dumps(value, default=str)
+    try:
+        # Numbers as they are written: a fraction would lose digits.
+        return _json_text(json.loads(written, parse_float=Decimal, parse_int=Decimal))
+    except ValueError:
+        return f"text {_text(value)}"
 
 
 def _json_text(value: Any) -> str:

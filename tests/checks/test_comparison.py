@@ -23,6 +23,7 @@ EQUAL = [
     (Family.JSON, '{"b": 1, "a": [1.50]}', Family.TEXT, '{"a":[1.5],"b":1.0}'),
     (Family.JSON, '{"é": null}', Family.JSON, {"é": None}),
     (Family.JSON, "null", Family.TEXT, "null"),
+    (Family.JSON, {"a": 1, "b": [2.5]}, Family.TEXT, '{"b": [2.50], "a": 1.0}'),
     (Family.NUMBER, Decimal("1.50"), Family.TEXT, "1.5"),
 ]
 DIFFERENT = [

@@ -71,6 +71,7 @@ LATE_IMPORTS = {
     "sources/freeze_clock.py": "as in `sources/sql_gate.py`",
     "sources/sql_gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",
     "sources/postgresql.py": "psycopg is an extra",
+    "sources/mysql_values.py": "PyMySQL is an extra",
     "sources/open.py": "a database is found by the scheme of its URL, and its driver may not be installed",
     "store/open.py": "alembic takes 0.1 s, and is needed once in a store's life",
     "store/tables.py": "the dialect of PostgreSQL takes 0.1 s, and most stores are SQLite",

@@ -1,18 +1,24 @@
 """Values of two databases as texts that are equal for equal values, whatever the driver returns.
 
 Pure. `1`, `1.0` and `'1'` are one value where one side is a number, a UUID is the same in every
-form, a time is an instant.
+form, a time is an instant, `9:30` and `09:30:00` are one time of day, JSON is what it says.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from sanityd.sources.catalog import Family
-from sanityd.sources.values import epoch_microseconds, read_instant
+from sanityd.sources.values import (
+    epoch_microseconds,
+    interval_text,
+    read_instant,
+    read_interval,
+)
 
 Canonical = Callable[[Any], str]
 
@@ -22,6 +28,8 @@ SIZE = 16
 SHORT = 8
 _NUMBERS = frozenset({Family.INTEGER, Family.NUMBER, Family.BOOLEAN})
 _TIMES = frozenset({Family.TIMESTAMP, Family.TIMESTAMPTZ})
+#: MariaDB has one type for times of day and intervals.
+_TIMES_OF_DAY = frozenset({Family.TIME, Family.INTERVAL})
 
 
 def canonicals(
@@ -45,8 +53,12 @@ def canonicals(
         return _instant(family, zone), _instant(other_family, other_zone)
     if Family.DATE in both:
         return _date, _date
+    if not _TIMES_OF_DAY.isdisjoint(both):
+        return _time_of_day, _time_of_day
     if not _NUMBERS.isdisjoint(both):
         return _number, _number
+    if Family.JSON in both:
+        return _json, _json
     return _text, _text
 
 
@@ -64,7 +76,38 @@ def short_digest(value: Any, canonical: Canonical) -> bytes:
 
 
 def _text(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return value.hex()
+    if isinstance(value, dict | list):
+        return _json_text(value)
+    return interval_text(value) if isinstance(value, timedelta) else str(value)
+
+
+def _json(value: Any) -> str:
+    written = value if isinstance(value, str | bytes) else json.dumps(value, default=str)
+    try:
+        # Numbers as they are written: a fraction would lose digits.
+        return _json_text(json.loads(written, parse_float=Decimal, parse_int=Decimal))
+    except ValueError:
+        return f"text {_text(value)}"
+
+
+def _json_text(value: Any) -> str:
+    # `1` and `1.0` are one number.
+    return json.dumps(value, sort_keys=True, default=lambda part: f"={_number(part)}")
+
+
+def _time_of_day(value: Any) -> str:
+    match value:
+        case time():
+            seconds = value.hour * 3600 + value.minute * 60 + value.second
+            microseconds = seconds * 1_000_000 + value.microsecond
+            return f"{microseconds}{value.strftime('%z')}"
+        case timedelta():
+            return str(value // timedelta(microseconds=1))
+        case _:
+            interval = read_interval(str(value))
+            return f"text {value}" if interval is None else _time_of_day(interval)
 
 
 def _number(value: Any) -> str:
@@ -99,6 +142,8 @@ def _by_itself(zone: tzinfo) -> Canonical:
             return _number(value)
         if isinstance(value, UUID):
             return value.hex
+        if isinstance(value, time | timedelta):
+            return _time_of_day(value)
         return instant(value) if isinstance(value, datetime) else _text(value)
 
     return write

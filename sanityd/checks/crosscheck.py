@@ -54,7 +54,7 @@ class Sides:
     @property
     def own_keys(self) -> AnySelect:
         """The keys of the own rows in scope."""
-        keys = (self.scope.exact(name) for name in self.requirement.on)
+        keys = (_exact(self.scope, name) for name in self.requirement.on)
         return select(*keys).select_from(self.scope.table).where(self.comparable_rows)
 
     @property
@@ -70,7 +70,7 @@ class Sides:
         """The keys of the other table that occur often enough, or too often."""
         low, high = self.requirement.low, self.requirement.high
         names = self.requirement.on.values()
-        keys = [self.other.exact(name) for name in names]
+        keys = [_exact(self.other, name) for name in names]
         rows = and_(self.other.rows, self.other.not_null(names))
         all_keys = select(*keys).select_from(self.other.table).where(rows)
         if (low, high) == (1, None) or high == 0:
@@ -83,6 +83,11 @@ class Sides:
         else:
             is_counted = count == high
         return all_keys.group_by(*keys).having(is_counted)
+
+
+def _exact(scope: Scope, name: str) -> ColumnElement[Any]:
+    """A column in the form in which it is compared with another database, to group by, too."""
+    return scope.exact(name) if scope.is_text(name) else scope.portable(name)
 
 
 def canonical_columns(
@@ -206,7 +211,7 @@ def _rows_of_digests(
 ) -> Iterator[Sequence[Any]]:
     writers, _ = sides.canonical
     end = len(columns)
-    compared = [sides.scope.exact(name) for name in sides.requirement.on]
+    compared = [_exact(sides.scope, name) for name in sides.requirement.on]
     statement = select(*columns, *compared).select_from(sides.scope.table)
     statement = statement.where(sides.comparable_rows).order_by(*columns[:key_length])
     for row in sides.scope.snapshot.stream(statement):

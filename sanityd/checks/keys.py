@@ -1,8 +1,9 @@
 """Keys of rows: from the values of a driver to the keys that are stored, and back into SQL."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.scope import bind
 from sanityd.errors import CheckError
 from sanityd.model import Key, Value, Violation, fingerprint
+from sanityd.sources.values import interval_text
 
 _OWN_TYPES = bool | int | float | str | bytes | Decimal | datetime | date | time | UUID | None
 
@@ -34,7 +36,16 @@ def value_of(value: Any) -> Value:
         return bytes(value)
     if isinstance(value, _OWN_TYPES):
         return value
+    if isinstance(value, timedelta):
+        return interval_text(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=_part_of_json)
     return str(value)
+
+
+def _part_of_json(value: Any) -> object:
+    own = value_of(value)
+    return own.hex() if isinstance(own, bytes) else str(own)
 
 
 def normalized(violation: Violation) -> Violation:
@@ -52,7 +63,16 @@ def from_query(planned: PlannedCheck, names: Sequence[str], row: Sequence[Any]) 
     values = values_of(names, row)
     rows = values.pop(ROWS, 1)
     key = {name: values.pop(name) for name in planned.key}
-    return Violation(key, shown=values, rows=int(str(rows)))
+    return Violation(key, shown=values, rows=_whole(rows))
+
+
+def _whole(rows: Any) -> int:
+    """A number of rows, which a database computed from values that may be fractions."""
+    try:
+        return int(rows)
+    except (OverflowError, ValueError):
+        # Infinitely many, or NaN.
+        return 1
 
 
 def distinct(planned: PlannedCheck, violations: Sequence[Violation]) -> Sequence[Violation]:

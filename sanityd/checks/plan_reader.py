@@ -66,12 +66,21 @@ class PlanReader:
         return forecast is not None and forecast.impossible
 
     def highest(self, scope: Scope, column: str) -> int:
-        """The highest value in a column of whole numbers; 0 in an empty table."""
+        """The highest value in a column of whole numbers; 0 in an empty table.
+
+        Raises CheckError when it is no number.
+        """
         asked = scope.subject.table, column
         if asked not in self._highest:
             statement = select(func.max(scope.column(column))).select_from(scope.table)
             [(value,)] = self._snapshot.rows(statement)
-            self._highest[asked] = 0 if value is None else int(value)
+            if not isinstance(value, int | None):
+                raise CheckError(
+                    f"`{column}` can't tell which rows are new: it has values that are no numbers",
+                    "Repair them, or take `scan` out.",
+                    word=column,
+                )
+            self._highest[asked] = value or 0
         return self._highest[asked]
 
     def state(self) -> str | None:

@@ -18,12 +18,12 @@ from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
 from sanityd.model import UnchangedState, Value
 from sanityd.sources.base import Snapshot
-from sanityd.sources.catalog import Family
+from sanityd.sources.catalog import UNCOMMON, Family
 
 #: Families of columns that tell by the clock which rows are new.
 _TIMES = frozenset({Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ})
 #: Families whose values are compared with bounds that may mean another time each day (`today`).
-_CLOCK_DEPENDENT = _TIMES | {Family.OTHER}
+_CLOCK_DEPENDENT = _TIMES | UNCOMMON
 
 
 def plan(

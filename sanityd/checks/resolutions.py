@@ -10,11 +10,11 @@ from sanityd.checks.keys import fingerprint_of, is_any_of, values_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.scope import chunks
 from sanityd.model import Key, Resolution
-from sanityd.sources.catalog import Family
+from sanityd.sources.catalog import UNCOMMON, Family
 
 #: Families whose values are found again when they are bound as they came. A `real` isn't, nor
 #: is an array or an interval.
-_FOUND_AGAIN = frozenset(Family) - {Family.NUMBER, Family.OTHER, Family.BYTES}
+_FOUND_AGAIN = frozenset(Family) - UNCOMMON - {Family.NUMBER, Family.BYTES}
 #: Types of the other families whose values are found again all the same.
 _EXACT_TYPES = ("bytea", "blob", "numeric", "decimal")
 

@@ -20,6 +20,12 @@ from sanityd.sources.missing_table import nearest
 
 Item = TypeVar("Item")
 
+#: Families whose values are points in time, or numbers that mean one.
+_INSTANTS = frozenset(
+    {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.INTEGER, Family.NUMBER}
+)
+#: What a database calls the type of a date and time, where that isn't `timestamp`.
+_INSTANT_TYPES = {"mysql": "datetime"}
 #: How many keys one statement asks for.
 CHUNK = 200
 
@@ -115,7 +121,9 @@ class Scope:
         error = CheckError(message, hint, word=word, there=self.there)
         if self.faults is None:
             raise error
-        self.faults.append(error)
+        # A column may be asked for several times.
+        if message not in (fault.message for fault in self.faults):
+            self.faults.append(error)
 
     def column(self, name: str) -> ColumnElement[Any]:
         """The column as it is."""
@@ -153,6 +161,22 @@ class Scope:
             return self.folded(name), other.folded(other_name)
         return self.text(name), other.text(other_name)
 
+    def native(self, name: str) -> ColumnElement[Any]:
+        """The column as a value that can be compared with literals of its family."""
+        return self.snapshot.source.dialect.native(self.column(name), self.column_info(name))
+
+    def opaque(self, name: str) -> ColumnElement[Any]:
+        """The column, of an uncommon type, as a value to be compared with a bound text."""
+        return self.snapshot.source.dialect.opaque(self.column(name), self.column_info(name))
+
+    def portable(self, name: str) -> ColumnElement[Any]:
+        """The column in the form in which it is compared with one of another database."""
+        return self.snapshot.source.dialect.portable(self.column(name), self.column_info(name))
+
+    def if_text(self, name: str, changed: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`changed` where the value is text, else the value. See `may_hold_text`."""
+        return self.snapshot.source.dialect.if_text(self.exact(name), changed)
+
     def text(self, name: str) -> ColumnElement[Any]:
         """The column as exact text."""
         return self.snapshot.source.dialect.text(self.column(name), self.column_info(name))
@@ -163,19 +187,46 @@ class Scope:
 
     def length(self, name: str) -> ColumnElement[int]:
         """The number of characters in the column's text."""
-        return self.snapshot.source.dialect.length(self.text(name))
+        return self.snapshot.source.dialect.length(self.characters(name))
 
     def matches(self, name: str, pattern: str, *, part: bool = False) -> ColumnElement[bool]:
         """Whether the column's text matches a regular expression."""
-        return self.snapshot.source.dialect.matches(self.text(name), pattern, part=part)
+        return self.snapshot.source.dialect.matches(self.characters(name), pattern, part=part)
+
+    def characters(self, name: str) -> ColumnElement[Any]:
+        """The column as exact text. Raises CheckError, or collects it, where it holds bytes."""
+        info = self.column_info(name)
+        if info.family is Family.BYTES and not self.snapshot.source.dialect.has_typed_values:
+            self.refuse(
+                f"`{name}` is {info.type}, which has bytes and no characters",
+                f"Compare in SQL, as in `never: octet_length({name}) > 80`.",
+                name,
+            )
+        return self.text(name)
 
     def is_text(self, name: str) -> bool:
         """Whether the column holds text (an enum's words are text, too)."""
         return _is_words(self.column_info(name))
 
+    def may_hold_text(self, name: str) -> bool:
+        """Whether values of the column can be text, whatever its type is called."""
+        return self.is_text(name) or self.snapshot.source.dialect.has_typed_values
+
     def instant(self, name: str) -> ColumnElement[Any]:
-        """The column as a point in time, comparable with `time_literal` of the same column."""
-        return self.snapshot.source.dialect.instant(self.column(name), self.column_info(name))
+        """The column as a point in time, comparable with `time_literal` of the same column.
+
+        Raises CheckError, or collects it, when its values are neither times nor numbers.
+        """
+        info, dialect = self.column_info(name), self.snapshot.source.dialect
+        # Without a type it is a column of a query.
+        if info.type and info.family not in _INSTANTS and not dialect.has_typed_values:
+            self.refuse(
+                f"`{name}` is {info.type}, and not a time",
+                "Name a column of dates or times, or one of a view that casts it: "
+                f"`cast({name} as {_INSTANT_TYPES.get(dialect.name, 'timestamp')})`.",
+                name,
+            )
+        return dialect.instant(self.column(name), info)
 
     def time_literal(self, name: str, at: datetime) -> ColumnElement[Any]:
         """A time, comparable with `instant` of the same column.

@@ -4,12 +4,12 @@ Rows of both sides are read once, as a digest of their key and a short one of ea
 Only when something differs are the keys read a second time, to find out which they are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import case, literal_column, select
+from sqlalchemy import ColumnElement, case, literal_column, select
 
 from sanityd.checks.comparison import SHORT, SIZE, Canonical, digest, short_digest
 from sanityd.checks.crosscheck import canonical_columns
@@ -55,7 +55,7 @@ class Tables:
     def own_rows(self) -> AnySelect:
         """All own rows that can be a counterpart, each with whether it is in scope."""
         names = (*self.comparison.on, *self.comparison.compare)
-        columns = [self.scope.column(name) for name in names]
+        columns = [self.scope.portable(name) for name in names]
         in_scope = case((self.scope.rows, literal_column("1")), else_=literal_column("0"))
         has_key = self.scope.not_null(self.comparison.on)
         statement = select(*columns, in_scope).select_from(self.scope.table)
@@ -65,7 +65,7 @@ class Tables:
     def other_rows(self) -> AnySelect:
         """All rows of the other table."""
         names = (*self.comparison.on.values(), *self.comparison.compare.values())
-        columns = [self.other.column(name) for name in names]
+        columns = [self.other.portable(name) for name in names]
         has_key = self.other.not_null(self.comparison.on.values())
         return select(*columns).select_from(self.other.table).where(self.other.rows, has_key)
 
@@ -122,24 +122,30 @@ def violations_of(
     own_keys, other_keys = canonical_columns(tables.scope, tables.other, on)
     keys: dict[bytes, dict[str, Any]] = {}
     values: dict[bytes, dict[str, Any]] = {}
-    own_columns = [tables.scope.column(name) for name in (*on, *shown)]
+    own_columns = _columns(tables.scope, on, shown)
     own_rows = tables.own_rows.with_only_columns(*own_columns)
     for mark, row in _differing_rows(tables.scope, own_rows, own_keys, differences.faults):
-        keys[mark] = dict(zip(on, row, strict=False))
-        values[mark] = dict(zip(shown, row[len(on) :], strict=True))
+        keys[mark] = dict(zip(on, row[len(on) :], strict=False))
+        values[mark] = dict(zip(shown, row[2 * len(on) :], strict=True))
     shown_of_both = [name for name in shown if name in compare]
-    names = (*on.values(), *(compare[name] for name in shown_of_both))
-    other_columns = [tables.other.column(name) for name in names]
+    shown_there = [compare[name] for name in shown_of_both]
+    other_columns = _columns(tables.other, on.values(), shown_there)
     other_rows = tables.other_rows.with_only_columns(*other_columns)
     for mark, row in _differing_rows(tables.other, other_rows, other_keys, differences.faults):
-        keys.setdefault(mark, dict(zip(on, row, strict=False)))
+        keys.setdefault(mark, dict(zip(on, row[len(on) :], strict=False)))
         shown_values = values.setdefault(mark, {})
-        for name, value in zip(shown_of_both, row[len(on) :], strict=True):
+        for name, value in zip(shown_of_both, row[2 * len(on) :], strict=True):
             shown_values[f"{name} there"] = value
     return [
         Violation(key, shown=values[mark], detail=differences.faults[mark])
         for mark, key in keys.items()
     ]
+
+
+def _columns(scope: Scope, on: Collection[str], shown: Iterable[str]) -> list[ColumnElement[Any]]:
+    """The key as it is compared, the key as it is shown, and the columns to show."""
+    compared = [scope.portable(name) for name in on]
+    return [*compared, *(scope.column(name) for name in (*on, *shown))]
 
 
 def _records(

@@ -64,6 +64,10 @@ class Dialect(ABC):
     name: ClassVar[str]
     #: Whether times are stored as text, since the database has no type for them.
     stores_times_as_text: ClassVar[bool] = False
+    #: Whether the type of a column doesn't limit its values, so that each may be text.
+    has_typed_values: ClassVar[bool] = False
+    #: Whether `true` and `false` are values of a type of their own, and no numbers.
+    has_booleans: ClassVar[bool] = True
 
     @abstractmethod
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
@@ -86,6 +90,33 @@ class Dialect(ABC):
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Return the value as text for exact comparison: an enum's word, a number's digits."""
+
+    def if_text(
+        self, element: ColumnElement[Any], changed: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """Return `changed` for a value that is text, else the value.
+
+        The type of the column tells, except where `has_typed_values`.
+        """
+        del element
+        return changed
+
+    def opaque(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return a value of an uncommon type, to be compared with a bound text."""
+        return self.text(element, info)
+
+    def native(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return the value in a type that can be compared with literals of its family."""
+        del info
+        return element
+
+    def portable(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return the value in the form in which it is compared with one of another database."""
+        return self.native(element, info)
+
+    def bytes_of(self, text: str) -> ColumnElement[Any]:
+        """Return the bytes of a text (UTF-8), to be compared with a column of bytes."""
+        return literal(text.encode(), NullType())
 
     def sorts(self, info: ColumnInfo) -> bool:
         """Return whether min() works on the column itself, not only on its values as text."""

@@ -26,7 +26,15 @@ class Family(enum.StrEnum):
     BYTES = "bytes"
     #: A value of a fixed list of words.
     ENUM = "enum"
+    #: A time of day.
+    TIME = "time"
+    INTERVAL = "interval"
+    JSON = "json"
     OTHER = "other"
+
+
+#: Families whose values each database compares, orders and prints in its own way.
+UNCOMMON = frozenset({Family.TIME, Family.INTERVAL, Family.JSON, Family.OTHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,10 @@ class ColumnInfo:
     nullable: bool = True
     #: Set where the database reports one.
     collation: str | None = None
+    #: The name that the database has for the type itself, where `type` may be a longer one.
+    base: str = ""
+    #: Other names of the type: those of a domain, and the one without a schema.
+    aliases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,6 +319,11 @@ _FAMILIES = {
     "UUID": Family.UUID,
     "BLOB": Family.BYTES,
     "ENUM": Family.ENUM,
+    "TIME": Family.TIME,
+    "TIME_NS": Family.TIME,
+    "TIME WITH TIME ZONE": Family.TIME,
+    "INTERVAL": Family.INTERVAL,
+    "JSON": Family.JSON,
 }
 
 #: A pattern of DuckDB's text about a file that can't be opened → the reason.

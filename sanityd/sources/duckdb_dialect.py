@@ -39,6 +39,10 @@ class DuckdbDialect(Dialect):
         """Return the text form that every type of DuckDB has."""
         return collate(element if info.family is Family.TEXT else cast(element, String), "C")
 
+    def portable(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return JSON as text, as the driver reads its null as NULL, and its numbers as floats."""
+        return cast(element, String) if info.family is Family.JSON else element
+
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
         """Convert by lower(), which knows the letters of all alphabets."""
         return func.lower(element)

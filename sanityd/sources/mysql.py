@@ -30,6 +30,7 @@ from sanityd.sources.mysql_messages import (
     UNREACHABLE_TEXTS,
     is_of_a_function,
 )
+from sanityd.sources.mysql_values import conversions
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wall_clock
 
@@ -49,6 +50,7 @@ class MysqlDialect(Dialect):
     """Dialect of MariaDB and MySQL, whose collations ignore case, accents and trailing blanks."""
 
     name: ClassVar[str] = "mysql"
+    has_booleans: ClassVar[bool] = False
 
     def __init__(self) -> None:
         #: The binary collation, which the two products name differently.
@@ -72,7 +74,9 @@ class MysqlDialect(Dialect):
         return self.exact(left, left_info) == right
 
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
-        """Convert to utf8mb4, since a column may have any character set."""
+        """Convert to utf8mb4, since a column may have any character set; bits to digits first."""
+        if info.type.startswith("bit"):
+            element = cast(element, BIGINT)
         return collate(func.convert(element.op("USING")(literal_column("utf8mb4"))), self.collation)
 
     def folded(self, element: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -93,7 +97,7 @@ class MysqlDialect(Dialect):
     def bitmap(self, element: ColumnElement[Any], info: ColumnInfo) -> Bitmap | None:
         """Shift as unsigned: add 2^63 to signed numbers first, subtract 2^57 from their buckets."""
         bits = func.bit_or(literal_column("1").op("<<")(element.op("&")(literal_column("63"))))
-        if "unsigned" in info.type:
+        if "unsigned" in info.type or info.type.startswith("bit"):
             return element.op(">>")(literal_column("6")), bits
         moved = element.op("^")(literal_column(str(1 << 63))).op(">>")(literal_column("6"))
         return cast(moved, BIGINT) - literal_column(str(1 << 57)), bits
@@ -138,6 +142,7 @@ class MysqlSource(EngineSource):
         longest = self.settings.statement_timeout + self.settings.lock_timeout
         arguments = {
             "charset": "utf8mb4",
+            "conv": conversions(),
             "client_flag": 0,
             "local_infile": False,
             "connect_timeout": CONNECT_TIMEOUT,
@@ -334,11 +339,11 @@ _WRITING = frozenset({
 
 
 def _family(full: str, name: str) -> Family:
-    if full == "tinyint(1)":
+    if full in ("tinyint(1)", "bit(1)"):
         return Family.BOOLEAN
     if name.endswith(("text", "char")):
         return Family.TEXT
-    if name.endswith("int"):
+    if name in ("int", "tinyint", "smallint", "mediumint", "bigint"):
         return Family.INTEGER
     if name.endswith(("blob", "binary")):
         return Family.BYTES
@@ -356,6 +361,9 @@ _FAMILIES = {
     "datetime": Family.TIMESTAMP,
     "timestamp": Family.TIMESTAMPTZ,
     "uuid": Family.UUID,
+    "bit": Family.INTEGER,
+    "time": Family.TIME,
+    "json": Family.JSON,
 }
 
 _WHERE = """table_schema = COALESCE(:schema, DATABASE())

@@ -24,7 +24,13 @@ def describe(connection: Connection, name: str, schema: str | None) -> TableInfo
     columns = {}
     for row in rows:
         columns[row.attname] = ColumnInfo(
-            row.attname, row.type, _family(row), not row.attnotnull, row.collation
+            row.attname,
+            row.type,
+            _family(row),
+            not row.attnotnull,
+            row.collation,
+            row.typname,
+            frozenset((row.typname, *row.domains)),
         )
     table = rows[0]
     keys = connection.execute(text(_KEYS), {"table": table.oid}).all()
@@ -120,21 +126,34 @@ _FAMILIES = {
     "timestamptz": Family.TIMESTAMPTZ,
     "uuid": Family.UUID,
     "bytea": Family.BYTES,
+    "char": Family.TEXT,
+    **dict.fromkeys(("time", "timetz"), Family.TIME),
+    "interval": Family.INTERVAL,
+    **dict.fromkeys(("json", "jsonb"), Family.JSON),
 }
 
-#: Collations are only those that are not deterministic. A domain has the type that it is based on.
+#: Collations are only those that are not deterministic. A domain, also one over another domain, has
+#: the type that it is based on.
 _COLUMNS = """
 SELECT c.oid, c.reltuples, a.attname,
-    format_type(CASE t.typtype WHEN 'd' THEN b.oid ELSE t.oid END, a.atttypmod) AS type,
-    b.typname, b.typtype, a.attnotnull, l.collname AS collation,
+    format_type(b.oid, base.modifier) AS type, b.typname, b.typtype, base.domains,
+    a.attnotnull, l.collname AS collation,
     c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS is_plain,
     row_security_active(c.oid) AS is_filtered
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+CROSS JOIN LATERAL (
+    WITH RECURSIVE types (oid, modifier, domains) AS (
+        SELECT a.atttypid, a.atttypmod, CAST('{}' AS name[])
+        UNION ALL
+        SELECT d.typbasetype, d.typtypmod, types.domains || d.typname
+        FROM types JOIN pg_catalog.pg_type d ON d.oid = types.oid AND d.typtype = 'd'
+    )
+    SELECT * FROM types ORDER BY cardinality(domains) DESC LIMIT 1
+) AS base
+JOIN pg_catalog.pg_type b ON b.oid = base.oid
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation AND NOT l.collisdeterministic
 WHERE c.relname = :name AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
     AND CASE WHEN CAST(:schema AS text) IS NULL

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    Numeric,
     Text,
     and_,
     cast,
@@ -29,6 +30,10 @@ from sanityd.sources.values import bound, epoch_seconds, seconds_since_1970, wal
 
 #: The number of rows from which a sample of pages is as good as one of rows.
 _LARGE_TABLE = 500_000
+#: Types whose values are compared as text: the type is not exact, or has no comparison.
+_AS_TEXT = frozenset(
+    ("citext", "json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle")
+)
 #: Options of a pattern, which work only at its start.
 _OPTIONS = re.compile(r"\(\?[a-z]+\)")
 
@@ -48,9 +53,23 @@ class PostgresqlDialect(Dialect):
     def exact(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Return it as text if the type or its collation takes different texts for equal."""
         has_collation = bool(info.collation) and info.family is Family.TEXT
-        if info.type == "citext" or info.family is Family.ENUM or has_collation:
+        if info.base in _AS_TEXT or info.family is Family.ENUM or has_collation:
             return self.text(element, info)
         return element
+
+    def opaque(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return the value itself, as PostgreSQL reads a bound text by the type of the column."""
+        return self.exact(element, info)
+
+    def native(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return money as a number, which it can't be compared with."""
+        return cast(element, Numeric) if info.base == "money" else element
+
+    def portable(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
+        """Return JSON as text, as its null is none of SQL; and text without its padding."""
+        if info.family is Family.JSON or info.base == "bpchar":
+            return cast(element, Text)
+        return self.native(element, info)
 
     def sorts(self, info: ColumnInfo) -> bool:
         """Include enums, in the order of their list."""
@@ -63,9 +82,9 @@ class PostgresqlDialect(Dialect):
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Return the text form that every type of PostgreSQL has."""
         as_text = cast(element, Text)
-        if info.collation or info.type == "citext":
+        if info.collation or info.base == "citext":
             return collate(as_text, "C")
-        if info.family is Family.TEXT and not info.type.startswith("character("):
+        if info.family is Family.TEXT and info.base not in ("bpchar", "char"):
             return element
         return as_text
 

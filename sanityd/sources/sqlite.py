@@ -364,6 +364,8 @@ _FAMILIES = {
     "DATETIME": Family.TIMESTAMP,
     "TIMESTAMP": Family.TIMESTAMP,
     "DATE": Family.DATE,
+    "TIME": Family.TIME,
+    "JSON": Family.JSON,
     "UUID": Family.UUID,
     "CHAR": Family.TEXT,
     "CLOB": Family.TEXT,

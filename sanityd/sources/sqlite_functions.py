@@ -12,24 +12,36 @@ from sanityd.sources.values import read_instant
 def add_functions(connection: sqlite3.Connection, zone: tzinfo) -> None:
     """Add the functions that the dialect uses."""
 
-    def matches(pattern: str, value: str | None, part: int) -> bool | None:
+    def matches(pattern: str, value: bytes | None, part: int) -> bool | None:
         if value is None:
             return None
+        text = _text(value)
+        if text is None:
+            return False
         # As in PostgreSQL, a dot matches a line break, too.
         find = re.search if part else re.fullmatch
-        return find(pattern, value, re.DOTALL) is not None
+        return find(pattern, text, re.DOTALL) is not None
 
-    def lower(value: str | None) -> str | None:
-        return None if value is None else str(value).lower()
+    def lower(value: bytes | None) -> str | None:
+        text = None if value is None else _text(value)
+        return None if text is None else text.lower()
 
     def instant(value: object) -> int | None:
-        return read_instant(value, zone)
+        return read_instant(_text(value) if isinstance(value, bytes) else value, zone)
 
     for aggregate, function in _VARIANCES.items():
         connection.create_aggregate(aggregate, 1, function)
     connection.create_function("sanityd_matches", 3, matches, deterministic=True)
     connection.create_function("sanityd_lower", 1, lower, deterministic=True)
     connection.create_function("sanityd_instant", 1, instant, deterministic=True)
+
+
+def _text(value: bytes) -> str | None:
+    """Return the text of bytes; None if they aren't UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 class _Variance:

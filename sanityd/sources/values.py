@@ -1,5 +1,6 @@
 """Bound values and times as numbers, for all dialects."""
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,12 @@ from sqlalchemy.types import NullType
 #: microseconds. Seconds reach to the year 5138.
 UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+#: `9:30`, `-10:00:00`, `2 days 03:04:05.5`: a time of day, or an interval without months.
+_INTERVAL = re.compile(
+    r"(?:(-?)(\d+) days? ?)?(?:([+-]?)(\d+):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?"
+)
 
 
 def bound(value: object) -> ColumnElement[Any]:
@@ -67,3 +74,34 @@ def _read_text(value: str, zone: tzinfo) -> int | None:
         return epoch_microseconds(at if at.tzinfo else at.replace(tzinfo=zone))
     except (ValueError, OverflowError):
         return None
+
+
+def read_interval(text: str) -> timedelta | None:
+    """Return an interval, or the time since midnight, as databases write it; None for others."""
+    match = _INTERVAL.fullmatch(text)
+    if not text or match is None:
+        return None
+    minus, days, sign, hours, minutes, seconds, fraction = match.groups()
+    microseconds = int((fraction or "").ljust(6, "0"))
+    clock = timedelta(
+        hours=int(hours or 0),
+        minutes=int(minutes or 0),
+        seconds=int(seconds or 0),
+        microseconds=microseconds,
+    )
+    whole_days = timedelta(days=int(days or 0))
+    return (-whole_days if minus else whole_days) + (-clock if sign == "-" else clock)
+
+
+def interval_text(value: timedelta) -> str:
+    """Return an interval as people write it: `-10:00:00`, `2 days 03:04:05`."""
+    size = abs(value)
+    minutes, seconds = divmod(size.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{size.microseconds:06}".rstrip("0").rstrip(".")
+    sign = "-" if value < timedelta(0) else ""
+    clock = f"{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}"
+    if not size.days:
+        return clock
+    days = f"{sign}{size.days} {'day' if size.days == 1 else 'days'}"
+    return f"{days} {clock}" if size.seconds or size.microseconds else days

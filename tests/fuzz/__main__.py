@@ -3,13 +3,18 @@
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
 import click
+import duckdb
 
+from tests.conftest import fresh_database
+from tests.fuzz import column_types, types
 from tests.fuzz.trial import Outcome, attempt, batch, content
+from tests.support import services
 
 #: Files that one process reads before the next one begins, so that all memory that is seen is that
 #: of few files.
@@ -21,8 +26,11 @@ _BATCH = 500
 @click.option("--seed", default=1, show_default=True, help="Another one makes other files.")
 @click.option("--jobs", default=1, show_default=True, help="How many processes.")
 @click.option("--only", type=int, help="Print the file of that number and what becomes of it.")
-def main(files: int, seed: int, jobs: int, only: int | None) -> None:
+@click.option("--types", is_flag=True, help="Try all kinds on all types of columns instead.")
+def main(files: int, seed: int, jobs: int, only: int | None, types: bool) -> None:
     """Exit 1 when a file was neither read nor refused as it should be."""
+    if types:
+        sys.exit(_try_types())
     if only is not None:
         sys.stdout.buffer.write(content(seed, only) + b"\n")
         with tempfile.TemporaryDirectory() as folder:
@@ -42,6 +50,42 @@ def main(files: int, seed: int, jobs: int, only: int | None) -> None:
         f"(until file {largest.number}); {len(faults)} faults."
     )
     sys.exit(bool(faults))
+
+
+def _try_types() -> bool:
+    """Try the whole product on each database; return whether there was a fault."""
+    run, has_faults = services.Run(), False
+    try:
+        for name in column_types.TYPES:
+            with tempfile.TemporaryDirectory() as folder, _database(name, run, folder) as url:
+                types.build(name, url)
+                began = time.monotonic()
+                runs, faults = types.attempt(name, url, types.product(name), Path(folder))
+                has_faults = has_faults or bool(faults)
+                for fault in faults:
+                    click.echo(str(fault))
+                seconds = time.monotonic() - began
+                click.echo(f"{name}: {len(runs):,} runs in {seconds:,.0f} s, {len(faults)} faults.")
+    finally:
+        run.end()
+    return has_faults
+
+
+@contextmanager
+def _database(name: str, run: services.Run, folder: str) -> Iterator[str]:
+    if name in _SERVERS:
+        with fresh_database(_SERVERS[name].shared(run.folder)) as url:
+            yield url
+        return
+    path = Path(folder) / "database"
+    duckdb.connect(str(path)).close() if name == "duckdb" else path.touch()
+    yield f"{name}:///{path}"
+
+
+_SERVERS: Mapping[str, type[services.Server]] = {
+    "postgres": services.PostgreSQL,
+    "mariadb": services.MariaDB,
+}
 
 
 def _all(files: int, seed: int, jobs: int) -> Iterator[Outcome]:

@@ -20,7 +20,7 @@ from sanityd.rules.cases import Case, Row
 from sanityd.rules.rule import Rule
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
-from sanityd.sources.catalog import Family, TableInfo
+from sanityd.sources.catalog import UNCOMMON, Family, TableInfo
 
 #: Similarity of two column names from which on one is taken for a misspelling of the other.
 _SIMILARITY = 0.8
@@ -150,7 +150,7 @@ class ExampleBuilder:
         if table not in self._catalog or column not in self._catalog[table].columns:
             return None
         family = self._catalog[table].columns[column].family
-        return None if family in (Family.OTHER, Family.ENUM) else family
+        return None if family in UNCOMMON | {Family.ENUM} else family
 
     def _counterpart_family(
         self, case: Case, table: TableName, column: str, rule_columns: RuleColumns

@@ -23,7 +23,7 @@ from sanityd.checks.invariant import Subject, TableName
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnySelect, Snapshot
-from sanityd.sources.catalog import Family
+from sanityd.sources.catalog import UNCOMMON, Family
 
 #: Number of columns that one statement measures.
 _COLUMNS_PER_STATEMENT = 60
@@ -42,7 +42,7 @@ _MAX_TIME_COLUMNS = 2
 _TIMEOUT_FRACTION = 0.9
 #: ISO 8601, as SQLite's own functions write it.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
-_UNREADABLE = frozenset({Family.BYTES, Family.OTHER})
+_UNREADABLE = UNCOMMON | {Family.BYTES}
 
 
 def profile(

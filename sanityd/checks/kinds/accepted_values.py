@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.scope import bind
+from sanityd.checks.literals import comparison
 
 Listed = list[bool | int | float | str]
 
@@ -17,11 +17,8 @@ def is_listed(scope: Scope, name: str, values: Listed) -> ColumnElement[bool]:
 
     In a text column, numbers mean their digits.
     """
-    if scope.is_text(name):
-        return scope.text(name).in_(
-            [bind(value if isinstance(value, str) else str(value)) for value in values]
-        )
-    return scope.column(name).in_([scope.number(name, value) for value in values])
+    compared = comparison(scope, name, values)
+    return compared.element.in_([compared.bind(value) for value in values])
 
 
 class AcceptedValues(ColumnCheck):

@@ -21,8 +21,9 @@ class Columns(CatalogCheck):
     ```
 
     A type is `text`, `integer`, `number`, `boolean`, `date`, `timestamp`, `timestamptz`, `uuid`,
-    `bytes`, `enum` or `any`, which mean the same on every database, or the database's own name of
-    the type. With `extra: fail`, any other column is a violation.
+    `bytes`, `enum`, `time`, `interval`, `json` or `any`, which mean the same on every database, or
+    the database's own name of the type; of a domain, also that of the type that it is based on.
+    With `extra: fail`, any other column is a violation.
     """
 
     kind: ClassVar[str] = "columns"
@@ -61,6 +62,7 @@ def _difference(column: ColumnInfo | None, expected: str) -> str:
     family = Family(word) if word in list(Family) else None
     # Whole numbers are numbers.
     same = column.family is family or (family is Family.NUMBER and column.family is Family.INTEGER)
-    if word == "any" or same or column.type.lower() == word:
+    names = {column.type.lower(), *(alias.lower() for alias in column.aliases)}
+    if word == "any" or same or word in names:
         return ""
     return f"is {column.type}, not {expected}"

@@ -57,7 +57,7 @@ class NoGaps(QueryCheck):
         first, last = rows.c.before + 1, rows.c.number - 1
         ends = (first.label(FIRST), last.label(LAST), (last - first + 1).label(ROWS))
         return select(*(rows.c[name] for name in self.per), *ends).where(
-            rows.c.number - rows.c.before > 1
+            rows.c.number - rows.c.before >= 2
         )
 
     def amount(self, table: str, violations: int, rows: int, checked: int | None) -> str:
@@ -76,9 +76,10 @@ class NoGaps(QueryCheck):
     def _number(self, scope: Scope) -> ColumnElement[Any]:
         info = scope.column_info(self.column)
         if info.family not in (Family.INTEGER, Family.NUMBER):
+            type_name = info.type or "a column without a type"
             raise CheckError(
-                f"`{self.column}` is {info.type}, not a whole number",
+                f"`{self.column}` is {type_name}, not a whole number",
                 "Only whole numbers can have holes.",
                 word=self.column,
             )
-        return scope.column(self.column)
+        return scope.native(self.column)

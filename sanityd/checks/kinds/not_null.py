@@ -52,7 +52,7 @@ class NotNull(RowCheck):
             words |= {
                 f"{name} is blank": self._is_blank(scope, name)
                 for name in self.columns
-                if scope.is_text(name)
+                if scope.may_hold_text(name)
             }
         return words
 
@@ -61,7 +61,7 @@ class NotNull(RowCheck):
         return f"{plural(count, 'has', 'have')} no {' or no '.join(self.columns)}"
 
     def _is_missing(self, scope: Scope, name: str) -> ColumnElement[bool]:
-        if self.blank == "fail" and scope.is_text(name):
+        if self.blank == "fail" and scope.may_hold_text(name):
             return or_(scope.column(name).is_(None), self._is_blank(scope, name))
         return scope.column(name).is_(None)
 

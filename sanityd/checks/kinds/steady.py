@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import inf, isfinite
 from statistics import median
 from typing import Any, ClassVar
 
@@ -11,6 +13,7 @@ from pydantic import Field, field_validator
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope
+from sanityd.errors import CheckError
 from sanityd.model import Measurements
 from sanityd.model.option_types import option_error
 
@@ -85,18 +88,44 @@ class Steady(AggregateCheck):
         """Compare with the median of the earlier values."""
         if measured["value"] is None:
             return Judgement(None)
-        value = float(measured["value"])
+        value = _number(self.expr, measured["value"])
         number, unit = _OF.fullmatch(self.of).groups()  # type: ignore[union-attr]  # validated
         earlier = _EARLIER[unit](past, now, int(number))
+        # Infinity and NaN are never steady, and nothing to learn from.
+        learned = value if isfinite(value) else None
         if len(earlier) < min(ENOUGH, int(number)):
-            return Judgement(value)
+            return Judgement(learned)
         usual = median(earlier)
         steady = abs(value - usual) <= _limit(self.within, usual)
-        return Judgement(value, () if steady else [("not steady", checked)])
+        return Judgement(learned, () if steady else [("not steady", checked)])
 
     def says(self, count: int) -> str:
         """The end of the sentence."""
         return f"has {self.expr} more than {self.within} off the median of the {self.of}"
+
+
+def _number(expr: str, value: object) -> float:
+    """The measured value as a number. Raises CheckError when it is none."""
+    if isinstance(value, int | float | Decimal):
+        with suppress(OverflowError):
+            return float(value)
+        return inf
+    kind = _KINDS.get(type(value), "no number")
+    raise CheckError(
+        f"`{expr}` is {kind}, and only a number can be steady",
+        "Measure a number: `count(distinct …)`, or cast it in SQL. For times there is `fresh`.",
+        word=expr,
+    )
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bytes: "bytes",
+    date: "a date",
+    datetime: "a time",
+    time: "a time of day",
+    timedelta: "an interval",
+}
 
 
 def _limit(within: str | int | float, usual: float) -> float:

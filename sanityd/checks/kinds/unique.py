@@ -155,10 +155,10 @@ class Unique(QueryCheck):
         return {name: self._as_compared(scope, name) for name in self.columns}
 
     def _as_compared(self, scope: Scope, name: str) -> ColumnElement[Any]:
-        if not scope.is_text(name) or not self.ignore:
+        if not scope.may_hold_text(name) or not self.ignore:
             return scope.exact(name)
         value = scope.folded(name) if "case" in self.ignore else scope.text(name)
-        return func.trim(value) if "spaces" in self.ignore else value
+        return scope.if_text(name, func.trim(value) if "spaces" in self.ignore else value)
 
 
 def _ends(scope: Scope, name: str) -> ColumnElement[Any]:

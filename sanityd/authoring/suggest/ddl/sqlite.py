@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, impossible
-from sanityd.sources.catalog import Family
+from sanityd.sources.catalog import UNCOMMON, Family
 
 _NEW_TABLE = (
     "SQLite can't add it to a table: make a new one with it, copy the rows, and rename it"
@@ -30,7 +30,7 @@ class SqliteDdl(Ddl):
         parts = []
         for name in columns:
             part = request.quoted[name]
-            if request.info.columns[name].family in (Family.TEXT, Family.OTHER):
+            if request.info.columns[name].family in UNCOMMON | {Family.TEXT}:
                 part += " COLLATE BINARY"
             parts.append(part)
         index = f"CREATE UNIQUE INDEX {request.name} ON {request.table} ({', '.join(parts)})"

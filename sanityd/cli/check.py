@@ -127,6 +127,7 @@ def _recorded_run(
     from sanityd import clock, pipeline
     from sanityd.cli.reports import CheckReport
     from sanityd.daemon import rule_changes
+    from sanityd.store import leases
 
     store = open_store(rules)
     try:
@@ -141,12 +142,16 @@ def _recorded_run(
         pipeline.notify_due(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
         waiting = _undelivered(store, at)
+        with store.read() as connection:
+            daemon = leases.get(connection, rules.name)
         _apply_retention(store, at)
     finally:
         store.close()
     code = exit_code(results, delivered, waiting)
     seconds = clock.stopwatch() - started
-    return CheckReport(rules, tuple(results), at, seconds, delivered, waiting, code, removed)
+    return CheckReport(
+        rules, tuple(results), at, seconds, delivered, waiting, code, removed, daemon
+    )
 
 
 def _is_empty(report: "CheckReport") -> bool:

@@ -194,7 +194,7 @@ def _day_events(
 def _message_events(connection: Connection, rule: str, since: datetime) -> Iterator[Event]:
     for message in notification_log.of_rule(connection, rule, since):
         at = message["ended_at"] or message["created_at"]
-        words = f"mail `{message['said']}` {_DELIVERY[message['state']]}"
+        words = f"mail `{message['news_reason']}` {_DELIVERY[message['state']]}"
         if message["state"] in _UNDELIVERED and message["error"]:
             words += f": {message['error']}"
         yield Event(at, rule, words, message["recipient"])

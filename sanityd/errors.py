@@ -104,6 +104,10 @@ class StoreError(SanitydError):
     )
 
 
+class StoreUnavailableError(StoreError):
+    """Error of a store that can't be used now, and perhaps later: `serve` waits for it."""
+
+
 class WebError(SanitydError):
     """Error of a web server that can't be started."""
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sanityd.model.option_types import Duration, Names, Zone, option_error
+from sanityd.model.option_types import Duration, DurationOrZero, Names, Zone, option_error
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -148,9 +148,9 @@ class QuietHours(_SettingsSection):
 class Settings(_SettingsSection):
     """The whole section `alerts:`."""
 
-    group_wait: Duration = Field(
+    group_wait: DurationOrZero = Field(
         timedelta(seconds=60),
-        description="How long a new incident waits for others, to share a mail.",
+        description="How long a new incident waits for others, to share a mail; `0s`: it doesn't.",
     )
     update_every: Duration = Field(
         _HOUR, description="The shortest time between two mails about new rows of an incident."

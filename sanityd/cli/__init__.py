@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("explain", "Show how the rules will be evaluated, and why."),
     "check": ("check", "Check the rules once: evaluate, record, mail. For cron and CI."),
     "serve": ("serve", "Check the rules on their schedules, until stopped."),
+    "deliver": ("deliver", "Send the messages that wait in the outbox now."),
     "status": ("status", "Show what is violated, since when, and what is not verified."),
     "show": ("show", "Show one rule or incident, with its rows."),
     "history": ("history", "Show what happened: incidents, decisions, mails."),
@@ -74,6 +75,17 @@ class Commands(click.Group):
         module = importlib.import_module(f"sanityd.cli.{module_name}")
         command: click.Command = getattr(module, function or "command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command. Raises a usage error with a suggestion for an unknown name."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from sanityd.cli.options import no_such  # only a wrong command needs it
+
+            raise no_such(f"there is no command `{name}`", name, COMMANDS)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands in `--help`, without importing them."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.adopted_rules import rules_and_store
+from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,6 +30,11 @@ _DECISIONS = {
 #: How long decisions last by default, as the help says it.
 _WEEK = "`alerts.acknowledge.default`, a week unless set"
 _ACCEPTED = "`alerts.acknowledge.accepted`, 180 days unless set"
+
+
+names_argument: Callable[[Any], Any] = click.argument(
+    "names", nargs=-1, required=True, metavar="RULE|INCIDENT…"
+)
 
 
 class DurationParam(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has none
@@ -126,16 +132,16 @@ def new_act(
 
 
 def in_transaction(path: Path, work: "Callable[[Connection, RuleSet], Any]") -> Any:
-    """Call `work` in one transaction of the store. Returns its result."""
-    from sanityd.rules.load import load
+    """Call `work` in one transaction of the store. Returns its result. Raises a usage error for
+    the name of something that does not exist."""
+    from sanityd.notifications.triage import UnknownNameError
 
-    rules = load(path, need_secrets=False)
-    store = open_store(rules)
-    try:
-        with store.write() as connection:
+    with rules_and_store(path) as (rules, store), store.write() as connection:
+        try:
             return work(connection, rules)
-    finally:
-        store.close()
+        except UnknownNameError as error:
+            hint = f"; {error.hint}" if error.hint.startswith("did you mean") else ""
+            raise click.UsageError(error.message + hint) from None
 
 
 def _print_decisions(decisions: "Sequence[Triage]", act: "Act") -> None:
@@ -166,23 +172,27 @@ def _print_default_end(decisions: "Sequence[Triage]", act: "Act") -> None:
 
 
 def _decide(
-    name: str, action: "TriageAction", act: "Act", path: Path, resolution: str = ""
+    words: Sequence[str], action: "TriageAction", act: "Act", path: Path, resolution: str = ""
 ) -> None:
+    from sanityd.cli.selection import select_open
     from sanityd.notifications import triage
 
-    def decide(connection: "Connection", rules: "RuleSet") -> Any:
-        return triage.decide(connection, rules, name, action, act, resolution)
+    def decide(connection: "Connection", rules: "RuleSet") -> "list[Triage]":
+        decisions = []
+        for name in select_open(connection, rules, words):
+            decisions += triage.decide(connection, rules, name, action, act, resolution)
+        return decisions
 
     _print_decisions(in_transaction(path, decide), act)
 
 
 @click.command("ack")
-@click.argument("name", metavar="RULE|INCIDENT")
+@names_argument
 @end_options(_WEEK)
 @click.option("--end", is_flag=True, help="Withdraw an ack, snooze, accept or close.")
 @reason_options
 def ack(
-    name: str,
+    names: Sequence[str],
     length: timedelta | None,
     until: datetime | None,
     end: bool,
@@ -190,45 +200,56 @@ def ack(
     by: str | None,
     path: Path,
 ) -> None:
-    """Acknowledge an incident: no reminders until the end, unless it gets much worse."""
+    """Acknowledge incidents: no reminders until the end, unless they get much worse.
+
+    RULE may contain `*`; INCIDENT may be the beginning of an id.
+    """
+    from sanityd.cli.selection import select_open
     from sanityd.model import TriageAction
     from sanityd.notifications import triage
 
     act = new_act(by, reason, length, until)
     if not end:
-        _decide(name, TriageAction.ACKNOWLEDGED, act, path)
+        _decide(names, TriageAction.ACKNOWLEDGED, act, path)
         return
 
-    def withdraw(connection: "Connection", rules: "RuleSet") -> Any:
-        return triage.withdraw(connection, rules, name, act)
+    def withdraw(connection: "Connection", rules: "RuleSet") -> "list[tuple[str, Triage]]":
+        withdrawn = []
+        for name in select_open(connection, rules, names):
+            decisions = triage.withdraw(connection, rules, name, act)
+            withdrawn.append((name, decisions[0]))
+        return withdrawn
 
-    withdrawn = in_transaction(path, withdraw)
-    action = withdrawn[0].action.value
-    click.echo(f"{name} is not {action} any more; notifications are sent as usual.")
+    for name, decision in in_transaction(path, withdraw):
+        action = decision.action.value
+        click.echo(f"{name} is not {action} any more; notifications are sent as usual.")
 
 
 @click.command("snooze")
-@click.argument("name", metavar="RULE|INCIDENT")
+@names_argument
 @end_options()
 @reason_options
 def snooze(
-    name: str,
+    names: Sequence[str],
     length: timedelta | None,
     until: datetime | None,
     reason: str,
     by: str | None,
     path: Path,
 ) -> None:
-    """Snooze an incident: no mails until the end; then a reminder, if it is still open."""
+    """Snooze incidents: no mails until the end; then a reminder, if they are still open.
+
+    RULE may contain `*`; INCIDENT may be the beginning of an id.
+    """
     from sanityd.model import TriageAction
 
     if length is None and until is None:
         raise click.UsageError("say how long, with --for or --until")
-    _decide(name, TriageAction.SNOOZED, new_act(by, reason, length, until), path)
+    _decide(names, TriageAction.SNOOZED, new_act(by, reason, length, until), path)
 
 
 @click.command("accept")
-@click.argument("name", metavar="RULE|INCIDENT")
+@names_argument
 @click.option(
     "--row",
     "rows",
@@ -239,7 +260,7 @@ def snooze(
 @end_options(_ACCEPTED)
 @reason_options
 def accept(
-    name: str,
+    names: Sequence[str],
     rows: Sequence[str],
     length: timedelta | None,
     until: datetime | None,
@@ -247,10 +268,10 @@ def accept(
     by: str | None,
     path: Path,
 ) -> None:
-    """Accept an incident, or single rows, as they are.
+    """Accept incidents, or single rows, as they are.
 
     With --row, these rows don't count as violations any more. Without it, only the mails stop:
-    `check` still counts the rows.
+    `check` still counts the rows. RULE may contain `*`; INCIDENT may be the beginning of an id.
     """
     from sanityd.cli import terminal
     from sanityd.model import TriageAction
@@ -258,8 +279,11 @@ def accept(
 
     act = new_act(by, reason, length, until)
     if not rows:
-        _decide(name, TriageAction.ACCEPTED, act, path)
+        _decide(names, TriageAction.ACCEPTED, act, path)
         return
+    if len(names) > 1:
+        raise click.UsageError("name only the rule of the rows")
+    [name] = names
     keys = [parse_key(row) for row in rows]
 
     def accept_rows(connection: "Connection", rules: "RuleSet") -> Any:
@@ -273,7 +297,7 @@ def accept(
 
 
 @click.command("close")
-@click.argument("name", metavar="RULE|INCIDENT")
+@names_argument
 @click.option(
     "--as",
     "resolution",
@@ -284,7 +308,7 @@ def accept(
 @end_options(_WEEK)
 @reason_options
 def close(
-    name: str,
+    names: Sequence[str],
     resolution: str,
     length: timedelta | None,
     until: datetime | None,
@@ -292,11 +316,14 @@ def close(
     by: str | None,
     path: Path,
 ) -> None:
-    """Close an incident with a resolution: no mails until a run verifies that the rule holds, or
-    until the end."""
+    """Close incidents with a resolution: no mails until a run verifies that the rule holds, or
+    until the end.
+
+    RULE may contain `*`; INCIDENT may be the beginning of an id.
+    """
     from sanityd.model import TriageAction
 
-    _decide(name, TriageAction.CLOSED, new_act(by, reason, length, until), path, resolution)
+    _decide(names, TriageAction.CLOSED, new_act(by, reason, length, until), path, resolution)
 
 
 def parse_key(text: str) -> dict[str, str]:

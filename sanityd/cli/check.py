@@ -129,6 +129,7 @@ def _recorded_run(
     from sanityd import clock, pipeline
     from sanityd.cli.reports import CheckReport
     from sanityd.daemon import rule_changes
+    from sanityd.store import leases
 
     store = open_store(rules)
     try:
@@ -143,13 +144,24 @@ def _recorded_run(
         pipeline.notify_due(rules, store, at)
         delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
         waiting, unnotified = _undelivered(store, at)
+        with store.read() as connection:
+            daemon = leases.get(connection, rules.name)
         _apply_retention(store, at)
     finally:
         store.close()
     code = exit_code(results, delivered, waiting + unnotified)
     seconds = clock.stopwatch() - started
     return CheckReport(
-        rules, tuple(results), at, seconds, delivered, waiting, code, removed, unnotified
+        rules,
+        tuple(results),
+        at,
+        seconds,
+        delivered,
+        waiting,
+        code,
+        removed,
+        unnotified,
+        daemon,
     )
 
 

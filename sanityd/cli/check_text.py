@@ -11,6 +11,7 @@ from sanityd.cli import terminal
 from sanityd.cli.local_time import local_time, zone_name
 from sanityd.cli.reports import CheckReport
 from sanityd.cli.terminal import plural
+from sanityd.daemon.health import liveness_problem
 from sanityd.model import Run, Severity
 from sanityd.pipeline import Result
 
@@ -31,6 +32,9 @@ def write(report: CheckReport, out: IO[str]) -> None:
         console.print(line, soft_wrap=True)
     console.print()
     console.print(_summary(report))
+    problem = liveness_problem(report.daemon, report.at)
+    if problem:
+        console.print(terminal.signed(terminal.UNKNOWN, f"sanityd serve: {problem}"))
     if report.code:
         console.print(f"exit {report.code}: {_exit_reason(report)}")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sanityd.cli.act import DurationParam, parse_key
-from sanityd.cli.options import find_rule_id, open_store, rules_option
+from sanityd.cli.adopted_rules import rules_and_store
+from sanityd.cli.options import find_rule_id, rules_option
 
 if TYPE_CHECKING:
     from sanityd.notifications.timeline import Event
@@ -37,25 +38,17 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
     rows."""
     from sanityd import clock
     from sanityd.notifications import timeline
-    from sanityd.rules.load import load
 
-    rules = load(path, need_secrets=False)
-    store = open_store(rules)
-    try:
-        with store.read() as connection:
-            rule = None
-            if name is not None:
-                rule = find_rule_id(rules, connection, name)
-            if row is None:
-                events = timeline.events_since(connection, rule, clock.now() - since, rules.counted)
-            elif rule is not None:
-                events = timeline.row_events(connection, rule, parse_key(row))
-            else:
-                raise click.UsageError(
-                    "name the rule of the row: `sanityd history RULE --row id=7`"
-                )
-    finally:
-        store.close()
+    if row is not None and name is None:
+        raise click.UsageError("name the rule of the row: `sanityd history RULE --row id=7`")
+    with rules_and_store(path, form) as (rules, store), store.read() as connection:
+        rule = None
+        if name is not None:
+            rule = find_rule_id(rules, connection, name)
+        if rule is not None and row is not None:
+            events = timeline.row_events(connection, rule, parse_key(row))
+        else:
+            events = timeline.events_since(connection, rule, clock.now() - since, rules.counted)
     if form == "json":
         _print_json(events)
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sanityd.cli.act import DurationParam, in_transaction, new_act
+from sanityd.cli.adopted_rules import rules_and_store
 from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
@@ -174,16 +175,11 @@ def _profiles(path: Path, name: str | None = None) -> "list[Profile]":
     """Return the profile of the named rule, or those of all enabled rules."""
     from sanityd import clock
     from sanityd.notifications import noise_review
-    from sanityd.rules.load import load
 
-    rules = load(path, need_secrets=False)
-    if name is None:
-        selected = list(rules.enabled())
-    else:
-        selected = [rule_named(rules, name)]
-    store, at = open_store(rules), clock.now()
-    try:
-        with store.read() as connection:
-            return [noise_review.profile(connection, rules, rule, at) for rule in selected]
-    finally:
-        store.close()
+    at = clock.now()
+    with rules_and_store(path) as (rules, store), store.read() as connection:
+        if name is None:
+            selected = list(rules.enabled())
+        else:
+            selected = [rule_named(rules, name)]
+        return [noise_review.profile(connection, rules, rule, at) for rule in selected]

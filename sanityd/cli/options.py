@@ -9,10 +9,37 @@ import click
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from sanityd.model import Incident
     from sanityd.rules.rule import RuleSet
     from sanityd.store.open import Store
 
-rules_option: Callable[[Any], Any] = click.option(
+#: The fewest characters of an incident's id that may stand for it.
+SHORTEST_PREFIX = 4
+
+
+def _read_env_file(_: click.Context, __: click.Parameter, path: Path | None) -> None:
+    """Set the variables of a file that are not set yet. Raises RuleError."""
+    import os
+
+    if path is None:
+        return
+    from sanityd.rules import env_file
+
+    for name, value in env_file.read(path).items():
+        os.environ.setdefault(name, value)
+
+
+_env_option: Callable[[Any], Any] = click.option(
+    "--env",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    # Read first, as other options take their values from variables.
+    is_eager=True,
+    expose_value=False,
+    callback=_read_env_file,
+    help="Read variables from this file, as `.env`; those that are set already win.",
+)
+_rules_option: Callable[[Any], Any] = click.option(
     "--rules",
     "path",
     type=click.Path(path_type=Path),
@@ -21,6 +48,12 @@ rules_option: Callable[[Any], Any] = click.option(
     show_default=True,
     help="The rules file, or a folder of them (SANITYD_RULES).",
 )
+
+
+def rules_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options `--rules` and `--env` to a command."""
+    command: Callable[..., Any] = _rules_option(_env_option(function))
+    return command
 
 
 sample_option: Callable[[Any], Any] = click.option(
@@ -57,7 +90,8 @@ def existing_store(rules: "RuleSet") -> "Store | None":
 
 
 def find_rule_id(rules: "RuleSet", connection: "Connection", name: str) -> str:
-    """Return the rule id, or `source:NAME`, for the id of a rule, source or incident.
+    """Return the rule id, or `source:NAME`, for the id of a rule, source or incident, or for the
+    beginning of an incident's id.
 
     Removed rules are found, too. Raises a usage error for an unknown name.
     """
@@ -70,9 +104,29 @@ def find_rule_id(rules: "RuleSet", connection: "Connection", name: str) -> str:
     rule_ids = set(rules.rules)
     rule_ids.update(source_rule_id(source) for source in rules.sources)
     rule_ids.update(rules_seen.names(connection, rules.name))
-    if name not in rule_ids:
-        raise no_such(f"there is no rule `{name}`", name, rule_ids)
-    return name
+    if name in rule_ids:
+        return name
+    incident = find_incident(connection, name)
+    if incident is not None:
+        return incident.rule
+    raise no_such(f"there is no rule or incident `{name}`", name, rule_ids)
+
+
+def find_incident(connection: "Connection", word: str) -> "Incident | None":
+    """Return the incident whose id is the word or begins with it; None if there is none.
+
+    Raises a usage error if there are several.
+    """
+    from sanityd.store import incidents
+
+    incident = incidents.get(connection, word)
+    if incident is not None or len(word) < SHORTEST_PREFIX:
+        return incident
+    matching = incidents.with_prefix(connection, word)
+    if len(matching) > 1:
+        ids = ", ".join(incident.id for incident in matching)
+        raise click.UsageError(f"`{word}` is the beginning of several incidents: {ids}")
+    return matching[0] if matching else None
 
 
 def rule_named(rules: "RuleSet", name: str) -> Any:

@@ -12,9 +12,11 @@ from xml.etree import ElementTree
 from sanityd.alerts.compose.sanitize import display_value
 from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.cli import terminal
+from sanityd.daemon.health import serve_state
 from sanityd.model import Key, Value
 from sanityd.pipeline import Result
 from sanityd.rules.rule import RuleSet
+from sanityd.store.leases import Lease
 
 #: How many keys a JSON sample or a JUnit failure holds.
 SAMPLE = 10
@@ -27,7 +29,8 @@ class CheckReport:
     `delivered` is None for a dry run. `waiting` counts the messages that are still in the outbox,
     `unnotified` the recipients of open incidents whose last message was given up.
     `removed` has each rule that was removed from the file since the last pass, with its number of
-    open violations. `code` is the exit code.
+    open violations. `daemon` is the lease of `sanityd serve`, if it ever ran. `code` is the exit
+    code.
     """
 
     rules: RuleSet
@@ -39,6 +42,7 @@ class CheckReport:
     code: int
     removed: Mapping[str, int] = field(default_factory=dict)
     unnotified: int = 0
+    daemon: Lease | None = None
 
     @property
     def statements(self) -> int:
@@ -59,6 +63,7 @@ def as_json(report: CheckReport, out: IO[str]) -> None:
         "started_at": report.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "rules": [_rule_object(result) for result in report.results],
         "removed": dict(report.removed),
+        "serve": serve_state(report.daemon, report.at),
         "summary": {**counts, "seconds": round(report.seconds, 3), "statements": report.statements},
     }
     out.write(json.dumps(document, ensure_ascii=True) + "\n")

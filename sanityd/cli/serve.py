@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,11 @@ from sanityd.cli.options import open_store, rules_option
 
 if TYPE_CHECKING:
     from sanityd.daemon.daemon import Daemon
+    from sanityd.rules.rule import RuleSet
+    from sanityd.store.open import Store
 
+#: How often the store is tried while it can't be used.
+RETRY_SECONDS = 5
 log = logging.getLogger("sanityd")
 
 
@@ -28,8 +33,8 @@ log = logging.getLogger("sanityd")
 def command(ctx: click.Context, web: str | None, path: Path) -> None:
     """Check the rules on their schedules and mail what changes, until SIGTERM.
 
-    The rules are read again when the file changes, and on SIGHUP. Exit 70: the process can't go on,
-    and a new one must begin.
+    The rules are read again when the file changes, and on SIGHUP. It waits for a store that can't
+    be reached. Exit 70: the process can't go on, and a new one must begin.
     """
     from sanityd import telemetry
     from sanityd.rules.load import load
@@ -39,7 +44,10 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
     telemetry.start(ctx.obj["log"])
     rules = load(path)
     with ExitStack() as stack:
-        store = open_store(rules)
+        store = _wait_for_store(rules)
+        if store is None:
+            log.info("stopped")
+            return
         stack.callback(store.close)
         alone = stack.enter_context(store.alone())
         from sanityd.daemon.daemon import Daemon
@@ -55,6 +63,21 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
             # closed store.
             logging.shutdown()
             os._exit(EXIT_SOFTWARE if daemon.scheduler.broken else 0)
+
+
+def _wait_for_store(rules: "RuleSet") -> "Store | None":
+    """Open the store, and wait until it can be used. Returns None if stopped meanwhile."""
+    from sanityd.errors import StoreUnavailableError
+    from sanityd.scheduler import SIGNALS
+
+    while True:
+        try:
+            return open_store(rules)
+        except StoreUnavailableError as error:
+            log.error("waiting for the store: %s. %s", error.message, error.hint)
+        received = signal.sigtimedwait(SIGNALS, RETRY_SECONDS)
+        if received is not None and received.si_signo != signal.SIGHUP:
+            return None
 
 
 def _web(address: str, daemon: "Daemon") -> AbstractContextManager[int]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.options import find_rule_id, open_store, rules_option
+from sanityd.cli.adopted_rules import rules_and_store
+from sanityd.cli.options import find_incident, find_rule_id, rules_option
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -31,16 +32,10 @@ def command(name: str, show_all: bool, path: Path) -> None:
     """Show one rule or incident, with its rows."""
     from sanityd import clock
     from sanityd.cli import terminal
-    from sanityd.rules.load import load
 
-    rules = load(path, need_secrets=False)
-    store, at, console = open_store(rules), clock.now(), terminal.console()
     limit = None if show_all else ROWS
-    try:
-        with store.read() as connection:
-            _show(console, connection, rules, name, at, limit)
-    finally:
-        store.close()
+    with rules_and_store(path) as (rules, store), store.read() as connection:
+        _show(terminal.console(), connection, rules, name, clock.now(), limit)
 
 
 def _show(
@@ -55,8 +50,8 @@ def _show(
     from sanityd.notifications import open_incidents
     from sanityd.store import incidents
 
-    named_incident = incidents.get(connection, name)
     rule_id = find_rule_id(rules, connection, name)
+    named_incident = None if name == rule_id else find_incident(connection, name)
     open_incident = incidents.open_for(connection, rule_id)
     current = [
         candidate

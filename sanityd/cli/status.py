@@ -7,45 +7,65 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.adopted_rules import rules_and_store
+from sanityd.cli.options import rules_option
+from sanityd.cli.selection import filter_options, select_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from sanityd.model import NoiseState, Run, Silence
+    from sanityd.daemon.health import HealthSigns
+    from sanityd.model import Incident, NoiseState, Run, Severity, Silence
     from sanityd.rules.rule import RuleSet
 
-#: How long a rule is listed that was removed from the file while it was violated.
-REMOVED_FOR = timedelta(days=7)
+#: How long it is shown that a rule was removed from the file while it was violated, or that the
+#: daemon was stopped.
+SHOWN_FOR = timedelta(days=7)
+#: The last response of the daemon is shown when it is longer ago than that.
+LAST_SIGN = timedelta(seconds=30)
 
 
 @click.command("status")
+@filter_options
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 @rules_option
-def command(path: Path) -> None:
+def command(
+    owners: tuple[str, ...],
+    tags: tuple[str, ...],
+    severity: str | None,
+    sources: tuple[str, ...],
+    form: str,
+    path: Path,
+) -> None:
     """Show what is violated, since when, and what is not verified."""
     from sanityd import clock
-    from sanityd.cli import terminal
-    from sanityd.rules.load import load
+    from sanityd.cli import status_json, terminal
+    from sanityd.model import Severity
     from sanityd.store import runs
 
-    rules = load(path, need_secrets=False)
-    store, at, console = open_store(rules), clock.now(), terminal.console()
-    try:
-        with store.read() as connection:
-            _health(console, connection, rules, at)
-            _undelivered(console, connection, at)
-            last_runs = runs.last_of(connection, [rule.id for rule in rules.enabled()], at)
-            _unverified(console, connection, rules, last_runs, at)
-            _open(console, connection, rules, at)
+    at, console = clock.now(), terminal.console()
+    least = Severity[severity.upper()] if severity else Severity.INFO
+    with rules_and_store(path, form) as (rules, store), store.read() as connection:
+        selected = select_rules(rules, owners, tags, least, sources)
+        if form == "json":
+            click.echo(status_json.text(connection, rules, selected, least, at))
+            return
+        _health(console, connection, rules, at)
+        _undelivered(console, connection, at)
+        rule_ids = [rule.id for rule in selected.enabled()]
+        last_runs = runs.last_of(connection, rule_ids, at)
+        _unverified(console, connection, rules, selected, last_runs, at)
+        _open(console, connection, rules, selected, least, at)
+        if selected is rules:
             _removed(console, connection, rules, at)
-            _silences(console, connection, at)
-            _noise(console, connection, at)
-            _holding(console, last_runs, at)
-    finally:
-        store.close()
+        _silences(console, connection, at)
+        _noise(console, connection, selected, at)
+        _holding(console, last_runs, at)
 
 
 def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
@@ -59,13 +79,32 @@ def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datet
     for complaint in complaints:
         line = terminal.signed(terminal.UNKNOWN, f"sanityd itself: {complaint}")
         console.print(line, style="bold red")
-    if not complaints and signs.daemon is not None and signs.waiting is None and not signs.given_up:
-        since = terminal.since(signs.daemon.since, at)
-        console.print(terminal.signed(terminal.PASSED, f"sanityd serve is running since {since}"))
+    _serve(console, signs, at)
     if signs.wrong_file:
         error = display_value(signs.wrong_file, 400)
         words = f"the rules file is wrong, so the previous rules are in use: {error}"
         console.print(terminal.signed(terminal.UNKNOWN, words), style="bold red")
+
+
+def _serve(console: Any, signs: "HealthSigns", at: "datetime") -> None:
+    """Print whether `sanityd serve` runs or was stopped. A crash is a complaint of its own."""
+    from sanityd.cli import terminal
+    from sanityd.daemon.health import ServeState, serve_state
+    from sanityd.model.durations import format_duration
+
+    daemon = signs.daemon
+    if daemon is None or at - daemon.at > SHOWN_FOR:
+        return
+    match serve_state(daemon, at):
+        case ServeState.STOPPED:
+            words = f"sanityd serve was stopped {terminal.since(daemon.at, at)}"
+            console.print(terminal.signed(terminal.MILD, words))
+        case ServeState.RUNNING if signs.waiting is None and not signs.given_up:
+            words = f"sanityd serve is running since {terminal.since(daemon.since, at)}"
+            ago = at - daemon.at
+            if ago > LAST_SIGN:
+                words += f"; it last responded {format_duration(ago)} ago"
+            console.print(terminal.signed(terminal.PASSED, words))
 
 
 def _undelivered(console: Any, connection: "Connection", at: "datetime") -> None:
@@ -90,35 +129,83 @@ def _unverified(
     console: Any,
     connection: "Connection",
     rules: "RuleSet",
+    selected: "RuleSet",
     last_runs: "Mapping[str, Run]",
     at: "datetime",
 ) -> None:
     """Print the sources that don't answer, and the rules that could not be checked."""
     from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
+
+    _down_sources(console, connection, None if selected is rules else _sources(selected), at)
+    skipped: dict[str, list[str]] = {}
+    for rule in selected.enabled():
+        last_run = last_runs.get(rule.id)
+        if last_run is None:
+            console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: not checked yet"))
+        elif last_run.verdict == "skipped":
+            skipped.setdefault(rule.source, []).append(rule.id)
+        elif last_run.error is not None:
+            words = _unverified_words(connection, [rule.id], at)
+            error = display_value(last_run.error, limit=400)
+            console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: {words}: {error}"))
+    for source, names in skipped.items():
+        subject = names[0] if len(names) == 1 else f"{len(names):,} rules of {source}"
+        words = _unverified_words(connection, names, at)
+        console.print(terminal.signed(terminal.UNKNOWN, f"{subject}: {words}"))
+
+
+def _down_sources(
+    console: Any, connection: "Connection", sources: set[str | None] | None, at: "datetime"
+) -> None:
+    """Print the sources that don't answer; all of them if `sources` is None."""
+    from sanityd.alerts.compose.sanitize import display_value
+    from sanityd.cli import terminal
     from sanityd.model import Cause
-    from sanityd.store import incidents, runs
+    from sanityd.store import incidents
 
     for incident in incidents.list_open(connection):
-        if incident.cause is Cause.SOURCE_DOWN:
+        is_selected = sources is None or incident.source in sources
+        if incident.cause is Cause.SOURCE_DOWN and is_selected:
             since = terminal.since(incident.opened_at, at)
             error = display_value(incident.error, 400)
             line = f"{incident.rule}: does not answer since {since}: {error}"
             console.print(terminal.signed(terminal.UNKNOWN, line))
-    for rule in rules.enabled():
-        last_run = last_runs.get(rule.id)
-        if last_run is None:
-            console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: not checked yet"))
-        elif last_run.error is not None:
-            verified_at = runs.last_verified(connection, rule.id)
-            state = "never verified"
-            if verified_at:
-                state = f"not verified since {terminal.since(verified_at, at)}"
-            line = f"{rule.id}: {state}: {display_value(last_run.error, limit=400)}"
-            console.print(terminal.signed(terminal.UNKNOWN, line))
 
 
-def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
+def _sources(rules: "RuleSet") -> set[str | None]:
+    """Return the sources that the rules read."""
+    sources: set[str | None] = set()
+    for rule in rules.rules.values():
+        sources |= {rule.source, rule.invariant.elsewhere}
+    return sources
+
+
+def _unverified_words(connection: "Connection", names: "Sequence[str]", at: "datetime") -> str:
+    """Return since when the rules are not verified; for several rules, the longest time."""
+    from sanityd.cli import terminal
+    from sanityd.store import runs
+
+    times = []
+    for name in names:
+        verified_at = runs.last_verified(connection, name)
+        if verified_at is not None:
+            times.append(verified_at)
+    if not times:
+        return "never verified"
+    words = f"not verified since {terminal.since(min(times), at)}"
+    never = len(names) - len(times)
+    return f"{words}, {never:,} of them never" if never else words
+
+
+def _open(
+    console: Any,
+    connection: "Connection",
+    rules: "RuleSet",
+    selected: "RuleSet",
+    least: "Severity",
+    at: "datetime",
+) -> None:
     """Print a table of the violated rules, and notes about them."""
     from rich.text import Text
 
@@ -132,6 +219,7 @@ def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetim
         open_incident
         for open_incident in open_incidents.list_open_incidents(connection, rules, at)
         if open_incident.incident.cause is Cause.VIOLATED
+        and _is_selected(open_incident.incident, rules, selected, least)
     ]
     if not violated:
         console.print("No rule is violated, as far as is known.")
@@ -163,13 +251,20 @@ def _open(console: Any, connection: "Connection", rules: "RuleSet", at: "datetim
             console.print(terminal.signed(terminal.MILD, line))
 
 
+def _is_selected(
+    incident: "Incident", rules: "RuleSet", selected: "RuleSet", least: "Severity"
+) -> bool:
+    """Return whether an incident is shown. Without a filter, those of removed rules are, too."""
+    return selected is rules or (incident.rule in selected.rules and incident.severity >= least)
+
+
 def _removed(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Print rules that were removed from the file while they were violated."""
     from sanityd.cli import terminal
     from sanityd.model import Resolution
     from sanityd.store import incidents, rules_seen
 
-    removed = rules_seen.removed_since(connection, rules.name, at - REMOVED_FOR)
+    removed = rules_seen.removed_since(connection, rules.name, at - SHOWN_FOR)
     for rule, removed_at in removed.items():
         for incident in incidents.of_rule(connection, rule, removed_at):
             if Resolution.RULE_REMOVED in incident.resolutions and incident.violations:
@@ -207,12 +302,14 @@ def _silence_subject(silence: "Silence") -> str:
     return " ".join(parts) or "everything"
 
 
-def _noise(console: Any, connection: "Connection", at: "datetime") -> None:
+def _noise(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
     """Print the rules that are flapping or downgraded, or will be downgraded."""
     from sanityd.cli import terminal
     from sanityd.store import noise_state
 
     for rule, state in noise_state.all_of(connection).items():
+        if rule not in rules.rules:
+            continue
         for sentence in _noise_sentences(rule, state, at):
             console.print(terminal.signed(terminal.MILD, f"{rule}: {sentence}"))
 

@@ -1,8 +1,10 @@
 """`sanityd suggest`: proposes rules that hold for the data, or nearly fulfils, and that the rules
 file does not have yet."""
 
+import fnmatch
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from sanityd.cli.options import rules_option, sample_option
 if TYPE_CHECKING:
     from sanityd.authoring.suggest.constraints import ConstraintProposal
     from sanityd.authoring.suggest.results import Proposal, Suggestions
+    from sanityd.checks.invariant import TableName
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.sources.base import Snapshot
 
@@ -24,7 +27,7 @@ Table = tuple[str | None, str]
 
 
 @click.command("suggest")
-@click.argument("table", required=False)
+@click.argument("words", nargs=-1, metavar="[TABLE]…")
 @click.option(
     "--accept",
     "accepted",
@@ -42,7 +45,7 @@ Table = tuple[str | None, str]
 @click.pass_context
 def command(
     ctx: click.Context,
-    table: str | None,
+    words: tuple[str, ...],
     accepted: tuple[str, ...],
     form: str,
     whole: int,
@@ -51,8 +54,9 @@ def command(
     """Read the tables and propose rules, each with what was found; and constraints for rules that
     have held for long.
 
-    TABLE is one table: `people`, `crm.people`, or with its source, `app.people`. The databases are
-    only read; constraints are printed and never created. Nothing is written without `--accept`.
+    TABLE is a table: `people`, `crm.people`, or with its source, `app.people`; `*` stands for any
+    letters. The databases are only read; constraints are printed and never created. Nothing is
+    written without `--accept`.
     """
     from sanityd import telemetry
     from sanityd.authoring.suggest.results import ExistingRules
@@ -62,12 +66,12 @@ def command(
     telemetry.start(ctx.obj["log"])
     rules = load(path, need_rules=False)
     taken = ExistingRules.by(rules.rules.values())
-    per_table = PER_NAMED_TABLE if table else None
+    per_table = PER_NAMED_TABLE if words else None
     results = []
-    for source, names in _tables(rules, table).items():
+    for source, names in _tables(rules, words).items():
         settings = rules.sources[source]
         results.append(proposals.read_tables(settings, names, whole, taken, per_table))
-    offers = _offers(rules, table)
+    offers = _offers(rules, words)
     chosen = _chosen([suggestions for suggestions, _ in results], accepted)
     if form == "json":
         _print_json(results, offers)
@@ -102,27 +106,54 @@ def _write(path: Path, chosen: "Sequence[Proposal]", *, to_stderr: bool) -> None
 
 
 def _tables(
-    rules: "RuleSet", table: str | None
+    rules: "RuleSet", words: Sequence[str]
 ) -> "dict[str, Callable[[Snapshot], Sequence[Table]]]":
     """Return a function for each source that returns the tables to read. Raises a usage error for
     the name of a table that is ambiguous or malformed."""
-    from sanityd.authoring.suggest import table_names
     from sanityd.checks.invariant import TableName
     from sanityd.cli import proposals
 
-    if table is None:
+    if not words:
         return dict.fromkeys(rules.sources, proposals.all_tables)
     default = next(iter(rules.sources)) if len(rules.sources) == 1 else None
-    try:
-        name = TableName.parse(table, rules.sources, default)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    names: dict[str, list[TableName]] = {}
+    for word in words:
+        try:
+            name = TableName.parse(word, rules.sources, default)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        names.setdefault(name.source, []).append(name)
+    return {source: partial(_named_tables, of_source) for source, of_source in names.items()}
 
-    def only(snapshot: "Snapshot") -> "Sequence[Table]":
-        # The name is looked up in the snapshot, so that a wrong one is an error.
-        return [table_names.canonical_name(snapshot, name.name, name.schema)]
 
-    return {name.source: only}
+def _named_tables(names: "Sequence[TableName]", snapshot: "Snapshot") -> "Sequence[Table]":
+    """Return the tables of a snapshot that the names mean, each once. Raises a usage error for a
+    name that means none."""
+    from sanityd.authoring.suggest import table_names
+    from sanityd.errors import CheckError
+
+    tables: dict[Table, None] = {}
+    for name in names:
+        if "*" in str(name):
+            tables.update(dict.fromkeys(_matching_tables(name, snapshot)))
+            continue
+        try:
+            tables[table_names.canonical_name(snapshot, name.name, name.schema)] = None
+        except CheckError as error:
+            raise click.UsageError(f"{error.message}. {error.hint}") from None
+    return list(tables)
+
+
+def _matching_tables(name: "TableName", snapshot: "Snapshot") -> list[Table]:
+    matching = []
+    for schema, table in snapshot.all_tables():
+        if fnmatch.fnmatchcase(schema or "", name.schema or "") and fnmatch.fnmatchcase(
+            table, name.name
+        ):
+            matching.append((schema, table))
+    if not matching:
+        raise click.UsageError(f"no table is like `{name}`")
+    return matching
 
 
 def _chosen(results: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[Proposal]":
@@ -141,7 +172,7 @@ def _chosen(results: "Sequence[Suggestions]", accepted: Sequence[str]) -> "list[
     return [by_id[name] for name in dict.fromkeys(accepted)]
 
 
-def _offers(rules: "RuleSet", table: str | None) -> "list[ConstraintProposal]":
+def _offers(rules: "RuleSet", words: Sequence[str]) -> "list[ConstraintProposal]":
     """Return constraints for rules that have held for long according to the store."""
     from sanityd import clock
     from sanityd.authoring.suggest import constraints
@@ -158,7 +189,7 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[ConstraintProposal]":
         store.close()
     selected = []
     for rule_id, rule in rules.rules.items():
-        if rule_id in stable_rules and _is_about(rule, table):
+        if rule_id in stable_rules and _is_about(rule, words):
             selected.append(rule)
     offers: list[ConstraintProposal] = []
     with SnapshotPool(rules.sources) as snapshots:
@@ -169,9 +200,13 @@ def _offers(rules: "RuleSet", table: str | None) -> "list[ConstraintProposal]":
     return offers
 
 
-def _is_about(rule: "Rule", table: str | None) -> bool:
+def _is_about(rule: "Rule", words: Sequence[str]) -> bool:
+    """Return whether a rule is about one of the tables; all are meant without words."""
+    if not words:
+        return True
     name = str(rule.invariant.subject.table or "")
-    return table is None or name == table or name.partition(".")[2] == table
+    names = (name, name.partition(".")[2])
+    return any(fnmatch.filter(names, word) for word in words)
 
 
 def _print_offers(offers: "Sequence[ConstraintProposal]") -> None:

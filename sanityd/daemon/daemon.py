@@ -63,17 +63,25 @@ class Daemon(ScheduledJobs):
         if alone:
             with store.write() as connection:
                 slots.release_others(connection, self.runner, rules.name, self._started_at)
+                crashed = leases.get(connection, rules.name)
+                if crashed is not None:
+                    leases.expire(connection, crashed.runner)
 
     def run(self) -> None:
         """Work until stopped, or broken; then give up all claims, so that others go on."""
         self._adopt(self.rules, self._started_at)
+        with self._logging_errors("acquiring the lease failed"), self.store.write() as connection:
+            self.leads = leases.acquire(connection, self.rules.name, self.runner, clock.now())
         try:
             self.scheduler.run(self.batches())
         finally:
             with self._logging_errors("giving up claims failed"), self.store.write() as connection:
                 at = clock.now()
                 slots.release(connection, self.runner, at)
-                leases.release(connection, self.runner, at)
+                if self.scheduler.broken or not self.scheduler.stopping:
+                    leases.expire(connection, self.runner)
+                else:
+                    leases.release(connection, self.runner, at)
 
     def rules_in_force(self) -> RuleSet:
         """Return the rules in force."""

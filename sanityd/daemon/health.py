@@ -6,6 +6,7 @@ complaint.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import Connection
 
@@ -28,6 +29,37 @@ AHEAD = timedelta(minutes=2)
 WAITED = timedelta(minutes=15)
 
 
+class ServeState(StrEnum):
+    """What a lease says of `sanityd serve`. A silent one crashed, or hangs."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    SILENT = "silent"
+
+
+def serve_state(daemon: Lease | None, at: datetime) -> ServeState | None:
+    """Return whether the daemon of a lease runs; None where there never was one."""
+    if daemon is None:
+        return None
+    if daemon.stopped:
+        return ServeState.STOPPED
+    return ServeState.SILENT if _silence(daemon, at) > RECONCILED else ServeState.RUNNING
+
+
+def liveness_problem(daemon: Lease | None, at: datetime) -> str:
+    """Return a complaint when the scheduler is silent, without having been stopped; else
+    nothing."""
+    if daemon is None or serve_state(daemon, at) is not ServeState.SILENT:
+        return ""
+    ago = format_duration(_silence(daemon, at))
+    return f"the scheduler was last alive {ago} ago, and was not stopped: it crashed, or it hangs"
+
+
+def _silence(daemon: Lease, at: datetime) -> timedelta:
+    # After a clock was set back, the lease seems to have been renewed in the future.
+    return abs(at - daemon.at)
+
+
 @dataclass(frozen=True, slots=True)
 class HealthSigns:
     """What the store knows of sanityd itself."""
@@ -47,20 +79,14 @@ class HealthSigns:
     #: The error of the rules file; empty without one.
     wrong_file: str = ""
 
-    def liveness_problem(self, at: datetime) -> str:
-        """Return a complaint when the scheduler has been silent for too long; else nothing."""
-        if self.daemon is None:
-            return ""
-        # After a clock was set back, the lease seems to have been renewed in the future.
-        ago = abs(at - self.daemon.at)
-        if ago > RECONCILED:
-            return f"the scheduler was last alive {format_duration(ago)} ago"
-        return ""
+    def never_resumed(self, at: datetime) -> bool:
+        """Return whether the daemon was stopped long ago, though a process of it answers."""
+        return self.daemon is not None and _silence(self.daemon, at) > RECONCILED
 
     def complaints(self, at: datetime) -> tuple[str, ...]:
         """Return the reasons why no heartbeat may be sent; none while all is well."""
         complaints = []
-        problem = self.liveness_problem(at)
+        problem = liveness_problem(self.daemon, at)
         if problem:
             complaints.append(problem)
         if self.overdue:

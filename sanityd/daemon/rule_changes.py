@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 from sanityd import lifecycle
 from sanityd.errors import Problem, RuleError
 from sanityd.model import Cause, file_rule_id
+from sanityd.rules import adopted
 from sanityd.rules.provenance import provenance
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import audit, incidents, outbox
+from sanityd.store import adopted_rules, audit, incidents, outbox
+from sanityd.store.adopted_rules import AdoptedRules
 from sanityd.store.open import Store
 
 _ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
@@ -25,12 +27,17 @@ _ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
 def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     """Append to the audit which rules changed, and resolve the incident of the file's errors.
 
+    The rules are kept in the store, for commands that need them while the file has errors.
+
     Returns the number of rules by how they changed. Raises StoreError.
     """
     imprints = {rule.id: imprint(rule) for rule in rules.rules.values()}
     with store.read() as connection:
         changes = _changes(audit.last_rule_changes(connection, rules.name), imprints)
         wrong_file = incidents.open_for(connection, _subject(rules), Cause.RULES_WRONG)
+        is_kept = adopted_rules.revision(connection, rules.name) == rules.revision
+    if not is_kept:
+        _keep(rules, store, at)
     if not changes and wrong_file is None:
         return {}
     # Git is slow, so it is asked only now, and outside of a transaction.
@@ -51,6 +58,13 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             audit.append(connection, at, author.author, action, reason, rule=rule, detail=detail)
         _save_incident(connection, rules, "", "", at)
     return Counter(action for action, _ in changes.values())
+
+
+def _keep(rules: RuleSet, store: Store, at: datetime) -> None:
+    path = str(rules.path.resolve())
+    kept = AdoptedRules(rules.name, path, rules.revision, adopted.content(rules), at)
+    with store.write() as connection:
+        adopted_rules.save(connection, kept)
 
 
 def report_wrong_file(

@@ -12,32 +12,37 @@ _NUMBER_AND_UNIT = re.compile(r"([0-9]+)([smhdw])")
 DURATION_ADVICE = "write a number and a unit, as in `10m`, `36h`, `7d`"
 #: A number and a unit as people say them: `7 days`, `1 hour 30 min`.
 _SPOKEN = re.compile(
-    r"\s*([0-9]{1,10})\s*(s|m|h|d|w)(?:ec|in|r|ay|econd|inute|our|eek)?s?(?:\s+and\s+|\s*,\s*|\s*)",
+    r"\s*([0-9]{1,10})\s*(s|m|h|d|w)(?:(?:ec|in|r|ay|econd|inute|our|eek)s?)?"
+    r"(?:\s+and\s+|\s*,\s*|\s*)",
     re.IGNORECASE,
 )
+_FRACTION_OF_SECOND = re.compile(r"[0-9.]+\s*(ms|us|µs|ns|(milli|micro|nano)\w*)")
 _LONGEST = timedelta(days=3660)
 #: Units for display, largest first, in seconds.
 _DISPLAY_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
-def parse_duration(text: str) -> timedelta:
+def parse_duration(text: str, *, least: int = 1) -> timedelta:
     """Read `30s`, `10m`, `36h`, `7d`, `2w` or a sum such as `1h30m`.
 
-    Raises ValueError, with what to write instead, for any other text, for zero, and for more than
-    ten years.
+    Raises ValueError, with what to write instead, for any other text, for less than `least`
+    seconds, and for more than ten years.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(_correction(text) or DURATION_ADVICE)
     seconds = 0
     for number, unit in _NUMBER_AND_UNIT.findall(text):
         seconds += int(number) * _UNITS[unit]
-    if not 0 < seconds <= _LONGEST.total_seconds():
-        raise ValueError("write something between one second and ten years")
+    if not least <= seconds <= _LONGEST.total_seconds():
+        shortest = "one second" if least else "`0s`"
+        raise ValueError(f"write something between {shortest} and ten years")
     return timedelta(seconds=seconds)
 
 
 def _correction(text: str) -> str:
     """Return how `7 days` must be written (`7d`); an empty text when the meaning is not clear."""
+    if _FRACTION_OF_SECOND.fullmatch(text.strip()):
+        return "write whole seconds, as in `1s`"
     if len(text) > 50 or not re.fullmatch(rf"(?:{_SPOKEN.pattern})+", text, re.IGNORECASE):
         return ""
     corrected = ""

@@ -45,7 +45,7 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _duration(value: Any) -> Any:
+def _duration(value: Any, *, least: int = 1) -> Any:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
@@ -53,9 +53,13 @@ def _duration(value: Any) -> Any:
             "this is not a duration", "write a number and a unit, as in `30s`, `10m`, `36h`"
         )
     try:
-        return parse_duration(value)
+        return parse_duration(value, least=least)
     except ValueError as error:
         raise option_error(f"`{value}` is not a duration", str(error)) from None
+
+
+def _duration_or_zero(value: Any) -> Any:
+    return _duration(value, least=0)
 
 
 def _zone(value: Any) -> Any:
@@ -82,5 +86,9 @@ _ZoneText = Annotated[str, Field(examples=["Europe/Berlin", "America/New_York", 
 Names = Annotated[list[str], BeforeValidator(as_list, json_schema_input_type=str | list[str])]
 #: A duration such as `10m`.
 Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=_DurationText)]
+#: A duration that may be `0s`.
+DurationOrZero = Annotated[
+    timedelta, BeforeValidator(_duration_or_zero, json_schema_input_type=_DurationText)
+]
 #: An IANA time zone such as `Europe/Berlin`.
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone, json_schema_input_type=_ZoneText)]

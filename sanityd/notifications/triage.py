@@ -40,6 +40,10 @@ class ActError(SanitydError):
     hint = "`sanityd status` lists what is open, with its incidents."
 
 
+class UnknownNameError(ActError):
+    """A rule, source or tag that does not exist; nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Who decides, why, and until when."""
@@ -254,7 +258,8 @@ def _check_name(rules: RuleSet, name: str) -> None:
     """Raise ActError when there is no rule or source of that name."""
     names = {*rules.rules, *map(source_rule_id, rules.sources)}
     if name not in names:
-        raise ActError(f"there is no rule or incident `{name}`", did_you_mean(name, names) or None)
+        hint = did_you_mean(name, names) or None
+        raise UnknownNameError(f"there is no rule or incident `{name}`", hint)
 
 
 def _check_matchers(rules: RuleSet, requested: Silence) -> None:
@@ -262,7 +267,7 @@ def _check_matchers(rules: RuleSet, requested: Silence) -> None:
     source, tag, rule = requested.source, requested.tag, requested.rule
     if source and source not in rules.sources:
         hint = did_you_mean(source, rules.sources)
-        raise ActError(f"there is no source `{source}`", hint or None)
+        raise UnknownNameError(f"there is no source `{source}`", hint or None)
     if tag:
         _check_tag(rules, tag)
     is_rule = rule and "*" not in rule and not rule.startswith("source:")
@@ -274,7 +279,7 @@ def _check_tag(rules: RuleSet, tag: str) -> None:
     """Raise ActError when no rule has the tag."""
     tags = {name for rule in rules.rules.values() for name in rule.tags}
     if tag not in tags:
-        raise ActError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
+        raise UnknownNameError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
 
 
 def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:

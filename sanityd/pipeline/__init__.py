@@ -33,7 +33,7 @@ from sanityd.pipeline.evaluation import evaluate, read_prior_state
 from sanityd.pipeline.recording import Result, close_rule, count_changes, record, record_outages
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.snapshot_pool import CancelToken
-from sanityd.store import noise_state, rules_seen, triage
+from sanityd.store import noise_state, outbox, rules_seen, triage
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
 
@@ -41,6 +41,7 @@ __all__ = [
     "Result",
     "count_changes",
     "deliver",
+    "deliver_all",
     "evaluate",
     "evaluate_batch",
     "forget_removed",
@@ -158,6 +159,14 @@ def deliver(
         return stop() or (seconds is not None and clock.stopwatch() - begin > seconds)
 
     return dispatcher.dispatch(Outbox(store), rules.channels, now=clock.now, until=is_over)
+
+
+def deliver_all(rules: RuleSet, store: Store) -> DispatchSummary:
+    """Send all messages that wait in the outbox, also those that are not due yet; each once."""
+    at = clock.now()
+    with store.write() as connection:
+        outbox.make_due(connection, at)
+    return dispatcher.dispatch(Outbox(store, due_at=at), rules.channels, now=clock.now)
 
 
 def _with_notifications(

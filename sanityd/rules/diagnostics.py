@@ -87,6 +87,19 @@ def in_colour(stream: IO[str]) -> bool:
     )
 
 
+def first_of(problems: Sequence[Problem]) -> str:
+    """Return the first problem in one line, and how many more there are."""
+    first, more = problems[0], len(problems) - 1
+    location = _location(first.path, first.line, first.column)
+    line = f"{location}: {first.level}: {_shown(first.message)}"
+    return f"{line} (and {more:,} more)" if more else line
+
+
+def without_secrets(text: str) -> str:
+    """Return the text with `***` in place of the passwords in it."""
+    return _SECRET.sub("***", text)
+
+
 def as_advice(hint: str) -> str:
     """Return the hint of an error in the form of an advice: no capital, no full stop."""
     lower = hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint

@@ -157,6 +157,7 @@ class _FileReader:
             alerts=alerts,
             cases=cases,
             warnings=warnings,
+            data=self._document.data,
         )
         drafts = tuple(rule.draft for rule in parsed_rules if rule.draft is not None)
         # A rule that `for_each` makes several of has each of its errors once.

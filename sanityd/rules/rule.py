@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sanityd.alerts.base import Channel
 from sanityd.alerts.settings import NoiseMode, Settings
@@ -129,6 +130,8 @@ class RuleSet:
     #: Problems that are no errors.
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=())
+    #: The sections of the file as plain data; variables are not filled in.
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

@@ -29,6 +29,12 @@ def get(connection: Connection, name: str) -> Incident | None:
     return _first(connection, select(incidents).where(incidents.c.id == name))
 
 
+def with_prefix(connection: Connection, prefix: str) -> list[Incident]:
+    """Return the incidents whose id begins so, oldest first."""
+    begins = incidents.c.id.startswith(prefix, autoescape=True)
+    return _all(connection, select(incidents).where(begins).limit(10))
+
+
 def list_open(connection: Connection) -> list[Incident]:
     """Return all open incidents, oldest first."""
     return _all(connection, select(incidents).where(incidents.c.resolved_at.is_(None)))

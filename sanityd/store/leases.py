@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, or_, select, update
+from sqlalchemy import Connection, and_, case, or_, select, update
 
 from sanityd.store.slots import SKEW
 from sanityd.store.tables import insert_into, leases
@@ -20,6 +20,11 @@ class Lease:
     since: datetime
     at: datetime
     until: datetime
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its runner was stopped, at the time `at`; not for one that crashed."""
+        return self.until < self.at
 
 
 def acquire(connection: Connection, name: str, runner: str, at: datetime) -> bool:
@@ -42,10 +47,15 @@ def acquire(connection: Connection, name: str, runner: str, at: datetime) -> boo
 
 
 def release(connection: Connection, runner: str, at: datetime) -> None:
-    """Release all leases of a runner that stops."""
-    connection.execute(
-        update(leases).where(leases.c.runner == runner).values(leased_until=at - LEASE)
-    )
+    """Release all leases of a runner that is stopped."""
+    own = leases.c.runner == runner
+    connection.execute(update(leases).where(own).values(leased_until=at - LEASE, at=at))
+
+
+def expire(connection: Connection, runner: str) -> None:
+    """Let the leases of a runner end that crashed, or that can't go on."""
+    valid = and_(leases.c.runner == runner, leases.c.leased_until > leases.c.at)
+    connection.execute(update(leases).where(valid).values(leased_until=leases.c.at))
 
 
 def get(connection: Connection, name: str) -> Lease | None:

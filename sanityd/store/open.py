@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sanityd import clock
-from sanityd.errors import StoreError
+from sanityd.errors import StoreError, StoreUnavailableError
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0009"
+HEAD = "0010"
 _WAIT_SECONDS = 10
+#: How long a thread waits for the transactions of the other threads of this process.
+_OWN_WAIT_SECONDS = 30
 
 _LOCKED = (
     "is locked by somebody else",
@@ -50,11 +53,16 @@ _FAULTS = {
 }
 
 
+#: Those of them that time does not cure.
+_LASTING_FAULTS = ("not a database", "malformed")
+
+
 class Store:
     """The store. `read` and `write` yield a connection in a transaction."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
+        self._write_lock = threading.Lock()
         #: What to call it in a log: the file's name, or the kind of database; never a URL.
         self.name = name
 
@@ -138,6 +146,7 @@ class Store:
         # SQLite: locked at once, so that nobody changes what is read before it is written.
         options = {"sanityd_write": True}
         with (
+            self._turn_to_write(),
             self._errors_translated(),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
@@ -147,6 +156,20 @@ class Store:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(20260101)"))
             yield connection
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Wait for the other threads of this process, which would look like another process."""
+        if not self._write_lock.acquire(timeout=_OWN_WAIT_SECONDS):
+            raise StoreUnavailableError(
+                f"the store ({self.name}) is busy: another thread of this process has been writing"
+                f" for {_OWN_WAIT_SECONDS} s",
+                "See whether its disk is slow or its server overloaded.",
+            )
+        try:
+            yield
+        finally:
+            self._write_lock.release()
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
@@ -333,6 +356,7 @@ def _fault(name: str, error: SQLAlchemyError) -> StoreError:
     cause = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
     for sign, (what, hint) in _FAULTS.items():
         if sign in cause:
-            return StoreError(f"the store ({name}) {what}", hint)
+            error_class = StoreError if sign in _LASTING_FAULTS else StoreUnavailableError
+            return error_class(f"the store ({name}) {what}", hint)
     kind = type(error.orig if isinstance(error, DBAPIError) and error.orig else error).__name__
-    return StoreError(f"the store ({name}) can't be used ({kind})")
+    return StoreUnavailableError(f"the store ({name}) can't be used ({kind})")

@@ -35,6 +35,10 @@ from sanityd.store.tables import incidents, insert_into, news, outbox
 
 #: How long to wait after the first, second, … failed attempt; after the last, always as long.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 1800, 3600, 7200))
+#: How long to wait, always, for a server that does not answer; so that its return is noticed soon.
+RECONNECT = timedelta(seconds=20)
+#: The stage of an error of such a server; no message was offered to it.
+_CONNECT = "connect"
 #: How long a worker may take for one message before other workers may claim it.
 LEASE = timedelta(seconds=90)
 #: How long after its end recipients are notified that an incident is resolved.
@@ -177,6 +181,12 @@ def mark_superseded(connection: Connection, messages: Collection[int], at: datet
     connection.execute(update(outbox).where(waiting).values(state="superseded", ended_at=at))
 
 
+def make_due(connection: Connection, at: datetime) -> None:
+    """Let all pending messages be due at that time."""
+    put_off = and_(outbox.c.state == "pending", outbox.c.not_before > at)
+    connection.execute(update(outbox).where(put_off).values(not_before=at))
+
+
 def count_undelivered(connection: Connection, at: datetime) -> int:
     """Return how many messages the pass that began at `at` leaves undelivered.
 
@@ -210,10 +220,14 @@ def summary(connection: Connection) -> Summary:
 
 
 class Outbox:
-    """The outbox for the dispatcher: every call is a transaction."""
+    """The outbox for the dispatcher: every call is a transaction.
 
-    def __init__(self, store: Store) -> None:
+    Parameters: only messages that were due at `due_at` are claimed; None for those due now.
+    """
+
+    def __init__(self, store: Store, due_at: datetime | None = None) -> None:
         self.store = store
+        self._due_at = due_at
 
     def claim(self, at: datetime) -> ClaimedMessage | None:
         """Claim the next message that is due; None when there is none.
@@ -224,7 +238,7 @@ class Outbox:
             _give_up(connection, at)
             next_message = (
                 select(outbox)
-                .where(_due(at))
+                .where(_due(at, self._due_at or at))
                 .order_by(outbox.c.seq)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -244,9 +258,30 @@ class Outbox:
         self._end(claimed, {"state": "sent", "ended_at": at, "error": None})
 
     def retry(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
-        """Record a failed attempt; the next one follows after a pause that grows."""
+        """Record a failed attempt; the next one follows after a pause that grows.
+
+        The pause does not grow while the server does not answer. Then the other messages of the
+        channel wait, too: each would take as long to fail.
+        """
+        if error.stage == _CONNECT:
+            self._wait_for_server(claimed, error, at + RECONNECT)
+            return
         pause = PAUSES[min(claimed.attempts, len(PAUSES)) - 1]
         self._end(claimed, {"state": "pending", "not_before": at + pause, **_why(error)})
+
+    def _wait_for_server(
+        self, claimed: ClaimedMessage, error: DeliveryError, until: datetime
+    ) -> None:
+        # An attempt without an answer is not counted, but a message that was tried has at least 1.
+        attempts = max(1, claimed.attempts - 1)
+        values = {"state": "pending", "not_before": until, "attempts": attempts, **_why(error)}
+        if not self._end(claimed, values):
+            return
+        of_channel = and_(outbox.c.state == "pending", outbox.c.channel == claimed.message.channel)
+        # Those that failed in the same way were perhaps put off for longer by an earlier version.
+        waiting = and_(of_channel, or_(outbox.c.not_before < until, outbox.c.stage == _CONNECT))
+        with self.store.write() as connection:
+            connection.execute(update(outbox).where(waiting).values(not_before=until))
 
     def uncertain(self, claimed: ClaimedMessage, error: DeliveryError, at: datetime) -> None:
         """Record that the message may have been delivered.
@@ -319,7 +354,8 @@ def _earlier() -> tuple[Any, ColumnElement[bool]]:
     )
 
 
-def _due(at: datetime) -> ColumnElement[bool]:
+def _due(at: datetime, due_at: datetime) -> ColumnElement[bool]:
+    """Return the condition for messages that may be claimed now and were due at `due_at`."""
     before, earlier = _earlier()
     blocked = exists().where(earlier, before.c.state.in_(WAITING))
     # A message that is due after more than the longest pause was put off by a wrong clock.
@@ -327,7 +363,7 @@ def _due(at: datetime) -> ColumnElement[bool]:
         or_(outbox.c.created_at > at + OVERLAP, outbox.c.attempts > 0),
         outbox.c.not_before > at + PAUSES[-1] + OVERLAP,
     )
-    waiting = and_(outbox.c.state == "pending", or_(outbox.c.not_before <= at, put_off))
+    waiting = and_(outbox.c.state == "pending", or_(outbox.c.not_before <= due_at, put_off))
     # The worker of an expired lease has died, and so has one whose lease expires too late, as the
     # clock was wrong. Whether it sent the message can't be known, so the message is sent again.
     expired = or_(outbox.c.leased_until < at, outbox.c.leased_until > at + LEASE + OVERLAP)

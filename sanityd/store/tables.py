@@ -44,6 +44,18 @@ rules_seen = Table(
     Column("removed_at", Instant),
 )
 
+#: What each rules file said when it was adopted last, without URLs and passwords: for commands that
+#: need only the store, while the file has errors. For `content` see `sanityd.rules.adopted`.
+adopted_rules = Table(
+    "adopted_rules",
+    metadata,
+    Column("file", String, primary_key=True),
+    Column("path", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("adopted_at", Instant, nullable=False),
+)
+
 #: One row per evaluation of a rule, for 90 days (`retention.KEPT`).
 runs = Table(
     "runs",

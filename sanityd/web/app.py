@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sanityd import clock
 from sanityd.daemon import health
-from sanityd.daemon.health import HealthSigns
+from sanityd.daemon.health import HealthSigns, ServeState
 from sanityd.errors import StoreError
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
@@ -74,9 +74,13 @@ class _Pages:
             return _json({"status": "degraded", "complaints": [error.message]})
         at = clock.now()
         complaints = list(signs.complaints(at))
-        if signs.liveness_problem(at):
-            return _json({"status": "dead", "complaints": complaints}, 503)
-        return _json({"status": "degraded" if complaints else "ok", "complaints": complaints})
+        state = health.serve_state(signs.daemon, at)
+        content = {"status": "ok", "serve": state, "complaints": complaints}
+        if state is ServeState.SILENT or signs.never_resumed(at):
+            return _json({**content, "status": "dead"}, 503)
+        if complaints:
+            content["status"] = "degraded"
+        return _json(content)
 
     def readyz(self, _: Request) -> Response:
         """Say whether the store and all sources answer; 503 when one does not."""

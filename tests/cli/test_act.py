@@ -141,24 +141,34 @@ def test_a_silence_is_said_listed_and_ended(broken: Project) -> None:
     assert "There are no silences." in act(broken, "silence", "--list")
 
 
+def test_several_incidents_are_named_by_patterns_and_by_the_beginning_of_their_ids(
+    broken: Project,
+) -> None:
+    broken.sql("UPDATE people SET email = 'a@example.com' WHERE id < 3")
+    broken.run("check")
+    ids = [incident for (incident,) in broken.state("SELECT id FROM incidents ORDER BY opened_at")]
+    assert len(ids) == 2
+    said = act(broken, "ack", "*", ids[0][:6], "--reason", "x")
+    assert said.count("is acknowledged by ana") == 3
+    assert act(broken, "ack", "*", "--end", "--reason", "x").count("is not acknowledged") == 2
+    said = act(broken, "snooze", "no-*", ids[0], "--for", "1h", "--reason", "x")
+    assert said.count("is snoozed until") == 2
+    assert f"Incident {ids[1]}: open" in act(broken, "show", ids[1][:5])
+    before = broken.state("SELECT count(*) FROM triage")
+    refused(broken, "close", "no-*", "nope", "--as", "fixed", "--reason", "x", code=2)
+    assert broken.state("SELECT count(*) FROM triage") == before
+    broken.state("UPDATE incidents SET id = 'abcd' || id")
+    assert "is the beginning of several incidents" in refused(broken, "show", "abcd", code=2)
+
+
 NONSENSE: list[tuple[list[str], str]] = [
-    (
-        ["ack", "every-person-has-a-welcome-mial", "--reason", "x"],
-        "did you mean `every-person-has-a-welcome-mail`?",
-    ),
     (["ack", "no-duplicate-emails", "--reason", "x"], "`no-duplicate-emails` has no open incident"),
     (["ack", RULE, "--reason", "  "], "there is no reason"),
     (["ack", RULE, "--reason", "x" * 1001], "more than 1,000 characters"),
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
-    (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
+    (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "the end is in the past"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
     (["accept", RULE, "--row", "id=8", "--reason", "x"], "no tracked row of"),
-    (
-        ["silence", "nothing-like-it", "--for", "1h", "--reason", "x"],
-        "there is no rule or incident",
-    ),
-    (["silence", "--tag", "nope", "--for", "1h", "--reason", "x"], "no rule has the tag"),
-    (["silence", "--source", "nope", "--for", "1h", "--reason", "x"], "there is no source"),
     (["silence", "*", "--for", "31d", "--reason", "x"], "30 d at most"),
     (["silence", "*", "--for", "1h"], "there is no reason"),
     (["silence", "--end", "9"], "there is no silence 9"),
@@ -191,6 +201,18 @@ MISUSED: list[tuple[list[str], str]] = [
     (["silence", "*", "--reason", "x"], "how long"),
     (["history", "--row", "id=7"], "name the rule"),
     (["noise", "explain", "nope"], "there is no rule `nope`"),
+    (["silence", "--tag", "mial", "--for", "1h", "--reason", "x"], "did you mean `mail`?"),
+    (["silence", "--source", "ap", "--for", "1h", "--reason", "x"], "did you mean `app`?"),
+    (["noise", "undo", "no-duplicate-email"], "did you mean `no-duplicate-emails`?"),
+    (["ack", "no-*", "--reason", "x"], "nothing is open of a rule like `no-*`"),
+    (["accept", RULE, RULE, "--row", "id=7", "--reason", "x"], "only the rule of the rows"),
+    (["status", "--tag", "mial"], "did you mean `mail`?"),
+    (["status", "--source", "ap"], "did you mean `app`?"),
+    (["statsu"], "did you mean `status`?"),
+    (
+        ["silence", "nothing-like-it", "--for", "1h", "--reason", "x"],
+        "there is no rule or incident",
+    ),
 ]
 
 

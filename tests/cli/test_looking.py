@@ -1,5 +1,6 @@
 """`try`, `status`, `show`, `kinds`: what people look at between passes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,40 @@ def test_status_says_what_is_wrong_and_what_is_not_known(
     assert answer.code == 0
     assert "not verified since" in answer.out
     assert "every-person-has-a-welcome-mail  error" in answer.out
+
+
+def test_status_is_json_and_shows_only_what_is_asked_for(
+    project: Project, lose_mails: Callable[[], None]
+) -> None:
+    lose_mails()
+    project.rules(RULES.replace("    tags: [mail]", "    tags: [mail]\n    owner: ana"))
+    project.run("check")
+    status = json.loads(project.run("status", "--format", "json").out)
+    [violated] = status["open"]
+    assert (violated["rule"], violated["violations"], violated["severity"], violated["owner"]) == (
+        "every-person-has-a-welcome-mail",
+        3,
+        "error",
+        "ana",
+    )
+    assert (status["holding"], status["outbox"]["waiting"]) == (["no-duplicate-emails"], 1)
+    for words, is_shown in (
+        (["--owner", "ana"], True),
+        (["--tag", "mail", "--source", "app", "--severity", "error"], True),
+        (["--severity", "critical"], False),
+    ):
+        answer = json.loads(project.run("status", "--format", "json", *words).out)
+        assert (len(answer["open"]), answer["holding"]) == (int(is_shown), [])
+        shown = project.run("status", *words).out
+        assert ("every-person" in shown, "rule holds" in shown) == (is_shown, False)
+
+
+def test_the_rules_of_a_source_that_is_down_are_one_line(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "app.db").rename(tmp_path / "away.db")
+    project.run("check")
+    lines = project.run("status").out.splitlines()
+    assert len([line for line in lines if "never verified" in line]) == 1
+    assert "  ? 2 rules of app: never verified" in lines
 
 
 def test_show_lists_the_rows_of_a_rule_or_incident(

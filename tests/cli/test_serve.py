@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +15,9 @@ import pytest
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
+from sanityd.cli import serve
 from sanityd.demo.catcher import Catcher
+from sanityd.rules.load import load
 from tests.support.project import RULES, Project
 
 FAST = "alerts: {group_wait: 1s}\n" + RULES.replace(
@@ -70,6 +73,9 @@ def test_it_mails_what_breaks_and_what_is_repaired_and_ends_by_sigterm(
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(timeout=25) == 0
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "resolved"]
+    status = project.run("status").out
+    assert "sanityd serve was stopped" in status
+    assert "is running" not in status
 
 
 def test_sighup_reads_the_rules_again_and_a_broken_file_keeps_the_old_ones(
@@ -93,6 +99,20 @@ def test_sighup_reads_the_rules_again_and_a_broken_file_keeps_the_old_ones(
     wait_until(lambda: len(catcher.mails) == 3)
     assert [mail["X-Sanityd-Event"] for mail in catcher.mails] == ["opened", "errored", "opened"]
     assert daemon.poll() is None
+
+
+def test_it_waits_for_a_store_that_cannot_be_reached(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "RETRY_SECONDS", 0.1)
+    monkeypatch.setenv("SANITYD_STATE", "sqlite:///later/state.db")
+    folder = threading.Timer(0.3, (tmp_path / "later").mkdir)
+    folder.start()
+    store = serve._wait_for_store(load(tmp_path / "rules.yaml", {}))
+    folder.join()
+    assert store is not None
+    store.close()
+    assert (tmp_path / "later" / "state.db").exists()
 
 
 def test_a_second_daemon_of_a_file_is_refused_and_the_first_goes_on(

@@ -58,9 +58,23 @@ def test_what_is_asked_for_wrongly_is_told(shop: Project, tmp_path: Path) -> Non
     assert unknown.code == 2
     assert f"did you mean `{BROKEN}`?" in unknown.err
     table = shop.run("suggest", "peple")
-    assert table.code == 3
+    assert table.code == 2
     assert "Did you mean `people`?" in table.err
     assert (tmp_path / "rules.yaml").read_bytes() == before
+
+
+def test_several_tables_and_patterns_are_read_together(shop: Project) -> None:
+    def tables(*words: str) -> int:
+        answer = shop.run("suggest", "--format", "json", *words)
+        assert answer.code == 0, answer.err
+        return int(json.loads(answer.out)["sources"][0]["tables"])
+
+    assert tables("people", "app.mails") == 2
+    assert tables("peo*", "people") == 1
+    assert tables("app.*") == 2
+    none = shop.run("suggest", "people", "orders_*")
+    assert (none.code, none.out) == (2, "")
+    assert "no table is like `app.orders_*`" in none.err
 
 
 def test_a_view_is_looked_at_when_it_is_named(shop: Project) -> None:

@@ -1,6 +1,7 @@
 """When sanityd says of itself that it isn't to be trusted: in exactly the cases named, and in no
 other."""
 
+import json
 import os
 import subprocess
 import sys
@@ -219,7 +220,12 @@ def test_check_pings_from_cron_too(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("alive", "said"),
-    [(None, "No rule is violated"), (SECOND, "is running since"), (10 * MINUTE, "was last alive")],
+    [
+        (None, "No rule is violated"),
+        (SECOND, "is running since"),
+        (45 * SECOND, "; it last responded "),
+        (10 * MINUTE, " ago, and was not stopped: it crashed"),
+    ],
 )
 def test_status_says_first_whether_it_can_be_trusted(
     project: Project, alive: timedelta | None, said: str
@@ -231,3 +237,35 @@ def test_status_says_first_whether_it_can_be_trusted(
         with closing(Store.open(None, project.folder)) as store, store.write() as memory:
             leases.acquire(memory, rules.name, "me", datetime.now(UTC) - alive)
     assert said in project.run("status").out.splitlines()[0]
+
+
+@pytest.mark.parametrize("ago", [SECOND, 10 * MINUTE])
+def test_a_clean_stop_is_no_crash(
+    store: Store, rules: RuleSet, project: Project, ago: timedelta
+) -> None:
+    at = datetime.now(UTC) - ago
+    with store.write() as memory:
+        leases.acquire(memory, rules.name, "another", at - 10 * SECOND)
+        leases.release(memory, "another", at)
+        lease = leases.get(memory, rules.name)
+    assert health.serve_state(lease, at + ago) == "stopped"
+    assert health.liveness_problem(lease, at + ago) == ""
+    assert "sanityd serve was stopped" in project.run("status").out
+
+
+def test_a_crash_is_no_clean_stop_for_the_check_after_it(
+    store: Store, rules: RuleSet, project: Project
+) -> None:
+    at = datetime.now(UTC)
+    with store.write() as memory:
+        leases.acquire(memory, rules.name, "another", at - 10 * MINUTE)
+        leases.expire(memory, "another")
+    answer = project.run("check")
+    assert "sanityd serve: the scheduler was last alive 10 min" in answer.out
+    assert json.loads(project.run("check", "--format", "json").out)["serve"] == "silent"
+    with store.write() as memory:
+        leases.acquire(memory, rules.name, "another", datetime.now(UTC))
+        # Nobody waits a minute for the lease of a process that ended with an error.
+        leases.expire(memory, "another")
+        assert leases.acquire(memory, rules.name, "me", datetime.now(UTC))
+    assert json.loads(project.run("check", "--format", "json").out)["serve"] == "running"

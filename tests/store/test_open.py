@@ -314,3 +314,27 @@ def test_an_existing_store_of_another_version_is_not_read(url: str, tmp_path: Pa
         memory.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with pytest.raises(StoreError, match="another version"):
         Store.existing(url, tmp_path)
+
+
+def test_our_own_threads_are_not_somebody_else(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sanityd.store.open._OWN_WAIT_SECONDS", 0.05)
+    refusals: list[StoreError] = []
+
+    def write() -> None:
+        try:
+            with store.write():
+                pass
+        except StoreError as error:
+            refusals.append(error)
+
+    with closing(Store.open(url, tmp_path)) as store:
+        with store.write():
+            thread = threading.Thread(target=write)
+            thread.start()
+            thread.join()
+        write()
+    assert [refusal.message.partition("is ")[2] for refusal in refusals] == [
+        "busy: another thread of this process has been writing for 0.05 s"
+    ]

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from sanityd.errors import DeliveryError, StoreError
 from sanityd.model import (
@@ -23,10 +24,11 @@ from sanityd.model import (
 )
 from sanityd.store import incidents, notification_log, outbox, tables
 from sanityd.store.open import Store
-from sanityd.store.outbox import LEASE, PAUSES, Outbox, Summary
+from sanityd.store.outbox import LEASE, PAUSES, RECONNECT, Outbox, Summary
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
-DOWN = DeliveryError("the server is down", retryable=True, stage="connect")
+DOWN = DeliveryError("the server is down", retryable=True, stage="data")
+AWAY = DeliveryError("the server does not answer", retryable=True, stage="connect")
 LOST = DeliveryError("the answer was lost", retryable=True, uncertain=True, stage="dot")
 
 
@@ -165,6 +167,61 @@ def test_a_failed_message_waits_longer_each_time(store: Store) -> None:
         assert Outbox(store).claim(AT + now + pause - timedelta(seconds=1)) is None
         now += pause
     assert claim(store, now).message.message_id == "<a>"
+
+
+def test_the_return_of_a_server_is_noticed_within_half_a_minute(store: Store) -> None:
+    """With the 5 s between two deliveries; however long it was away, and with one attempt for all
+    messages."""
+    for name in ("a", "b", "c"):
+        put(store, name, incident=name)
+    now = timedelta(0)
+    assert RECONNECT.total_seconds() <= 20
+    for _ in range(8):
+        tried = claim(store, now)
+        assert (tried.message.subject, tried.attempts <= 2) == ("a", True)
+        Outbox(store).retry(tried, AWAY, AT + now)
+        assert Outbox(store).claim(AT + now + RECONNECT - timedelta(seconds=1)) is None
+        now += RECONNECT
+    assert {claim(store, now).message.subject for _ in range(3)} == {"a", "b", "c"}
+
+
+def test_only_the_channel_of_the_server_waits_for_it(store: Store) -> None:
+    put(store, "a")
+    put(store, "b", incident="two")
+    with store.write() as memory:
+        away = tables.outbox.c.subject == "b"
+        memory.execute(update(tables.outbox).where(away).values(channel="another"))
+    Outbox(store).retry(claim(store), AWAY, AT)
+    assert claim(store).message.subject == "b"
+
+
+def test_a_message_that_was_put_off_for_hours_is_due_when_the_server_is_tried(store: Store) -> None:
+    for name in ("a", "b"):
+        put(store, name, incident=name)
+        Outbox(store).retry(replace(claim(store), attempts=6), DOWN, AT)
+    with store.write() as memory:
+        memory.execute(update(tables.outbox).values(stage="connect"))
+        later = tables.outbox.c.subject == "a"
+        memory.execute(update(tables.outbox).where(later).values(not_before=AT))
+    Outbox(store).retry(claim(store), AWAY, AT)
+    assert {claim(store, RECONNECT).message.subject for _ in range(2)} == {"a", "b"}
+
+
+def test_all_that_waits_can_be_claimed_now_and_each_message_once(store: Store) -> None:
+    for name in ("a", "b"):
+        put(store, name, incident=name)
+        Outbox(store).retry(claim(store), DOWN, AT)
+    now = AT + timedelta(seconds=1)
+    with store.write() as memory:
+        outbox.make_due(memory, now)
+    box = Outbox(store, due_at=now)
+    much_later = now + timedelta(days=1)
+    for name in ("a", "b"):
+        claimed = box.claim(much_later)
+        assert claimed is not None
+        assert claimed.message.subject == name
+        box.retry(claimed, DOWN, much_later)
+    assert box.claim(much_later + timedelta(hours=1)) is None
 
 
 def test_an_incidents_messages_reach_one_recipient_in_order(store: Store) -> None:

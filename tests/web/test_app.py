@@ -73,7 +73,7 @@ def site(project: Project) -> Iterator[Site]:
 
 
 def test_all_is_well(site: Site) -> None:
-    assert site.said("/healthz") == (200, {"status": "ok", "complaints": []})
+    assert site.said("/healthz") == (200, {"status": "ok", "serve": "running", "complaints": []})
     assert site.said("/readyz") == (200, {"status": "ok", "store": "ok", "sources": {"app": "ok"}})
     assert site.figures()["sanityd_healthy{}"] == 1
 
@@ -89,8 +89,24 @@ def test_the_first_page_lists_the_others(site: Site) -> None:
 def test_a_silent_scheduler_is_to_be_replaced(site: Site) -> None:
     site.alive(timedelta(minutes=3))
     status, said = site.said("/healthz")
-    assert (status, said["status"]) == (503, "dead")
+    assert (status, said["status"], said["serve"]) == (503, "dead", "silent")
     assert site.figures()["sanityd_healthy{}"] == 0
+
+
+@pytest.mark.parametrize(
+    ("ago", "status"), [(timedelta(seconds=5), 200), (timedelta(minutes=3), 503)]
+)
+def test_after_a_clean_stop_a_process_that_answers_has_two_minutes_to_begin(
+    site: Site, ago: timedelta, status: int
+) -> None:
+    rules = load(site.project.folder / "rules.yaml", {})
+    with site.store.write() as connection:
+        lease = leases.get(connection, rules.name)
+        assert lease is not None
+        leases.release(connection, lease.runner, datetime.now(UTC) - ago)
+    answer = site.said("/healthz")
+    assert (answer[0], answer[1]["serve"]) == (status, "stopped")
+    assert site.figures()["sanityd_healthy{}"] == 1
 
 
 def test_mail_that_waits_too_long_is_a_complaint_and_no_reason_to_be_killed(site: Site) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from sanityd.errors import Problem
+from sanityd.rules.file_reader import read_file
 from sanityd.rules.yaml.errors import yaml_error
 
 KeyPath = tuple[str | int, ...]
@@ -91,9 +92,7 @@ class YamlLoader:
     def read(self, path: Path) -> None:
         """Read one file and collect its problems."""
         try:
-            # No more than shows that it is too large: the file may be an endless device.
-            with path.open("rb") as file:
-                content = file.read(_LARGEST + 1)
+            content = read_file(path, _LARGEST + 1)
         except OSError as error:
             self._say(f"the file can't be read ({error.strerror})", "check its rights", path)
             self.stopped = True

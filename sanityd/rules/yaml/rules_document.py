@@ -135,6 +135,22 @@ def parse(path: Path, instead: Mapping[Path, bytes] | None = None) -> Document:
     return _document(reader)
 
 
+def parse_readable_part(path: Path) -> Document:
+    """Read files as `parse` does, each up to its first error if it can't be read to its end.
+
+    Raises RuleError when there is no file.
+    """
+    reader = YamlLoader()
+    for file in _files(path):
+        reader.read(file)
+    return from_data(reader.data, path, "")
+
+
+def from_data(data: dict[str, Any], path: Path, revision: str) -> Document:
+    """Return plain data as a document; everything in it stands in the first line of `path`."""
+    return Document(data, {path: ("",)}, revision, (), {(): Mark(path, 1, 1)}, {})
+
+
 def parse_text(text: str, path: Path) -> Document:
     """Read a text as if it stood in the file `path`. Raises RuleError as `parse` does."""
     reader = YamlLoader()

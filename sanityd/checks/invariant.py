@@ -114,6 +114,11 @@ class Ladder:
         """The lowest step: how the rule is called as long as nothing is known."""
         return min(step.severity for step in self.steps)
 
+    @property
+    def worst(self) -> Severity:
+        """The highest step: how severe it can become."""
+        return max(step.severity for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:

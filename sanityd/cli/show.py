@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 #: How many rows are shown without `--all`.
 ROWS = 50
+#: Reasons for no notification that need more than their name.
+_REASONS = {
+    "kept_open": "it holds again, but not for as long as `keep_open` says",
+    "not_taken": "the channel does not take it",
+}
 
 
 @click.command("show")
@@ -169,7 +174,8 @@ def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
     name = status.recipient
     if status.recipient != status.channel:
         name = f"{status.recipient} ({status.channel})"
-    reason = status.reason.value.replace("_", " ") if status.reason else ""
+    value = status.reason.value if status.reason else ""
+    reason = _REASONS.get(value, value.replace("_", " "))
     last = status.last_notification
     if last is None or last.at is None:
         if reason:

@@ -35,6 +35,7 @@ QUIET = {
         "only error and critical are mailed at once; it is in the digest and in `sanityd status`"
     ),
     Reason.ACCEPTED: "all violations are accepted",
+    Reason.NOT_TAKEN: "the channel does not take it",
     Reason.QUIET_HOURS: "quiet hours; what is still open is mailed afterwards",
     Reason.RATE_LIMITED: "the limit of mails per hour is reached; the rest is mailed as one",
     Reason.FLAPPING: "flapping, and no worse than at the last notification",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sanityd.model.incidents import Incident, LastNotification, Reason, Triage
+from sanityd.model.incidents import HeldBack, Incident, LastNotification, Reason, Triage
 from sanityd.model.runs import Change, Outcome, TrackedViolation
 
 
@@ -41,6 +41,23 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """When a recipient is notified again of an open incident; None where that can't be."""
+
+    #: From how many violations on, whenever that is.
+    grows_to: int | None = None
+    #: From how many new rows on, and from when on.
+    update: tuple[int, datetime] | None = None
+    #: When the next reminder is sent, if nothing else happens.
+    reminder: datetime | None = None
+    #: From when on only more violations than `quiet_limit` are notified.
+    quiet_from: datetime | None = None
+    quiet_limit: int = 0
+    #: Whether its end is notified.
+    resolved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """One entry of a message: about one incident, or about the noise of one rule."""
 
@@ -69,6 +86,10 @@ class News:
     triage: Triage | None = None
     #: When an announced downgrade takes effect.
     due: datetime | None = None
+    #: What waited for the limit of mails per hour; None when nothing did.
+    held_back: HeldBack | None = None
+    #: When the recipient is notified again.
+    outlook: Outlook = field(default_factory=Outlook)
 
 
 @dataclass(frozen=True, slots=True)

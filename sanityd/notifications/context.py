@@ -1,13 +1,15 @@
 """Read: all that the decisions of one pass depend on, read from the store once. Writes nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import Connection
 
 from sanityd.model import (
     Cause,
+    HeldBack,
     Incident,
     NoiseState,
     Reason,
@@ -16,12 +18,14 @@ from sanityd.model import (
     Severity,
     Silence,
     Triage,
+    source_rule_id,
 )
 from sanityd.notifications import policy
 from sanityd.notifications.noise import effective
 from sanityd.notifications.recipients import Recipient, reading, recipients
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
+    audit,
     incidents,
     noise_state,
     notification_log,
@@ -80,6 +84,10 @@ class AlertContext:
     new_rows: Mapping[IncidentRecipient, int]
     #: The severities of the messages of the last hour, by recipient.
     sent_this_hour: Mapping[Recipient, Sequence[int]]
+    #: What waits for the hourly limit.
+    held_back: Mapping[IncidentRecipient, HeldBack]
+    #: When the last incident ended that explained others, by the rule or source that these name.
+    explained_until: Mapping[str, datetime]
 
     @classmethod
     def load(cls, connection: Connection, rules: RuleSet, at: datetime) -> "AlertContext":
@@ -87,12 +95,13 @@ class AlertContext:
         counted = counted_incidents(connection, rules)
         ids = [incident.id for incident in counted]
         delivery_states = notification_log.delivery_states(connection, ids, at)
+        last_reasons = incidents.last_decisions(connection, ids)
         return cls(
             rules=rules,
             at=at,
             incidents=counted,
             delivery_states=delivery_states,
-            last_reasons=incidents.last_decisions(connection, ids),
+            last_reasons=last_reasons,
             triage=triage_in_force(connection, counted, at),
             ended_triage=triage.last_ended(connection, ids),
             silences=silences.list_active(connection, at),
@@ -102,11 +111,20 @@ class AlertContext:
             sent_this_hour=notification_log.severities_since(
                 connection, at - policy.RATE_LIMIT_WINDOW, at
             ),
+            held_back=_held_back(connection, last_reasons),
+            explained_until=_explained_until(connection, rules, at),
         )
 
     def delivery_state(self, incident: Incident, recipient: Recipient) -> DeliveryState:
         """Return what a recipient was notified of about an incident."""
         return self.delivery_states.get((incident.id, *recipient), DeliveryState())
+
+    def server(self, incident: Incident) -> tuple[object, ...] | None:
+        """Return the server of an outage; None of other incidents, and without the source."""
+        settings = self.rules.sources.get(incident.source)
+        if incident.cause is not Cause.SOURCE_DOWN or settings is None:
+            return None
+        return settings.server
 
     def facts(self, incident: Incident) -> RuleFacts:
         """Return what the rules file says about the rule, the source or the file of an incident."""
@@ -134,6 +152,21 @@ class AlertContext:
         if last is None or last.at is None or last.at < decision.ended_at:
             return decision
         return None
+
+    def is_inhibited(self, incident: Incident, inhibiting: Set[str]) -> bool:
+        """Return whether another incident explains this one.
+
+        That is also so after the end of the other one, until the rule was checked again.
+        """
+        rule = self.rules.rules.get(incident.rule)
+        if rule is None or not rule.depends_on:
+            return False
+        if not inhibiting.isdisjoint(rule.depends_on):
+            return True
+        last_runs = self.last_runs[incident.rule]
+        run = last_runs.answer if incident.cause is Cause.VIOLATED else last_runs.last
+        ends = [end for name, end in self.explained_until.items() if name in rule.depends_on]
+        return bool(ends) and (run is None or run.at < max(ends))
 
     def inhibiting(self) -> set[str]:
         """Return the rules and sources with a severe open incident, which explains others.
@@ -241,6 +274,35 @@ def _last_runs(
             last = runs.last(connection, rule, at)
             last_runs[rule] = LastRuns(last, runs.last_answered(connection, rule, at))
     return last_runs
+
+
+def _held_back(
+    connection: Connection, last_reasons: Mapping[IncidentRecipient, Reason]
+) -> dict[IncidentRecipient, HeldBack]:
+    """Return what was decided last, and waits since then for the hourly limit."""
+    limited = {key for key, reason in last_reasons.items() if reason is Reason.RATE_LIMITED}
+    held_back = {}
+    for key, entry in audit.last_not_notified(connection, Reason.RATE_LIMITED, limited).items():
+        detail = entry["detail"]
+        reason = Reason(detail.get("held_back", Reason.UPDATED))
+        held_back[key] = HeldBack(reason, detail["violations"], entry["at"])
+    return held_back
+
+
+def _explained_until(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, datetime]:
+    """Return when the last severe incident ended of the rules and sources that others depend on."""
+    names = set(chain.from_iterable(rule.depends_on for rule in rules.rules.values()))
+    members = [rule for rule in rules.rules.values() if rule.written in names]
+    name_by_id = {name: name for name in names}
+    name_by_id |= {source_rule_id(name): name for name in names}
+    name_by_id |= {rule.id: rule.written for rule in members}
+    # A wrong clock may have stored a time to come.
+    latest = at + OVERLAP
+    ends: dict[str, datetime] = {}
+    for rule_id, end in incidents.last_ends(connection, name_by_id, Severity.ERROR, latest).items():
+        name = name_by_id[rule_id]
+        ends[name] = max(end, ends.get(name, end))
+    return ends
 
 
 def _new_rows(

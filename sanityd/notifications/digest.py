@@ -13,6 +13,7 @@ from sanityd.alerts.compose.digest_view import (
     acknowledge_command,
     render_digest,
 )
+from sanityd.alerts.compose.state import ended_unchecked
 from sanityd.alerts.compose.times import format_time
 from sanityd.alerts.settings import WEEKDAYS
 from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
@@ -114,7 +115,7 @@ def _subscriptions(rules: RuleSet) -> dict[Recipient, list[str]]:
     by_address: dict[str, Recipient] = {}
     subscriptions: dict[Recipient, list[str]] = {}
     for rule in rules.enabled():
-        names = [name for name in (*rule.notify, *rule.on_error) if rules.channels[name].digests]
+        names = [name for name in (*rule.notify, *rule.on_error) if _gets_digests(rules, name)]
         for recipient in rules.recipients(names):
             _, address = recipient
             first = by_address.setdefault(address, recipient)
@@ -122,6 +123,10 @@ def _subscriptions(rules: RuleSet) -> dict[Recipient, list[str]]:
             if rule.id not in rule_ids:
                 rule_ids.append(rule.id)
     return subscriptions
+
+
+def _gets_digests(rules: RuleSet, channel: str) -> bool:
+    return rules.channels[channel].digests and rules.channels[channel].takes(Reason.DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,10 @@ class DigestFacts:
         )
 
 
+def _by_severity_and_age(incident: Incident) -> tuple[int, datetime]:
+    return -incident.severity, incident.opened_at
+
+
 class _DigestComposer:
     """Composes the digest about some rules."""
 
@@ -212,15 +221,18 @@ class _DigestComposer:
     def _sorted_open(
         self,
     ) -> tuple[list[Incident], list[Incident], list[Incident], list[Incident]]:
-        """Return what is violated: new, regressed, waiting for a decision, and the rest."""
+        """Return what is violated: new, regressed, waiting for a decision, and the rest.
+
+        The most severe comes first, and of equal ones the oldest.
+        """
         new: list[Incident] = []
         regressed: list[Incident] = []
         undecided: list[Incident] = []
         still_open: list[Incident] = []
-        for listed in self.facts.open:
-            if listed.rule not in self.rule_ids or listed.cause is not Cause.VIOLATED:
+        counted = [self.facts.counted.get(listed.id, listed) for listed in self.facts.open]
+        for incident in sorted(counted, key=_by_severity_and_age):
+            if incident.rule not in self.rule_ids or incident.cause is not Cause.VIOLATED:
                 continue
-            incident = self.facts.counted.get(listed.id, listed)
             is_new = incident.opened_at >= self.facts.since
             if is_new and self._came_back(incident):
                 regressed.append(incident)
@@ -282,14 +294,15 @@ class _DigestComposer:
         return sentence(self.facts.rules, incident, self.facts.answers.get(incident.rule))
 
     def _resolved(self) -> Iterator[DigestLine]:
-        for incident in self.facts.resolved:
+        for incident in sorted(self.facts.resolved, key=_by_severity_and_age):
             if incident.rule not in self.rule_ids or incident.cause is not Cause.VIOLATED:
                 continue
             resolved_at = incident.resolved_at
             if resolved_at is not None and resolved_at >= self.facts.since:
                 lasted = format_duration(resolved_at - incident.opened_at)
                 words = f"holds again, after {lasted}"
-                yield DigestLine(incident.rule, words, incident.severity, resolved_at)
+                severity = incident.severity
+                yield DigestLine(incident.rule, words, severity, resolved_at, resolved=True)
 
     def _ending_decisions(self) -> Iterator[DigestLine]:
         """Yield the decisions of people that run out before the next digest."""
@@ -346,9 +359,14 @@ class _DigestComposer:
         return sum(last is not None and last.verdict == "passed" for last in last_runs)
 
     def _came_back(self, incident: Incident) -> bool:
-        """Return whether an earlier incident of the rule ended within the last days."""
+        """Return whether the data was repaired within the last days, and is wrong again.
+
+        A rule that only could not be checked, or was changed, says nothing about the data.
+        """
         for earlier in self.facts.resolved:
             if earlier.rule != incident.rule or earlier.resolved_at is None:
+                continue
+            if earlier.cause is not Cause.VIOLATED or ended_unchecked(earlier.resolutions):
                 continue
             if earlier.resolved_at > incident.opened_at - _AGAIN:
                 return True

@@ -171,6 +171,13 @@ def _apply(
     news = _news(connection, rules, rule, decision, violated, at)
     queued = 0
     for channel, address in rules.recipients(rule.notify):
+        if not rules.channels[channel].takes(decision.reason):
+            recipient = {"channel": channel, "recipient": address}
+            reason = Reason.NOT_TAKEN
+            audit.append(
+                connection, at, "sanityd", "not notified", reason, rule=rule.id, detail=recipient
+            )
+            continue
         key = policy.dedup_key(decision.reason, channel, address, [[rule.id, at.isoformat()]])
         alert = Alert(decision.reason, at, (news,), channel, key)
         queued += enqueue(connection, rules, alert, address)

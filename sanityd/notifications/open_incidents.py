@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sanityd.model import Cause, Incident, LastNotification, Reason, Triage
-from sanityd.notifications import policy
 from sanityd.notifications.context import counted_incidents, triage_in_force
+from sanityd.notifications.outlook import next_reminder
 from sanityd.notifications.recipients import recipients
 from sanityd.rules.rule import RuleSet
 from sanityd.store import incidents, notification_log, triage
@@ -97,7 +97,8 @@ def _recipient_statuses(
         key = (incident.id, channel, address)
         last = delivery_states.get(key, DeliveryState()).last_notification
         reminder = None
-        if last is not None and last.at is not None and decision is None:
-            reminder = last.at + policy.reminder_after(last.reminders, rules.alerts)
+        is_due = decision is None and rules.channels[channel].takes(Reason.REMINDER)
+        if last is not None and is_due:
+            reminder = next_reminder(incident, last, rules.alerts)
         statuses.append(RecipientStatus(channel, address, last, last_reasons.get(key), reminder))
     return statuses

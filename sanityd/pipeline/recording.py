@@ -14,6 +14,7 @@ from sanityd.model import (
     Cause,
     Change,
     Incident,
+    NoiseState,
     Reason,
     Resolution,
     Run,
@@ -24,6 +25,7 @@ from sanityd.model import (
     watermark_after,
 )
 from sanityd.notifications import noise, noise_review
+from sanityd.notifications.recipients import reading
 from sanityd.pipeline import guards
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
@@ -113,7 +115,11 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
 
 
 def record_outages(
-    connection: Connection, batch: Mapping[str, Rule], batch_runs: Sequence[Run], at: datetime
+    connection: Connection,
+    rules: RuleSet,
+    batch: Mapping[str, Rule],
+    batch_runs: Sequence[Run],
+    at: datetime,
 ) -> None:
     """Open, keep or resolve the incident of each source of a batch: one, not one for each rule."""
     skipped_runs = {}
@@ -128,8 +134,22 @@ def record_outages(
                 answering.add(rule.invariant.elsewhere)
     for source in sorted(skipped_runs.keys() | answering):
         before = incidents.open_for(connection, source_rule_id(source), Cause.SOURCE_DOWN)
-        after = lifecycle.outage_after(before, source, skipped_runs.get(source), at)
+        skipped = skipped_runs.get(source)
+        severity = Severity.ERROR
+        if skipped is not None:
+            severity = _outage_severity(connection, rules, source)
+        after = lifecycle.outage_after(before, source, skipped, at, severity)
         _save_incident(connection, before, after)
+
+
+def _outage_severity(connection: Connection, rules: RuleSet, source: str) -> Severity:
+    """Return the worst severity that a rule reading the source can have today; at least error."""
+    noise_states = noise_state.all_of(connection)
+    worst = Severity.ERROR
+    for rule in reading(rules, source):
+        steps = noise_states.get(rule.id, NoiseState()).steps
+        worst = max(worst, noise.effective(rule.invariant.ladder.worst, steps))
+    return worst
 
 
 def close_rule(connection: Connection, rule: str, resolution: Resolution, at: datetime) -> int:

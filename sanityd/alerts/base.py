@@ -78,9 +78,7 @@ class Channel(BaseModel, ABC):
     @property
     def refused(self) -> frozenset[Reason]:
         """The reasons for messages that the channel does not take."""
-        if self.events is None:
-            return frozenset()
-        return frozenset(Reason(event) for event in EVENTS if event not in self.events)
+        return frozenset(map(Reason, set(EVENTS) - set(self.events or EVENTS)))
 
     def recipients(self) -> list[str]:
         """Return the recipients, each of whom gets a message of their own.

@@ -81,10 +81,27 @@ def _show(
                 incident = candidate.incident
         _incident(console, rules, incident, at)
     elif rule is not None:
-        console.print("\nIt is not violated, as far as is known.")
+        console.print(f"\n{_without_incident(connection, rule_id, at)}")
     _notes(console, connection, rule_id, current, at)
     _rows(console, connection, rule_id, open_incident, at, limit)
     _runs(console, connection, rule_id, at)
+
+
+def _without_incident(connection: "Connection", rule: str, at: "datetime") -> str:
+    """Return what is known of a rule that is not violated: only a run with an answer knows."""
+    from sanityd.cli import terminal
+    from sanityd.store import runs
+
+    last = runs.last(connection, rule, at)
+    if last is None:
+        return "It was never checked, so it is not known whether it is violated."
+    if last.answered:
+        return "It is not violated, as far as is known."
+    when = terminal.since(last.at, at)
+    return (
+        f"Its last run, at {when}, is {last.outcome.value}: "
+        "it is not known whether it is violated now."
+    )
 
 
 def _rule(console: Any, rule: "Rule") -> None:

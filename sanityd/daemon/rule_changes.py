@@ -90,6 +90,8 @@ def imprint(rule: Rule) -> str:
     )
     # The stored hash contains the name that the class had in earlier versions.
     text = repr(parts).replace("LadderStep(", "Step(")
+    # Options that came later are only in it where they are set, so that no other rule changes.
+    text += "".join(map(repr, filter(None, (invariant.confirm.lasting, rule.keep_open))))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -75,6 +75,8 @@ class Reason(enum.StrEnum):
     ACCEPTED = "accepted"
     #: A person closed the incident, and it has not grown since.
     CLOSED = "closed"
+    #: The rule holds again, but not for as long as it must (`keep_open`).
+    KEPT_OPEN = "kept_open"
     #: The channel does not take messages for this reason (its option `events`).
     NOT_TAKEN = "not_taken"
     #: A silence matches.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from sanityd.model import (
     Severity,
     Silence,
     Triage,
+    file_rule_id,
     source_rule_id,
 )
 from sanityd.notifications import policy
@@ -29,6 +30,7 @@ from sanityd.store import (
     incidents,
     noise_state,
     notification_log,
+    rules_seen,
     runs,
     silences,
     triage,
@@ -37,6 +39,9 @@ from sanityd.store import (
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 from sanityd.store.runs import OVERLAP
+
+#: Before every run.
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class AlertContext:
     @classmethod
     def load(cls, connection: Connection, rules: RuleSet, at: datetime) -> "AlertContext":
         """Read the store as it is; `at` is the time of the decisions."""
-        counted = counted_incidents(connection, rules)
+        counted = counted_incidents(connection, rules, at)
         ids = [incident.id for incident in counted]
         delivery_states = notification_log.delivery_states(connection, ids, at)
         last_reasons = incidents.last_decisions(connection, ids)
@@ -153,6 +158,13 @@ class AlertContext:
             return decision
         return None
 
+    def holds_again(self, incident: Incident) -> bool:
+        """Return whether the rule of a violated incident held at its last run with an answer."""
+        answer = self.last_runs[incident.rule].answer
+        if incident.cause is not Cause.VIOLATED or answer is None:
+            return False
+        return answer.severity is None
+
     def is_inhibited(self, incident: Incident, inhibiting: Set[str]) -> bool:
         """Return whether another incident explains this one.
 
@@ -165,8 +177,8 @@ class AlertContext:
             return True
         last_runs = self.last_runs[incident.rule]
         run = last_runs.answer if incident.cause is Cause.VIOLATED else last_runs.last
-        ends = [end for name, end in self.explained_until.items() if name in rule.depends_on]
-        return bool(ends) and (run is None or run.at < max(ends))
+        ends = [self.explained_until.get(name, _NEVER) for name in rule.depends_on]
+        return run is not None and run.at < max(ends)
 
     def inhibiting(self) -> set[str]:
         """Return the rules and sources with a severe open incident, which explains others.
@@ -181,15 +193,20 @@ class AlertContext:
         return names | {name.partition("[")[0] for name in names}
 
 
-def counted_incidents(connection: Connection, rules: RuleSet) -> list[Incident]:
+def counted_incidents(connection: Connection, rules: RuleSet, at: datetime) -> list[Incident]:
     """Return the open incidents, and the resolved ones whose end was not notified yet.
 
     Open violations are without the rows that people accepted, at the severity that counts today.
+    Incidents of rules of another file in the same store are left out: who is notified of them, and
+    whether that is settled, is for that file to say.
     """
-    accepted_rows = triage.count_accepted_rows(connection)
+    elsewhere = rules_seen.names_elsewhere(connection, rules.name) - rules.rules.keys()
+    accepted_rows = triage.count_accepted_rows(connection, at)
     noise_states = noise_state.all_of(connection)
     counted = []
     for incident in incidents.list_unsettled(connection):
+        if elsewhere and _is_of_another_file(incident, rules, elsewhere):
+            continue
         if incident.open and incident.cause is Cause.VIOLATED:
             noise = noise_states.get(incident.rule)
             accepted = accepted_rows.get(incident.rule, 0)
@@ -198,6 +215,15 @@ def counted_incidents(connection: Connection, rules: RuleSet) -> list[Incident]:
         else:
             counted.append(incident)
     return counted
+
+
+def _is_of_another_file(incident: Incident, rules: RuleSet, elsewhere: Set[str]) -> bool:
+    """Return whether an incident belongs to another rules file; `elsewhere` are its rules."""
+    if incident.cause is Cause.SOURCE_DOWN:
+        return incident.source not in rules.sources
+    if incident.cause is Cause.RULES_WRONG:
+        return incident.rule != file_rule_id(rules.named or rules.path.name)
+    return incident.rule in elsewhere
 
 
 def triage_in_force(

@@ -51,6 +51,7 @@ def _policy_input(
         replaceable=state.pending is not None,
         new_rows=context.new_rows.get((incident.id, *recipient), 0),
         verified=context.last_runs[incident.rule].stale_since is None,
+        holds=context.holds_again(incident),
         triage=context.triage.get(incident.id),
         held_back=context.held_back.get((incident.id, *recipient)),
         lapsed=context.lapsed_triage(incident, state),

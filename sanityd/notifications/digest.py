@@ -36,8 +36,8 @@ from sanityd.store.outbox import Summary
 _DAY = timedelta(days=1)
 #: The share of mails that somebody acted on is counted over so long.
 _QUALITY = timedelta(days=28)
-#: A rule is overdue when it was not checked for so many of its intervals, and for so long.
-_LATE, _AT_LEAST = 3, timedelta(hours=1)
+#: A rule that is overdue is listed when it was not checked for so long.
+_AT_LEAST = timedelta(hours=1)
 #: A rule that is violated again within that time came back.
 _AGAIN = timedelta(days=7)
 
@@ -160,7 +160,7 @@ class DigestFacts:
         cls, connection: Connection, rules: RuleSet, at: datetime, since: datetime
     ) -> "DigestFacts":
         """Read the store as it is at that time."""
-        counted = counted_incidents(connection, rules)
+        counted = counted_incidents(connection, rules, at)
         open_incidents = incidents.list_open(connection)
         violated_rules = {incident.rule for incident in open_incidents}
         acted = triage.since(connection, at - _QUALITY - _AGAIN)
@@ -263,15 +263,14 @@ class _DigestComposer:
     def _overdue_rules(self) -> Iterator[DigestLine]:
         for rule in self.rules:
             last = self.facts.last_runs.get(rule.id)
-            if last is not None and self._is_overdue(rule, last):
+            # Who looks only now and then would be told of every rule with a short interval.
+            latest = self.facts.at - _AT_LEAST
+            if last is None or last.at > latest:
+                continue
+            if rule.schedule.is_missed(last.at, self.facts.at):
                 ago = format_duration(self.facts.at - last.at)
                 words = f"was not checked for {ago}; it is due {rule.schedule}"
                 yield DigestLine(rule.id, words, None, last.at)
-
-    def _is_overdue(self, rule: Rule, last: Run) -> bool:
-        if rule.schedule.slot_before(self.facts.at) is None:
-            return False
-        return self.facts.at - last.at > max(_LATE * rule.schedule.interval, _AT_LEAST)
 
     def _fault(self, incident: Incident, command: str) -> DigestLine:
         return DigestLine(

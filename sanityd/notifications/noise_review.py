@@ -159,7 +159,7 @@ def _apply(
     expire_triage(connection, rules, at)
     violated = [
         incident
-        for incident in counted_incidents(connection, rules)
+        for incident in counted_incidents(connection, rules, at)
         if incident.rule == rule.id and incident.cause is Cause.VIOLATED
     ]
     if decision.reason is Reason.FLAPPING_ENDED:

@@ -42,12 +42,12 @@ class OpenIncident:
 
 def list_open_incidents(connection: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
     """Return everything that is open at that time. Decides and changes nothing."""
-    counted = counted_incidents(connection, rules)
+    counted = counted_incidents(connection, rules, at)
     ids = [incident.id for incident in counted]
     delivery_states = notification_log.delivery_states(connection, ids, at)
     last_reasons = incidents.last_decisions(connection, ids)
     decisions = triage_in_force(connection, counted, at)
-    accepted_rows = triage.count_accepted_rows(connection)
+    accepted_rows = triage.count_accepted_rows(connection, at)
     open_incidents = []
     for incident in counted:
         if not incident.open:

@@ -75,6 +75,8 @@ class PolicyInput:
     new_rows: int = 0
     #: Whether the last run had an answer.
     verified: bool = True
+    #: Whether the rule holds again, though the incident is still open (`keep_open`).
+    holds: bool = False
     #: The decision of a person that is in force.
     triage: Triage | None = None
     #: The decision of a person that ended since the last notification.
@@ -112,6 +114,8 @@ def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
     incident = facts.incident
     if not incident.open:
         return _after_resolution(facts)
+    if facts.holds:
+        return Reason.KEPT_OPEN
     if incident.violations <= 0 and incident.cause is Cause.VIOLATED:
         return Reason.ACCEPTED
     if incident.severity < Severity.ERROR:

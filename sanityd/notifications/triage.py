@@ -14,7 +14,6 @@ from sanityd.alerts.compose.sanitize import display_value
 from sanityd.errors import SanitydError
 from sanityd.model import (
     Incident,
-    Reason,
     Silence,
     TrackedViolation,
     Triage,
@@ -54,7 +53,7 @@ class Act:
 def expire_triage(connection: Connection, rules: RuleSet, at: datetime) -> None:
     """End the decisions that ran out by then, that are broken, or whose incident is resolved."""
     triage.expire(connection, at)
-    by_id = {incident.id: incident for incident in counted_incidents(connection, rules)}
+    by_id = {incident.id: incident for incident in counted_incidents(connection, rules, at)}
     for decision in triage.list_active(connection):
         incident = by_id.get(decision.incident)
         if incident is None:
@@ -230,7 +229,7 @@ def _open(connection: Connection, rules: RuleSet, name: str, at: datetime) -> li
     expire_triage(connection, rules, at)
     open_incidents = [
         incident
-        for incident in counted_incidents(connection, rules)
+        for incident in counted_incidents(connection, rules, at)
         if incident.open and name in (incident.rule, incident.id)
     ]
     if open_incidents:
@@ -346,7 +345,7 @@ def _write_audit(
     for name, value in detail.items():
         if value:
             details[name] = value.isoformat() if isinstance(value, datetime) else value
-    reason = " ".join(act.reason.split()) or Reason.UNCHANGED.value
+    reason = " ".join(act.reason.split())
     audit.append(
         connection,
         act.at,

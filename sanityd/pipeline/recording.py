@@ -102,6 +102,7 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     violations.apply(connection, rule.id, rule.source, transitions, run.at)
 
     incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
+    incident = _kept_open(connection, rule, run, incident)
     incident = _save_incident(connection, incident_before, incident)
     _record_fault(connection, rule, run)
     incident_id = incident.id if incident else None
@@ -135,9 +136,7 @@ def record_outages(
     for source in sorted(skipped_runs.keys() | answering):
         before = incidents.open_for(connection, source_rule_id(source), Cause.SOURCE_DOWN)
         skipped = skipped_runs.get(source)
-        severity = Severity.ERROR
-        if skipped is not None:
-            severity = _outage_severity(connection, rules, source)
+        severity = _outage_severity(connection, rules, source)
         after = lifecycle.outage_after(before, source, skipped, at, severity)
         _save_incident(connection, before, after)
 
@@ -181,6 +180,18 @@ def count_changes(transitions: Iterable[Transition]) -> dict[Change, int]:
     for transition in transitions:
         counts[transition.change] = counts.get(transition.change, 0) + 1
     return counts
+
+
+def _kept_open(
+    connection: Connection, rule: Rule, run: Run, incident: Incident | None
+) -> Incident | None:
+    """Return the incident, still open when the rule holds again for less than its `keep_open`."""
+    if incident is None or incident.open or not rule.keep_open:
+        return incident
+    holding_since = runs.holding_since(connection, rule.id) or run.at
+    if run.at - holding_since >= rule.keep_open:
+        return incident
+    return replace(incident, resolved_at=None)
 
 
 def _is_outdated(connection: Connection, rule: Rule, run: Run) -> bool:

@@ -54,6 +54,7 @@ class RuleBuilder:
             tags=tuple(tags),
             depends_on=tuple(spec.depends_on or ()),
             noise=spec.noise,
+            keep_open=spec.keep_open,
             why=spec.why,
             fix=spec.fix,
             enabled=spec.enabled,

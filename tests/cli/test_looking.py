@@ -65,6 +65,20 @@ def test_status_says_what_is_wrong_and_what_is_not_known(
     assert "every-person-has-a-welcome-mail  error" in answer.out
 
 
+def test_show_says_of_a_rule_that_nobody_could_check_that_nothing_is_known(
+    project: Project, tmp_path: Path
+) -> None:
+    rule = "every-person-has-a-welcome-mail"
+    assert "It was never checked, so it is not known" in project.run("show", rule).out
+    project.run("check")
+    assert "It is not violated, as far as is known." in project.run("show", rule).out
+    (tmp_path / "app.db").rename(tmp_path / "away.db")
+    project.run("check")
+    answer = " ".join(project.run("show", rule).out.split())
+    assert "is skipped: it is not known whether it is violated now." in answer
+    assert "It is not violated" not in answer
+
+
 def test_show_lists_the_rows_of_a_rule_or_incident(
     project: Project, tmp_path: Path, lose_mails: Callable[[], None]
 ) -> None:

@@ -57,7 +57,7 @@ def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
         f"First seen {since}{ago}.",
         _severity_change(news, incident),
         *_triage(news, incident, at, zone),
-        _held_back(news, incident, at, zone),
+        _held_back(news, at, zone),
         _new_rows(news, at, zone),
         _changes(news),
         _checked(news, incident, at, zone),
@@ -139,10 +139,10 @@ def _growth(triage: Triage, incident: Incident) -> str:
     return "the count has grown since"
 
 
-def _held_back(news: News, incident: Incident, at: datetime, zone: tzinfo) -> str:
+def _held_back(news: News, at: datetime, zone: tzinfo) -> str:
     """Return how many violations there were when the limit of mails held this message back."""
     held_back = news.held_back
-    if held_back is None or held_back.violations == incident.violations:
+    if held_back is None:
         return ""
     when = format_time_briefly(held_back.at, at, zone)
     return (

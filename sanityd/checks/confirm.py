@@ -94,17 +94,15 @@ def held_back(
     beyond = run.violations - len(run.tracked)
     # Rows beyond the cap aren't told apart: as many count as there were before.
     beyond_before = before.beyond
-    if invariant.confirm.lasting is None:
+    lasting = invariant.confirm.lasting
+    if lasting is None:
         pending = _too_few_runs(invariant.confirm.runs, before, new)
         remembered: dict[str, int | str] = {**pending}
     else:
         begins = {mark: _begin(mark, run, before) for mark in (*new, _BEYOND)}
-        latest = run.at - invariant.confirm.lasting
-        pending = {mark: 1 for mark, begin in begins.items() if begin > latest}
-        beyond_before *= _BEYOND not in pending
-        pending.pop(_BEYOND, None)
-        marks = (*pending, _BEYOND) if beyond else pending
-        remembered = {_SINCE + mark: begins[mark].isoformat() for mark in marks}
+        pending = _too_recent(begins, run.at - lasting)
+        beyond_before *= 1 - pending.pop(_BEYOND, 0)
+        remembered = _as_text(begins, (*pending, _BEYOND) if beyond else pending)
     kept = tuple(
         violation for violation in run.tracked if _fingerprint(run, violation) not in pending
     )
@@ -126,6 +124,16 @@ def _too_few_runs(runs: int, before: PendingConfirmation, marks: Iterable[str]) 
     """Return the rows that fewer runs in a row have found, and how many did."""
     times = {mark: int(before.times.get(mark, 0)) + 1 for mark in marks}
     return {mark: count for mark, count in times.items() if count < runs}
+
+
+def _too_recent(begins: Mapping[str, datetime], latest: datetime) -> dict[str, int]:
+    """Return the rows that were first found after `latest`; the number is always 1."""
+    return {mark: 1 for mark, begin in begins.items() if begin > latest}
+
+
+def _as_text(begins: Mapping[str, datetime], marks: Iterable[str]) -> dict[str, int | str]:
+    """Return since when these rows are found, as it is remembered."""
+    return {_SINCE + mark: begins[mark].isoformat() for mark in marks}
 
 
 def _begin(mark: str, run: Run, before: PendingConfirmation) -> datetime:

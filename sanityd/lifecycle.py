@@ -192,20 +192,32 @@ def fault_after(before: Incident | None, run: Run, declared: Severity) -> Incide
 
 
 def outage_after(
-    before: Incident | None, source: str, skipped: Run | None, at: datetime
+    before: Incident | None,
+    source: str,
+    skipped: Run | None,
+    at: datetime,
+    severity: Severity = Severity.ERROR,
 ) -> Incident | None:
     """Return the incident of a source after a batch of its rules.
 
     It is opened or kept when the source did not answer, and resolved when it did.
 
-    Parameters: `skipped` is a run that the source did not answer; None when it answered all.
+    Parameters: `skipped` is a run that the source did not answer, None when it answered all;
+    `severity` is the worst one of the rules that read the source.
     """
     if skipped is None:
         return _resolved_incident(before, at)
     # The incident belongs to the source, not to the rule that happened to be skipped first.
     run = replace(skipped, rule=source_rule_id(source))
-    incident = before or _opened(Cause.SOURCE_DOWN, run, Severity.ERROR)
-    return replace(incident, source=source, error=skipped.error or "", hint=skipped.hint or "")
+    incident = before or _opened(Cause.SOURCE_DOWN, run, severity)
+    return replace(
+        incident,
+        source=source,
+        severity=severity,
+        declared=severity,
+        error=skipped.error or "",
+        hint=skipped.hint or "",
+    )
 
 
 def rules_wrong_after(

@@ -50,7 +50,9 @@ class Limits(_SettingsSection):
     )
     rows_in_mail: int = Field(15, ge=1, le=100, description="The most rows that a mail lists.")
     mails_per_hour: int = Field(
-        10, ge=1, description="More mails than that to one recipient are grouped into one mail."
+        10,
+        ge=1,
+        description="Above that, updates, escalations and reminders wait for one mail an hour.",
     )
 
 

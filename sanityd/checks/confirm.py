@@ -2,12 +2,13 @@
 
 Two databases can't be read at the same instant. The first evaluation may find a row that was
 changed between the two snapshots; a row that is really wrong is wrong in any pair of snapshots.
-Where more time must pass than an evaluation can wait (`confirm: 2 runs`), what a run found is
-remembered for the next one.
+Where more time must pass than an evaluation can wait (`confirm: 2 runs`, `confirm: for 5m`), what a
+run found is remembered for the next one.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sanityd.checks.invariant import Invariant
 from sanityd.model import Outcome, Run, Violation, fingerprint
@@ -59,15 +60,22 @@ def confirmed(
     )
 
 
+#: The violations beyond the cap, among the fingerprints of the others.
+_BEYOND = "beyond"
+#: Begins the entries with a time, so that none is taken for a number of runs.
+_SINCE = "since "
+
+
 @dataclass(frozen=True, slots=True)
 class PendingConfirmation:
     """What earlier runs found and did not count yet.
 
-    `times` says by fingerprint how many runs in a row found each row, `beyond` how many violations
-    there were beyond the cap.
+    `times` says by fingerprint how many runs in a row found each row, or by `since FINGERPRINT`
+    since when they do, as ISO text (`confirm: for 5m`); `beyond` how many violations there were
+    beyond the cap.
     """
 
-    times: Mapping[str, int] = field(default_factory=dict)
+    times: Mapping[str, int | str] = field(default_factory=dict)
     beyond: int = 0
 
 
@@ -83,15 +91,24 @@ def held_back(
         for violation in run.tracked
         if _fingerprint(run, violation) not in open_fingerprints
     }
-    times = {mark: before.times.get(mark, 0) + 1 for mark in new}
-    waiting = {mark: seen for mark, seen in times.items() if seen < invariant.confirm.runs}
-    kept = tuple(
-        violation for violation in run.tracked if _fingerprint(run, violation) not in waiting
-    )
     beyond = run.violations - len(run.tracked)
     # Rows beyond the cap aren't told apart: as many count as there were before.
-    violations = len(kept) + min(beyond, before.beyond)
-    rows = run.rows - sum(new[mark].rows for mark in waiting) - max(0, beyond - before.beyond)
+    beyond_before = before.beyond
+    lasting = invariant.confirm.lasting
+    if lasting is None:
+        pending = _too_few_runs(invariant.confirm.runs, before, new)
+        remembered: dict[str, int | str] = {**pending}
+    else:
+        begins = {mark: _begin(mark, run, before) for mark in (*new, _BEYOND)}
+        pending = _too_recent(begins, run.at - lasting)
+        beyond_before *= 1 - pending.pop(_BEYOND, 0)
+        remembered = _as_text(begins, (*pending, _BEYOND) if beyond else pending)
+    kept = tuple(
+        violation for violation in run.tracked if _fingerprint(run, violation) not in pending
+    )
+    violations = len(kept) + min(beyond, beyond_before)
+    waiting_rows = sum(new[mark].rows for mark in pending)
+    rows = run.rows - waiting_rows - max(0, beyond - beyond_before)
     counted = replace(
         run,
         violations=violations,
@@ -100,7 +117,28 @@ def held_back(
         severity=invariant.ladder.severity(violations, rows, run.checked),
         suspects=run.violations - violations,
     )
-    return counted, PendingConfirmation(waiting, beyond)
+    return counted, PendingConfirmation(remembered, beyond)
+
+
+def _too_few_runs(runs: int, before: PendingConfirmation, marks: Iterable[str]) -> dict[str, int]:
+    """Return the rows that fewer runs in a row have found, and how many did."""
+    times = {mark: int(before.times.get(mark, 0)) + 1 for mark in marks}
+    return {mark: count for mark, count in times.items() if count < runs}
+
+
+def _too_recent(begins: Mapping[str, datetime], latest: datetime) -> dict[str, int]:
+    """Return the rows that were first found after `latest`; the number is always 1."""
+    return {mark: 1 for mark, begin in begins.items() if begin > latest}
+
+
+def _as_text(begins: Mapping[str, datetime], marks: Iterable[str]) -> dict[str, int | str]:
+    """Return since when these rows are found, as it is remembered."""
+    return {_SINCE + mark: begins[mark].isoformat() for mark in marks}
+
+
+def _begin(mark: str, run: Run, before: PendingConfirmation) -> datetime:
+    """Return since when each run has found the row."""
+    return datetime.fromisoformat(str(before.times.get(_SINCE + mark, run.at.isoformat())))
 
 
 def _fingerprint(run: Run, violation: Violation) -> str:

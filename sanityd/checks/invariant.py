@@ -6,7 +6,7 @@ Plain frozen values, made by `rules` and read by the planner; no SQL and no data
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -114,6 +114,11 @@ class Ladder:
         """The lowest step: how the rule is called as long as nothing is known."""
         return min(step.severity for step in self.steps)
 
+    @property
+    def worst(self) -> Severity:
+        """The highest step: how severe it can become."""
+        return max(step.severity for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
@@ -121,12 +126,20 @@ class Confirm:
 
     Where two databases can't be read at one instant, a rule is evaluated again in new snapshots,
     at once and `after` a while; with `again` False the first evaluation counts. With `runs` above
-    1, a violation of any rule counts once that many runs in a row have found it.
+    1, a violation of any rule counts once that many runs in a row have found it; with `lasting`,
+    once every run for so long has found it.
     """
 
     again: bool = True
     after: timedelta = timedelta(seconds=30)
     runs: int = 1
+    # The repr is part of stored hashes (`daemon.rule_changes.imprint`).
+    lasting: timedelta | None = field(default=None, repr=False)
+
+    @property
+    def needs_later_runs(self) -> bool:
+        """Whether a violation counts only when later runs find it, too."""
+        return self.runs > 1 or self.lasting is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 #: How many rows are shown without `--all`.
 ROWS = 50
+#: Reasons for no notification that need more than their name.
+_REASONS = {
+    "kept_open": "it holds again, but not for as long as `keep_open` says",
+    "not_taken": "the channel does not take it",
+}
 
 
 @click.command("show")
@@ -71,10 +76,27 @@ def _show(
                 incident = candidate.incident
         _incident(console, rules, incident, at)
     elif rule is not None:
-        console.print("\nIt is not violated, as far as is known.")
+        console.print(f"\n{_without_incident(connection, rule_id, at)}")
     _notes(console, connection, rule_id, current, at)
     _rows(console, connection, rule_id, open_incident, at, limit)
     _runs(console, connection, rule_id, at)
+
+
+def _without_incident(connection: "Connection", rule: str, at: "datetime") -> str:
+    """Return what is known of a rule that is not violated: only a run with an answer knows."""
+    from sanityd.cli import terminal
+    from sanityd.store import runs
+
+    last = runs.last(connection, rule, at)
+    if last is None:
+        return "It was never checked, so it is not known whether it is violated."
+    if last.answered:
+        return "It is not violated, as far as is known."
+    when = terminal.since(last.at, at)
+    return (
+        f"Its last run, at {when}, is {last.outcome.value}: "
+        "it is not known whether it is violated now."
+    )
 
 
 def _rule(console: Any, rule: "Rule") -> None:
@@ -164,7 +186,8 @@ def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
     name = status.recipient
     if status.recipient != status.channel:
         name = f"{status.recipient} ({status.channel})"
-    reason = status.reason.value.replace("_", " ") if status.reason else ""
+    value = status.reason.value if status.reason else ""
+    reason = _REASONS.get(value, value.replace("_", " "))
     last = status.last_notification
     if last is None or last.at is None:
         if reason:

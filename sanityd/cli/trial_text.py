@@ -35,6 +35,8 @@ QUIET = {
         "only error and critical are mailed at once; it is in the digest and in `sanityd status`"
     ),
     Reason.ACCEPTED: "all violations are accepted",
+    Reason.KEPT_OPEN: "it holds again, but not for as long as `keep_open` says",
+    Reason.NOT_TAKEN: "the channel does not take it",
     Reason.QUIET_HOURS: "quiet hours; what is still open is mailed afterwards",
     Reason.RATE_LIMITED: "the limit of mails per hour is reached; the rest is mailed as one",
     Reason.FLAPPING: "flapping, and no worse than at the last notification",
@@ -260,10 +262,10 @@ def _confirmations(rule: Rule, trial: Trial, run: Run) -> Iterator[Fact]:
             f"`check` evaluates again, at once and after {delay}, before any violation counts",
         )
     if run.suspects:
-        yield (
-            "To be confirmed",
-            f"{run.suspects:,} rows count after {confirm.runs} runs in a row found them",
-        )
+        enough = f"after {confirm.runs} runs in a row found them"
+        if confirm.lasting is not None:
+            enough = f"when every run for {format_duration(confirm.lasting)} finds them"
+        yield "To be confirmed", f"{run.suspects:,} rows count {enough}"
 
 
 def _state_changes(trial: Trial, forecast: "Forecast") -> Iterator[Fact]:

@@ -12,17 +12,13 @@ from sqlalchemy import Connection
 
 from sanityd.model import Cause
 from sanityd.model.durations import format_duration
-from sanityd.model.schedule import Schedule
-from sanityd.rules.rule import Rule, RuleSet
+from sanityd.model.schedule import INTERVALS
+from sanityd.rules.rule import RuleSet
 from sanityd.store import incidents, leases, outbox, runs
 from sanityd.store.leases import Lease
 
 #: How long ago the scheduler may have renewed its lease.
 RECONCILED = timedelta(minutes=2)
-#: A rule is overdue after so many missed intervals.
-INTERVALS = 3
-#: A shorter interval counts as this one.
-SHORTEST = timedelta(minutes=1)
 #: How far the last run may lie in the future, as clocks of several machines differ.
 AHEAD = timedelta(minutes=2)
 #: How long a message may wait.
@@ -110,7 +106,10 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
     last_runs = runs.last_run_times(connection, [rule.id for rule in enabled], at)
     daemon = leases.get(connection, rules.name)
     since = daemon.since if daemon is not None else at
-    overdue = [rule.id for rule in enabled if _is_overdue(rule, last_runs.get(rule.id), since, at)]
+    # Without a run, the intervals count from the start of the daemon on.
+    overdue = [
+        rule.id for rule in enabled if rule.schedule.is_missed(last_runs.get(rule.id, since), at)
+    ]
     down = []
     wrong_file = ""
     for incident in incidents.list_open(connection):
@@ -128,20 +127,3 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
         down=tuple(down),
         wrong_file=wrong_file,
     )
-
-
-def _is_overdue(rule: Rule, last_run: datetime | None, since: datetime, at: datetime) -> bool:
-    """Return whether a rule missed its intervals; without a run they count from `since` on."""
-    limit = at
-    for _ in range(INTERVALS):
-        before = _slot_before(rule.schedule, limit)
-        if before is None:
-            return False
-        limit = before
-    return (last_run or since) < limit
-
-
-def _slot_before(schedule: Schedule, at: datetime) -> datetime | None:
-    if schedule.every is not None:
-        return at - max(schedule.every, SHORTEST)
-    return schedule.slot_before(at - timedelta(seconds=1))

@@ -102,9 +102,10 @@ def imprint(rule: Rule) -> str:
         rule.noise,
         invariant.subject.show,
     )
-    # The stored hash contains the name that the class had in earlier versions, and no summary
-    # where there is none.
+    # The stored hash contains the name that the class had in earlier versions.
     text = repr(parts).replace("LadderStep(", "Step(") + rule.summary
+    # Options that came later are only in it where they are set, so that no other rule changes.
+    text += "".join(map(repr, filter(None, (invariant.confirm.lasting, rule.keep_open))))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

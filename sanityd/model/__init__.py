@@ -6,6 +6,7 @@ fields. This package imports nothing else of sanityd; every other one may import
 
 from sanityd.model.incidents import (
     Cause,
+    HeldBack,
     Incident,
     LastNotification,
     NoiseState,
@@ -16,7 +17,7 @@ from sanityd.model.incidents import (
     file_rule_id,
     source_rule_id,
 )
-from sanityd.model.messages import Alert, ClaimedMessage, Message, News, PastRun, RuleFacts
+from sanityd.model.messages import Alert, ClaimedMessage, Message, News, Outlook, PastRun, RuleFacts
 from sanityd.model.runs import (
     REGRESSION_WINDOW,
     Change,
@@ -45,6 +46,7 @@ __all__ = [
     "Cause",
     "Change",
     "ClaimedMessage",
+    "HeldBack",
     "Incident",
     "Key",
     "LastNotification",
@@ -53,6 +55,7 @@ __all__ = [
     "News",
     "NoiseState",
     "Outcome",
+    "Outlook",
     "PastRun",
     "Reason",
     "Resolution",

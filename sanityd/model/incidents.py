@@ -75,13 +75,17 @@ class Reason(enum.StrEnum):
     ACCEPTED = "accepted"
     #: A person closed the incident, and it has not grown since.
     CLOSED = "closed"
+    #: The rule holds again, but not for as long as it must (`keep_open`).
+    KEPT_OPEN = "kept_open"
+    #: The channel does not take messages for this reason (its option `events`).
+    NOT_TAKEN = "not_taken"
     #: A silence matches.
     SILENCED = "silenced"
     #: Another incident explains it: of its source, or of a rule that this one depends on.
     INHIBITED = "inhibited"
     #: The channel has quiet hours.
     QUIET_HOURS = "quiet_hours"
-    #: The recipient reached the hourly limit; the rest comes as one summary.
+    #: The recipient reached the hourly limit; news of what is known comes later, as one summary.
     RATE_LIMITED = "rate_limited"
     #: The rule is flapping, and nothing is worse than in the notification that it is.
     FLAPPING = "flapping"
@@ -184,6 +188,16 @@ class LastNotification:
     reminders: int = 0
     #: The Message-ID of the first message, which starts the mail thread.
     root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What a recipient was not notified of yet, because of the limit of mails per hour."""
+
+    reason: Reason
+    #: The violations when it was held back, and when that was.
+    violations: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sanityd.model.incidents import Incident, LastNotification, Reason, Triage
+from sanityd.model.incidents import HeldBack, Incident, LastNotification, Reason, Triage
 from sanityd.model.runs import Change, Outcome, TrackedViolation
 
 
@@ -43,6 +43,23 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """When a recipient is notified again of an open incident; None where that can't be."""
+
+    #: From how many violations on, whenever that is.
+    grows_to: int | None = None
+    #: From how many new rows on, and from when on.
+    update: tuple[int, datetime] | None = None
+    #: When the next reminder is sent, if nothing else happens.
+    reminder: datetime | None = None
+    #: From when on only more violations than `quiet_limit` are notified.
+    quiet_from: datetime | None = None
+    quiet_limit: int = 0
+    #: Whether its end is notified.
+    resolved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """One entry of a message: about one incident, or about the noise of one rule."""
 
@@ -73,6 +90,10 @@ class News:
     due: datetime | None = None
     #: The sentence in fewer words, for the subject: `3 people have no row in mails`.
     fact: str = ""
+    #: What waited for the limit of mails per hour; None when nothing did.
+    held_back: HeldBack | None = None
+    #: When the recipient is notified again.
+    outlook: Outlook = field(default_factory=Outlook)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ _NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+#: A rule is overdue after so many missed intervals, of which a shorter one counts as this one.
+INTERVALS, _SHORTEST = 3, timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,6 +93,21 @@ class Schedule:
         if self.every is not None:
             return _EPOCH + self.every * ((at - _EPOCH) // self.every)
         return self._next_of_cron(at + timedelta(microseconds=1), backwards=True)
+
+    def is_missed(self, last: datetime, at: datetime) -> bool:
+        """Return whether so many intervals passed since the last run that it is overdue."""
+        limit = at
+        for _ in range(INTERVALS):
+            before = self._interval_before(limit)
+            if before is None:
+                return False
+            limit = before
+        return last < limit
+
+    def _interval_before(self, at: datetime) -> datetime | None:
+        if self.every is not None:
+            return at - max(self.every, _SHORTEST)
+        return self.slot_before(at - timedelta(seconds=1))
 
     def _next_of_cron(self, at: datetime, *, backwards: bool) -> datetime | None:
         if self.cron is None:

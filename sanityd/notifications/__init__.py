@@ -6,4 +6,14 @@ Notifications are made in three steps, see `notify.py`:
     decisions.py   decide: a Reason for each recipient of each incident, by `policy.py`; pure
     batching.py    decide: which decisions share a message, and which wait for the limit; pure
     notify.py      write: messages into the outbox, decisions into the audit
+
+Around them:
+
+    policy.py      the rules by which is decided, as pure functions of what is known
+    outlook.py     when a recipient is notified again, computed from the policy: the line NEXT
+    recipients.py  the channels and addresses of an incident, by the rules file
+    triage.py      people acknowledge, snooze, accept and close; each decision ends by itself
+    noise/         which rules mail too often, and when one is downgraded or flapping
+    digest.py      the daily mail about all that is not mailed at once
+    timeline.py    what happened to a rule, for `sanityd history`
 """

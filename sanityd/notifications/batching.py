@@ -1,13 +1,15 @@
 """Decide: which decisions share a message, and which wait for the hourly limit. Pure.
 
 A recipient gets one message for each reason; one for everything when there would be too many, or
-when messages piled up while the mail server was down.
+when messages piled up while the mail server was down. The hourly limit is for what is repeated:
+the first message about an incident never waits for it.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sanityd.model import Reason, Severity
+from sanityd.notifications import policy
 from sanityd.notifications.context import AlertContext
 from sanityd.notifications.decisions import Decision
 from sanityd.notifications.recipients import Recipient
@@ -41,6 +43,8 @@ class RateLimited:
 
 
 Batched = Notification | RateLimited
+#: Messages about the outage of a source, and its end, are joined by those about the same server.
+JOINING = (Reason.SOURCE_DOWN, Reason.RESOLVED)
 
 
 def batch(
@@ -53,8 +57,9 @@ def batch(
     Parameters: `backlogged` are the recipients whose waiting messages were taken back, to be
     replaced by a single one.
     """
+    all_decisions = list(decisions)
     batches: list[Batched] = []
-    for recipient, mailed in _mailed_by_recipient(decisions).items():
+    for recipient, mailed in _mailed_by_recipient(all_decisions).items():
         if recipient in backlogged and len(mailed) > 1:
             batches.append(Notification(recipient, tuple(mailed)))
             continue
@@ -63,9 +68,26 @@ def batch(
         other = [item for item in mailed if item.incident.severity is not Severity.CRITICAL]
         sent = context.sent_this_hour.get(recipient, ())
         critical_sent = sum(severity == Severity.CRITICAL for severity in sent)
-        batches += _within_limit(recipient, critical, context, critical_sent)
-        batches += _within_limit(recipient, other, context, len(sent) - critical_sent)
-    return batches
+        batches += _limited(recipient, critical, context, critical_sent)
+        batches += _limited(recipient, other, context, len(sent) - critical_sent)
+    return [_with_waiting_outages(batched, all_decisions, context) for batched in batches]
+
+
+def _limited(
+    recipient: Recipient, decisions: Iterable[Decision], context: AlertContext, sent: int
+) -> list[Batched]:
+    """Return the first words about incidents at once, and what is repeated within the limit.
+
+    Parameters: `sent` is the number of messages of the last hour that count against the limit.
+    """
+    first: list[Decision] = []
+    repeated: list[Decision] = []
+    for decision in decisions:
+        (first if decision.reason in policy.FIRST else repeated).append(decision)
+    limit = context.rules.alerts.limits.mails_per_hour
+    first_words = _grouped(recipient, first, limit - sent)
+    sent += len(first_words)
+    return [*first_words, *_within_limit(recipient, repeated, context, limit - sent)]
 
 
 def _mailed_by_recipient(decisions: Iterable[Decision]) -> dict[Recipient, list[Decision]]:
@@ -77,23 +99,50 @@ def _mailed_by_recipient(decisions: Iterable[Decision]) -> dict[Recipient, list[
 
 
 def _within_limit(
-    recipient: Recipient, decisions: Sequence[Decision], context: AlertContext, sent: int
+    recipient: Recipient, decisions: Sequence[Decision], context: AlertContext, allowed: int
 ) -> list[Batched]:
-    """Return one message for each reason, or one for all, or none.
+    """Return messages about what is known already; one for all when some of it was held back.
 
-    Parameters: `sent` is the number of messages of the last hour that count against the limit.
+    What was held back for an hour is sent whatever the limit says.
     """
-    if not decisions:
-        return []
-    allowed = context.rules.alerts.limits.mails_per_hour - sent
-    if allowed <= 0:
+    held_back = [context.held_back[item.key] for item in decisions if item.key in context.held_back]
+    latest = context.at - policy.RATE_LIMIT_WINDOW
+    is_overdue = any(item.at <= latest for item in held_back)
+    if decisions and allowed <= 0 and not is_overdue:
         return [RateLimited(recipient, tuple(decisions))]
+    return list(_grouped(recipient, decisions, 1 if held_back else allowed))
+
+
+def _grouped(recipient: Recipient, decisions: Sequence[Decision], most: int) -> list[Notification]:
+    """Return one message for each reason, or one for all when these would be too many."""
     by_reason: dict[Reason, list[Decision]] = {}
     for decision in decisions:
         by_reason.setdefault(decision.reason, []).append(decision)
-    was_limited = any(
-        context.last_reasons.get(decision.key) is Reason.RATE_LIMITED for decision in decisions
-    )
-    if was_limited or len(by_reason) > allowed:
+    if len(by_reason) > max(most, 1):
         return [Notification(recipient, tuple(decisions))]
     return [Notification(recipient, tuple(shared)) for shared in by_reason.values()]
+
+
+def _with_waiting_outages(
+    batched: Batched, decisions: Iterable[Decision], context: AlertContext
+) -> Batched:
+    """Return a message about an outage with those that wait in the outbox about the same server."""
+    if isinstance(batched, RateLimited) or batched.reason not in JOINING:
+        return batched
+    servers = {context.server(decision.incident) for decision in batched.decisions} - {None}
+    same = {(batched.recipient, server) for server in servers}
+    joining = [
+        replace(decision, reason=batched.reason)
+        for decision in decisions
+        if (decision.recipient, context.server(decision.incident)) in same
+        if _waits_for(context, decision) is batched.reason
+    ]
+    return replace(batched, decisions=(*joining, *batched.decisions))
+
+
+def _waits_for(context: AlertContext, decision: Decision) -> Reason | None:
+    """Return why a message about the incident waits that can still be replaced."""
+    state = context.delivery_state(decision.incident, decision.recipient)
+    if state.pending is None or state.waiting is None or decision.reason is not Reason.WAITING:
+        return None
+    return state.waiting.reason

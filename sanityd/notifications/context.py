@@ -1,13 +1,15 @@
 """Read: all that the decisions of one pass depend on, read from the store once. Writes nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import chain
 
 from sqlalchemy import Connection
 
 from sanityd.model import (
     Cause,
+    HeldBack,
     Incident,
     NoiseState,
     Reason,
@@ -16,15 +18,19 @@ from sanityd.model import (
     Severity,
     Silence,
     Triage,
+    file_rule_id,
+    source_rule_id,
 )
 from sanityd.notifications import policy
 from sanityd.notifications.noise import effective
 from sanityd.notifications.recipients import Recipient, reading, recipients
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
+    audit,
     incidents,
     noise_state,
     notification_log,
+    rules_seen,
     runs,
     silences,
     triage,
@@ -33,6 +39,9 @@ from sanityd.store import (
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 from sanityd.store.runs import OVERLAP
+
+#: Before every run.
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +89,24 @@ class AlertContext:
     new_rows: Mapping[IncidentRecipient, int]
     #: The severities of the messages of the last hour, by recipient.
     sent_this_hour: Mapping[Recipient, Sequence[int]]
+    #: What waits for the hourly limit.
+    held_back: Mapping[IncidentRecipient, HeldBack]
+    #: When the last incident ended that explained others, by the rule or source that these name.
+    explained_until: Mapping[str, datetime]
 
     @classmethod
     def load(cls, connection: Connection, rules: RuleSet, at: datetime) -> "AlertContext":
         """Read the store as it is; `at` is the time of the decisions."""
-        counted = counted_incidents(connection, rules)
+        counted = counted_incidents(connection, rules, at)
         ids = [incident.id for incident in counted]
         delivery_states = notification_log.delivery_states(connection, ids, at)
+        last_reasons = incidents.last_decisions(connection, ids)
         return cls(
             rules=rules,
             at=at,
             incidents=counted,
             delivery_states=delivery_states,
-            last_reasons=incidents.last_decisions(connection, ids),
+            last_reasons=last_reasons,
             triage=triage_in_force(connection, counted, at),
             ended_triage=triage.last_ended(connection, ids),
             silences=silences.list_active(connection, at),
@@ -102,11 +116,20 @@ class AlertContext:
             sent_this_hour=notification_log.severities_since(
                 connection, at - policy.RATE_LIMIT_WINDOW, at
             ),
+            held_back=_held_back(connection, last_reasons),
+            explained_until=_explained_until(connection, rules, at),
         )
 
     def delivery_state(self, incident: Incident, recipient: Recipient) -> DeliveryState:
         """Return what a recipient was notified of about an incident."""
         return self.delivery_states.get((incident.id, *recipient), DeliveryState())
+
+    def server(self, incident: Incident) -> tuple[object, ...] | None:
+        """Return the server of an outage; None of other incidents, and without the source."""
+        settings = self.rules.sources.get(incident.source)
+        if incident.cause is not Cause.SOURCE_DOWN or settings is None:
+            return None
+        return settings.server
 
     def facts(self, incident: Incident) -> RuleFacts:
         """Return what the rules file says about the rule, the source or the file of an incident."""
@@ -135,6 +158,28 @@ class AlertContext:
             return decision
         return None
 
+    def holds_again(self, incident: Incident) -> bool:
+        """Return whether the rule of a violated incident held at its last run with an answer."""
+        answer = self.last_runs[incident.rule].answer
+        if incident.cause is not Cause.VIOLATED or answer is None:
+            return False
+        return answer.severity is None
+
+    def is_inhibited(self, incident: Incident, inhibiting: Set[str]) -> bool:
+        """Return whether another incident explains this one.
+
+        That is also so after the end of the other one, until the rule was checked again.
+        """
+        rule = self.rules.rules.get(incident.rule)
+        if rule is None or not rule.depends_on:
+            return False
+        if not inhibiting.isdisjoint(rule.depends_on):
+            return True
+        last_runs = self.last_runs[incident.rule]
+        run = last_runs.answer if incident.cause is Cause.VIOLATED else last_runs.last
+        ends = [self.explained_until.get(name, _NEVER) for name in rule.depends_on]
+        return run is not None and run.at < max(ends)
+
     def inhibiting(self) -> set[str]:
         """Return the rules and sources with a severe open incident, which explains others.
 
@@ -149,17 +194,21 @@ class AlertContext:
 
 
 def counted_incidents(
-    connection: Connection, rules: RuleSet, rule_id: str | None = None
+    connection: Connection, rules: RuleSet, at: datetime, rule_id: str | None = None
 ) -> list[Incident]:
     """Return the open incidents, and the resolved ones whose end was not notified yet.
 
     Open violations are without the rows that people accepted, at the severity that counts today.
-    Parameters: `rule_id` limits them to one rule.
+    Incidents of rules of another file in the same store are left out: who is notified of them, and
+    whether that is settled, is for that file to say. Parameters: `rule_id` limits them to one rule.
     """
-    accepted_rows = triage.count_accepted_rows(connection)
+    elsewhere = rules_seen.names_elsewhere(connection, rules.name) - rules.rules.keys()
+    accepted_rows = triage.count_accepted_rows(connection, at)
     noise_states = noise_state.all_of(connection)
     counted = []
     for incident in incidents.list_unsettled(connection, rule_id):
+        if elsewhere and _is_of_another_file(incident, rules, elsewhere):
+            continue
         if incident.open and incident.cause is Cause.VIOLATED:
             noise = noise_states.get(incident.rule)
             accepted = accepted_rows.get(incident.rule, 0)
@@ -168,6 +217,15 @@ def counted_incidents(
         else:
             counted.append(incident)
     return counted
+
+
+def _is_of_another_file(incident: Incident, rules: RuleSet, elsewhere: Set[str]) -> bool:
+    """Return whether an incident belongs to another rules file; `elsewhere` are its rules."""
+    if incident.cause is Cause.SOURCE_DOWN:
+        return incident.source not in rules.sources
+    if incident.cause is Cause.RULES_WRONG:
+        return incident.rule != file_rule_id(rules.named or rules.path.name)
+    return incident.rule in elsewhere
 
 
 def triage_in_force(
@@ -253,6 +311,35 @@ def _last_runs(
     last = runs.last_of(connection, names, at)
     answered = runs.last_answered_of(connection, names, at)
     return {name: LastRuns(last.get(name), answered.get(name)) for name in names}
+
+
+def _held_back(
+    connection: Connection, last_reasons: Mapping[IncidentRecipient, Reason]
+) -> dict[IncidentRecipient, HeldBack]:
+    """Return what was decided last, and waits since then for the hourly limit."""
+    limited = {key for key, reason in last_reasons.items() if reason is Reason.RATE_LIMITED}
+    held_back = {}
+    for key, entry in audit.last_not_notified(connection, Reason.RATE_LIMITED, limited).items():
+        detail = entry["detail"]
+        reason = Reason(detail.get("held_back", Reason.UPDATED))
+        held_back[key] = HeldBack(reason, detail["violations"], entry["at"])
+    return held_back
+
+
+def _explained_until(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, datetime]:
+    """Return when the last severe incident ended of the rules and sources that others depend on."""
+    names = set(chain.from_iterable(rule.depends_on for rule in rules.rules.values()))
+    members = [rule for rule in rules.rules.values() if rule.written in names]
+    name_by_id = {name: name for name in names}
+    name_by_id |= {source_rule_id(name): name for name in names}
+    name_by_id |= {rule.id: rule.written for rule in members}
+    # A wrong clock may have stored a time to come.
+    latest = at + OVERLAP
+    ends: dict[str, datetime] = {}
+    for rule_id, end in incidents.last_ends(connection, name_by_id, Severity.ERROR, latest).items():
+        name = name_by_id[rule_id]
+        ends[name] = max(end, ends.get(name, end))
+    return ends
 
 
 def _new_rows(

@@ -42,7 +42,6 @@ def _policy_input(
 ) -> PolicyInput:
     state = context.delivery_state(incident, recipient)
     settings = context.rules.alerts
-    rule = context.rules.rules.get(incident.rule)
     noise = context.noise_states.get(incident.rule)
     is_flapping = noise is not None and noise.flapping_since is not None
     return PolicyInput(
@@ -52,10 +51,13 @@ def _policy_input(
         replaceable=state.pending is not None,
         new_rows=context.new_rows.get((incident.id, *recipient), 0),
         verified=context.last_runs[incident.rule].stale_since is None,
+        holds=context.holds_again(incident),
         triage=context.triage.get(incident.id),
+        held_back=context.held_back.get((incident.id, *recipient)),
         lapsed=context.lapsed_triage(incident, state),
         silenced=policy.is_silenced(context.facts(incident), context.silences, context.at),
-        inhibited=rule is not None and not inhibiting.isdisjoint(rule.depends_on),
+        inhibited=context.is_inhibited(incident, inhibiting),
         peak=noise.peak if noise is not None and is_flapping else None,
+        refused=context.rules.channels[recipient[0]].refused,
         quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, context.at),
     )

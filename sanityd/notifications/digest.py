@@ -13,6 +13,7 @@ from sanityd.alerts.compose.digest_view import (
     acknowledge_command,
     render_digest,
 )
+from sanityd.alerts.compose.state import ended_unchecked
 from sanityd.alerts.compose.times import format_time
 from sanityd.alerts.settings import WEEKDAYS
 from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
@@ -35,8 +36,8 @@ from sanityd.store.outbox import Summary
 _DAY = timedelta(days=1)
 #: The share of mails that somebody acted on is counted over so long.
 _QUALITY = timedelta(days=28)
-#: A rule is overdue when it was not checked for so many of its intervals, and for so long.
-_LATE, _AT_LEAST = 3, timedelta(hours=1)
+#: A rule that is overdue is listed when it was not checked for so long.
+_AT_LEAST = timedelta(hours=1)
 #: A rule that is violated again within that time came back.
 _AGAIN = timedelta(days=7)
 
@@ -114,7 +115,7 @@ def _subscriptions(rules: RuleSet) -> dict[Recipient, list[str]]:
     by_address: dict[str, Recipient] = {}
     subscriptions: dict[Recipient, list[str]] = {}
     for rule in rules.enabled():
-        names = [name for name in (*rule.notify, *rule.on_error) if rules.channels[name].digests]
+        names = [name for name in (*rule.notify, *rule.on_error) if _gets_digests(rules, name)]
         for recipient in rules.recipients(names):
             _, address = recipient
             first = by_address.setdefault(address, recipient)
@@ -122,6 +123,10 @@ def _subscriptions(rules: RuleSet) -> dict[Recipient, list[str]]:
             if rule.id not in rule_ids:
                 rule_ids.append(rule.id)
     return subscriptions
+
+
+def _gets_digests(rules: RuleSet, channel: str) -> bool:
+    return rules.channels[channel].digests and rules.channels[channel].takes(Reason.DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +143,8 @@ class DigestFacts:
     #: The last run with an answer, of the rules of open incidents.
     answers: Mapping[str, Run]
     resolved: Sequence[Incident]
-    #: When the last of them was resolved, by rule.
-    last_resolved: Mapping[str, datetime]
+    #: When data was last repaired, by rule.
+    last_repaired: Mapping[str, datetime]
     #: The last run of each rule.
     last_runs: Mapping[str, Run]
     #: The decision of a person that is in force about each incident; and all that are in force.
@@ -157,7 +162,7 @@ class DigestFacts:
         cls, connection: Connection, rules: RuleSet, at: datetime, since: datetime
     ) -> "DigestFacts":
         """Read the store as it is at that time."""
-        counted = counted_incidents(connection, rules)
+        counted = counted_incidents(connection, rules, at)
         open_incidents = incidents.list_open(connection)
         violated_rules = {incident.rule for incident in open_incidents}
         resolved = incidents.resolved_since(connection, min(since, at - _AGAIN))
@@ -170,7 +175,7 @@ class DigestFacts:
             counted={incident.id: incident for incident in counted},
             answers=runs.last_answered_of(connection, violated_rules, at),
             resolved=resolved,
-            last_resolved=_last_resolved(resolved),
+            last_repaired=_last_repaired(resolved),
             last_runs=runs.last_of(connection, [rule.id for rule in rules.enabled()], at),
             triage=triage_in_force(connection, counted, at),
             in_force=triage.list_active(connection),
@@ -182,14 +187,25 @@ class DigestFacts:
         )
 
 
-def _last_resolved(resolved: Iterable[Incident]) -> dict[str, datetime]:
-    """Return when the last of these incidents was resolved, by rule."""
+def _last_repaired(resolved: Iterable[Incident]) -> dict[str, datetime]:
+    """Return when data was last repaired, by rule.
+
+    A rule that only could not be checked, or was changed, says nothing about the data.
+    """
     last: dict[str, datetime] = {}
     for incident in resolved:
         end = incident.resolved_at
-        if end is not None and end > last.get(incident.rule, end - _DAY):
+        if end is None or incident.cause is not Cause.VIOLATED:
+            continue
+        if ended_unchecked(incident.resolutions):
+            continue
+        if incident.rule not in last or end > last[incident.rule]:
             last[incident.rule] = end
     return last
+
+
+def _by_severity_and_age(incident: Incident) -> tuple[int, datetime]:
+    return -incident.severity, incident.opened_at
 
 
 class _DigestComposer:
@@ -226,15 +242,18 @@ class _DigestComposer:
     def _sorted_open(
         self,
     ) -> tuple[list[Incident], list[Incident], list[Incident], list[Incident]]:
-        """Return what is violated: new, regressed, waiting for a decision, and the rest."""
+        """Return what is violated: new, regressed, waiting for a decision, and the rest.
+
+        The most severe comes first, and of equal ones the oldest.
+        """
         new: list[Incident] = []
         regressed: list[Incident] = []
         undecided: list[Incident] = []
         still_open: list[Incident] = []
-        for listed in self.facts.open:
-            if listed.rule not in self.rule_ids or listed.cause is not Cause.VIOLATED:
+        counted = [self.facts.counted.get(listed.id, listed) for listed in self.facts.open]
+        for incident in sorted(counted, key=_by_severity_and_age):
+            if incident.rule not in self.rule_ids or incident.cause is not Cause.VIOLATED:
                 continue
-            incident = self.facts.counted.get(listed.id, listed)
             is_new = incident.opened_at >= self.facts.since
             if is_new and self._came_back(incident):
                 regressed.append(incident)
@@ -265,15 +284,14 @@ class _DigestComposer:
     def _overdue_rules(self) -> Iterator[DigestLine]:
         for rule in self.rules:
             last = self.facts.last_runs.get(rule.id)
-            if last is not None and self._is_overdue(rule, last):
+            # Who looks only now and then would be told of every rule with a short interval.
+            latest = self.facts.at - _AT_LEAST
+            if last is None or last.at > latest:
+                continue
+            if rule.schedule.is_missed(last.at, self.facts.at):
                 ago = format_duration(self.facts.at - last.at)
                 words = f"was not checked for {ago}; it is due {rule.schedule}"
                 yield DigestLine(rule.id, words, None, last.at)
-
-    def _is_overdue(self, rule: Rule, last: Run) -> bool:
-        if rule.schedule.slot_before(self.facts.at) is None:
-            return False
-        return self.facts.at - last.at > max(_LATE * rule.schedule.interval, _AT_LEAST)
 
     def _fault(self, incident: Incident, command: str) -> DigestLine:
         return DigestLine(
@@ -296,14 +314,15 @@ class _DigestComposer:
         return sentence(self.facts.rules, incident, self.facts.answers.get(incident.rule))
 
     def _resolved(self) -> Iterator[DigestLine]:
-        for incident in self.facts.resolved:
+        for incident in sorted(self.facts.resolved, key=_by_severity_and_age):
             if incident.rule not in self.rule_ids or incident.cause is not Cause.VIOLATED:
                 continue
             resolved_at = incident.resolved_at
             if resolved_at is not None and resolved_at >= self.facts.since:
                 lasted = format_duration(resolved_at - incident.opened_at)
                 words = f"holds again, after {lasted}"
-                yield DigestLine(incident.rule, words, incident.severity, resolved_at)
+                severity = incident.severity
+                yield DigestLine(incident.rule, words, severity, resolved_at, resolved=True)
 
     def _ending_decisions(self) -> Iterator[DigestLine]:
         """Yield the decisions of people that run out before the next digest."""
@@ -360,8 +379,8 @@ class _DigestComposer:
         return sum(last is not None and last.verdict == "passed" for last in last_runs)
 
     def _came_back(self, incident: Incident) -> bool:
-        """Return whether an earlier incident of the rule ended within the last days."""
-        last = self.facts.last_resolved.get(incident.rule)
+        """Return whether the data was repaired within the last days, and is wrong again."""
+        last = self.facts.last_repaired.get(incident.rule)
         return last is not None and last > incident.opened_at - _AGAIN
 
     def _time(self, when: datetime) -> str:

@@ -168,7 +168,7 @@ def _apply(
     expire_triage(connection, rules, at, rule.id)
     violated = [
         incident
-        for incident in counted_incidents(connection, rules, rule.id)
+        for incident in counted_incidents(connection, rules, at, rule.id)
         if incident.cause is Cause.VIOLATED
     ]
     if decision.reason is Reason.FLAPPING_ENDED:
@@ -181,6 +181,13 @@ def _apply(
     news = _news(connection, rules, rule, decision, violated, at)
     queued = 0
     for channel, address in rules.recipients(rule.notify):
+        if not rules.channels[channel].takes(decision.reason):
+            recipient = {"channel": channel, "recipient": address}
+            reason = Reason.NOT_TAKEN
+            audit.append(
+                connection, at, "sanityd", "not notified", reason, rule=rule.id, detail=recipient
+            )
+            continue
         key = policy.dedup_key(decision.reason, channel, address, [[rule.id, at.isoformat()]])
         alert = Alert(decision.reason, at, (news,), channel, key)
         queued += enqueue(connection, rules, alert, address)

@@ -26,6 +26,7 @@ from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
+from sanityd.notifications.outlook import after_message, outlook
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import RuleSet
@@ -38,7 +39,7 @@ EXPIRES = timedelta(hours=72)
 #: The number of runs in the bar picture of a mail.
 HISTORY = 14
 #: After these reasons, nothing is left to notify of an incident that is resolved.
-_FINAL = (Reason.RESOLVED, Reason.NEVER_NOTIFIED, Reason.UNCHANGED)
+_FINAL = (Reason.RESOLVED, Reason.NEVER_NOTIFIED, Reason.UNCHANGED, Reason.NOT_TAKEN)
 #: Messages for these reasons wait for others that open at nearly the same time.
 _GROUPED = (Reason.OPENED, Reason.ERRORED, Reason.SOURCE_DOWN)
 
@@ -70,6 +71,8 @@ class NotificationResult:
     reason: Reason
     queued: bool = False
     messages: int = 0
+    #: Why a message would have been sent without the limit of mails per hour.
+    held_back: Reason | None = None
 
     @property
     def key(self) -> IncidentRecipient:
@@ -135,7 +138,10 @@ def write(
         if isinstance(batched, RateLimited):
             for decision in batched.decisions:
                 results[decision.key] = NotificationResult(
-                    decision.incident, decision.recipient, Reason.RATE_LIMITED
+                    decision.incident,
+                    decision.recipient,
+                    Reason.RATE_LIMITED,
+                    held_back=decision.reason,
                 )
             continue
         alert = _alert(context, batched, details, changes)
@@ -177,7 +183,6 @@ def enqueue(
         version=__version__,
         rows=settings.limits.rows_in_mail,
         templates=rules.folder / "alerts",
-        remind=settings.remind,
     )
     return outbox.enqueue(
         connection,
@@ -263,15 +268,19 @@ def _put_into_outbox(
 ) -> bool:
     """Queue a message, in place of older chatter about its incidents; False for a duplicate."""
     superseded = []
+    begin = context.at
     for decision in notification.decisions:
         state = context.delivery_state(decision.incident, decision.recipient)
         if state.waiting is None or state.pending is None:
             continue
-        if state.waiting.reason in policy.REPLACEABLE:
+        # The same news waits only where messages about one server are joined.
+        if state.waiting.reason in (*policy.REPLACEABLE, decision.reason):
             superseded.append(state.pending)
+            begin = min(begin, state.waiting.at or begin)
     outbox.mark_superseded(connection, superseded, context.at)
     _, address = notification.recipient
-    not_before = context.at + wait if alert.reason in _GROUPED else None
+    # A message that others join does not wait for longer than it would have alone.
+    not_before = max(context.at, begin + wait) if alert.reason in _GROUPED else None
     return enqueue(connection, context.rules, alert, address, not_before=not_before)
 
 
@@ -311,6 +320,9 @@ def _news(
     incident = decision.incident
     last_runs = context.last_runs[incident.rule]
     answer = last_runs.answer
+    is_complete = answer is None or answer.outcome is Outcome.COMPLETE
+    channel = context.rules.channels[decision.recipient[0]]
+    message = after_message(decision.reason, incident, state.last_notification, context.at)
     noise = context.noise_states.get(incident.rule)
     is_about_rows = incident.cause is Cause.VIOLATED
     return News(
@@ -320,12 +332,20 @@ def _news(
         sentence=sentence(context.rules, incident, answer),
         fact=fact(context.rules, incident, answer),
         looked_at=answer.at if answer else None,
-        complete=answer is None or answer.outcome is Outcome.COMPLETE,
+        complete=is_complete,
         stale_since=last_runs.stale_since if is_about_rows and incident.open else None,
         changes=row_changes if is_about_rows else {},
         last_notification=state.last_notification,
         noise=noise.sentence if noise else "",
         triage=context.lapsed_triage(incident, state),
+        held_back=context.held_back.get(decision.key),
+        outlook=outlook(
+            incident,
+            message,
+            context.rules.alerts,
+            channel.takes,
+            follows_rows=is_complete and bool(details.rows),
+        ),
     )
 
 
@@ -338,6 +358,13 @@ def _write_audit(
             continue
         incidents.save_decision(connection, result.key, result.reason, context.at)
         channel, address = result.recipient
+        detail: dict[str, object] = {
+            "channel": channel,
+            "recipient": address,
+            "violations": result.incident.violations,
+        }
+        if result.held_back is not None:
+            detail["held_back"] = result.held_back.value
         audit.append(
             connection,
             context.at,
@@ -346,11 +373,7 @@ def _write_audit(
             result.reason,
             rule=result.incident.rule,
             incident=result.incident.id,
-            detail={
-                "channel": channel,
-                "recipient": address,
-                "violations": result.incident.violations,
-            },
+            detail=detail,
         )
 
 

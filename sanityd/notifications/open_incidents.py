@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sanityd.model import Cause, Incident, LastNotification, Reason, Triage
-from sanityd.notifications import policy
 from sanityd.notifications.context import counted_incidents, triage_in_force
+from sanityd.notifications.outlook import next_reminder
 from sanityd.notifications.recipients import recipients
 from sanityd.rules.rule import RuleSet
 from sanityd.store import incidents, notification_log, triage
@@ -42,12 +42,12 @@ class OpenIncident:
 
 def list_open_incidents(connection: Connection, rules: RuleSet, at: datetime) -> list[OpenIncident]:
     """Return everything that is open at that time. Decides and changes nothing."""
-    counted = counted_incidents(connection, rules)
+    counted = counted_incidents(connection, rules, at)
     ids = [incident.id for incident in counted]
     delivery_states = notification_log.delivery_states(connection, ids, at)
     last_reasons = incidents.last_decisions(connection, ids)
     decisions = triage_in_force(connection, counted, at)
-    accepted_rows = triage.count_accepted_rows(connection)
+    accepted_rows = triage.count_accepted_rows(connection, at)
     open_incidents = []
     for incident in counted:
         if not incident.open:
@@ -95,7 +95,8 @@ def _recipient_statuses(
         key = (incident.id, channel, address)
         last = delivery_states.get(key, DeliveryState()).last_notification
         reminder = None
-        if last is not None and last.at is not None and decision is None:
-            reminder = last.at + policy.reminder_after(last.reminders, rules.alerts)
+        is_due = decision is None and rules.channels[channel].takes(Reason.REMINDER)
+        if last is not None and is_due:
+            reminder = next_reminder(incident, last, rules.alerts)
         statuses.append(RecipientStatus(channel, address, last, last_reasons.get(key), reminder))
     return statuses

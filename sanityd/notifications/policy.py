@@ -7,7 +7,8 @@ any time.
 
 import hashlib
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from fnmatch import fnmatchcase
 from sanityd.alerts.settings import WEEKDAYS, QuietHours, Settings
 from sanityd.model import (
     Cause,
+    HeldBack,
     Incident,
     LastNotification,
     Reason,
@@ -29,8 +31,8 @@ from sanityd.model import (
 GROWTH = 2
 #: An escalation by growth waits until the last message is so old.
 PAUSE = timedelta(minutes=10)
-#: New rows are worth an update when they are this share of the violations last notified.
-FRESH = 0.1
+#: New rows are worth an update when they are one in so many of the violations last notified.
+FRESH = 10
 #: An incident older than this, after so many reminders, is long-running: only the digest shows it.
 OLD_AFTER, OLD_REMINDERS = timedelta(days=28), 3
 #: The number of messages to a recipient is limited within this time.
@@ -51,6 +53,8 @@ _FIRST = {
     Cause.SOURCE_DOWN: Reason.SOURCE_DOWN,
     Cause.RULES_WRONG: Reason.ERRORED,
 }
+#: Reasons of the first message about an incident. The hourly limit never holds these back.
+FIRST = frozenset(_FIRST.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,16 @@ class PolicyInput:
     new_rows: int = 0
     #: Whether the last run had an answer.
     verified: bool = True
+    #: Whether the rule holds again, though the incident is still open (`keep_open`).
+    holds: bool = False
     #: The decision of a person that is in force.
     triage: Triage | None = None
     #: The decision of a person that ended since the last notification.
     lapsed: Triage | None = None
+    #: What waits for the limit of mails per hour; the recipient is told even if it is better now.
+    held_back: HeldBack | None = None
+    #: Reasons for which the channel takes no messages.
+    refused: Set[Reason] = frozenset()
     silenced: bool = False
     inhibited: bool = False
     #: The most violations notified of a rule that is flapping; None when it is not.
@@ -85,10 +95,13 @@ class PolicyInput:
 def decide_reason(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
     """Return why one recipient is notified of the incident, or why not; first match wins."""
     reason = _news(facts, settings, at)
+    if reason in facts.refused:
+        reason = Reason.NOT_TAKEN
+    is_explained = facts.inhibited and facts.incident.open
+    if is_explained and (reason.mails or reason is Reason.UNCHANGED):
+        return Reason.INHIBITED
     if not reason.mails:
         return reason
-    if facts.inhibited and facts.last_notification is None and facts.incident.open:
-        return Reason.INHIBITED
     if facts.silenced:
         return Reason.SILENCED
     if facts.quiet_hours and facts.incident.severity < Severity.CRITICAL:
@@ -101,17 +114,26 @@ def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
     incident = facts.incident
     if not incident.open:
         return _after_resolution(facts)
+    if facts.holds:
+        return Reason.KEPT_OPEN
     if incident.violations <= 0 and incident.cause is Cause.VIOLATED:
         return Reason.ACCEPTED
     if incident.severity < Severity.ERROR:
         if facts.last_notification is None:
             return Reason.BELOW_THRESHOLD
-        return Reason.UNCHANGED
+        return _unless_held_back(facts, Reason.UNCHANGED)
     if facts.triage is not None:
         return _BY_TRIAGE[facts.triage.action]
-    reason = _while_open(facts, settings, at)
+    reason = _unless_held_back(facts, _while_open(facts, settings, at))
     if reason.mails and _is_on_its_way(facts, reason):
         return Reason.WAITING
+    return reason
+
+
+def _unless_held_back(facts: PolicyInput, reason: Reason) -> Reason:
+    """Return the reason of what the hourly limit held back, when there is nothing else."""
+    if reason is Reason.UNCHANGED and facts.held_back is not None:
+        return facts.held_back.reason
     return reason
 
 
@@ -137,19 +159,24 @@ def _while_open(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
         return Reason.UNCHANGED
     if not facts.verified:
         return Reason.NOT_VERIFIED
-    return _still_violated(facts, last, settings, at)
+    # What the channel does not take must not hide what it takes.
+    due = list(_due(facts, last, settings, at))
+    taken = [reason for reason in due if reason not in facts.refused]
+    return next(iter(taken or due), Reason.UNCHANGED)
 
 
-def _still_violated(
+def _due(
     facts: PolicyInput, last: LastNotification, settings: Settings, at: datetime
-) -> Reason:
+) -> Iterator[Reason]:
+    """Yield the reasons for a message about something that is still violated; the first counts."""
     incident = facts.incident
     if facts.lapsed is not None:
-        return Reason.ESCALATED if facts.lapsed.ended == "broken" else Reason.REMINDER
+        yield Reason.ESCALATED if facts.lapsed.ended == "broken" else Reason.REMINDER
     if at - incident.opened_at > OLD_AFTER and last.reminders >= OLD_REMINDERS:
-        return _when_long_running(incident, last)
+        yield _when_long_running(incident, last)
+        return
     since = at - last.at if last.at else timedelta.max
-    return _compared(facts, last, settings, since)
+    yield from _compared(facts, last, settings, since)
 
 
 def _when_long_running(incident: Incident, last: LastNotification) -> Reason:
@@ -161,24 +188,24 @@ def _when_long_running(incident: Incident, last: LastNotification) -> Reason:
 
 def _compared(
     facts: PolicyInput, last: LastNotification, settings: Settings, since: timedelta
-) -> Reason:
+) -> Iterator[Reason]:
     """Compare with the last notification; `since` is how long ago that was."""
     incident = facts.incident
     has_grown = _has_doubled(incident.violations, last.violations) and since >= PAUSE
     if incident.severity > last.severity or has_grown:
-        return Reason.ESCALATED
+        yield Reason.ESCALATED
     if since >= reminder_after(last.reminders, settings):
-        return Reason.REMINDER
-    has_fresh_rows = facts.new_rows > 0 and facts.new_rows >= FRESH * last.violations
+        yield Reason.REMINDER
+    has_fresh_rows = facts.new_rows >= rows_for_update(last.violations)
     if has_fresh_rows and since >= settings.update_every:
-        return Reason.UPDATED
-    return Reason.UNCHANGED
+        yield Reason.UPDATED
 
 
 def _after_resolution(facts: PolicyInput) -> Reason:
     last = facts.last_notification
     if last is None:
-        return Reason.NEVER_NOTIFIED
+        # A message about several incidents still goes out when only some of them are over.
+        return Reason.NEVER_NOTIFIED if facts.waiting is None else Reason.WAITING
     if last.reason in (Reason.RESOLVED, Reason.FLAPPING_ENDED):
         return Reason.UNCHANGED
     if facts.waiting is not None and facts.waiting.reason is Reason.RESOLVED:
@@ -199,6 +226,11 @@ def _is_above_peak(facts: PolicyInput, peak: int) -> bool:
 def _has_doubled(violations: int, before: int) -> bool:
     # Without the floor, a message about no violations would be followed by one every run.
     return violations >= GROWTH * max(before, 1)
+
+
+def rows_for_update(violations: int) -> int:
+    """Return how many new rows are worth an update after a message about so many violations."""
+    return max(math.ceil(violations / FRESH), 1)
 
 
 def quiet_limit(baseline: int) -> float:

@@ -10,8 +10,8 @@ Recipient = tuple[str, str]
 def recipients(rules: RuleSet, incident: Incident) -> list[Recipient]:
     """Return every recipient of an incident, each once.
 
-    The incident of a source goes to the recipients of all rules that read it and are errors at
-    least; the incident of the rules file goes to the owners of all rules.
+    The incident of a source goes to the recipients of all rules that read it and can become errors
+    at least; the incident of the rules file goes to the owners of all rules.
     """
     if incident.cause is Cause.RULES_WRONG:
         return rules.recipients(name for rule in rules.enabled() for name in rule.on_error)
@@ -28,7 +28,7 @@ def recipients(rules: RuleSet, incident: Incident) -> list[Recipient]:
 def _outage_channels(rules: RuleSet, source: str) -> list[str]:
     channels: list[str] = []
     for rule in reading(rules, source):
-        if rule.severity >= Severity.ERROR:
+        if rule.invariant.ladder.worst >= Severity.ERROR:
             channels += rule.notify
     return channels
 

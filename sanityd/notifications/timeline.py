@@ -90,7 +90,10 @@ def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> lis
         if row.resolved_at is not None:
             events.append(Event(row.resolved_at, rule, _row_end(row)))
         else:
-            events.append(Event(row.last_seen, rule, "is still there"))
+            # Rows are only written when something about them changes: the last run saw it, too.
+            verified = runs.last_verified(connection, rule)
+            seen_at = max(filter(None, (verified, row.last_seen)))
+            events.append(Event(seen_at, rule, "is still there"))
     return events
 
 

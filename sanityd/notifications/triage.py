@@ -14,7 +14,6 @@ from sanityd.alerts.compose.sanitize import display_value
 from sanityd.errors import SanitydError
 from sanityd.model import (
     Incident,
-    Reason,
     Silence,
     TrackedViolation,
     Triage,
@@ -66,7 +65,7 @@ def expire_triage(
     decisions = triage.list_active(connection, None if rule is None else [rule])
     if not decisions:
         return
-    by_id = {incident.id: incident for incident in counted_incidents(connection, rules, rule)}
+    by_id = {incident.id: incident for incident in counted_incidents(connection, rules, at, rule)}
     for decision in decisions:
         incident = by_id.get(decision.incident)
         if incident is None:
@@ -242,7 +241,7 @@ def _open(connection: Connection, rules: RuleSet, name: str, at: datetime) -> li
     expire_triage(connection, rules, at)
     open_incidents = [
         incident
-        for incident in counted_incidents(connection, rules)
+        for incident in counted_incidents(connection, rules, at)
         if incident.open and name in (incident.rule, incident.id)
     ]
     if open_incidents:
@@ -359,7 +358,7 @@ def _write_audit(
     for name, value in detail.items():
         if value:
             details[name] = value.isoformat() if isinstance(value, datetime) else value
-    reason = " ".join(act.reason.split()) or Reason.UNCHANGED.value
+    reason = " ".join(act.reason.split())
     audit.append(
         connection,
         act.at,

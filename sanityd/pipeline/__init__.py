@@ -115,7 +115,7 @@ def record_batch(
         for run in batch_runs
         if run.rule not in outdated
     ]
-    record_outages(connection, by_id, batch_runs, at)
+    record_outages(connection, rules, by_id, batch_runs, at)
     changes = {result.rule.id: result.changes for result in results}
     notified = notify(connection, rules, at, wait=group_wait, changes=changes)
     return _with_notifications(connection, results, notified)

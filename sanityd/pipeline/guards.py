@@ -59,7 +59,7 @@ def hold_back_unconfirmed(
     These are kept in the store for the next run. Parameters: `rows` are the known violations, by
     fingerprint.
     """
-    if rule.invariant.confirm.runs == 1:
+    if not rule.invariant.confirm.needs_later_runs:
         return run
     if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
         return run

@@ -14,6 +14,7 @@ from sanityd.model import (
     Cause,
     Change,
     Incident,
+    NoiseState,
     Reason,
     Resolution,
     Run,
@@ -24,6 +25,7 @@ from sanityd.model import (
     watermark_after,
 )
 from sanityd.notifications import noise, noise_review
+from sanityd.notifications.recipients import reading
 from sanityd.pipeline import guards
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
@@ -103,6 +105,7 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     if incident_before is not None and guards.was_not_watched(connection, rule, run):
         incident_before = _end_if_replaced(connection, incident_before, run, transitions)
     incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
+    incident = _kept_open(connection, rule, run, incident)
     incident = _save_incident(connection, incident_before, incident)
     _record_fault(connection, rule, run)
     incident_id = incident.id if incident else None
@@ -134,7 +137,11 @@ def _end_if_replaced(
 
 
 def record_outages(
-    connection: Connection, batch: Mapping[str, Rule], batch_runs: Sequence[Run], at: datetime
+    connection: Connection,
+    rules: RuleSet,
+    batch: Mapping[str, Rule],
+    batch_runs: Sequence[Run],
+    at: datetime,
 ) -> None:
     """Open, keep or resolve the incident of each source of a batch: one, not one for each rule."""
     skipped_runs = {}
@@ -149,8 +156,20 @@ def record_outages(
                 answering.add(rule.invariant.elsewhere)
     for source in sorted(skipped_runs.keys() | answering):
         before = incidents.open_for(connection, source_rule_id(source), Cause.SOURCE_DOWN)
-        after = lifecycle.outage_after(before, source, skipped_runs.get(source), at)
+        skipped = skipped_runs.get(source)
+        severity = _outage_severity(connection, rules, source)
+        after = lifecycle.outage_after(before, source, skipped, at, severity)
         _save_incident(connection, before, after)
+
+
+def _outage_severity(connection: Connection, rules: RuleSet, source: str) -> Severity:
+    """Return the worst severity that a rule reading the source can have today; at least error."""
+    noise_states = noise_state.all_of(connection)
+    worst = Severity.ERROR
+    for rule in reading(rules, source):
+        steps = noise_states.get(rule.id, NoiseState()).steps
+        worst = max(worst, noise.effective(rule.invariant.ladder.worst, steps))
+    return worst
 
 
 def close_rule(connection: Connection, rule: str, resolution: Resolution, at: datetime) -> int:
@@ -182,6 +201,18 @@ def count_changes(transitions: Iterable[Transition]) -> dict[Change, int]:
     for transition in transitions:
         counts[transition.change] = counts.get(transition.change, 0) + 1
     return counts
+
+
+def _kept_open(
+    connection: Connection, rule: Rule, run: Run, incident: Incident | None
+) -> Incident | None:
+    """Return the incident, still open when the rule holds again for less than its `keep_open`."""
+    if incident is None or incident.open or not rule.keep_open:
+        return incident
+    holding_since = runs.holding_since(connection, rule.id) or run.at
+    if run.at - holding_since >= rule.keep_open:
+        return incident
+    return replace(incident, resolved_at=None)
 
 
 def _is_outdated(connection: Connection, rule: Rule, run: Run) -> bool:

@@ -320,6 +320,10 @@ class Simulation:
         before = self._last_runs.get(run.rule)
         if before is None or run.rule in self._watched:
             return True
+        rule = self.rules.rules[run.rule]
+        if rule.keep_open or rule.invariant.confirm.needs_later_runs:
+            # What follows depends on how long, or how often, it was the same.
+            return True
         return (
             before.outcome != run.outcome
             or before.severity != run.severity

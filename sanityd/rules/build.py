@@ -55,6 +55,7 @@ class RuleBuilder:
             depends_on=tuple(spec.depends_on or ()),
             noise=spec.noise,
             summary=spec.summary,
+            keep_open=spec.keep_open,
             why=spec.why,
             fix=spec.fix,
             enabled=spec.enabled,

@@ -49,7 +49,7 @@ def _text(pattern: str, advice: str) -> Any:
 AGE = "write `10m of created_at`"
 SCHEDULE = "write `every 5m`, `daily at 07:30 Europe/Berlin` or a cron line"
 SCAN = "write `full`, or `new rows by created_at, full daily`"
-CONFIRM = "write `no`, `again after 30s` or `2 runs`"
+CONFIRM = "write `no`, `again after 30s`, `2 runs` or `for 5m`"
 
 Age = _text(rf"^\s*{DURATION}\s* of \s*\S", AGE)
 Schedule = _text(
@@ -62,4 +62,4 @@ Schedule = _text(
 )
 Severities = Annotated[Any, WithJsonSchema(_SEVERITIES)]
 Scan = _text(r"^(full|new rows by \S+(, full (daily|every [^,]+))?(, overlap [^,]+)?)$", SCAN)
-Confirm = _text(rf"^(no|[2-9] runs|(again after )?{DURATION})$", CONFIRM)
+Confirm = _text(rf"^(no|[2-9] runs|(again after |for )?{DURATION})$", CONFIRM)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class Rule:
     depends_on: tuple[str, ...] = ()
     #: Its own setting of the noise policy: `on`, `suggest` or `off`.
     noise: NoiseMode | None = None
+    #: How long it must hold again before its incident is over.
+    keep_open: timedelta = timedelta(0)
     #: Its place in the file: `rules.yaml:21`.
     location: str = ""
     #: A hash of what it asks for; `why`, `fix`, times and recipients are not in it.

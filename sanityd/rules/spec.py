@@ -92,6 +92,9 @@ def _confirm(value: Any) -> Any:
     runs = re.fullmatch(r"([2-9]) runs", str(value))
     if runs:
         return Confirm(again=False, runs=int(runs[1]))
+    lasting = re.fullmatch(r"for (.+)", str(value))
+    if lasting:
+        return Confirm(again=False, lasting=_duration(lasting[1]))
     words = str(value).removeprefix("again after ")
     try:
         return Confirm(after=parse_duration(words))
@@ -340,8 +343,13 @@ class RuleSpec(Defaults):
     confirm: HowSure | None = Field(
         None,
         description="How a suspect becomes a violation: "
-        "`again after 30s` (across sources), `2 runs`, or `no`.",
-        examples=["again after 30s", "2 runs", "no"],
+        "`again after 30s` (across sources), `2 runs`, `for 5m`, or `no`.",
+        examples=["again after 30s", "2 runs", "for 5m", "no"],
+    )
+    keep_open: Duration = Field(
+        timedelta(0),
+        description="How long the rule must hold again before its incident is over.",
+        examples=["10m"],
     )
     scan: WhichRows | None = Field(
         None,

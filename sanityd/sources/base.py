@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Executable, FromClause, Row, Select, Subquery, literal
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    FromClause,
+    Row,
+    Select,
+    Subquery,
+    literal,
+    make_url,
+)
 from sqlalchemy.types import NullType
 
 from sanityd.errors import CheckError
@@ -25,6 +34,9 @@ AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 #: The bucket of a whole number (number // 64), and the bits of the numbers in a bucket.
 Bitmap = tuple[ColumnElement[Any], ColumnElement[Any]]
+
+
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,15 @@ class SourceSettings:
     folder: Path = Path()
     #: The time at which the clock is frozen, also for SQL that reads it; None: it is not frozen.
     frozen_at: datetime | None = None
+
+    @property
+    def server(self) -> tuple[object, ...]:
+        """The host and port, or the file: sources with the same one fail together. No secret."""
+        url = make_url(self.url)
+        if url.get_backend_name() not in _PORTS:
+            return (url.database, self.folder, self.files)
+        port = url.port or _PORTS[url.get_backend_name()]
+        return (str(url.host).lower(), port, str(url.query))
 
 
 #: Families with an order of their own, so that min() works on every database.

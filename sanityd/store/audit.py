@@ -1,11 +1,12 @@
 """The audit: every decision with its reason. Entries are added and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
+from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.tables import audit
 
 #: The actions for changes of the rules file.
@@ -52,3 +53,21 @@ def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
     """Return the entries of a rule, oldest first."""
     entries = select(audit).where(audit.c.rule == rule).order_by(audit.c.id)
     return list(connection.execute(entries).mappings())
+
+
+def last_not_notified(
+    connection: Connection, reason: str, keys: Collection[IncidentRecipient]
+) -> dict[IncidentRecipient, RowMapping]:
+    """Return the last entry that each of these was not notified for this reason."""
+    if not keys:
+        return {}
+    names = {incident for incident, _, _ in keys}
+    entries = select(audit).where(
+        audit.c.action == "not notified", audit.c.reason == reason, audit.c.incident.in_(names)
+    )
+    last = {}
+    for entry in connection.execute(entries.order_by(audit.c.id)).mappings():
+        key = (entry["incident"], entry["detail"]["channel"], entry["detail"]["recipient"])
+        if key in keys:
+            last[key] = entry
+    return last

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from sanityd.model import Cause, Incident, Reason, Resolution, Severity
 from sanityd.store.name_list import name_list
@@ -66,6 +66,16 @@ def rules_with_incidents(connection: Connection, since: datetime) -> list[str]:
 def resolved_since(connection: Connection, since: datetime) -> list[Incident]:
     """Return the incidents that were resolved since then."""
     return _all(connection, select(incidents).where(incidents.c.resolved_at >= since))
+
+
+def last_ends(
+    connection: Connection, rules: Collection[str], severity: Severity, latest: datetime
+) -> dict[str, datetime]:
+    """Return when the last incident of each rule ended that was at least so severe."""
+    end = func.max(incidents.c.resolved_at, type_=incidents.c.resolved_at.type).label("end")
+    severe = incidents.c.rule.in_(rules) & (incidents.c.severity >= int(severity))
+    query = select(incidents.c.rule, end).where(severe, incidents.c.resolved_at <= latest)
+    return {row.rule: row.end for row in connection.execute(query.group_by(incidents.c.rule))}
 
 
 def save(connection: Connection, incident: Incident) -> None:

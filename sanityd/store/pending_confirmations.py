@@ -1,4 +1,4 @@
-"""Rows that count as violations only when the next run finds them, too (`confirm: 2 runs`)."""
+"""Rows that count as violations only when later runs find them, too (`confirm: 2 runs`)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,11 +8,11 @@ from sqlalchemy import Connection, delete, insert, select
 from sanityd.store.tables import pending_confirmations
 
 
-def of_rule(connection: Connection, rule: str) -> tuple[Mapping[str, int], int]:
+def of_rule(connection: Connection, rule: str) -> tuple[Mapping[str, int | str], int]:
     """Return the pending rows of a rule.
 
-    That is, by fingerprint, how many runs in a row found each row; and how many more rows there
-    were beyond the cap.
+    That is, by fingerprint, how many runs in a row found each row, or since when they do; and how
+    many more rows there were beyond the cap.
     """
     stored = connection.execute(
         select(pending_confirmations.c.times, pending_confirmations.c.beyond).where(
@@ -25,7 +25,7 @@ def of_rule(connection: Connection, rule: str) -> tuple[Mapping[str, int], int]:
 
 
 def save(
-    connection: Connection, rule: str, times: Mapping[str, int], beyond: int, at: datetime
+    connection: Connection, rule: str, times: Mapping[str, int | str], beyond: int, at: datetime
 ) -> None:
     """Store the pending rows after a run, in place of those before."""
     remove(connection, rule)

@@ -56,6 +56,13 @@ def names(connection: Connection, file: str) -> list[str]:
     )
 
 
+def names_elsewhere(connection: Connection, file: str) -> set[str]:
+    """Return the rules of the other rules files that share the store."""
+    present = rules_seen.c.removed_at.is_(None)
+    query = select(rules_seen.c.rule).where(rules_seen.c.file != file, present)
+    return set(connection.execute(query).scalars())
+
+
 def removed_since(connection: Connection, file: str, since: datetime) -> dict[str, datetime]:
     """Return the rules that were removed since then, each with the time."""
     removed_rules = select(rules_seen.c.rule, rules_seen.c.removed_at).where(

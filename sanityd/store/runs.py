@@ -231,6 +231,20 @@ def answered_runs(
     ]
 
 
+def holding_since(connection: Connection, rule: str) -> datetime | None:
+    """Return when the rule held for the first time since it was last violated.
+
+    None when its last run with an answer was violated, or when there was none.
+    """
+    answered = and_(runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED))
+    newest = select(func.max(runs.c.at, type_=runs.c.at.type))
+    violated = connection.execute(newest.where(answered, runs.c.severity.is_not(None))).scalar()
+    oldest = select(func.min(runs.c.at, type_=runs.c.at.type)).where(answered)
+    if violated is not None:
+        oldest = oldest.where(runs.c.at > violated)
+    return connection.execute(oldest).scalar()
+
+
 def violations_at(connection: Connection, rule: str, at: datetime) -> int | None:
     """Return the number of violations of the run at that time; None when there was no run."""
     return (

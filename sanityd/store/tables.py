@@ -139,7 +139,7 @@ pending_confirmations = Table(
     metadata,
     Column("rule", String, primary_key=True),
     Column("at", Instant, nullable=False),
-    #: By fingerprint: how many runs in a row found it.
+    #: By fingerprint: how many runs in a row found it, or since when they do.
     Column("times", JSON, nullable=False),
     #: How many more rows there were beyond the cap.
     Column("beyond", BigInteger, nullable=False),

@@ -41,15 +41,15 @@ def expire(connection: Connection, at: datetime) -> int:
     return _end(connection, triage.c.until <= at, "expired", at)
 
 
-def count_accepted_rows(connection: Connection) -> dict[str, int]:
-    """Return how many open rows of each rule are accepted."""
+def count_accepted_rows(connection: Connection, at: datetime) -> dict[str, int]:
+    """Return how many open rows of each rule are accepted at that time."""
     open_rows = (violations.c.rule == triage.c.rule) & (
         violations.c.fingerprint == triage.c.fingerprint
     )
     accepted_rows = (
         select(triage.c.rule, func.count().label("rows"))
         .join(violations, open_rows)
-        .where(triage.c.ended_at.is_(None), violations.c.open)
+        .where(triage.c.ended_at.is_(None), triage.c.until > at, violations.c.open)
     )
     return {row.rule: row.rows for row in connection.execute(accepted_rows.group_by(triage.c.rule))}
 

@@ -24,6 +24,7 @@ from sanityd.model import (
     Message,
     News,
     Outcome,
+    Outlook,
     PastRun,
     Reason,
     Resolution,
@@ -113,6 +114,7 @@ def news(
         looked_at=AT,
         rows=listed,
         history=past(*[0] * 13, count),
+        outlook=Outlook(2 * max(count, 1), (1, AT + hours(1)), AT + hours(24)),
     )
     return replace(made, **changes)
 

@@ -99,6 +99,18 @@ def test_the_rules_of_a_source_that_is_down_are_one_line(project: Project, tmp_p
     lines = project.run("status").out.splitlines()
     assert len([line for line in lines if "never verified" in line]) == 1
     assert "  ? 2 rules of app: never verified" in lines
+def test_show_says_of_a_rule_that_nobody_could_check_that_nothing_is_known(
+    project: Project, tmp_path: Path
+) -> None:
+    rule = "every-person-has-a-welcome-mail"
+    assert "It was never checked, so it is not known" in project.run("show", rule).out
+    project.run("check")
+    assert "It is not violated, as far as is known." in project.run("show", rule).out
+    (tmp_path / "app.db").rename(tmp_path / "away.db")
+    project.run("check")
+    answer = " ".join(project.run("show", rule).out.split())
+    assert "is skipped: it is not known whether it is violated now." in answer
+    assert "It is not violated" not in answer
 
 
 def test_show_lists_the_rows_of_a_rule_or_incident(

@@ -87,6 +87,23 @@ def test_a_cron_line_may_name_its_zone_or_be_a_nickname() -> None:
     assert parse_schedule("@daily").cron == "0 0 * * *"
 
 
+@pytest.mark.parametrize(
+    ("text", "minutes", "missed"),
+    [
+        ("every 5m", 15, False),
+        ("every 5m", 16, True),
+        ("every 1s", 3, False),
+        ("every 1s", 4, True),
+        ("daily at 07:30", 2 * 24 * 60, False),
+        ("daily at 07:30", 4 * 24 * 60, True),
+        ("manual", 10**6, False),
+    ],
+)
+def test_a_rule_is_overdue_after_three_intervals(text: str, minutes: int, missed: bool) -> None:
+    at = datetime(2026, 1, 10, 12, tzinfo=UTC)
+    assert parse_schedule(text).is_missed(at - timedelta(minutes=minutes), at) is missed
+
+
 def test_manual_never_comes() -> None:
     schedule = parse_schedule("manual")
     at = datetime(2026, 1, 1, tzinfo=UTC)

@@ -165,3 +165,50 @@ def test_a_digest_can_be_switched_off(scene: Scene, box: Mailbox) -> None:
     warn(scene)
     scene.wait(days=2)
     assert digests(box) == []
+
+
+def test_only_what_was_repaired_and_broke_again_came_back(scene: Scene, box: Mailbox) -> None:
+    """Of two rules, one could not be checked for a while, the other held again."""
+    scene.rules = {"back": dict(ADULTS), "blind": dict(ADULTS, between={"age": [18, 29]})}
+    scene.sql("UPDATE people SET age = 20; UPDATE people SET age = 5 WHERE id = 1")
+    scene.rules.pop("blind")
+    scene.look()
+    scene.sql("UPDATE people SET age = 20")
+    scene.look()
+    scene.rules["blind"] = dict(ADULTS, between={"years": [18, 29]})
+    scene.look()
+    scene.sql("ALTER TABLE people ADD COLUMN years INTEGER DEFAULT 20")
+    scene.look()
+    scene.wait(hours=1)
+    scene.sql("UPDATE people SET years = 5, age = 5")
+    scene.look()
+    scene.wait(hours=24)
+    _, _, text = body(digests(box)[-1]).partition("CAME BACK")
+    back, _, others = text.partition("STILL OPEN")
+    assert "back" in back
+    assert "blind" not in back
+    new, _, _ = body(digests(box)[-1]).partition("CAME BACK")
+    assert "blind" in new + others
+
+
+def test_the_worst_comes_first_then_the_oldest_and_what_is_over_is_no_error(
+    scene: Scene, box: Mailbox
+) -> None:
+    other = {**ADULTS, "between": {"age": [18, 25]}, "severity": "warning"}
+    scene.rules = {
+        "z-old": {**ADULTS, "severity": "warning"},
+        "over": {**ADULTS, "not_null": "age"},
+    }
+    scene.rules["over"].pop("between")
+    scene.sql("UPDATE people SET age = 5 WHERE id = 1; UPDATE people SET age = NULL WHERE id = 2")
+    scene.look()
+    scene.sql("UPDATE people SET age = 5 WHERE id = 2")
+    scene.rules |= {"a-new": other, "y-worst": {**ADULTS, "severity": "critical"}}
+    scene.look()
+    scene.wait(hours=2)
+    _, _, text = body(digests(box)[-1]).partition("\nNEW")
+    positions = [text.index(name) for name in ("y-worst", "z-old", "a-new")]
+    assert positions == sorted(positions)
+    new, _, over = text.partition("\nRESOLVED")
+    assert "holds again" in over
+    assert "ERROR" not in new + over

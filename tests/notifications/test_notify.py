@@ -267,32 +267,6 @@ def test_that_a_rule_cant_be_checked_goes_to_its_owner_and_says_nothing_of_the_d
     assert told(box) == ["errored", "resolved"]
 
 
-def test_beyond_so_many_mails_an_hour_the_rest_comes_as_one(scene: Scene, box: Mailbox) -> None:
-    """Each finding comes in a pass of its own, so that they could not share a mail."""
-    scene.limits = {"mails_per_hour": 3}
-    several(scene, 8)
-    scene.children(1)
-    rules = scene.load()
-    for rule in rules.enabled():
-        scene.clock.shift(timedelta(minutes=1))
-        pipeline.run_batch(rules, [rule], scene.store, now())
-        scene.mail()
-    assert told(box) == ["opened"] * 3
-    assert [scene.wait(minutes=20) for _ in range(4)] == [0, 0, 1, 0]
-    assert told(box) == ["opened"] * 4
-
-
-def test_a_critical_finding_does_not_wait_behind_the_rest(scene: Scene, box: Mailbox) -> None:
-    scene.limits = {"mails_per_hour": 1}
-    scene.rules = {"a": dict(ADULTS), "b": dict(ADULTS), "c": {**ADULTS, "severity": "critical"}}
-    scene.children(1)
-    rules = scene.load()
-    reasons = [
-        pipeline.run_batch(rules, [rule], scene.store, now())[0].reasons for rule in rules.enabled()
-    ]
-    assert reasons == [(Reason.OPENED,), (Reason.RATE_LIMITED,), (Reason.OPENED,)]
-
-
 def test_after_an_outage_of_the_mail_server_one_summary_comes_and_not_the_backlog(
     scene: Scene,
 ) -> None:

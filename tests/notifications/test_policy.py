@@ -374,7 +374,7 @@ def test_a_worse_severity_is_only_kept_quiet_by_people_or_by_what_they_set_up(
         ),
     )
     if now.last_notification and now.last_notification.severity < CRITICAL and worse.verified:
-        undecided = replace(worse, triage=None, silenced=False)
+        undecided = replace(worse, triage=None, silenced=False, inhibited=False)
         assert decide_reason(undecided, USUAL, AT).mails
 
 

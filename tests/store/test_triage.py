@@ -69,9 +69,10 @@ def test_accepted_rows_count_while_they_are_open(store: Store) -> None:
         triage.add(
             memory, replace(ACK, incident="", action=TriageAction.ACCEPTED, fingerprint="gone")
         )
-        assert triage.count_accepted_rows(memory) == {"r": 1}
+        assert triage.count_accepted_rows(memory, AT) == {"r": 1}
+        assert triage.count_accepted_rows(memory, ACK.until) == {}
         violations.apply(memory, "r", "app", [Transition("f", Change.RESOLVED, {"id": 1})], AT)
-        assert triage.count_accepted_rows(memory) == {}
+        assert triage.count_accepted_rows(memory, AT) == {}
 
 
 def test_a_silence_is_listed_until_it_ends(store: Store) -> None:

@@ -38,6 +38,8 @@ class Scene:
     name: str = "rules.yaml"
     title: str | None = None
     statement_timeout: str = "30s"
+    sources: dict[str, Any] = field(default_factory=dict)
+    channels: dict[str, Any] = field(default_factory=dict)
 
     def sql(self, text: str) -> None:
         """Do something to the application's data."""
@@ -64,9 +66,10 @@ class Scene:
                     "url": "sqlite:///app.db",
                     "statement_timeout": self.statement_timeout,
                     "lock_timeout": "1s",
-                }
+                },
+                **self.sources,
             },
-            "channels": {"team": mail},
+            "channels": {"team": mail, **self.channels},
             "alerts": {"limits": self.limits, "digest": {"at": None}, **self.alerts},
             "defaults": {"notify": ["team"]},
             "rules": self.rules,
@@ -86,6 +89,16 @@ class Scene:
         """A pass that began then."""
         rules = self.load()
         return pipeline.run_batch(rules, list(rules.enabled()), self.store, at)
+
+    def look_everywhere(self, minutes: float = 5, *, wait: float = 0) -> list[pipeline.Result]:
+        """A pass over all sources, one after the other, as `check` does it; without its mails."""
+        self.clock.shift(timedelta(minutes=minutes))
+        at, rules = datetime.now(UTC), self.load()
+        results: list[pipeline.Result] = []
+        for batch in rules.by_source(rules.enabled()).values():
+            grouped = timedelta(seconds=wait)
+            results += pipeline.run_batch(rules, batch, self.store, at, group_wait=grouped)
+        return results
 
     def mail(self) -> DispatchSummary:
         """Deliver what is due."""

@@ -33,6 +33,8 @@ class DigestLine:
     since: datetime | None = None
     #: A complete command, as `sanityd ack RULE --for 3d --reason "…"`.
     command: str = ""
+    #: Whether it is over; the severity is what it was.
+    resolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,8 @@ def _listed(digest: Digest) -> dict[str, Sequence[DigestLine]]:
 
 def _entry(line: DigestLine, at: datetime, zone: tzinfo) -> DigestEntry:
     label = line.severity.label if line.severity is not None else ""
+    if line.resolved:
+        label = "resolved"
     since = f"since {format_time(line.since, at, zone)}" if line.since is not None else ""
     return DigestEntry(
         state=label,

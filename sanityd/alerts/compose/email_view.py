@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 from sanityd.alerts.compose import phrases
 from sanityd.alerts.compose.facts import facts
@@ -33,14 +33,13 @@ MOST_PARTS = 12
 FEW_ROWS = 3
 #: The most characters of the rule's texts `why` and `fix`.
 MOST_CHARACTERS = 2000
-#: When reminders are sent by default, counted from the last change.
-REMIND = (timedelta(days=1), timedelta(days=3), timedelta(days=7))
 _UNDO_TITLES = {Reason.DOWNGRADE_NOTICE: "STOP IT", Reason.DOWNGRADED: "UNDO IT"}
 _NEXT_WHEN_FAILED = {
     Cause.ERRORED: "You are notified again when it can be checked.",
     Cause.SOURCE_DOWN: "You are notified again when it answers.",
     Cause.RULES_WRONG: "You are notified again when it can be read.",
 }
+_NOT_AGAIN = "You are not notified of it again."
 _REASONS_WITHOUT_NEXT = {
     Reason.DOWNGRADE_NOTICE,
     Reason.DOWNGRADED,
@@ -54,14 +53,13 @@ class RenderOptions:
     """How a mail is rendered.
 
     `zone` is the time zone of its times, `version` and `instance` identify this sanityd, `rows` is
-    the most rows of an incident, `remind` says when reminders are sent.
+    the most rows of an incident.
     """
 
     zone: tzinfo
     version: str
     instance: str = ""
     rows: int = 15
-    remind: tuple[timedelta, ...] = REMIND
     #: The divisor of all limits, greater than 1 when the mail would be too large otherwise.
     shrink: int = 1
 
@@ -320,27 +318,7 @@ def _next(news: News, at: datetime, options: RenderOptions) -> str:
             return ""
         return "You are notified again if it comes back."
     if incident.cause in _NEXT_WHEN_FAILED:
+        if not news.outlook.resolved:
+            return _NOT_AGAIN
         return _NEXT_WHEN_FAILED[incident.cause]
-    reminder = _next_reminder(news, at, options)
-    return f"You are notified again when the count doubles, when it is resolved, or {reminder}."
-
-
-def _next_reminder(news: News, at: datetime, options: RenderOptions) -> str:
-    """Return when the next reminder is sent, if nothing else happens.
-
-    After an update that depends on the mails before, so no time is given.
-    """
-    steps = options.remind
-    if news.reason is Reason.UPDATED or not steps:
-        return "when a reminder is due"
-    sent = 0
-    if news.reason is Reason.REMINDER and news.last_notification is not None:
-        sent = news.last_notification.reminders + 1
-    # The last step repeats, so it is a distance and not a point in time.
-    if sent >= len(steps) - 1:
-        distance = steps[-1]
-    elif sent == 0:
-        distance = steps[0]
-    else:
-        distance = steps[sent] - steps[sent - 1]
-    return phrases.time_after_verb(at + distance, at, options.zone)
+    return phrases.next_notification(news.outlook, at, options.zone) or _NOT_AGAIN

@@ -58,6 +58,7 @@ def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
         f"First seen {since}{ago}.",
         _severity_change(news, incident),
         *_triage(news, incident, at, zone),
+        _held_back(news, at, zone),
         _new_rows(news, at, zone),
         _changes(news),
         _checked(news, incident, at, zone),
@@ -138,6 +139,18 @@ def _growth(triage: Triage, incident: Incident) -> str:
     if incident.violations >= 2 * max(triage.violations, 1):
         return "the count has doubled since"
     return "the count has grown since"
+
+
+def _held_back(news: News, at: datetime, zone: tzinfo) -> str:
+    """Return how many violations there were when the limit of mails held this message back."""
+    held_back = news.held_back
+    if held_back is None:
+        return ""
+    when = format_time_briefly(held_back.at, at, zone)
+    return (
+        "This message had to wait for the limit of mails per hour: "
+        f"the count was {held_back.violations:,} at {when}."
+    )
 
 
 def _new_rows(news: News, at: datetime, zone: tzinfo) -> str:

@@ -1,7 +1,7 @@
 """The headline of a mail: numbers first, and never more than a run has verified. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from sanityd.alerts.compose.sanitize import escape_hidden
@@ -12,8 +12,8 @@ from sanityd.alerts.compose.state import (
     is_about_source,
     state,
 )
-from sanityd.alerts.compose.times import format_rounded, format_time
-from sanityd.model import Alert, Cause, Incident, News, Reason, Resolution, Severity
+from sanityd.alerts.compose.times import format_rounded, format_time, format_time_briefly
+from sanityd.model import Alert, Cause, Incident, News, Outlook, Reason, Resolution, Severity
 
 _REPAIRS = {Resolution.FIXED: "repaired", Resolution.ROW_GONE: "deleted"}
 _DEPARTURES = {
@@ -158,6 +158,44 @@ def time_after_verb(when: datetime, at: datetime, zone: tzinfo) -> str:
     if text.startswith(("today", "tomorrow")):
         return text
     return f"on {text}"
+
+
+def next_notification(outlook: Outlook, at: datetime, zone: tzinfo) -> str:
+    """Return when the recipient is notified again; empty when that can't be."""
+    if outlook.quiet_from is not None and outlook.quiet_from <= at:
+        return _when_long_running("You are", outlook)
+    occasions = list(_occasions(outlook, at, zone))
+    if not occasions:
+        return ""
+    *others, last = occasions
+    listed = f"{', '.join(others)}, or {last}" if others else last
+    sentence = f"You are notified again {listed}."
+    if outlook.quiet_from is None:
+        return sentence
+    begin = time_after_verb(outlook.quiet_from, at, zone).removeprefix("on ")
+    return f"{sentence} {_when_long_running(f'From {begin} on you are', outlook)}"
+
+
+def _occasions(outlook: Outlook, at: datetime, zone: tzinfo) -> Iterator[str]:
+    """Yield each occasion to notify again, in words."""
+    if outlook.grows_to is not None:
+        yield f"when there are {outlook.grows_to:,} violations or more"
+    if outlook.update is not None:
+        new_rows, begin = outlook.update
+        rows = "row violates" if new_rows == 1 else "rows violate"
+        when = format_time_briefly(begin, at, zone)
+        yield f"when {new_rows:,} more {rows} it (not before {when})"
+    if outlook.resolved:
+        yield "when it is resolved"
+    if outlook.reminder is not None:
+        yield time_after_verb(outlook.reminder, at, zone)
+
+
+def _when_long_running(subject: str, outlook: Outlook) -> str:
+    """Return what is notified of an incident that is open for weeks."""
+    end = ", or when it is resolved" if outlook.resolved else ""
+    limit = f"{outlook.quiet_limit:,}"
+    return f"{subject} only notified again when there are more than {limit} violations{end}."
 
 
 def as_sentence(text: str) -> str:

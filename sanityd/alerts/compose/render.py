@@ -4,14 +4,12 @@ The steps: select the rows to list (`rows_table`), write the texts (`email_view`
 `phrases` and `facts`), render the templates (`templating`).
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
 from sanityd.alerts.compose.email_view import (
-    REMIND,
     EmailView,
     RenderOptions,
     email_view,
@@ -27,7 +25,7 @@ MOST_BYTES = 90_000
 _SHRINK_STEPS = (1, 2, 4, 8, 16)
 
 
-def render(  # noqa: PLR0913 (each is a setting of the team)
+def render(
     alert: Alert,
     *,
     recipient: str,
@@ -36,19 +34,18 @@ def render(  # noqa: PLR0913 (each is a setting of the team)
     instance: str = "",
     rows: int = 15,
     templates: Path | None = None,
-    remind: Sequence[timedelta] = REMIND,
 ) -> Message:
     """Return the message that one recipient gets about an alert.
 
     Parameters: `zone` is the time zone of its times; `instance` names this sanityd if there are
     several; `rows` is the most rows that are listed; `templates` is the folder with the user's own
-    templates; `remind` says when reminders are sent, counted from the last change.
+    templates.
     """
     # Most runs write no mail, and importing Jinja takes as long as checking a small database.
     from sanityd.alerts.compose.templating import render_templates
 
     for shrink in _SHRINK_STEPS:
-        options = RenderOptions(zone, version, instance, rows, tuple(remind), shrink)
+        options = RenderOptions(zone, version, instance, rows, shrink)
         listed = listed_rows(alert, options)
         variables = partial(_variables, email_view(alert, listed, options))
         text, html = render_templates(template_name(alert), variables, templates)

@@ -36,7 +36,9 @@ def text(kind: str, room: str = "checks") -> str:
 
 def options(kind: str, room: str = "checks") -> Iterator[Option]:
     """Yield the options of a kind of check (or of `channels`), in order."""
-    for name, field in plugins.load_kind(room, kind).model_fields.items():
+    fields = plugins.load_kind(room, kind).model_fields
+    # What all channels share comes last.
+    for name, field in sorted(fields.items(), key=lambda item: item[0] == "events"):
         # The name of a channel is the key of its entry.
         if (room, name) != ("channels", "name"):
             yield Option(field.alias or name, _default(field), field.description or "")
@@ -80,7 +82,13 @@ An entry of `channels:` is a way to reach people, under a name that rules and ow
 `notify: [team-mail]`. Each
 recipient gets a message of their own. URLs, tokens and passwords come from the environment \
 (`${NAME}`), and are never
-printed. Digests go to `email` and `file`. Which messages are sent again, and for how long: see
+printed. Digests go to `email` and `file`. A channel is notified of everything, or only of its \
+`events`: `opened`, `escalated`,
+`updated`, `reminder`, `resolved`, `source_down`, `errored`, `downgrade_notice`, `downgraded`, \
+`restored`, `flapping_started`,
+`flapping_ended`, `digest`. The others are recorded as \
+[`not_taken`](../explanation/alerting.md#who-is-notified-and-why-not).
+Which messages are sent again, and for how long: see \
 [the outbox](../explanation/alerting.md#the-outbox).
 """
 

@@ -230,6 +230,9 @@ def _holding(console: Any, connection: "Connection", rules: "RuleSet", at: "date
         last_run = runs.last(connection, rule.id, at)
         if last_run is not None and last_run.verdict == "passed":
             passed.append(last_run)
+            if last_run.checked == 0 and runs.always_empty(connection, rule.id):
+                words = f"{rule.id}: holds, but never had a row in scope; `sanityd try {rule.id}`"
+                console.print(terminal.signed(terminal.MILD, words))
     if passed:
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"

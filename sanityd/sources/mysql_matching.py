@@ -23,7 +23,7 @@ def usable(leading: Iterable[str], columns: Mapping[str, ColumnInfo]) -> frozens
 def common_zero(left: ColumnInfo, right: ColumnInfo) -> ColumnElement[Any] | None:
     """Return a zero that gives numbers of two types one type; None where that isn't needed."""
     narrow, wide = sorted((_number_type(left), _number_type(right)))
-    if narrow == wide or narrow < 0:
+    if not 0 <= narrow < wide:
         return None
     return literal_column(_ZEROS[wide])
 

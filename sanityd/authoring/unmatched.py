@@ -63,16 +63,18 @@ class _Values:
         counts = {value: count for value, count in self.counts.items() if value not in words}
         return _Values(self.column, counts, self.is_complete, also_typos=True)
 
-    def near(self, word: str) -> str | None:
-        """Return the value that the word may mean: equal but for case and blanks, or a typo."""
-        if word in self.counts:
-            return None
-        same = {_folded(value): value for value in self.counts}.get(_folded(word))
-        if same is None and self.also_typos:
-            return nearest(word, list(self.counts)) or None
+    def near(self, word: str) -> str:
+        """Return the value that the word may mean: equal but for case and blanks, or a typo.
+
+        Empty when there is none.
+        """
+        by_form = {_folded(value): value for value in self.counts}
+        same = by_form.get(_folded(word), "")
+        if not same and self.also_typos:
+            return nearest(word, list(self.counts))
         return same
 
-    def examples(self, near: str | None, *, redacted: bool) -> str:
+    def examples(self, near: str, *, redacted: bool) -> str:
         """Return what the rows have instead, as the end of a sentence."""
         value = near or next(iter(self.counts), "")
         count = self.counts.get(value, 0)
@@ -137,14 +139,14 @@ class _Finder:
         """Yield the words that are similar to a value; all of them if none is used."""
         for word in words:
             near = values.near(word)
-            if near is not None or (is_unused and values.counts):
+            if near or (is_unused and values.counts):
                 yield self._never(option, values, word, near)
 
-    def _never(self, option: str, values: _Values, word: str, near: str | None) -> Unmatched:
+    def _never(self, option: str, values: _Values, word: str, near: str) -> Unmatched:
         examples = values.examples(near, redacted=self._is_redacted)
         extent = "never" if values.is_complete else f"in none of {ROWS:,} rows"
         advice = "write the value as the rows have it"
-        if near is not None:
+        if near:
             advice = f"did you mean `{display_value(near, _SHOWN)}`?"
         message = f"`{values.column}` is {extent} `{word}`; {examples}"
         return Unmatched(option, word, message, advice)

@@ -67,6 +67,7 @@ LATE_IMPORTS = {
     "pytest_plugin.py": "pytest imports it in every run of everybody; it costs nothing where it isn't asked for",
     "sources/duckdb.py": "duckdb is an extra",
     "sources/files.py": "duckdb is an extra",
+    "authoring/equalities.py": "as in `sources/sql_gate.py`",
     "authoring/ruletests/": "sqlglot takes 0.1 s, and only examples of rules with SQL need it",
     "sources/freeze_clock.py": "as in `sources/sql_gate.py`",
     "sources/sql_gate.py": "sqlglot takes 0.1 s, and only rules with SQL need it",

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from sanityd.authoring.unmatched import Unmatched, unmatched
 from sanityd.checks import confirm, executor, explain, planner
 from sanityd.checks.explain import PlanStep
 from sanityd.checks.planner import Elsewhere, Plan, PriorState
@@ -63,6 +64,8 @@ class Trial:
     statements: tuple[Statement, ...] = ()
     #: The constraint that proves the rule without reading rows.
     proof: str | None = None
+    #: Values in the rule that its tables never have.
+    unmatched: tuple[Unmatched, ...] = ()
     #: Whether `check` would confirm the violations first.
     to_be_confirmed: bool = False
     memory: StoredState = field(default_factory=StoredState)
@@ -82,13 +85,14 @@ def run_trial(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None
         if connection is not None:
             memory, prior = _stored(connection, rule, at)
     # The store is closed before the check, which may take long.
-    run, steps, statements, proof = _check(rules, rule, at, replace(prior, audited=[rule.id]))
+    trial = _check(rules, rule, at, replace(prior, audited=[rule.id]))
+    run = trial.run
     open_keys = prior.open_keys.get(rule.id, {})
     is_suspect = run.answered and confirm.is_suspect(rule.invariant, run, open_keys)
     foresight = None if run.down else _foresee(rules, rule, run, state)
     if run.hint == CheckError.hint:
         run = replace(run, hint=_ADVICE)
-    return Trial(run, steps, statements, proof, is_suspect, memory, foresight)
+    return replace(trial, run=run, to_be_confirmed=is_suspect, memory=memory, foresight=foresight)
 
 
 def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Forecast:
@@ -136,10 +140,8 @@ def _stored(connection: Connection, rule: Rule, at: datetime) -> tuple[StoredSta
     return memory, PriorState(open_keys, past)
 
 
-def _check(
-    rules: RuleSet, rule: Rule, at: datetime, prior: PriorState
-) -> tuple[Run, tuple[PlanStep, ...], tuple[Statement, ...], str | None]:
-    """Return the run, the steps of its plan, its statements, and the proof of the rule."""
+def _check(rules: RuleSet, rule: Rule, at: datetime, prior: PriorState) -> Trial:
+    """Return the trial without what the store has about the rule."""
     try:
         with SnapshotPool(rules.sources) as pool:
             snapshot = pool.snapshot(rule.source)
@@ -149,9 +151,11 @@ def _check(
             if run.outcome is Outcome.ERRORED and not statements:
                 statements = tuple(_refused(rule, snapshot, pool.snapshot))
             proof = plan.checks[0].proof if plan.checks else None
-            return run, _steps(plan), statements, proof
+            trial = Trial(run, _steps(plan), statements, proof)
+            findings = unmatched(rule.invariant, snapshot, pool.snapshot)
+            return replace(trial, unmatched=tuple(findings))
     except SourceError as error:
-        return executor.skipped(rule.invariant, at, error), (), (), None
+        return Trial(executor.skipped(rule.invariant, at, error))
 
 
 def _executed(rule: Rule, pool: SnapshotPool) -> Iterator[Statement]:

@@ -27,6 +27,7 @@ from sqlalchemy import ColumnElement, or_
 from sanityd.checks.findings import Judgement
 from sanityd.checks.requirements import (
     ComparedColumns,
+    ListedWords,
     OtherTable,
     Requirement,
     TableComparison,
@@ -108,6 +109,10 @@ class Check(ShortForm, ABC):
 
     def value_columns(self) -> Iterable[str]:
         """The columns whose values are compared with what the rule says."""
+        return ()
+
+    def listed_words(self) -> Iterable[ListedWords]:
+        """The lists of words that values are compared with."""
         return ()
 
     def compared_columns(self) -> Sequence[ComparedColumns]:

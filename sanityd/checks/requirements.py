@@ -39,6 +39,14 @@ class ComparedColumns(NamedTuple):
     columns: Mapping[str, str]
 
 
+class ListedWords(NamedTuple):
+    """Words that values of a column are compared with; `allowed` values are right, others wrong."""
+
+    column: str
+    words: tuple[str, ...]
+    allowed: bool
+
+
 class OtherTable(BaseModel):
     """Another table, or a SELECT in a source in place of one.
 

@@ -156,7 +156,8 @@ class Scope:
         """
         info, other_info = self.column_info(name), other.column_info(other_name)
         if _is_words(info) == _is_words(other_info):
-            return self.exact(name), other.exact(other_name)
+            dialect = self.snapshot.source.dialect
+            return dialect.pair(self.column(name), info, other.column(other_name), other_info)
         if Family.UUID in (info.family, other_info.family):
             return self.folded(name), other.folded(other_name)
         return self.text(name), other.text(other_name)

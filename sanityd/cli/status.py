@@ -65,7 +65,7 @@ def command(
             _removed(console, connection, rules, at)
         _silences(console, connection, at)
         _noise(console, connection, selected, at)
-        _holding(console, last_runs, at)
+        _holding(console, connection, last_runs, at)
 
 
 def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
@@ -329,11 +329,19 @@ def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str
     return sentences
 
 
-def _holding(console: Any, last_runs: "Mapping[str, Run]", at: "datetime") -> None:
-    """Print how many rules hold."""
+def _holding(
+    console: Any, connection: "Connection", last_runs: "Mapping[str, Run]", at: "datetime"
+) -> None:
+    """Print how many rules hold, and which of them never had anything to check."""
     from sanityd.cli import terminal
 
+    from sanityd.store import runs
+
     passed = [run for run in last_runs.values() if run.verdict == "passed"]
+    for run in passed:
+        if run.checked == 0 and runs.always_empty(connection, run.rule):
+            words = f"{run.rule}: holds, but never had a row in scope; `sanityd try {run.rule}`"
+            console.print(terminal.signed(terminal.MILD, words))
     if passed:
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"

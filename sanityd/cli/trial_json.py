@@ -38,6 +38,9 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
         "hint": run.hint,
         "seconds": round(run.seconds, 4),
         "proved_by": trial.proof,
+        "warnings": [
+            {"message": finding.message, "advice": finding.advice} for finding in trial.unmatched
+        ],
         "to_be_confirmed": trial.to_be_confirmed,
         "plan": _plan(trial),
         "statements": [

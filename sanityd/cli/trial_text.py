@@ -70,6 +70,8 @@ def facts(rule: Rule, trial: Trial) -> Iterator[Fact]:
     yield from _scope(rule)
     if trial.run.answered:
         yield from _measured(rule, trial.run)
+    for finding in trial.unmatched:
+        yield "Matches nothing", f"{finding.message}: {finding.advice}"
     if trial.foresight is not None:
         yield from _history(trial)
         yield from _consequences(rule, trial, trial.foresight)

@@ -108,6 +108,19 @@ class Dialect(ABC):
         """Return a condition: two values of the same family are exactly equal."""
         return self.exact(left, left_info) == self.exact(right, right_info)
 
+    def pair(
+        self,
+        left: ColumnElement[Any],
+        left_info: ColumnInfo,
+        right: ColumnElement[Any],
+        right_info: ColumnInfo,
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """Return two values of the same family, equal if they are exactly equal.
+
+        The right one can be selected by a subquery, for the left one to be looked up in.
+        """
+        return self.exact(left, left_info), self.exact(right, right_info)
+
     @abstractmethod
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Return the value as text for exact comparison: an enum's word, a number's digits."""

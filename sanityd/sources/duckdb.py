@@ -20,7 +20,8 @@ from sqlalchemy import (
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
-from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
+from sanityd.sources.catalog import TableInfo
+from sanityd.sources.duckdb_catalog import DuckdbCatalog
 from sanityd.sources.duckdb_dialect import DuckdbDialect
 from sanityd.sources.snapshot import EngineSource
 
@@ -50,6 +51,8 @@ _BEGIN = "BEGIN TRANSACTION READ ONLY"
 OURS = "sanityd_ours"
 #: Key of a connection's `info` for the timer of its statement.
 _TIMER = "sanityd_timer"
+#: Key of a connection's `info` for the catalog.
+_CATALOG = "sanityd_catalog"
 
 #: The start of RE2's message about an invalid pattern, before it quotes the pattern.
 _BAD_PATTERN = re.compile(
@@ -136,34 +139,11 @@ class DuckdbSource(EngineSource):
         connection.info.pop(_TIMER).cancel()
 
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
-        """Return a table from DuckDB's catalog functions; names match in any case."""
-        values = {"name": name, "schema": schema}
-        rows = connection.execute(text(_COLUMNS), values).all()
-        if not rows:
-            return None
-        columns = {}
-        for row in rows:
-            columns[row.column_name] = ColumnInfo(
-                row.column_name, row.data_type, _family(row.data_type), row.is_nullable
-            )
-        primary, unique = _keys(connection, values, columns)
-        not_null = frozenset(column for column, info in columns.items() if not info.nullable)
-        unique_keys = [index.columns for index in unique if not_null.issuperset(index.columns)]
-        if primary:
-            unique.append(UniqueIndex("PRIMARY KEY", primary))
-        table = rows[0]
-        enforced = EnforcedConstraints()
-        if table.is_real:
-            enforced = EnforcedConstraints(tuple(unique), not_null)
-        return TableInfo(
-            table.table_name,
-            schema,
-            columns,
-            primary,
-            tuple(unique_keys),
-            enforced,
-            estimate=table.estimate if table.is_real else None,
-        )
+        """Return a table from the catalog, which is read once per snapshot."""
+        if _CATALOG not in connection.info:
+            connection.info[_CATALOG] = DuckdbCatalog.read(connection)
+        catalog: DuckdbCatalog = connection.info[_CATALOG]
+        return catalog.table(name, schema)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return tables and views of one schema."""
@@ -276,56 +256,6 @@ def _first_line(message: str) -> str:
     return message.partition("\n")[0].partition(" Error: ")[2]
 
 
-def _keys(
-    connection: Connection, values: Mapping[str, Any], columns: Mapping[str, ColumnInfo]
-) -> tuple[tuple[str, ...], list[UniqueIndex]]:
-    """Return the columns of the primary key (empty without one), and the unique indexes."""
-    primary: tuple[str, ...] = ()
-    unique = []
-    for key in connection.execute(text(_CONSTRAINTS), values).all():
-        names = tuple(key.names)
-        if key.constraint_type == "PRIMARY KEY":
-            primary = primary or names
-        elif key.constraint_type == "UNIQUE":
-            unique.append(UniqueIndex(f"UNIQUE ({', '.join(names)})", names))
-    for index in connection.execute(text(_INDEXES), values):
-        parts = tuple(_unquoted(part) for part in index.parts)
-        # A part that is no column is an expression.
-        if all(part in columns for part in parts):
-            unique.append(UniqueIndex(index.index_name, parts))
-    return primary, unique
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
-def _family(declared: str) -> Family:
-    word = declared.partition("(")[0]
-    return Family.OTHER if declared.endswith("]") else _FAMILIES.get(word, Family.OTHER)
-
-
-_FAMILIES = {
-    "VARCHAR": Family.TEXT,
-    **dict.fromkeys(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "BIGNUM"), Family.INTEGER
-    ),
-    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), Family.INTEGER),
-    **dict.fromkeys(("DECIMAL", "FLOAT", "DOUBLE"), Family.NUMBER),
-    "BOOLEAN": Family.BOOLEAN,
-    "DATE": Family.DATE,
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), Family.TIMESTAMP),
-    "TIMESTAMP WITH TIME ZONE": Family.TIMESTAMPTZ,
-    "UUID": Family.UUID,
-    "BLOB": Family.BYTES,
-    "ENUM": Family.ENUM,
-    "TIME": Family.TIME,
-    "TIME_NS": Family.TIME,
-    "TIME WITH TIME ZONE": Family.TIME,
-    "INTERVAL": Family.INTERVAL,
-    "JSON": Family.JSON,
-}
-
 #: A pattern of DuckDB's text about a file that can't be opened → the reason.
 _UNREACHABLE = {
     r"[Cc]ould not set lock|[Cc]onflicting lock": (
@@ -340,28 +270,6 @@ _UNREACHABLE = {
 }
 
 _WHERE = "database_name = current_database() AND schema_name = COALESCE(:schema, current_schema())"
-
-_COLUMNS = f"""
-SELECT table_name, column_name, data_type, is_nullable,
-    table_oid IN (SELECT table_oid FROM duckdb_tables()) AS is_real, (
-        SELECT t.estimated_size FROM duckdb_tables() t
-        WHERE t.table_oid = duckdb_columns.table_oid
-    ) AS estimate
-FROM duckdb_columns() WHERE {_WHERE} AND lower(table_name) = lower(:name) ORDER BY column_index
-"""
-
-_CONSTRAINTS = f"""
-SELECT constraint_type, constraint_column_names AS names
-FROM duckdb_constraints() WHERE {_WHERE} AND lower(table_name) = lower(:name)
-ORDER BY constraint_index
-"""
-
-#: The parts of an index come as the text of a list.
-_INDEXES = f"""
-SELECT index_name, CAST(expressions AS VARCHAR[]) AS parts
-FROM duckdb_indexes() WHERE {_WHERE} AND lower(table_name) = lower(:name) AND is_unique
-ORDER BY index_oid
-"""
 
 _NAMES = f"""
 SELECT table_name FROM duckdb_tables() WHERE {_WHERE} AND NOT internal

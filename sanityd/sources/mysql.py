@@ -23,6 +23,7 @@ from sqlalchemy.engine import ExceptionContext
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
+from sanityd.sources.mysql_matching import common_zero, usable
 from sanityd.sources.mysql_messages import (
     BAD_PATTERN,
     SAFE,
@@ -72,6 +73,18 @@ class MysqlDialect(Dialect):
         With one on both sides, MariaDB 10.11 ignores it inside of EXISTS.
         """
         return self.exact(left, left_info) == right
+
+    def pair(
+        self,
+        left: ColumnElement[Any],
+        left_info: ColumnInfo,
+        right: ColumnElement[Any],
+        right_info: ColumnInfo,
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """Return numbers of one type, as the server looks up no others in a subquery's result."""
+        zero = common_zero(left_info, right_info)
+        values = self.exact(left, left_info), self.exact(right, right_info)
+        return values if zero is None else (values[0].op("+")(zero), values[1].op("+")(zero))
 
     def text(self, element: ColumnElement[Any], info: ColumnInfo) -> ColumnElement[Any]:
         """Convert to utf8mb4, since a column may have any character set; bits to digits first."""
@@ -213,6 +226,7 @@ class MysqlSource(EngineSource):
             tuple(unique_keys),
             enforced,
             estimate=estimate,
+            leading=usable(connection.execute(text(_LEADING), values).scalars(), columns),
         )
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
@@ -366,8 +380,9 @@ _FAMILIES = {
     "json": Family.JSON,
 }
 
-_WHERE = """table_schema = COALESCE(:schema, DATABASE())
-    AND (BINARY table_name = :name OR @@lower_case_table_names > 0 AND table_name = :name)"""
+#: With `table_name = :name` alone in an AND, the server opens this table and no other one.
+_WHERE = """table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name
+    AND (BINARY table_name = :name OR @@lower_case_table_names > 0)"""
 
 _COLUMNS = f"""
 SELECT column_name, column_type, data_type, is_nullable, collation_name
@@ -384,6 +399,12 @@ _OWN_ROWS = frozenset(("innodb", "myisam", "aria"))
 _KEYS = f"""
 SELECT index_name, column_name, sub_part FROM information_schema.statistics
 WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
+"""
+
+#: An index over an expression has no name of a column.
+_LEADING = f"""
+SELECT column_name FROM information_schema.statistics
+WHERE {_WHERE} AND seq_in_index = 1 AND column_name IS NOT NULL
 """
 
 _TABLES = """

@@ -262,6 +262,14 @@ def never_empty(connection: Connection, rule: str) -> bool:
     return bool(connection.execute(fewest).scalar())
 
 
+def always_empty(connection: Connection, rule: str) -> bool:
+    """Return whether the rule ran before and never had a row in its scope, as far as is stored."""
+    most = select(func.max(runs.c.checked)).where(
+        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED)
+    )
+    return connection.execute(most).scalar() == 0
+
+
 def _run(row: RowMapping) -> Run:
     return Run(
         rule=row["rule"],

@@ -2,7 +2,7 @@
 
 import click
 
-from tests.bench import across, again, many_open, recording, rules, scheduler, small
+from tests.bench import across, again, many_open, matching, recording, rules, scheduler, small
 
 
 @click.group()
@@ -11,6 +11,7 @@ def main() -> None:
 
 
 main.add_command(across.main, "across")
+main.add_command(matching.command)
 for command in (rules.command, again.command, small.command, recording.command, scheduler.command):
     main.add_command(command)
 main.add_command(many_open.command)

@@ -99,6 +99,8 @@ def test_the_rules_of_a_source_that_is_down_are_one_line(project: Project, tmp_p
     lines = project.run("status").out.splitlines()
     assert len([line for line in lines if "never verified" in line]) == 1
     assert "  ? 2 rules of app: never verified" in lines
+
+
 def test_show_says_of_a_rule_that_nobody_could_check_that_nothing_is_known(
     project: Project, tmp_path: Path
 ) -> None:

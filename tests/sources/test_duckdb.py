@@ -12,13 +12,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from sqlalchemy import func, literal_column, select, text
+from sqlalchemy import event, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sanityd.errors import CheckError, SourceError
 from sanityd.sources import raw_sql
 from sanityd.sources.base import Source
-from sanityd.sources.catalog import ColumnInfo, Family
+from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family
+from sanityd.sources.duckdb import DuckdbSource
 from sanityd.sources.duckdb_dialect import DuckdbDialect
 from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.open import dialect_of
@@ -276,6 +277,31 @@ def test_unique_indexes_over_columns_are_keys(path: Path, open_it: Open) -> None
         assert snapshot.table("T").unique_keys == (("a", 'b "c'),)
         assert snapshot.table("t", "other").key == ("x",)
         assert snapshot.all_tables() == [(None, "t"), ("other", "t")]
+
+
+def test_the_catalog_is_read_once_for_all_tables(path: Path, open_it: Open) -> None:
+    numbers = range(30)
+    write(
+        path,
+        *(f"CREATE TABLE t{n} (a int PRIMARY KEY, b text NOT NULL UNIQUE)" for n in numbers),
+        "CREATE VIEW v AS SELECT * FROM t1",
+        "INSERT INTO t1 VALUES (1, 'x')",
+    )
+    source = open_it(f"duckdb:///{path}")
+    assert isinstance(source, DuckdbSource)
+    statements: list[str] = []
+    event.listen(source.engine, "before_cursor_execute", lambda *words: statements.append(words[2]))
+    with source.snapshot() as snapshot:
+        statements.clear()
+        assert [snapshot.table(f"T{n}").keys for n in numbers] == [(("a",), ("b",))] * len(numbers)
+        assert len(statements) == 5
+        assert snapshot.table("v").estimate is None
+        assert snapshot.table("v").enforced == EnforcedConstraints()
+        assert snapshot.table("t1").estimate == 1
+    # Another snapshot sees tables that were made in between.
+    write(path, "CREATE TABLE later (a int)")
+    with source.snapshot() as snapshot:
+        assert list(snapshot.table("later").columns) == ["a"]
 
 
 @pytest.mark.parametrize(

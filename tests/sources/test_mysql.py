@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, select, text
+from sqlalchemy import Engine, create_engine, event, make_url, select, text
 
 from sanityd.errors import CheckError, SourceError
 from sanityd.sources.base import Snapshot, Source
@@ -112,6 +112,25 @@ def test_letter_case_of_tables_counts_and_other_databases_are_schemas(
         with pytest.raises(CheckError) as error:
             snapshot.table("people")
         assert error.value.hint == "Did you mean `People`?"
+
+
+def test_the_catalog_is_asked_for_one_table_only(source: Source, owner: Engine) -> None:
+    statements: list[tuple[str, dict[str, str]]] = []
+    event.listen(
+        source.engine,  # type: ignore[attr-defined]
+        "before_cursor_execute",
+        lambda *words: statements.append((words[2], words[3])),
+    )
+    write(owner, "CREATE TABLE t (a int)")
+    with source.snapshot() as snapshot:
+        statements.clear()
+        snapshot.table("t")
+    asked = [parts for parts in statements if "information_schema" in parts[0]]
+    assert len(asked) == 4
+    with owner.connect() as connection:
+        for statement, values in asked:
+            [plan] = connection.exec_driver_sql(f"EXPLAIN {statement}", values).mappings()
+            assert "Scanned 0 databases" in plan["Extra"], plan
 
 
 def test_unique_prefixes_are_no_keys(source: Source, owner: Engine) -> None:

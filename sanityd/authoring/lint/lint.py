@@ -11,6 +11,7 @@ from pathlib import Path
 from sanityd.alerts.compose.template_lint import check_templates
 from sanityd.authoring.lint.database import RuleDatabaseCheck
 from sanityd.authoring.ruletests import suite
+from sanityd.authoring.unmatched import unmatched
 from sanityd.checks.base import plural
 from sanityd.checks.invariant import TableName
 from sanityd.checks.planner import Elsewhere
@@ -150,7 +151,11 @@ class _DatabaseCheck:
             elsewhere = None
         try:
             snapshot = pool.snapshot(draft.source)
-            yield from RuleDatabaseCheck(self._document, draft, snapshot, elsewhere).problems()
+            check = RuleDatabaseCheck(self._document, draft, snapshot, elsewhere)
+            problems = list(check.problems())
+            yield from problems
+            if not problems and elsewhere is not None:
+                yield from self._unmatched(draft, snapshot, elsewhere)
             yield from self._row_security(draft, pool.snapshot(draft.source))
         except SourceError as error:
             name = error.source or draft.source
@@ -170,6 +175,18 @@ class _DatabaseCheck:
             yield self._source_problem(name, error)
         finally:
             source.close()
+
+    def _unmatched(
+        self, draft: RuleDraft, snapshot: Snapshot, elsewhere: Elsewhere
+    ) -> Iterator[Problem]:
+        """Yield a warning for each value in a valid rule that its tables never have."""
+        rule = self._rules.rules.get(draft.id)
+        if rule is None:
+            return
+        for finding in unmatched(rule.invariant, snapshot, elsewhere):
+            path: KeyPath = ("rules", draft.name, finding.option)
+            message, advice = finding.message, finding.advice
+            yield self._document.problem(path, message, advice, word=finding.word, level="warning")
 
     def _row_security(self, draft: RuleDraft, snapshot: Snapshot) -> Iterator[Problem]:
         """Yield a warning for each table of the rule's source that may hide rows, once each."""

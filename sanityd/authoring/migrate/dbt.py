@@ -3,7 +3,7 @@
 Reads files, not a project: what needs `dbt_project.yml`, macros or profiles is not imported.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -135,6 +135,12 @@ def _read_resource(
     table = resource.with_config(node)
     for test in _tests_of(node):
         yield _read_generic_test(test, table, relations)
+    yield from _ignored_tests(node, resource)
+    for version in node.mappings("versions"):
+        for part in (version, *version.list("columns")):
+            reason = "it is about one version of the model, which is a table of its own"
+            yield from _not_imported(_tests_of(part), resource, reason)
+            yield from _ignored_tests(part, resource)
     for column_node in node.list("columns"):
         column = replace(
             table.with_config(column_node),
@@ -143,17 +149,39 @@ def _read_resource(
         )
         for test in _tests_of(column_node):
             yield _read_generic_test(test, column, relations)
+        yield from _ignored_tests(column_node, column)
 
 
 def _tests_of(node: YamlNode) -> list[YamlNode]:
     return [*node.list("tests"), *node.list("data_tests")]
 
 
+def _ignored_tests(node: YamlNode, resource: _TestedResource) -> Iterator[ImportedCheck]:
+    """Return the tests below a misspelt key, which dbt doesn't run."""
+    for key in ("data-tests", "data_test", "test"):
+        reason = f"dbt ignores the key `{key}`: the right one is `data_tests`"
+        yield from _not_imported(node.list(key), resource, reason)
+
+
+def _not_imported(
+    tests: Iterable[YamlNode], resource: _TestedResource, reason: str
+) -> Iterator[ImportedCheck]:
+    """Return tests that become no rules, so that none is lost without a word."""
+    for test in tests:
+        yield ImportedCheck(test.location, _title(test, resource), reason=reason)
+
+
+def _title(test: YamlNode, resource: _TestedResource) -> str:
+    """Return the name of a test with what it is about."""
+    test_name, _ = _name_and_body(test)
+    return f"{test_name or 'a test'} on {resource}"
+
+
 def _read_generic_test(
     node: YamlNode, resource: _TestedResource, relations: Relations
 ) -> ImportedCheck:
     test_name, body = _name_and_body(node)
-    name = f"{test_name or 'a test'} on {resource}"
+    name = _title(node, resource)
     try:
         if test_name is None:
             raise UnsupportedCheck(

@@ -29,8 +29,16 @@ def read_freshness(
     if freshness is None:
         return
     name = f"freshness of {source.text('name')}.{table.text('name')}"
-    field = _find_loaded_at_field(nodes)
+    field = _first_text(nodes, "loaded_at_field")
     try:
+        if _first_text(nodes, "loaded_at_query") is not None:
+            raise UnsupportedCheck("its time is the result of `loaded_at_query`: write a `query`")
+        settings = {str(node.plain_mapping().get("freshness")) for node in nodes}
+        if len(settings - {"None"}) > 1:
+            raise UnsupportedCheck(
+                "dbt merges the `freshness` of the source into this one:"
+                " write all of it at the table"
+            )
         if field is None:
             raise UnsupportedCheck(
                 "without `loaded_at_field` it asks the warehouse's own record of changes"
@@ -64,11 +72,11 @@ def _find_freshness(nodes: Sequence[YamlNode]) -> YamlNode | None:
     return None
 
 
-def _find_loaded_at_field(nodes: Sequence[YamlNode]) -> str | None:
+def _first_text(nodes: Sequence[YamlNode], name: str) -> str | None:
+    """Return the first text below a key; None without one, or where it is turned off by `null`."""
     for node in nodes:
-        field = node.text("loaded_at_field")
-        if field:
-            return field
+        if node.get(name) is not None:
+            return node.text(name)
     return None
 
 

@@ -62,9 +62,8 @@ def parse_count(text: Any) -> CounterpartCount:
 
 def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
     """Whether a row of `other` matches a row of `scope` without NULLs, compared exactly."""
-    leading = other.info.leading
-    if leading is not None and leading.isdisjoint(on.values()):
-        # Without an index all of the other table would be read anew for each row.
+    if not _finds_by_index(scope, other, on):
+        # All of the other table would be read anew for each row.
         pairs = [scope.comparable(mine, other, other_column) for mine, other_column in on.items()]
         wanted = select(*(other_column for _, other_column in pairs)).where(
             other.rows, other.not_null(on.values())
@@ -73,6 +72,19 @@ def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[
         return mine.in_(wanted.correlate(scope.table))
     same = and_(*(scope.same(mine, other, other_column) for mine, other_column in on.items()))
     return exists(select(1).select_from(other.table).where(same, other.rows).correlate(scope.table))
+
+
+def _finds_by_index(scope: Scope, other: Scope, on: Mapping[str, str]) -> bool:
+    """Whether rows of `other` are found quickly one by one: by an index on values as they are."""
+    leading = other.info.leading
+    if leading is None:
+        return True
+    usable = [
+        other_name
+        for name, other_name in on.items()
+        if scope.is_text(name) is other.is_text(other_name)
+    ]
+    return not leading.isdisjoint(usable)
 
 
 class Has(RowCheck):

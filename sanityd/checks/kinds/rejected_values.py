@@ -1,13 +1,14 @@
 """`rejected_values`: columns that never hold one of a list of values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from pydantic import Field
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import ColumnCheck, Scope, plural
-from sanityd.checks.kinds.accepted_values import Listed, is_listed
+from sanityd.checks.kinds.accepted_values import Listed, is_listed, words_of
+from sanityd.checks.requirements import ListedWords
 
 
 class RejectedValues(ColumnCheck):
@@ -24,6 +25,10 @@ class RejectedValues(ColumnCheck):
     columns: Mapping[str, Listed] = Field(
         description="Each column with the values it must not have."
     )
+
+    def listed_words(self) -> Iterable[ListedWords]:
+        """The rejected values."""
+        return words_of(self.columns, allowed=False)
 
     def is_bad_value(self, scope: Scope, name: str, expected: Listed) -> ColumnElement[bool]:
         """True for a value that is listed."""

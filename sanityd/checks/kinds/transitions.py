@@ -1,12 +1,14 @@
 """`transitions`: a history of states that obeys its machine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, and_, or_
 
 from sanityd.checks.base import Scope, plural
+from sanityd.checks.requirements import ListedWords
 from sanityd.checks.scope import bind
 from sanityd.checks.sequence import SequenceCheck
 from sanityd.model.option_types import Names, option_error
@@ -48,6 +50,11 @@ class Transitions(SequenceCheck):
                     word=state,
                 )
         return self
+
+    def listed_words(self) -> Iterable[ListedWords]:
+        """The states of the machine."""
+        states = dict.fromkeys(chain(self.allowed, *self.allowed.values()))
+        return [ListedWords(self.column, tuple(states), allowed=True)]
 
     def value(self, scope: Scope) -> ColumnElement[Any]:
         """The state as text."""

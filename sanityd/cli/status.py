@@ -334,7 +334,6 @@ def _holding(
 ) -> None:
     """Print how many rules hold, and which of them never had anything to check."""
     from sanityd.cli import terminal
-
     from sanityd.store import runs
 
     passed = [run for run in last_runs.values() if run.verdict == "passed"]

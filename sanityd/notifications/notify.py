@@ -256,7 +256,11 @@ class _DetailsReader:
         details = self._details[key]
         is_about_rows = incident is not None and incident.cause is Cause.VIOLATED
         rows = details.rows if is_about_rows else ()
-        return replace(news, rows=rows, history=details.history)
+        outlook = news.outlook
+        if not details.rows:
+            # Without rows that are tracked one by one, there is no message about new ones.
+            outlook = replace(outlook, update=None)
+        return replace(news, rows=rows, history=details.history, outlook=outlook)
 
 
 def _put_into_outbox(
@@ -344,7 +348,7 @@ def _news(
             message,
             context.rules.alerts,
             channel.takes,
-            follows_rows=is_complete and bool(details.rows),
+            follows_rows=is_complete,
         ),
     )
 

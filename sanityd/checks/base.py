@@ -17,13 +17,13 @@ how the database's SQL differs. It does no I/O.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 from sqlalchemy import ColumnElement, or_
 
+from sanityd.checks.candidates import Candidates
 from sanityd.checks.findings import Judgement
 from sanityd.checks.requirements import (
     ComparedColumns,
@@ -226,18 +226,6 @@ class ColumnCheck(RowCheck):
         if not self.columns:
             raise option_error("names no column", "write at least one column")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """A cheaper statement that shows where violations can be: no candidate, no violation.
-
-    `statement` selects one column, without NULLs; `violations` returns the SELECT of the
-    violations among some of its values.
-    """
-
-    statement: AnySelect
-    violations: Callable[[Sequence[Any]], AnySelect]
 
 
 class QueryCheck(Check):

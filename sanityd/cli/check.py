@@ -282,8 +282,8 @@ def _apply_retention(store: "Store", at: datetime) -> None:
 
 def _undelivered(store: "Store", at: datetime) -> tuple[int, int]:
     """Count the messages that wait, and the recipients whose last message was given up."""
-    from sanityd.store import notification_log, outbox
+    from sanityd.store import notification_log, outbox_summary
 
     with store.read() as connection:
-        waiting = outbox.count_undelivered(connection, at)
+        waiting = outbox_summary.count_undelivered(connection, at)
         return waiting, notification_log.count_undelivered_recipients(connection)

@@ -22,7 +22,7 @@ def command(ctx: click.Context, path: Path) -> None:
     """
     from sanityd import pipeline, telemetry
     from sanityd.rules.load import load
-    from sanityd.store import outbox
+    from sanityd.store import outbox_summary
 
     telemetry.start(ctx.obj["log"])
     rules = load(path)
@@ -33,7 +33,7 @@ def command(ctx: click.Context, path: Path) -> None:
     try:
         summary = pipeline.deliver_all(rules, store)
         with store.read() as connection:
-            waiting = outbox.summary(connection).waiting
+            waiting = outbox_summary.summary(connection).waiting
     finally:
         store.close()
     _print_summary(summary, waiting)

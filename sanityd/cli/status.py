@@ -109,9 +109,9 @@ def _serve(console: Any, signs: "HealthSigns", at: "datetime") -> None:
 
 def _undelivered(console: Any, connection: "Connection", at: "datetime") -> None:
     from sanityd.cli import terminal
-    from sanityd.store import outbox
+    from sanityd.store import outbox_summary
 
-    summary = outbox.summary(connection)
+    summary = outbox_summary.summary(connection)
     if summary.waiting and summary.oldest:
         messages = f"{summary.waiting} {terminal.plural(summary.waiting, 'message')}"
         since = terminal.since(summary.oldest, at)

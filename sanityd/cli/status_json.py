@@ -11,7 +11,7 @@ from sanityd.model import Cause, Severity, Triage
 from sanityd.notifications import open_incidents
 from sanityd.notifications.open_incidents import OpenIncident
 from sanityd.rules.rule import RuleSet
-from sanityd.store import outbox, runs, silences
+from sanityd.store import outbox_summary, runs, silences
 
 
 def text(
@@ -27,7 +27,7 @@ def text(
     the severity `least` or a higher one.
     """
     signs = health.health_signs(connection, rules, at)
-    summary = outbox.summary(connection)
+    summary = outbox_summary.summary(connection)
     opened = open_incidents.list_open_incidents(connection, rules, at)
     document = {
         "version": 1,

@@ -14,7 +14,7 @@ from sanityd.model import Cause
 from sanityd.model.durations import format_duration
 from sanityd.model.schedule import INTERVALS
 from sanityd.rules.rule import RuleSet
-from sanityd.store import incidents, leases, outbox, runs
+from sanityd.store import incidents, leases, outbox_summary, runs
 from sanityd.store.leases import Lease
 
 #: How long ago the scheduler may have renewed its lease.
@@ -117,7 +117,7 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
             down.append(incident.source)
         elif incident.cause is Cause.RULES_WRONG and not wrong_file:
             wrong_file = incident.error
-    summary = outbox.summary(connection)
+    summary = outbox_summary.summary(connection)
     return HealthSigns(
         daemon=daemon,
         overdue=tuple(overdue),

@@ -27,11 +27,12 @@ from sanityd.store import (
     noise_state,
     notification_log,
     outbox,
+    outbox_summary,
     runs,
     silences,
     triage,
 )
-from sanityd.store.outbox import Summary
+from sanityd.store.outbox_summary import Summary
 
 _DAY = timedelta(days=1)
 #: The share of mails that somebody acted on is counted over so long.
@@ -183,7 +184,7 @@ class DigestFacts:
             silences=silences.list_active(connection, at),
             sent=notification_log.sent_since(connection, at - _QUALITY),
             acted_on={decision.incident for decision in acted},
-            outbox=outbox.summary(connection),
+            outbox=outbox_summary.summary(connection),
         )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 
 from sanityd.errors import CheckError, SanitydError, SourceError
+from sanityd.sources import mysql_catalog
 from sanityd.sources.base import Bitmap, Dialect, SourceSettings
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.mysql_matching import common_zero, usable
@@ -198,24 +199,24 @@ class MysqlSource(EngineSource):
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
         """Return a table from information_schema; case matters where it does for the server."""
         values = {"name": name, "schema": schema}
-        rows = connection.execute(text(_COLUMNS), values).all()
+        rows = connection.execute(text(mysql_catalog.COLUMNS), values).all()
         if not rows:
             return None
         columns = {}
         for column, type_, data_type, nullable, collation in rows:
             columns[column] = ColumnInfo(
-                column, type_, _family(type_, data_type), nullable == "YES", collation
+                column, type_, mysql_catalog.family(type_, data_type), nullable == "YES", collation
             )
         unique = _whole_keys(connection, values)
         unique_keys = []
         for index, key in unique.items():
             if index != "PRIMARY" and not any(columns[column].nullable for column in key):
                 unique_keys.append(key)
-        table = connection.execute(text(_ENGINE), values).one_or_none()
+        table = connection.execute(text(mysql_catalog.ENGINE), values).one_or_none()
         engine, estimate = ("", None) if table is None else table
         enforced = EnforcedConstraints()
         # Tables of other engines (CONNECT, Spider) may have rows of somebody else.
-        if engine.lower() in _OWN_ROWS:
+        if engine.lower() in mysql_catalog.OWN_ROWS:
             indexes = [UniqueIndex(f"{name}.{index}", key) for index, key in unique.items()]
             enforced = EnforcedConstraints(tuple(indexes), frozenset(_never_null(columns)))
         return TableInfo(
@@ -226,16 +227,18 @@ class MysqlSource(EngineSource):
             tuple(unique_keys),
             enforced,
             estimate=estimate,
-            leading=usable(connection.execute(text(_LEADING), values).scalars(), columns),
+            leading=usable(
+                connection.execute(text(mysql_catalog.LEADING), values).scalars(), columns
+            ),
         )
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return the tables and views of one database."""
-        return connection.execute(text(_NAMES), {"schema": schema}).scalars().all()
+        return connection.execute(text(mysql_catalog.NAMES), {"schema": schema}).scalars().all()
 
     def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of the database that the URL names, and of no other one."""
-        return [(None, name) for name in connection.execute(text(_TABLES)).scalars()]
+        return [(None, name) for name in connection.execute(text(mysql_catalog.TABLES)).scalars()]
 
     def writable(self, connection: Connection) -> bool:
         """Return whether SHOW GRANTS, which includes the active role, lists a right to write."""
@@ -319,7 +322,7 @@ def _whole_keys(
     Indexes over a prefix of a column, or over an expression, don't identify a row by its values.
     """
     keys: dict[str, list[str | None]] = {}
-    for index, column, prefix in connection.execute(text(_KEYS), values):
+    for index, column, prefix in connection.execute(text(mysql_catalog.KEYS), values):
         keys.setdefault(index, []).append(None if prefix else column)
     whole = {}
     for index, parts in keys.items():
@@ -350,69 +353,3 @@ _WRITING = frozenset({
     "CREATE", "DROP", "ALTER", "TRIGGER", "INDEX", "FILE",
     "SUPER", "CREATE ROUTINE", "ALTER ROUTINE", "CREATE VIEW", "EVENT", "CREATE USER",
 })  # fmt: skip
-
-
-def _family(full: str, name: str) -> Family:
-    if full in ("tinyint(1)", "bit(1)"):
-        return Family.BOOLEAN
-    if name.endswith(("text", "char")):
-        return Family.TEXT
-    if name in ("int", "tinyint", "smallint", "mediumint", "bigint"):
-        return Family.INTEGER
-    if name.endswith(("blob", "binary")):
-        return Family.BYTES
-    return _FAMILIES.get(name, Family.OTHER)
-
-
-_FAMILIES = {
-    "set": Family.TEXT,
-    "enum": Family.ENUM,
-    "year": Family.INTEGER,
-    "decimal": Family.NUMBER,
-    "float": Family.NUMBER,
-    "double": Family.NUMBER,
-    "date": Family.DATE,
-    "datetime": Family.TIMESTAMP,
-    "timestamp": Family.TIMESTAMPTZ,
-    "uuid": Family.UUID,
-    "bit": Family.INTEGER,
-    "time": Family.TIME,
-    "json": Family.JSON,
-}
-
-#: With `table_name = :name` alone in an AND, the server opens this table and no other one.
-_WHERE = """table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name
-    AND (BINARY table_name = :name OR @@lower_case_table_names > 0)"""
-
-_COLUMNS = f"""
-SELECT column_name, column_type, data_type, is_nullable, collation_name
-FROM information_schema.columns WHERE {_WHERE} ORDER BY ordinal_position
-"""
-
-_ENGINE = f"""
-SELECT engine, table_rows FROM information_schema.tables
-WHERE {_WHERE} AND table_type = 'BASE TABLE'
-"""
-#: Engines that store the rows of their tables themselves.
-_OWN_ROWS = frozenset(("innodb", "myisam", "aria"))
-
-_KEYS = f"""
-SELECT index_name, column_name, sub_part FROM information_schema.statistics
-WHERE {_WHERE} AND non_unique = 0 ORDER BY index_name, seq_in_index
-"""
-
-#: An index over an expression has no name of a column.
-_LEADING = f"""
-SELECT column_name FROM information_schema.statistics
-WHERE {_WHERE} AND seq_in_index = 1 AND column_name IS NOT NULL
-"""
-
-_TABLES = """
-SELECT table_name FROM information_schema.tables
-WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'
-"""
-
-_NAMES = """
-SELECT table_name FROM information_schema.tables
-WHERE table_schema = COALESCE(:schema, DATABASE()) ORDER BY table_name
-"""

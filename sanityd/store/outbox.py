@@ -8,7 +8,6 @@ worker that lost its lease has an old number, and can't change the row any more.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,17 +51,6 @@ _NOT_REPEATED = (
     Reason.DIGEST.value,
 )
 WAITING = ("pending", "leased")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Numbers of the outbox, for `status` and exit codes; `errors` are the newest messages."""
-
-    waiting: int
-    dead: int
-    uncertain: int
-    oldest: datetime | None
-    errors: tuple[str, ...]
 
 
 def enqueue(
@@ -185,38 +173,6 @@ def make_due(connection: Connection, at: datetime) -> None:
     """Let all pending messages be due at that time."""
     put_off = and_(outbox.c.state == "pending", outbox.c.not_before > at)
     connection.execute(update(outbox).where(put_off).values(not_before=at))
-
-
-def count_undelivered(connection: Connection, at: datetime) -> int:
-    """Return how many messages the pass that began at `at` leaves undelivered.
-
-    Those are the pending messages that failed or were added before. What another pass is sending,
-    or has added since, is not counted.
-    """
-    own = or_(outbox.c.attempts > 0, outbox.c.created_at <= at)
-    remaining = select(func.count()).select_from(outbox).where(outbox.c.state == "pending", own)
-    return int(connection.execute(remaining).scalar_one())
-
-
-def summary(connection: Connection) -> Summary:
-    """Return how many messages wait, failed for good or are uncertain, and the newest errors."""
-    by_state = select(outbox.c.state, func.count().label("messages")).group_by(outbox.c.state)
-    counts = {row.state: row.messages for row in connection.execute(by_state)}
-    waiting = outbox.c.state.in_(WAITING)
-    oldest = select(func.min(outbox.c.created_at, type_=outbox.c.created_at.type)).where(waiting)
-    failed = select(outbox.c.error).where(
-        outbox.c.error.is_not(None), or_(waiting, outbox.c.state == "dead")
-    )
-    errors = connection.execute(
-        failed.group_by(outbox.c.error).order_by(func.max(outbox.c.seq).desc()).limit(5)
-    )
-    return Summary(
-        waiting=sum(counts.get(state, 0) for state in WAITING),
-        dead=counts.get("dead", 0),
-        uncertain=counts.get("uncertain", 0),
-        oldest=connection.execute(oldest).scalar(),
-        errors=tuple(errors.scalars()),
-    )
 
 
 class Outbox:

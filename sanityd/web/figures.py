@@ -13,7 +13,7 @@ from sanityd import __version__
 from sanityd.daemon import health
 from sanityd.model import Cause
 from sanityd.rules.rule import RuleSet
-from sanityd.store import incidents, outbox, runs, slots
+from sanityd.store import incidents, outbox_summary, runs, slots
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -84,7 +84,7 @@ class _StoreCollector(Collector):
         return late
 
     def _outbox(self) -> Iterator[Metric]:
-        summary = outbox.summary(self._connection)
+        summary = outbox_summary.summary(self._connection)
         oldest = 0.0
         if summary.oldest is not None:
             oldest = max(0.0, (self._at - summary.oldest).total_seconds())

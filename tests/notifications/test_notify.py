@@ -10,7 +10,7 @@ import pytest
 from sanityd import pipeline
 from sanityd.errors import RuleError
 from sanityd.model import Cause, NoiseState, Reason, Severity, Silence, Triage, TriageAction
-from sanityd.store import audit, incidents, noise_state, outbox, silences, triage
+from sanityd.store import audit, incidents, noise_state, outbox_summary, silences, triage
 from tests.support.scene import ADULTS, Scene, events
 from tests.support.smtp_server import Mailbox, working
 
@@ -333,7 +333,7 @@ def test_asking_again_at_the_same_moment_tells_nothing_new(scene: Scene, box: Ma
     scene.mail()
     assert [scene.wait() for _ in range(3)] == [0, 0, 0]
     with scene.store.read() as memory:
-        assert outbox.summary(memory).waiting == 0
+        assert outbox_summary.summary(memory).waiting == 0
     assert len(box.mails) == 1
 
 

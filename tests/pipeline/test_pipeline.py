@@ -15,7 +15,7 @@ from sanityd import pipeline
 from sanityd.errors import StoreError
 from sanityd.model import Change, Outcome, Reason, Resolution, Severity, Triage, TriageAction
 from sanityd.rules.load import load
-from sanityd.store import notification_log, outbox, triage
+from sanityd.store import notification_log, outbox_summary, triage
 from tests.support.scene import ADULTS, START, Scene, events
 from tests.support.smtp_server import DROP, Mailbox, scripted, working
 
@@ -155,7 +155,7 @@ def test_one_refused_recipient_does_not_cost_the_others_their_mail(
         ("cy", "resolved"),
     ]
     with scene.store.read() as memory:
-        assert outbox.summary(memory).dead == 1
+        assert outbox_summary.summary(memory).dead == 1
 
 
 def test_who_joins_the_team_hears_of_what_is_open_and_who_leaves_of_nothing(
@@ -517,7 +517,7 @@ def test_a_mail_that_was_refused_for_good_is_tried_again_while_its_incident_goes
         assert scene.tick().queued == 0
     with scene.store.read() as memory:
         assert (
-            outbox.summary(memory).dead,
+            outbox_summary.summary(memory).dead,
             notification_log.count_undelivered_recipients(memory),
         ) == (
             1,

@@ -22,9 +22,10 @@ from sanityd.model import (
     RuleFacts,
     Severity,
 )
-from sanityd.store import incidents, notification_log, outbox, tables
+from sanityd.store import incidents, notification_log, outbox, outbox_summary, tables
 from sanityd.store.open import Store
-from sanityd.store.outbox import LEASE, PAUSES, RECONNECT, Outbox, Summary
+from sanityd.store.outbox import LEASE, PAUSES, RECONNECT, Outbox
+from sanityd.store.outbox_summary import Summary
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 DOWN = DeliveryError("the server is down", retryable=True, stage="data")
@@ -391,7 +392,7 @@ def test_what_another_pass_is_sending_is_not_left_behind_by_this_one(store: Stor
 
     def left(at: datetime) -> int:
         with store.read() as memory:
-            return outbox.count_undelivered(memory, at)
+            return outbox_summary.count_undelivered(memory, at)
 
     put(store, "a")
     assert (left(AT), left(AT - timedelta(seconds=1))) == (1, 0)
@@ -512,7 +513,7 @@ def test_what_waited_three_days_is_given_up_and_counted(store: Store) -> None:
     assert Outbox(store).claim(AT + timedelta(hours=72)) is None
     assert states(store) == {"a": "dead", "b": "dead", "never tried": "dead"}
     with store.read() as memory:
-        left = outbox.summary(memory)
+        left = outbox_summary.summary(memory)
     assert (left.waiting, left.dead) == (0, 3)
     assert set(left.errors) == {"the server is down", "expired"}
 
@@ -542,14 +543,14 @@ def test_the_summary_says_what_waits_since_when_and_why(store: Store) -> None:
     Outbox(store).retry(claim(store), DOWN, AT)
     claim(store)
     with store.read() as memory:
-        left = outbox.summary(memory)
+        left = outbox_summary.summary(memory)
     assert (left.waiting, left.oldest, left.errors) == (2, AT, ("the server is down",))
     assert (left.dead, left.uncertain) == (0, 0)
 
 
 def test_an_empty_outbox_has_nothing_to_tell(store: Store) -> None:
     with store.read() as memory:
-        assert outbox.summary(memory) == Summary(0, 0, 0, None, ())
+        assert outbox_summary.summary(memory) == Summary(0, 0, 0, None, ())
 
 
 def test_many_threads_at_once_take_each_message_once(

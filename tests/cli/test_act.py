@@ -150,7 +150,7 @@ NONSENSE: list[tuple[list[str], str]] = [
     (["ack", RULE, "--reason", "  "], "there is no reason"),
     (["ack", RULE, "--reason", "x" * 1001], "more than 1,000 characters"),
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
-    (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "over before it begins"),
+    (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "the end is in the past"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
     (["accept", RULE, "--row", "id=8", "--reason", "x"], "no tracked row of"),
     (

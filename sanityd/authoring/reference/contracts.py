@@ -14,7 +14,7 @@ from types import ModuleType
 from sanityd import errors
 from sanityd.alerts import base as alerts
 from sanityd.checks import base as checks
-from sanityd.checks import candidates, findings, requirements, scope
+from sanityd.checks import candidates, findings, requirements, scope, table_nouns
 from sanityd.model import messages, option_types
 
 #: The public classes and functions by module, in the order of the page.
@@ -28,9 +28,9 @@ PUBLIC: dict[ModuleType, tuple[str, ...]] = {
         "PairCheck",
         "CatalogCheck",
         "FunctionCheck",
-        "plural",
     ),
     candidates: ("Candidates",),
+    table_nouns: ("plural",),
     findings: ("Judgement",),
     requirements: ("Requirement", "TableComparison", "OtherTable", "ComparedColumns"),
     scope: ("Scope",),

@@ -62,8 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-#: What a test needs that is not in the fast tier: the parameters and fixtures of servers.
-SERVERS = {"postgres", "mariadb", "postgres_url", "mariadb_url"}
+#: What a test needs that is not in the fast tier: the parameters and fixtures of databases. The
+#: tier tries every check on SQLite only; opening a DuckDB file for each test takes too long.
+SERVERS = {"postgres", "postgresql", "mariadb", "duckdb", "postgres_url", "mariadb_url"}
 #: Tests that start processes, browsers or servers, or that try very many cases.
 SLOW = (
     "alerts/compose/test_own_templates.py",
@@ -85,6 +86,7 @@ SLOW = (
     "modules/test_scheduler_process.py",
     "notifications/test_noise_properties.py",
     "pipeline/test_new_rows.py",
+    "pipeline/test_pipeline.py",
     "pipeline/test_simulation.py",
     "sources/test_duckdb.py",
     "sources/test_guards.py",

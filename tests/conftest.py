@@ -67,6 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 SERVERS = {"postgres", "postgresql", "mariadb", "duckdb", "postgres_url", "mariadb_url"}
 #: Tests that start processes, browsers or servers, or that try very many cases.
 SLOW = (
+    "alerts/channels",
+    "alerts/compose/test_looks.py",
     "alerts/compose/test_own_templates.py",
     "alerts/test_hostile.py",
     "authoring/ruletests/test_every_kind.py",
@@ -84,7 +86,10 @@ SLOW = (
     "fuzz",
     "modules/test_pytest_plugin.py",
     "modules/test_scheduler_process.py",
+    "modules/test_telemetry.py",
+    "notifications/test_digest.py",
     "notifications/test_noise_properties.py",
+    "notifications/test_notify.py",
     "pipeline/test_new_rows.py",
     "pipeline/test_pipeline.py",
     "pipeline/test_simulation.py",
@@ -99,6 +104,7 @@ SLOW = (
     "support",
     "test_docs.py",
     "test_packaging.py",
+    "web",
 )
 
 

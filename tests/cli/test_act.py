@@ -152,7 +152,7 @@ NONSENSE: list[tuple[list[str], str]] = [
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
     (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "the end is in the past"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
-    (["accept", RULE, "--row", "id=8", "--reason", "x"], "no tracked row of"),
+    (["accept", RULE, "--row", "id=8", "--reason", "x"], f"no tracked row of `{RULE}` has id 8"),
     (
         ["silence", "nothing-like-it", "--for", "1h", "--reason", "x"],
         "there is no rule or incident",

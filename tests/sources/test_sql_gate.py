@@ -178,7 +178,7 @@ def test_a_condition_passes(sql: str, dialect: str) -> None:
 def test_a_statement_in_place_of_a_condition_is_called_so(sql: str, dialect: str) -> None:
     with pytest.raises(GateRefusal) as refused:
         gate_predicate(sql, dialect)
-    word = sql.split()[0]
+    word = sql.split(maxsplit=1)[0]
     assert refused.value.message == f"a condition is expected, and this is the statement `{word}`"
     assert (refused.value.column, refused.value.length) == (1, len(word))
 

@@ -62,11 +62,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-#: What a test needs that is not in the fast tier: the parameters and fixtures of servers.
-SERVERS = {"postgres", "mariadb", "postgres_url", "mariadb_url"}
+#: What a test needs that is not in the fast tier: the parameters and fixtures of databases. The
+#: tier tries every check on SQLite only; opening a DuckDB file for each test takes too long.
+SERVERS = {"postgres", "postgresql", "mariadb", "duckdb", "postgres_url", "mariadb_url"}
 #: Tests that start processes, browsers or servers, or that try very many cases.
 SLOW = (
+    "alerts/channels",
+    "alerts/compose/test_looks.py",
+    "alerts/compose/test_own_templates.py",
+    "alerts/test_hostile.py",
+    "authoring/ruletests/test_every_kind.py",
+    "authoring/suggest",
     "bench",
+    "checks/test_bitmaps.py",
+    "checks/test_crosscheck.py",
+    "checks/test_proofs.py",
     "checks/test_properties.py",
     "checks/test_together.py",
     "cli",
@@ -76,13 +86,25 @@ SLOW = (
     "fuzz",
     "modules/test_pytest_plugin.py",
     "modules/test_scheduler_process.py",
+    "modules/test_telemetry.py",
+    "notifications/test_digest.py",
     "notifications/test_noise_properties.py",
+    "notifications/test_notify.py",
     "pipeline/test_new_rows.py",
+    "pipeline/test_pipeline.py",
     "pipeline/test_simulation.py",
+    "sources/test_duckdb.py",
     "sources/test_guards.py",
+    "sources/test_snapshot.py",
+    "store/test_open.py",
+    "store/test_retention.py",
+    "store/test_slots.py",
+    "store/test_version_before.py",
+    "store/test_violations.py",
     "support",
     "test_docs.py",
     "test_packaging.py",
+    "web",
 )
 
 

@@ -66,7 +66,7 @@ class Check(ShortForm, ABC):
     #: Whether the same rows always give the same result, apart from the user's SQL, which may
     #: read a clock.
     is_timeless: ClassVar[bool] = False
-    #: Whether it costs more than comparing a value with a few words.
+    #: Whether evaluating it for each row that is written, in a constraint, would be too slow.
     is_expensive: ClassVar[bool] = False
     #: Whether it compares with the values of earlier runs.
     learns: ClassVar[bool] = False

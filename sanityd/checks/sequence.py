@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, case, func, select, true
+from sqlalchemy import ColumnElement, case, func, select
 
 from sanityd.checks.base import IN_SCOPE, QueryCheck, Scope
 from sanityd.model.option_types import Names
@@ -67,7 +67,7 @@ class SequenceCheck(RowsOfTable):
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
         names = dict.fromkeys((*scope.key, *scope.subject.show))
-        is_ordered = and_(true(), scope.not_null((self.column, *self.order_by)))
+        is_ordered = scope.not_null((self.column, *self.order_by))
         rows = (
             select(
                 *(scope.column(name).label(name) for name in names),

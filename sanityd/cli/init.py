@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @sample_option
 @rules_option
 def command(url: str | None, whole: int, path: Path) -> None:
-    """Write a first rules.yaml. With the URL of a database, it has rules that hold for the data, or
-    nearly fulfils.
+    """Write a first rules.yaml. With the URL of a database, it has rules that hold, or
+    nearly hold, for the data.
 
     Also writes `sanityd.schema.json`, with which editors complete, explain and check the file.
 

@@ -1,4 +1,4 @@
-"""`sanityd suggest`: proposes rules that hold for the data, or nearly fulfils, and that the rules
+"""`sanityd suggest`: proposes rules that hold, or nearly hold, for the data, and that the rules
 file does not have yet."""
 
 import fnmatch

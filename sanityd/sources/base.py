@@ -272,7 +272,7 @@ class Snapshot(ABC):
     def second_connection(self) -> AbstractContextManager[bool]:
         """Open another connection for the current thread, with the data of the same instant.
 
-        The context is False when there is none. The snapshot must have been exported (`share`).
+        The context is False when there is none. Call `export_snapshot` before.
         """
 
     @abstractmethod

@@ -151,7 +151,7 @@ class DuckdbSource(EngineSource):
 
     def all_tables(self, connection: Connection) -> Sequence[tuple[str | None, str]]:
         """Return the tables of all schemas of the file."""
-        return [(row.schema, row.name) for row in connection.execute(text(_PLACES))]
+        return [(row.schema, row.name) for row in connection.execute(text(_ALL_TABLES))]
 
     def writable(self, connection: Connection) -> bool:
         """Return whether the user of this process may write the file."""
@@ -276,7 +276,7 @@ SELECT table_name FROM duckdb_tables() WHERE {_WHERE} AND NOT internal
 UNION ALL SELECT view_name FROM duckdb_views() WHERE {_WHERE} AND NOT internal
 """
 
-_PLACES = """
+_ALL_TABLES = """
 SELECT CASE WHEN schema_name = current_schema() THEN NULL ELSE schema_name END AS schema,
     table_name AS name
 FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal

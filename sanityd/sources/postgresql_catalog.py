@@ -64,7 +64,7 @@ def table_names(connection: Connection, schema: str | None) -> Sequence[str]:
 
 def all_tables(connection: Connection) -> Sequence[tuple[str | None, str]]:
     """Return the tables that the login may read; schema None for those in the search path."""
-    return [(row.schema, row.relname) for row in connection.execute(text(_PLACES))]
+    return [(row.schema, row.relname) for row in connection.execute(text(_ALL_TABLES))]
 
 
 def state(connection: Connection) -> str | None:
@@ -232,7 +232,7 @@ ORDER BY 1
 """
 
 #: Without partitions, whose rows are those of the partitioned table.
-_PLACES = """
+_ALL_TABLES = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN NULL ELSE n.nspname END AS schema, c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'f', 'p') AND NOT c.relispartition

@@ -87,24 +87,8 @@ _STATEMENTS = {
     "GRANT",
     "COPY",
 }
-#: Words that follow a column in a condition. Such a column may have the name of a statement.
-_OPERATOR_WORDS = {
-    "IS",
-    "IN",
-    "NOT",
-    "LIKE",
-    "ILIKE",
-    "BETWEEN",
-    "AND",
-    "OR",
-    "COLLATE",
-    "REGEXP",
-    "RLIKE",
-    "GLOB",
-    "SIMILAR",
-    "DIV",
-    "MOD",
-}
+#: What follows when such a word is a column that the parser does not take for one.
+_OPERATORS = {"IS", "IN", "NOT", "LIKE", "BETWEEN"}
 
 
 class GateRefusal(Exception):
@@ -161,16 +145,24 @@ def gate_predicate(sql: str, dialect: str) -> str:
             " a whole SELECT belongs into a `query` rule."
         )
         raise _refusal(sql, tokens[0], "this is a statement, where a condition is expected", advice)
-    if len(tokens) > 1 and tokens[0].text.upper() in _STATEMENTS and _is_word(tokens[1]):
+    try:
+        tree = _parse(plain, dialect, exp.Condition)
+    except GateRefusal:
+        # Only what is no condition: a column may be called `update`.
+        if not _begins_a_statement(tokens):
+            raise
         begins = f"a condition is expected, and this is the statement `{tokens[0].text}`"
-        raise _refusal(sql, tokens[0], begins, _WRITES)
-    _only_reads(sql, _parse(plain, dialect, exp.Condition))
+        raise _refusal(sql, tokens[0], begins, _WRITES) from None
+    _only_reads(sql, tree)
     return plain
 
 
-def _is_word(token: "Token") -> bool:
-    """Return whether a token is a name or a keyword; a column `update` is followed by neither."""
-    return token.text.isidentifier() and token.text.upper() not in _OPERATOR_WORDS
+def _begins_a_statement(tokens: list["Token"]) -> bool:
+    """Return whether SQL begins with the word of a statement and another word."""
+    words = [token.text.upper() for token in tokens[:2]]
+    if len(words) < 2 or words[0] not in _STATEMENTS:
+        return False
+    return words[1].isidentifier() and words[1] not in _OPERATORS
 
 
 def _read(sql: str, dialect: str) -> tuple[str, list["Token"]]:

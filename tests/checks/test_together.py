@@ -191,7 +191,7 @@ def test_the_second_connection_sees_the_instant_of_the_first(
     with looks({"table": "app.people", "between": {"age": [18, 150]}}) as [look]:
         snapshot = look.scope.snapshot
         do("INSERT INTO people VALUES (2, 'late', 5, NULL)")
-        assert snapshot.share()
+        assert snapshot.export_snapshot()
         seen, thread_of = [], []
 
         def beside() -> None:

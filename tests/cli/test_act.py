@@ -168,7 +168,7 @@ NONSENSE: list[tuple[list[str], str]] = [
     (["ack", RULE, "--for", "31d", "--reason", "x"], "30 d at most"),
     (["ack", RULE, "--until", "2020-01-01", "--reason", "x"], "the end is in the past"),
     (["accept", RULE, "--for", "181d", "--reason", "x"], "180 d at most"),
-    (["accept", RULE, "--row", "id=8", "--reason", "x"], "no tracked row of"),
+    (["accept", RULE, "--row", "id=8", "--reason", "x"], f"no tracked row of `{RULE}` has id 8"),
     (["silence", "*", "--for", "31d", "--reason", "x"], "30 d at most"),
     (["silence", "*", "--for", "1h"], "there is no reason"),
     (["silence", "--end", "9"], "there is no silence 9"),

@@ -180,7 +180,7 @@ def test_a_dead_scheduler_is_noticed_and_ends_the_process_with_70(begin: Any) ->
 
 
 class Hung(Tale):
-    """Never ends by itself; `cut` does not help."""
+    """Never ends by itself; `cancel` does not help."""
 
     def evaluate(self, batch: Batch) -> None:
         super().evaluate(batch)

@@ -180,6 +180,6 @@ def test_explain_tells_why_there_is_none_and_what_was_decided() -> None:
         in critical
     )
     assert any(line.endswith(": flapping since Sun 08:05") for line in critical)
-    assert "downgrading: off, says the rule's own `noise`" in explain(
+    assert "downgrading: off (set in the rule's own `noise`)" in explain(
         record(mode="off"), NoiseState(), SETTINGS, AT
     )

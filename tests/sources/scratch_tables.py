@@ -52,7 +52,7 @@ class Stage(ABC):
         #: What no error may tell.
         self.unspeakable = {NAME, str(NUMBER), WORD, FILE}
         #: What stands for the placeholders of the statements.
-        self.all_tables = {
+        self.placeholders = {
             "<folder>": str(self.loot),
             "<secret>": str(secret),
             "<deep>": "(" * 5_000 + "1 = 1" + ")" * 5_000,
@@ -82,7 +82,7 @@ class Stage(ABC):
 
     def filled(self, sql: str) -> str:
         """A statement with this stage's places in it."""
-        for name, value in self.all_tables.items():
+        for name, value in self.placeholders.items():
             sql = sql.replace(name, value)
         return sql
 
@@ -189,8 +189,8 @@ class ServerStage(Stage):
         for statement in (*self._people(urls), *self._things(names["owner"])):
             self.do(statement)
         self.victim = self._connect(urls["victim"])
-        self.all_tables["<victim>"] = str(self._hold())
-        self.all_tables["<held>"] = self.database
+        self.placeholders["<victim>"] = str(self._hold())
+        self.placeholders["<held>"] = self.database
         for url in (database, *urls.values()):
             self.unspeakable |= {
                 str(url.password),
@@ -198,7 +198,7 @@ class ServerStage(Stage):
                 url.render_as_string(hide_password=False),
             }
         mine = urls[self.login]
-        self.all_tables["<url>"] = (
+        self.placeholders["<url>"] = (
             f"host={mine.host} port={mine.port} user={mine.username} password={mine.password} dbname={mine.database}"
         )
         return mine.set(query=self.options).render_as_string(hide_password=False)

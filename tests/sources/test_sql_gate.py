@@ -164,10 +164,28 @@ def test_semicolons_at_the_end_are_cut_off() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "sql",
-    ["amount >= 0", "a = 1 AND b IS NULL OR c LIKE '%x'", "id NOT IN (SELECT id FROM x)", "ok"],
+    [
+        "amount >= 0",
+        "a = 1 AND b IS NULL OR c LIKE '%x'",
+        "id NOT IN (SELECT id FROM x)",
+        "ok",
+        # A column may be called as a statement begins.
+        "update isnull",
+        "copy is null",
+    ],
 )
 def test_a_condition_passes(sql: str, dialect: str) -> None:
     assert gate_predicate(sql, dialect) == sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("sql", ["delete from orders", "DROP TABLE x", "truncate x"])
+def test_a_statement_in_place_of_a_condition_is_called_so(sql: str, dialect: str) -> None:
+    with pytest.raises(GateRefusal) as refused:
+        gate_predicate(sql, dialect)
+    word = sql.split(maxsplit=1)[0]
+    assert refused.value.message == f"a condition is expected, and this is the statement `{word}`"
+    assert (refused.value.column, refused.value.length) == (1, len(word))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

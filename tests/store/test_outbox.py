@@ -592,6 +592,7 @@ outbox.store.close()
 """
 
 
+@pytest.mark.long
 def test_many_processes_at_once_take_each_message_once(
     url: str, store: Store, race: Callable[..., list[str]]
 ) -> None:

@@ -176,7 +176,7 @@ def _downgrading(record: Record, state: NoiseState, settings: Settings, at: date
     else:
         setting = "`alerts.noise`"
     why = why_not(record, state, settings, at)
-    return f"{chosen}, says {setting}" + (f"; none now, as {why}" if why else "")
+    return f"{chosen} (set in {setting})" + (f"; none now, as {why}" if why else "")
 
 
 def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:

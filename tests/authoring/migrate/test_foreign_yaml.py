@@ -46,7 +46,7 @@ def test_aliases_keep_the_location_of_their_anchor(tmp_path: Path) -> None:
         ("", 1, "the file is empty"),
         (b"a: 1\nb: \xff", 2, "not UTF-8"),
         ("a: \x07", 1, "control character"),
-        ("a: 1\na: 2", 2, "second time"),
+        ("a: 1\na: 2", 2, "is defined twice"),
         ("a: &a [1, *a]", 1, "contains itself"),
         ("a: 1\n? [x]\n: 2", 2, "a key must be text"),
         ("a: 1\nb: {<<: 3}", 2, "brings in no mapping"),

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 
@@ -146,7 +147,12 @@ class Import:
 
 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-TREES = {file: ast.parse((PACKAGE / file).read_text(encoding="utf-8")) for file in FILES}
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    """The syntax tree of a file; read by the first test that needs it, not while collecting."""
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
 
 def test_every_room_is_on_the_map() -> None:
@@ -162,7 +168,7 @@ def test_a_room_imports_only_rooms_listed_before_it(room: str) -> None:
     known = set(order[: order.index(room) + 1]) - STRANGERS.get(room, set())
     wrong = [
         str(found)
-        for found in IMPORTS
+        for found in imports()
         if _room(found.file) == room and found.room and found.room not in known
     ]
     assert wrong == []
@@ -171,7 +177,7 @@ def test_a_room_imports_only_rooms_listed_before_it(room: str) -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """In particular a contract (`base.py`) never imports what implements it."""
     graph = {
-        _module(file): {_existing(found.target) for found in IMPORTS if _at_run_time(found, file)}
+        _module(file): {_existing(found.target) for found in imports() if _at_run_time(found, file)}
         for file in FILES
     }
     try:
@@ -185,14 +191,14 @@ def test_nothing_names_a_kind_but_its_own_kind(folder: str) -> None:
     """They are found by the names of their files, so that adding one edits nothing. One may build
     on another."""
     kinds = {f"sanityd.{folder.replace('/', '.')}.{name}" for name in _kinds(folder)}
-    named = [found for found in IMPORTS if _existing(found.target) in kinds]
+    named = [found for found in imports() if _existing(found.target) in kinds]
     assert [str(found) for found in named if not found.file.startswith(folder)] == []
 
 
 def test_late_imports_stand_only_where_they_are_explained() -> None:
     """Everywhere else the head of a file tells all that it needs. An explanation without an import
     is out of date."""
-    late = [found for found in IMPORTS if found.late] + list(_imports_by_name())
+    late = [found for found in imports() if found.late] + list(_imports_by_name())
     assert [str(found) for found in late if not found.file.startswith(tuple(LATE_IMPORTS))] == []
     assert [
         place for place in LATE_IMPORTS if not any(found.file.startswith(place) for found in late)
@@ -204,7 +210,7 @@ def test_only_one_file_knows_the_package(package: str, file: str) -> None:
     """What is known in one place can be replaced in one place."""
     wrong = [
         str(found)
-        for found in IMPORTS
+        for found in imports()
         if found.target.split(".")[0] == package and found.file != file
     ]
     assert wrong == []
@@ -220,7 +226,7 @@ def test_only_declared_packages_are_imported() -> None:
     ]
     declared = {re.split(r"[^a-z0-9-]", name.lower())[0] for name in wanted}
     foreign = (
-        {found.target.split(".")[0] for found in IMPORTS}
+        {found.target.split(".")[0] for found in imports()}
         - set(sys.stdlib_module_names)
         - {"sanityd"}
     )
@@ -238,7 +244,7 @@ def test_only_the_clock_reads_the_clock() -> None:
     calls = (
         (file, node.lineno, ast.unparse(node.func))
         for file in FILES
-        for node in ast.walk(TREES[file])
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Call) and file != "clock.py"
     )
     assert [
@@ -303,9 +309,12 @@ def test_each_kind_has_its_test() -> None:
     assert missing == []
 
 
-def _imports() -> Iterator[Import]:
-    for file, tree in TREES.items():
-        yield from _below(file, tree, late=False, for_types=False)
+@cache
+def imports() -> list[Import]:
+    """All imports of all files."""
+    return [
+        found for file in FILES for found in _below(file, tree(file), late=False, for_types=False)
+    ]
 
 
 def _below(file: str, node: ast.AST, *, late: bool, for_types: bool) -> Iterator[Import]:
@@ -334,8 +343,8 @@ def _targets(file: str, node: ast.AST) -> list[str]:
 
 
 def _imports_by_name() -> Iterator[Import]:
-    for file, tree in TREES.items():
-        for node in ast.walk(tree):
+    for file in FILES:
+        for node in ast.walk(tree(file)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "importlib.import_module",
                 "__import__",
@@ -357,14 +366,16 @@ def _module(file: str) -> str:
     return f"sanityd.{file.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
 
 
+@cache
+def modules() -> set[str]:
+    """The names of all modules of sanityd."""
+    return {_module(file) for file in FILES}
+
+
 def _existing(target: str) -> str:
     """The module that a name is taken from: the name itself may be a module or something in one."""
-    return target if target in MODULES else target.rpartition(".")[0]
+    return target if target in modules() else target.rpartition(".")[0]
 
 
 def _kinds(folder: str) -> list[str]:
     return sorted(path.stem for path in (PACKAGE / folder).glob("[!_]*.py"))
-
-
-IMPORTS = list(_imports())
-MODULES = {_module(file) for file in FILES}

@@ -84,8 +84,8 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 LOOSE = "CREATE COLLATION IF NOT EXISTS loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
 
 
-class READER(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, in which `on` is a boolean."""
+class READER(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML reads YAML 1.1, in which `on` is a boolean; its parser in C is ten times faster."""
 
 
 READER.yaml_implicit_resolvers = {

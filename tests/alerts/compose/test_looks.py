@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -12,18 +13,16 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
-HTML = {name: mail(about).html for name, about in ALL.items()}
-HTML |= {name: digest_mail(about).html for name, about in DIGESTS.items()}
-HTML["wide"] = mail(
-    opened(
-        [
-            row(n, shown={f"a_long_column_{k}": "x" * 150 for k in range(7)}, detail="y" * 150)
-            for n in range(20)
-        ],
-        sentence="w" * 300,
-        history=past(*[999_999] * 14),
-    )
-).html
+WIDE = opened(
+    [
+        row(n, shown={f"a_long_column_{k}": "x" * 150 for k in range(7)}, detail="y" * 150)
+        for n in range(20)
+    ],
+    sentence="w" * 300,
+    history=past(*[999_999] * 14),
+)
+MAILS = {**ALL, "wide": WIDE}
+NAMES = [*MAILS, *DIGESTS]
 
 #: The contrast of every text with what is behind it, lowest first, and which text that is.
 CONTRAST = """() => {
@@ -50,6 +49,12 @@ CONTRAST = """() => {
 }"""
 
 
+@cache
+def html(name: str) -> str:
+    """The HTML part of a mail or digest."""
+    return mail(MAILS[name]).html if name in MAILS else digest_mail(DIGESTS[name]).html
+
+
 @pytest.fixture(scope="module")
 def window() -> Iterator[Page]:
     with sync_playwright() as playwright:
@@ -62,18 +67,18 @@ def shown(window: Page, name: str, *, dark: bool = False, width: int = 700) -> P
     """A mail in a window."""
     window.emulate_media(color_scheme="dark" if dark else "light")
     window.set_viewport_size({"width": width, "height": 800})
-    window.set_content(HTML[name])
+    window.set_content(html(name))
     return window
 
 
-@pytest.mark.parametrize("name", HTML)
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_has_to_be_scrolled_sideways_on_a_phone(window: Page, name: str) -> None:
     page = shown(window, name, width=375)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", HTML)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_text_can_be_told_from_what_is_behind_it(window: Page, name: str, dark: bool) -> None:
     page = shown(window, name, dark=dark)
     contrast, text = page.evaluate(CONTRAST)
@@ -89,7 +94,7 @@ def test_the_dark_is_dark(window: Page) -> None:
 def test_nothing_is_asked_of_the_network(window: Page) -> None:
     asked: list[str] = []
     window.on("request", lambda request: asked.append(request.url))
-    for name in HTML:
+    for name in NAMES:
         shown(window, name)
     assert asked == []
     window.set_content('<img src="http://localhost:9/x.gif">')

@@ -10,7 +10,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,16 +30,16 @@ class Server:
 
     `ehlo` is the name that this machine gives; empty for its own name or address.
     With `implicit_tls` TLS begins with the first byte. Otherwise `tls` decides on STARTTLS:
-    `require`, `opportunistic` (used when offered; `context` decides whether the certificate is
-    verified), or `none`. `timeout` limits each wait, `total_timeout` the whole attempt, both in
-    seconds.
+    `require`, `opportunistic` (used when offered), or `none`. `context` returns the settings of
+    TLS, which decide whether the certificate is verified. `timeout` limits each wait,
+    `total_timeout` the whole attempt, both in seconds.
     """
 
     host: str
     port: int
     implicit_tls: bool
     tls: str
-    context: ssl.SSLContext
+    context: Callable[[], ssl.SSLContext]
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     ehlo: str = ""
@@ -122,7 +122,7 @@ def _start_tls(smtp: smtplib.SMTP, server: Server) -> None:
     if server.implicit_tls or server.tls == "none":
         return
     if smtp.has_extn("starttls"):
-        smtp.starttls(context=server.context)
+        smtp.starttls(context=server.context())
         smtp.ehlo()
     elif server.tls == "require":
         raise DeliveryError(
@@ -169,7 +169,7 @@ class _Session(smtplib.SMTP):
             if not self._server.implicit_tls:
                 return connection
             with _stage("tls"):
-                return self._server.context.wrap_socket(connection, server_hostname=host)
+                return self._server.context().wrap_socket(connection, server_hostname=host)
         except BaseException:
             connection.close()
             raise

@@ -39,14 +39,26 @@ class Two:
 
     def look(self, rule: dict[str, Any]) -> Run:
         """What one rule finds."""
+        [run] = self.look_at_all([rule])
+        return run
+
+    def look_at_all(self, rules: list[dict[str, Any]]) -> list[Run]:
+        """What each of several rules finds."""
         path = self.folder / "rules.yaml"
         sources = {"app": "${APP}", "mail": {"url": "${MAIL}", "zone": self.zone_of_mail}}
         path.write_text(
-            json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}})
+            json.dumps(
+                {
+                    "sources": sources,
+                    "rules": {
+                        f"r{number}": {"confirm": "again after 9s", **rule}
+                        for number, rule in enumerate(rules)
+                    },
+                }
+            )
         )
-        rules = load(path, {name.upper(): url for name, url in self.urls.items()})
-        [run] = pipeline.evaluate(rules, list(rules.rules.values()), datetime.now(UTC))
-        return run
+        loaded = load(path, {name.upper(): url for name, url in self.urls.items()})
+        return pipeline.evaluate(loaded, list(loaded.rules.values()), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -101,10 +113,13 @@ COUNTS: list[tuple[dict[str, Any], list[int]]] = [
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
 def test_counterparts_in_another_database_are_counted(people: Two) -> None:
-    for has, expected in COUNTS:
-        run = people.look(
+    runs = people.look_at_all(
+        [
             {"table": "app.people", "has": {"in": "mail.mails", **has}, "confirm": "no"}
-        )
+            for has, _ in COUNTS
+        ]
+    )
+    for (has, expected), run in zip(COUNTS, runs, strict=True):
         assert ids(run) == expected, has
         assert (run.violations, run.checked, run.outcome) == (len(expected), 5, Outcome.COMPLETE)
 
@@ -155,10 +170,13 @@ def test_values_of_different_types_are_compared_as_values(two: Two) -> None:
         "INSERT INTO b VALUES (1, '1.0', '0F5C3F6E-1111-4222-8333-44445555666A', '2026-01-01 10:00:00', 1.50)",
     )
     columns = ["n", "seen", "price"] + (["ref"] if any(strict.values()) else [])
-    for column in columns:
-        run = two.look(
+    runs = two.look_at_all(
+        [
             {"table": "app.a", "has": {"in": "mail.b", "on": {column: column}}, "confirm": "no"}
-        )
+            for column in columns
+        ]
+    )
+    for column, run in zip(columns, runs, strict=True):
         assert ids(run) == [2], column
 
 
@@ -182,12 +200,17 @@ def test_times_are_instants_whatever_zone_they_are_kept_in(two: Two) -> None:
         "INSERT INTO b VALUES (1, '2026-07-01 12:00:00', '2026-07-01'), (3, '2026-01-01 11:00:00', '2026-01-01')",
     )
     two.zone_of_mail = "Europe/Berlin"
-    for on in ("seen", "day"):
-        assert ids(
-            two.look({"table": "app.a", "has": {"in": "mail.b", "on": {on: on}}, "confirm": "no"})
-        ) == [2], on
-    same = {"in": "mail.b", "on": "id", "compare": ["seen", "day"]}
-    assert ids(two.look({"table": "app.a", "same_as": same})) == [2]
+    runs = two.look_at_all(
+        [
+            {"table": "app.a", "has": {"in": "mail.b", "on": {"seen": "seen"}}, "confirm": "no"},
+            {"table": "app.a", "has": {"in": "mail.b", "on": {"day": "day"}}, "confirm": "no"},
+            {
+                "table": "app.a",
+                "same_as": {"in": "mail.b", "on": "id", "compare": ["seen", "day"]},
+            },
+        ]
+    )
+    assert [ids(run) for run in runs] == [[2], [2], [2]]
 
 
 @pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)

@@ -128,8 +128,7 @@ def local(sqlite: str, tmp_path: Path) -> Iterator[Watch]:
     made.close()
 
 
-@pytest.mark.parametrize("scan", [BY_TIME, BY_ID])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("scan", "seed"), [(BY_TIME, 0), (BY_ID, 1)])
 def test_new_rows_and_open_ones_tell_what_all_rows_tell(watch: Watch, scan: str, seed: int) -> None:
     """Random rows come, open ones are put right or go; each is looked at both ways."""
     chance = random.Random(seed)
@@ -203,8 +202,8 @@ def test_a_row_that_was_changed_is_found_by_the_full_look_of_the_day(
     watch.sql("UPDATE items SET age = 3 WHERE id = 1")
     watch.add(100, age=3)
     assert (watch.run().violations, watch.open_rows("adults")) == (1, [100])
-    for _ in range(25):
-        found = watch.run(57)
+    for _ in range(8):
+        found = watch.run(179)
     assert (found.violations, watch.open_rows("adults")) == (2, [1, 100])
 
 

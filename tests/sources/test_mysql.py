@@ -50,7 +50,7 @@ def test_the_session_is_guarded(source: Source) -> None:
 
 def test_options_of_the_url_cannot_undo_the_guards(mariadb: str, open_it: Open) -> None:
     source = open_it(
-        f"{mariadb}?client_flag=65536&local_infile=1&init_command=SET+sql_mode%3D%27ANSI_QUOTES%27"
+        f"{mariadb}&client_flag=65536&local_infile=1&init_command=SET+sql_mode%3D%27ANSI_QUOTES%27"
     )
     with source.snapshot() as snapshot:
         assert ask(snapshot, 'SELECT "text" AS a') == [("text",)]

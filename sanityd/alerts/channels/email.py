@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -165,7 +166,7 @@ class Email(Channel):
             port=port or _default_port(parts),
             implicit_tls=implicit_tls,
             tls=tls,
-            context=self._context(tls),
+            context=partial(_tls_context, tls, self.ca),
             user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
             ehlo=self.ehlo,
@@ -173,12 +174,16 @@ class Email(Channel):
             total_timeout=_TOTAL_TIMEOUT,
         )
 
-    def _context(self, tls: Tls) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca)
-        if tls == "opportunistic" and self.ca is None:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+
+def _tls_context(tls: Tls, ca: Path | None) -> ssl.SSLContext:
+    """Return the settings of TLS: made for each connection, as reading the system's certificates
+    takes longer than reading the rules."""
+    if tls == "opportunistic" and ca is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
         return context
+    return ssl.create_default_context(cafile=ca)
 
 
 def _address_specs(value: str | list[str]) -> list[str]:

@@ -1,14 +1,12 @@
-"""The databases on which the cases of the kinds are played: one per database and worker, emptied
-after each case."""
+"""The databases on which the cases of the kinds are played: one per database and worker."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from tests.acceptance import Stage
 from tests.conftest import fresh_database
+from tests.support.services import owner
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +31,25 @@ def _mariadb(mariadb_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def _stages() -> Iterator[dict[str, Stage]]:
+    """The databases in use, by name."""
+    stages: dict[str, Stage] = {}
+    yield stages
+    for stage in stages.values():
+        stage.engine.dispose()
+
+
 @pytest.fixture
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """An empty database of the kind asked for."""
-    url: str = request.getfixturevalue(f"_{request.param}")
-    engine = create_engine(url)
-    made = Stage(request.param, url, engine, tmp_path)
-    try:
-        yield made
-    finally:
-        made.clear()
-        engine.dispose()
+def stage(
+    request: pytest.FixtureRequest,
+    _stages: dict[str, Stage],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stage:
+    """The database of the kind asked for."""
+    name: str = request.param
+    if name not in _stages:
+        url: str = request.getfixturevalue(f"_{name}")
+        folder = tmp_path_factory.mktemp("rules")
+        _stages[name] = Stage(name, url, owner(url), folder)
+    return _stages[name]

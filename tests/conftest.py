@@ -127,7 +127,7 @@ def _is_slow(item: pytest.Item) -> bool:
     return bool(SERVERS & (fixtures | words))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """Say how many processes were killed, and what came of it."""
     if line := kill_counts.told():
         terminalreporter.write_line(line)

@@ -18,7 +18,7 @@ import pytest
 
 from tests import ROOT
 
-SCRIPTS = ["setup", "demo", "test", "check", "lock", "language-server"]
+SCRIPTS = ["setup", "demo", "test", "check", "lock", "setup-lowest", "language-server"]
 
 #: What `--help` has no use for.
 HEAVY = {
@@ -110,8 +110,9 @@ def test_the_source_archive_can_be_built_from_and_carries_the_license(built: Pat
     assert {"LICENSE", "README.md", "pyproject.toml", "sanityd/__init__.py"} <= names
 
 
-def test_the_lock_pins_each_package_by_hash_and_names_no_registry() -> None:
-    text = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("lock", ["requirements-dev.lock", "requirements-lowest.lock"])
+def test_the_lock_pins_each_package_by_hash_and_names_no_registry(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())
     assert [
         entry for entry in entries if not re.match(r"[a-z0-9-]+(\[[a-z,-]+\])?==\S+", entry)
@@ -143,6 +144,15 @@ def test_the_lock_knows_every_dependency() -> None:
         )
     )
     assert names - locked == set()
+
+
+def test_the_lowest_lock_has_the_versions_that_the_project_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "requirements-lowest.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([0-9.]+)", text, re.M))
+    for dependency in project["dependencies"]:
+        name, lowest = re.findall(r"^([a-z0-9-]+)>=([0-9.]+)", dependency)[0]
+        assert f"{locked[name]}.".startswith(f"{lowest}.")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -21,6 +21,7 @@ from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
 from sanityd.sources.catalog import TableInfo
+from sanityd.sources.duckdb_bounds import TOO_BIG, bound_calls, macros_of, too_big
 from sanityd.sources.duckdb_catalog import DuckdbCatalog
 from sanityd.sources.duckdb_dialect import DuckdbDialect
 from sanityd.sources.snapshot import EngineSource
@@ -51,6 +52,8 @@ _BEGIN = "BEGIN TRANSACTION READ ONLY"
 OURS = "sanityd_ours"
 #: Key of a connection's `info` for the timer of its statement.
 _TIMER = "sanityd_timer"
+#: Key of a connection's `info` for the names of the macros that it has.
+_MACROS = "sanityd_macros"
 #: Key of a connection's `info` for the catalog.
 _CATALOG = "sanityd_catalog"
 
@@ -124,6 +127,22 @@ class DuckdbSource(EngineSource):
         )
         return datetime.fromtimestamp(microseconds.scalar_one() / 1_000_000, UTC)
 
+    def bound_calls(self, connection: Connection, sql: str) -> str:
+        """Replace functions that make long texts and lists in one step, by macros.
+
+        They are made outside of the transaction, which begins again and sees the same data.
+        """
+        bounded = bound_calls(sql)
+        existing = connection.info.setdefault(_MACROS, set())
+        missing = {
+            name: macro for name, macro in macros_of(bounded).items() if name not in existing
+        }
+        if missing:
+            existing.update(missing)
+            for statement in ("ROLLBACK", *missing.values(), _BEGIN):
+                _run_own(connection, statement)
+        return bounded
+
     def interrupt(self, driver: Any) -> None:
         """Cancel by the driver."""
         _interrupt(driver)
@@ -183,6 +202,8 @@ class DuckdbSource(EngineSource):
                 return CheckError(f"DuckDB refused the statement: {_first_line(message)}")
             case "io" | "fatal" | "internal" | "connection":
                 return SourceError(f"`{self.settings.name}` can't be read on: {name} error")
+        if message.startswith(f"Invalid Input Error: {TOO_BIG}"):
+            return too_big()
         bad_pattern = _BAD_PATTERN.match(message)
         if bad_pattern:
             return CheckError(f"the regular expression can't be read: {bad_pattern[1]}")

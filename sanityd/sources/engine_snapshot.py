@@ -201,11 +201,13 @@ class EngineSnapshot(Snapshot):
     def _gated(self, gate: Any, sql: str) -> str:
         dialect, at = self.source.dialect.name, self.source.settings.frozen_at
         try:
-            return freeze_clock.freeze(gate(sql, dialect), dialect, at)
+            plain = freeze_clock.freeze(gate(sql, dialect), dialect, at)
         except GateRefusal as refusal:
             raise CheckError(
                 f"the rule's SQL was refused: {refusal.message}", refusal.advice
             ) from None
+        with self._translate_errors():
+            return self.source.bound_calls(self._connection, plain)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

@@ -51,6 +51,11 @@ def restore(statement: str, *, doubles_percent: bool = False) -> str:
     return _TOKEN.sub(plain_sql, statement)
 
 
+def has_token(statement: str) -> bool:
+    """Return whether a statement that was not delivered yet contains SQL of a user."""
+    return _TOKEN.search(statement) is not None
+
+
 def deliver(engine: Engine, *, doubles_percent: bool) -> None:
     """Let the engine restore the user's SQL just before a statement goes to the driver.
 

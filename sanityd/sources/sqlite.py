@@ -1,6 +1,5 @@
 """SQLite: a file opened read-only, guarded by an authorizer, with functions that SQLite lacks."""
 
-import math
 import os
 import re
 import sqlite3
@@ -10,19 +9,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, text
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
+from sanityd.sources import raw_sql, sqlite_bounds
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.missing_table import described
 from sanityd.sources.snapshot import EngineSource
+from sanityd.sources.sqlite_connection import GuardedConnection
 from sanityd.sources.sqlite_dialect import SqliteDialect
 from sanityd.sources.sqlite_functions import add_functions
 
-#: The longest text or blob, in bytes, so that `zeroblob(1e9)` can't use up the memory.
+#: The longest text or blob, in bytes, that sanityd's own statements read.
 _LONGEST = 128 * 1024 * 1024
 #: After how many steps of SQLite's virtual machine the time limit is checked.
 _STEPS = 10_000
@@ -32,7 +32,7 @@ _SAFE = re.compile(
     r"no such |near \"|ambiguous column|wrong number of arguments|misuse of|unrecognized token"
     r"|not authorized|sub-select returns|SELECTs to the left|incomplete input|access to "
     r"|aggregate functions|a GROUP BY|HAVING|too many |row value misused|string or blob too big"
-    r"|integer overflow|parser stack overflow|circular reference"
+    r"|LIKE or GLOB pattern|integer overflow|parser stack overflow|circular reference"
 )
 _MISSING = re.compile(r"no such [^:]+: (.*)", re.DOTALL)
 
@@ -54,6 +54,12 @@ class SqliteSource(EngineSource):
         super().__init__(settings, url.set(query={}))
         event.listen(self.engine, "before_cursor_execute", _shorten_integers, retval=True)
 
+    def _engine(self, url: URL) -> Engine:
+        engine = super()._engine(url)
+        # Here it comes first, and sees whether a statement contains a user's SQL.
+        event.listen(engine, "before_cursor_execute", _limit_length)
+        return engine
+
     def arguments(self, url: URL) -> Mapping[str, Any]:
         """Open connections here, as the URI that SQLAlchemy writes may lose the read-only mode."""
         return {"creator": self._open}
@@ -65,13 +71,14 @@ class SqliteSource(EngineSource):
             f"file:{quote(str(self.path.absolute()))}?mode=ro",
             uri=True,
             timeout=self.settings.lock_timeout.total_seconds(),
-            factory=_GuardedConnection,
+            factory=GuardedConnection,
         )
         connection.limit = self.settings.statement_timeout.total_seconds()
         connection.text_factory = _decoded
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, sqlite_bounds.LONGEST_PATTERN)
         add_functions(connection, self.settings.zone)
+        sqlite_bounds.add_bounded_functions(connection)
         return connection
 
     def begin(self, connection: Connection) -> datetime:
@@ -84,6 +91,10 @@ class SqliteSource(EngineSource):
         driver.set_progress_handler(driver.is_late, _STEPS)
         driver.set_authorizer(_authorize)
         return datetime.fromisoformat(at).replace(tzinfo=UTC)
+
+    def bound_calls(self, connection: Connection, sql: str) -> str:
+        """Replace functions that compare each place of one text with all of another."""
+        return sqlite_bounds.bound_calls(sql)
 
     def interrupt(self, driver: Any) -> None:
         """Cancel by the driver."""
@@ -102,8 +113,10 @@ class SqliteSource(EngineSource):
 
     def end(self, connection: Connection) -> None:
         """Remove the authorizer first, which would refuse the ROLLBACK."""
-        _driver(connection).set_authorizer(None)
+        driver = _driver(connection)
+        driver.set_authorizer(None)
         super().end(connection)
+        driver.stop_timer()
 
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
         """Return a table; names match in any case, `main` is the only schema."""
@@ -217,26 +230,23 @@ class SqliteSource(EngineSource):
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
             name = spaced_words(code.removeprefix("SQLITE_"))
             return SourceError(f"`{self.settings.name}` can't be read on: {name}")
+        if code == "SQLITE_TOOBIG":
+            return sqlite_bounds.too_big()
+        if message == "user-defined function raised exception":
+            return CheckError(
+                "a function of the statement was given text that is not UTF-8, or can't read it",
+                "Leave out these rows by `where`.",
+            )
         if _SAFE.match(message):
             return CheckError(f"SQLite refused the statement: {message}")
         name = spaced_words(code.removeprefix("SQLITE_") or "misuse")
         return CheckError(f"SQLite failed at the statement ({name})")
 
 
-class _GuardedConnection(sqlite3.Connection):
-    """Connection whose statements have a time limit (`limit`, in seconds)."""
-
-    limit = math.inf
-    _deadline = math.inf
-
-    def cursor(self, *arguments: Any, **options: Any) -> Any:
-        """Start the time limit, as SQLAlchemy makes a new cursor for each statement."""
-        self._deadline = clock.stopwatch() + self.limit
-        return super().cursor(*arguments, **options)
-
-    def is_late(self) -> bool:
-        """Return whether SQLite must stop, for its progress handler."""
-        return clock.stopwatch() > self._deadline
+def _limit_length(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    """Set the longest text: a statement with a user's SQL may make texts of its own."""
+    longest = sqlite_bounds.LONGEST if raw_sql.has_token(statement) else _LONGEST
+    _driver(connection).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
 
 
 def _shorten_integers(
@@ -250,9 +260,9 @@ def _shorten_integers(
     return statement, tuple(values)
 
 
-def _driver(connection: Connection) -> _GuardedConnection:
+def _driver(connection: Connection) -> GuardedConnection:
     driver = connection.connection.driver_connection
-    assert isinstance(driver, _GuardedConnection)
+    assert isinstance(driver, GuardedConnection)
     return driver
 
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sanityd import clock, pipeline
+from sanityd.checks.confirm import Suspects
 from sanityd.model import Outcome, Run
 from sanityd.rules.load import load
 from tests.support.services import owner
@@ -45,7 +46,13 @@ class Two:
             json.dumps({"sources": sources, "rules": {"r": {"confirm": "again after 9s", **rule}}})
         )
         rules = load(path, {name.upper(): url for name, url in self.urls.items()})
-        [run] = pipeline.evaluate(rules, list(rules.rules.values()), datetime.now(UTC))
+        batch = list(rules.rules.values())
+        [run] = pipeline.evaluate(rules, batch, datetime.now(UTC))
+        if run.unconfirmed:
+            clock.pause(batch[0].invariant.confirm.after.total_seconds(), None)
+            suspects = {"r": Suspects.of(run)}
+            [run] = pipeline.evaluate(rules, batch, datetime.now(UTC), suspects=suspects)
+        assert not run.unconfirmed
         return run
 
 

@@ -49,6 +49,16 @@ class DispatchSummary:
     dead: int = 0
     problems: tuple[str, ...] = ()
 
+    def __add__(self, other: "DispatchSummary") -> "DispatchSummary":
+        """Return the sum of two."""
+        return DispatchSummary(
+            self.sent + other.sent,
+            self.retried + other.retried,
+            self.uncertain + other.uncertain,
+            self.dead + other.dead,
+            tuple(dict.fromkeys(self.problems + other.problems)),
+        )
+
     @property
     def undelivered(self) -> int:
         """The number of messages that are not known to have arrived."""

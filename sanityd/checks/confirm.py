@@ -1,4 +1,4 @@
-"""Violations between two sources count only when a second evaluation confirms them. Pure.
+"""Violations between two sources count only when further evaluations confirm them. Pure.
 
 Two databases can't be read at the same instant. The first evaluation may find a row that was
 changed between the two snapshots; a row that is really wrong is wrong in any pair of snapshots.
@@ -26,8 +26,29 @@ def is_suspect(invariant: Invariant, run: Run, open_fingerprints: Collection[str
     return any(_fingerprint(run, violation) not in open_fingerprints for violation in run.tracked)
 
 
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """What one evaluation found, and another one must find, too, before it counts.
+
+    `beyond` is how many violations there were beyond the cap, whose fingerprints aren't known;
+    `seconds` and `statements` are what the evaluation took.
+    """
+
+    fingerprints: frozenset[str]
+    beyond: int = 0
+    seconds: float = 0.0
+    statements: int = 0
+
+    @classmethod
+    def of(cls, run: Run) -> "Suspects":
+        """Return what a run found."""
+        marks = frozenset(_fingerprint(run, violation) for violation in run.tracked)
+        beyond = run.violations - len(run.tracked)
+        return cls(marks, beyond, run.seconds, run.statements)
+
+
 def confirmed(
-    invariant: Invariant, first: Run, second: Run, open_fingerprints: Collection[str]
+    invariant: Invariant, first: Suspects, second: Run, open_fingerprints: Collection[str]
 ) -> Run:
     """The run with the violations that both evaluations found.
 
@@ -36,18 +57,17 @@ def confirmed(
     """
     if second.outcome in (Outcome.ERRORED, Outcome.SKIPPED):
         return second
-    before = {_fingerprint(first, violation) for violation in first.tracked}
     # Beyond the cap the first run doesn't say which rows violate: the smaller count is taken.
     kept = tuple(
         violation
         for violation in second.tracked
-        if first.truncated
-        or _fingerprint(second, violation) in before
+        if first.beyond
+        or _fingerprint(second, violation) in first.fingerprints
         or _fingerprint(second, violation) in open_fingerprints
     )
     violations = second.violations - (len(second.tracked) - len(kept))
-    if first.truncated or second.truncated:
-        violations = min(violations, first.violations)
+    if first.beyond or second.truncated:
+        violations = min(violations, len(first.fingerprints) + first.beyond)
     rows = second.rows - (second.violations - violations)
     return replace(
         second,

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,13 @@ import click
 from sanityd.cli import EXIT_UNKNOWN
 from sanityd.cli.local_time import use_zone
 from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.rechecks import Rechecks
 
 if TYPE_CHECKING:
     from sanityd.alerts.dispatcher import DispatchSummary
+    from sanityd.checks.confirm import Suspects
     from sanityd.cli.reports import CheckReport
+    from sanityd.model import Run
     from sanityd.pipeline import Result
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.store.open import Store
@@ -117,7 +120,11 @@ def _dry_run(rules: "RuleSet", selection: Selection, at: datetime, started: floa
     from sanityd import clock
     from sanityd.cli.reports import CheckReport
 
-    results = _run(rules, _selected(rules, selection), None, at)
+    selected = _selected(rules, selection)
+    rechecks = Rechecks()
+    results = _run(rules, selected, None, at, rechecks)
+    results += _recheck(rules, None, rechecks)
+    results = _in_order(results, selected)
     code = exit_code(results, None, 0)
     return CheckReport(rules, tuple(results), at, clock.stopwatch() - started, None, 0, code)
 
@@ -127,6 +134,7 @@ def _recorded_run(
 ) -> "CheckReport":
     """Evaluate, record and notify; then remove data that is past its retention."""
     from sanityd import clock, pipeline
+    from sanityd.alerts.dispatcher import DispatchSummary
     from sanityd.cli.reports import CheckReport
     from sanityd.daemon import rule_changes
     from sanityd.store import leases
@@ -137,16 +145,27 @@ def _recorded_run(
         selected = _selected(rules, selection)
         if selection.due:
             selected = _due(selected, store, at)
-        results = _run(rules, selected, store, at)
+        rechecks = Rechecks()
+        results = _run(rules, selected, store, at, rechecks)
+        delivered = DispatchSummary()
+        if rechecks.rules:
+            # What needs no confirmation is mailed before the wait. What could not be delivered is
+            # tried again, or counted as waiting, after it.
+            early = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
+            delivered = replace(early, retried=0)
+            results += _recheck(rules, store, rechecks)
+        # What follows must not be judged by a time before the rechecks.
+        now = clock.now() if rechecks.rules else at
+        results = _in_order(results, selected)
         removed: Mapping[str, int] = {}
         if selection.is_all:
-            removed = pipeline.forget_removed(rules, store, at)
-        pipeline.notify_due(rules, store, at)
-        delivered = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
-        waiting, unnotified = _undelivered(store, at)
+            removed = pipeline.forget_removed(rules, store, now)
+        pipeline.notify_due(rules, store, now)
+        delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
+        waiting, unnotified = _undelivered(store, now)
         with store.read() as connection:
             daemon = leases.get(connection, rules.name)
-        _apply_retention(store, at)
+        _apply_retention(store, now)
     finally:
         store.close()
     code = exit_code(results, delivered, waiting + unnotified)
@@ -247,26 +266,65 @@ def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:
 
 
 def _run(
-    rules: "RuleSet", selected: Sequence["Rule"], store: "Store | None", at: datetime
+    rules: "RuleSet",
+    selected: Sequence["Rule"],
+    store: "Store | None",
+    at: datetime,
+    rechecks: Rechecks,
 ) -> list["Result"]:
-    """Run the rules source by source. Returns the results in the order of `selected`."""
-    from sanityd import pipeline
+    """Run the rules source by source; those that must be confirmed are added to `rechecks`."""
     from sanityd.cli.terminal import progress
 
     results: list[Result] = []
     with progress(len(selected), "checking") as bar:
         [task] = bar.task_ids
+
+        def seen(run: "Run") -> None:
+            if run.unconfirmed:
+                rechecks.add(rules.rules[run.rule], run)
+            bar.advance(task)
+
         for source, batch in rules.by_source(selected).items():
             bar.update(task, description=source)
-            if store is not None:
-                results += pipeline.run_batch(
-                    rules, batch, store, at, seen=lambda _: bar.advance(task)
-                )
-                continue
-            by_id = {rule.id: rule for rule in batch}
-            for run in pipeline.evaluate(rules, batch, at):
-                results.append(pipeline.Result(by_id[run.rule], run))
-                bar.advance(task)
+            results += _run_batch(rules, batch, store, at, seen)
+    return results
+
+
+def _recheck(rules: "RuleSet", store: "Store | None", rechecks: Rechecks) -> list["Result"]:
+    """Wait, once, until all rechecks are due, and run these rules again."""
+    from sanityd import clock
+
+    rechecks.wait()
+    at = clock.now()
+    results: list[Result] = []
+    for batch in rules.by_source(rechecks.rules).values():
+        results += _run_batch(rules, batch, store, at, suspects=rechecks.suspects)
+    return results
+
+
+def _run_batch(
+    rules: "RuleSet",
+    batch: Sequence["Rule"],
+    store: "Store | None",
+    at: datetime,
+    seen: Callable[["Run"], object] = lambda _: None,
+    suspects: Mapping[str, "Suspects"] | None = None,
+) -> list["Result"]:
+    """Run rules of one source; record nothing without a store. Returns the runs that count."""
+    from sanityd import pipeline
+
+    if store is not None:
+        return pipeline.run_batch(rules, batch, store, at, seen, suspects=suspects)
+    results: list[Result] = []
+    for run in pipeline.evaluate(rules, batch, at, suspects=suspects or {}):
+        seen(run)
+        if not run.unconfirmed:
+            results.append(pipeline.Result(rules.rules[run.rule], run))
+    return results
+
+
+def _in_order(results: Iterable["Result"], selected: Sequence["Rule"]) -> list["Result"]:
+    """Return the results in the order of the rules."""
     order = {rule.id: number for number, rule in enumerate(selected)}
     return sorted(results, key=lambda result: order[result.rule.id])
 

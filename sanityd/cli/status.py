@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from rich.text import Text
     from sqlalchemy import Connection
 
     from sanityd.daemon.health import HealthSigns
     from sanityd.model import Incident, NoiseState, Run, Severity, Silence
     from sanityd.rules.rule import RuleSet
+    from sanityd.store.rechecks import Recheck
 
 #: How long it is shown that a rule was removed from the file while it was violated, or that the
 #: daemon was stopped.
@@ -46,7 +48,7 @@ def command(
     from sanityd import clock
     from sanityd.cli import status_json, terminal
     from sanityd.model import Severity
-    from sanityd.store import runs
+    from sanityd.store import rechecks, runs
 
     at, console = clock.now(), terminal.console()
     least = Severity[severity.upper()] if severity else Severity.INFO
@@ -57,15 +59,17 @@ def command(
             return
         _health(console, connection, rules, at)
         _undelivered(console, connection, at)
-        rule_ids = [rule.id for rule in selected.enabled()]
-        last_runs = runs.last_of(connection, rule_ids, at)
-        _unverified(console, connection, rules, selected, last_runs, at)
+        meanings = {rule.id: rule.meaning for rule in selected.enabled()}
+        last_runs = runs.last_of(connection, list(meanings), at)
+        pending = rechecks.of_rules(connection, meanings, at)
+        _unverified(console, connection, rules, selected, last_runs, pending, at)
         _open(console, connection, rules, selected, least, at)
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)
         _noise(console, connection, selected, at)
-        _holding(console, connection, last_runs, at)
+        verified = {rule: run for rule, run in last_runs.items() if rule not in pending}
+        _holding(console, connection, verified, at)
 
 
 def _health(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
@@ -131,9 +135,11 @@ def _unverified(
     rules: "RuleSet",
     selected: "RuleSet",
     last_runs: "Mapping[str, Run]",
+    pending: "Mapping[str, Recheck]",
     at: "datetime",
 ) -> None:
-    """Print the sources that don't answer, and the rules that could not be checked."""
+    """Print the sources that don't answer, the rules that could not be checked, and those that
+    found something that must be confirmed."""
     from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
 
@@ -141,7 +147,9 @@ def _unverified(
     skipped: dict[str, list[str]] = {}
     for rule in selected.enabled():
         last_run = last_runs.get(rule.id)
-        if last_run is None:
+        if rule.id in pending:
+            console.print(_pending_line(rule.id, pending[rule.id]))
+        elif last_run is None:
             console.print(terminal.signed(terminal.UNKNOWN, f"{rule.id}: not checked yet"))
         elif last_run.verdict == "skipped":
             skipped.setdefault(rule.source, []).append(rule.id)
@@ -327,6 +335,16 @@ def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str
     elif state.steps:
         sentences.append(state.sentence)
     return sentences
+
+
+def _pending_line(rule: str, recheck: "Recheck") -> "Text":
+    """Return the line of a rule that is evaluated again before what it found counts."""
+    from sanityd.cli import terminal
+    from sanityd.cli.local_time import local_time
+
+    rows = f"{recheck.violations:,} {terminal.plural(recheck.violations, 'violation')}"
+    words = f"{rule}: {rows} to be confirmed at {local_time(recheck.due_at):%H:%M:%S}"
+    return terminal.signed(terminal.UNKNOWN, words)
 
 
 def _holding(

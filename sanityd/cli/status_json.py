@@ -11,7 +11,7 @@ from sanityd.model import Cause, Severity, Triage
 from sanityd.notifications import open_incidents
 from sanityd.notifications.open_incidents import OpenIncident
 from sanityd.rules.rule import RuleSet
-from sanityd.store import outbox_summary, runs, silences
+from sanityd.store import outbox_summary, rechecks, runs, silences
 
 
 def text(
@@ -75,12 +75,16 @@ def text(
 
 
 def _rule_lists(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, Any]:
-    """Return the rules whose last run has no answer, and those that hold."""
+    """Return the rules whose last run has no answer, those that hold, and those that found
+    something that must be confirmed: it is not known whether these hold."""
     unverified, holding = [], []
+    meanings = {rule.id: rule.meaning for rule in rules.enabled()}
+    waiting = rechecks.of_rules(connection, meanings, at)
     for rule in rules.enabled():
         last_run = runs.last(connection, rule.id, at)
         if last_run is not None and last_run.verdict == "passed":
-            holding.append(rule.id)
+            if rule.id not in waiting:
+                holding.append(rule.id)
         elif last_run is None or last_run.error is not None:
             entry = {
                 "rule": rule.id,
@@ -89,7 +93,11 @@ def _rule_lists(connection: Connection, rules: RuleSet, at: datetime) -> dict[st
                 "error": last_run.error if last_run is not None else None,
             }
             unverified.append(entry)
-    return {"unverified": unverified, "holding": holding}
+    pending = [
+        {"rule": rule, "violations": recheck.violations, "due_at": _time(recheck.due_at)}
+        for rule, recheck in waiting.items()
+    ]
+    return {"unverified": unverified, "holding": holding, "pending": pending}
 
 
 def _open_object(rules: RuleSet, entry: OpenIncident) -> dict[str, Any]:

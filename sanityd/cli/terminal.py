@@ -5,7 +5,7 @@ parsed as markup, and their control characters are made visible.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
@@ -158,6 +158,16 @@ def fact(console: Console, label: str, value: str | Text, width: int = 17) -> No
 def indented(grid: Table | Text, by: int = 2) -> Padding:
     """Indent a table or text by so many columns."""
     return Padding(grid, (0, 0, 0, by), expand=False)
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[Callable[[str], object]]:
+    """Show on stderr, if it is a terminal, what is waited for; gives a function to say how long."""
+    err = Console(file=sys.stderr, markup=False, highlight=False)
+    columns = (TextColumn(words), TextColumn("{task.description}"))
+    with Progress(*columns, console=err, transient=True, disable=not sys.stderr.isatty()) as line:
+        task = line.add_task("")
+        yield lambda left: line.update(task, description=left)
 
 
 @contextmanager

@@ -56,8 +56,7 @@ def _is_unclaimed(batch: Batch, newest: Slot | None, at: datetime) -> bool:
 
 
 def _time_limit(rules: RuleSet, members: Sequence[Rule]) -> timedelta:
-    """Return how long a batch may take: each rule two statements, and its confirmation."""
+    """Return how long a batch may take: each rule two statements, and as many to confirm it."""
     settings = rules.sources[members[0].source]
-    longest_wait = max(rule.invariant.confirm.after for rule in members)
-    per_rule = settings.statement_timeout * 2 + longest_wait
+    per_rule = settings.statement_timeout * 4
     return min(_BASE + per_rule * len(members), _LONGEST)

@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 from sanityd import clock, pipeline, telemetry
 from sanityd.daemon import health, heartbeat, rule_changes
 from sanityd.daemon.batches import batch_of, batches_of, due_part
+from sanityd.daemon.rechecks import due_rechecks, rules_to_evaluate
+from sanityd.daemon.run_log import log_result
 from sanityd.errors import CheckError, Problem, RuleError, StoreError
-from sanityd.model import Change, Run
+from sanityd.model import Run
 from sanityd.pipeline import Result
 from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.file_watch import FileWatch
@@ -129,6 +131,7 @@ class Daemon(ScheduledJobs):
                     at=at,
                     lease=slots.lease_of(batch.schedule.interval),
                 )
+                due = rules_to_evaluate(connection, batch, due, at)
             if claim is not None:
                 self._run_claimed(rules, due, batch, claim)
 
@@ -157,7 +160,8 @@ class Daemon(ScheduledJobs):
                 )
 
     def housekeeping(self, late: Mapping[str, int]) -> list[Batch]:
-        """Renew claims and the lease, and return the batches that other processes left or missed.
+        """Renew claims and the lease, and return the rechecks that are due, and the batches that
+        other processes left or missed.
 
         Parameters: `late` is how many slots of each batch passed while it was running.
         """
@@ -174,6 +178,11 @@ class Daemon(ScheduledJobs):
                 self.leads = leases.acquire(connection, file, self.runner, at)
                 abandoned = slots.abandoned(connection, file, at)
                 newest_slots = slots.newest(connection, file)
+                rechecks = due_rechecks(connection, self.rules, at)
+            for batch in rechecks:
+                newest = newest_slots.get(self._key(batch))
+                if newest is None or not newest.running:
+                    to_run.append(batch)
             for key, slot, ids in abandoned:
                 to_run += self._abandoned(key, slot, ids)
             if _is_due(self._reconciled_at, at):
@@ -292,7 +301,7 @@ class Daemon(ScheduledJobs):
             log.warning("batch %s: the runs are not recorded; it runs again", batch.name)
             return
         for result in results:
-            _log_result(result)
+            log_result(result)
 
     def _record(
         self,
@@ -382,19 +391,3 @@ class Daemon(ScheduledJobs):
 def _is_due(last: datetime | None, at: datetime) -> bool:
     """Return whether a minute has passed, or the clock was set back by as much."""
     return last is None or abs(at - last) >= NOTIFY_EVERY
-
-
-def _log_result(result: Result) -> None:
-    """Log one line about a rule that changed something, or that could not be checked."""
-    run = result.run
-    if run.error is not None:
-        log.warning("%s: not checked: %s", run.rule, run.error)
-    elif result.queued or set(result.changes) - {Change.ONGOING}:
-        counts = ", ".join(f"{count} {change.value}" for change, count in result.changes.items())
-        log.info(
-            "%s: violations: %d (%s); messages queued: %d",
-            run.rule,
-            run.violations,
-            counts,
-            result.queued,
-        )

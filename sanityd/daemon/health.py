@@ -4,6 +4,7 @@ A heartbeat is sent, `/healthz` is ok and `sanityd status` has no warning only w
 complaint.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,8 +14,8 @@ from sqlalchemy import Connection
 from sanityd.model import Cause
 from sanityd.model.durations import format_duration
 from sanityd.model.schedule import INTERVALS
-from sanityd.rules.rule import RuleSet
-from sanityd.store import incidents, leases, outbox_summary, runs
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import incidents, leases, outbox_summary, rechecks, runs
 from sanityd.store.leases import Lease
 
 #: How long ago the scheduler may have renewed its lease.
@@ -105,11 +106,6 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
     enabled = rules.enabled()
     last_runs = runs.last_run_times(connection, [rule.id for rule in enabled], at)
     daemon = leases.get(connection, rules.name)
-    since = daemon.since if daemon is not None else at
-    # Without a run, the intervals count from the start of the daemon on.
-    overdue = [
-        rule.id for rule in enabled if rule.schedule.is_missed(last_runs.get(rule.id, since), at)
-    ]
     down = []
     wrong_file = ""
     for incident in incidents.list_open(connection):
@@ -120,10 +116,31 @@ def health_signs(connection: Connection, rules: RuleSet, at: datetime) -> Health
     summary = outbox_summary.summary(connection)
     return HealthSigns(
         daemon=daemon,
-        overdue=tuple(overdue),
+        overdue=tuple(_overdue(connection, enabled, last_runs, daemon, at)),
         ahead=max(last_runs.values(), default=at) - at,
         waiting=summary.oldest,
         given_up=summary.dead,
         down=tuple(down),
         wrong_file=wrong_file,
     )
+
+
+def _overdue(
+    connection: Connection,
+    enabled: Sequence[Rule],
+    last_runs: Mapping[str, datetime],
+    daemon: Lease | None,
+    at: datetime,
+) -> Iterator[str]:
+    """Yield the rules that were not checked for three intervals.
+
+    Without a run, they count from the start of the daemon on. A rule whose recheck waits was
+    evaluated; only its run is not complete.
+    """
+    since = daemon.since if daemon is not None else at
+    pending = rechecks.of_rules(connection, {rule.id: rule.meaning for rule in enabled}, at)
+    for rule in enabled:
+        if rule.id in pending:
+            continue
+        if rule.schedule.is_missed(last_runs.get(rule.id, since), at):
+            yield rule.id

@@ -126,6 +126,8 @@ class Run:
     severity: Severity | None = None
     #: How many rows look wrong but count only when a later run confirms them.
     suspects: int = 0
+    #: Whether its violations count only when a recheck finds them, too. It is never recorded.
+    unconfirmed: bool = False
     #: The names of the key columns, in order.
     key: tuple[str, ...] = ()
     #: How long the evaluation took.

@@ -3,7 +3,8 @@
     evaluate   prior state from the store → one read-only snapshot of the source → plan → runs
                evaluation.py
     record     prior state + runs → transitions, incidents, noise         ┐ one transaction
-               recording.py, with guards.py                               │ of the store
+               runs to be confirmed → rechecks, which are due later       │ of the store
+               recording.py, with guards.py                               │
     notify     incidents + what each recipient was notified of → outbox   ┘
                ../notifications/notify.py
     deliver    outbox → channels
@@ -11,13 +12,14 @@
 
 `run_batch` does the first three for `check`; the daemon calls `evaluate_batch` and `record_batch`,
 and finishes its claim of the slot in the transaction of `record_batch`. `notify_due` and `deliver`
-are called from time to time. `simulation.py` does the same in virtual time.
+are called from time to time. `simulation.py` does the same in virtual time. A recheck is a batch
+like any other; nobody waits for it with a claim or a thread.
 
 The snapshot of the watched database is closed before the transaction of the store begins. Messages
 are only ever sent from the outbox.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -26,16 +28,18 @@ from sqlalchemy import Connection
 from sanityd import clock
 from sanityd.alerts import dispatcher
 from sanityd.alerts.dispatcher import DispatchSummary
+from sanityd.checks.confirm import Suspects
 from sanityd.model import Cause, Incident, NoiseState, Resolution, Run
 from sanityd.notifications import digest
 from sanityd.notifications.notify import NotificationResult, notify
-from sanityd.pipeline.evaluation import evaluate, read_prior_state
+from sanityd.pipeline.evaluation import evaluate, read_due_suspects, read_prior_state
 from sanityd.pipeline.recording import Result, close_rule, count_changes, record, record_outages
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.snapshot_pool import CancelToken
-from sanityd.store import noise_state, outbox, rules_seen, triage
+from sanityd.store import noise_state, outbox, rechecks, rules_seen, triage
 from sanityd.store.open import Store
 from sanityd.store.outbox import Outbox
+from sanityd.store.rechecks import Recheck
 
 __all__ = [
     "Result",
@@ -60,13 +64,17 @@ def run_batch(
     seen: Callable[[Run], object] = lambda _: None,
     *,
     group_wait: timedelta = timedelta(0),
+    suspects: Mapping[str, Suspects] | None = None,
 ) -> list[Result]:
     """Evaluate rules of one source, record the runs, and notify of what changed.
 
-    Parameters: `seen` is called with each run as it ends, for progress; `group_wait` is how long
-    messages about new incidents wait for others to join them. Raises StoreError.
+    Returns a result for each run that counts; none for an unconfirmed one, whose recheck is stored.
+
+    Parameters: `seen` is called with each run as it ends, for progress, also with those that are
+    unconfirmed; `group_wait` is how long messages about new incidents wait for others to join them;
+    `suspects` as in `evaluate_batch`. Raises StoreError.
     """
-    batch_runs = evaluate_batch(rules, batch, store, at, seen)
+    batch_runs = evaluate_batch(rules, batch, store, at, seen, suspects=suspects)
     with store.write() as connection:
         return record_batch(connection, rules, batch, batch_runs, at, group_wait=group_wait)
 
@@ -79,16 +87,20 @@ def evaluate_batch(
     seen: Callable[[Run], object] = lambda _: None,
     *,
     cancel: CancelToken | None = None,
+    suspects: Mapping[str, Suspects] | None = None,
 ) -> list[Run]:
     """Evaluate rules of one source by what the store knows of earlier runs. Records nothing.
 
     Parameters: `seen` is called with each run as it ends; `cancel` stops the evaluation from
-    another thread. Raises StoreError.
+    another thread; `suspects` are those that the caller rechecks, by rule, None for those whose
+    recheck is due by the store. Raises StoreError.
     """
     with store.read() as connection:
         prior = read_prior_state(connection, batch, at)
+        if suspects is None:
+            suspects = read_due_suspects(connection, batch, at)
     batch_runs = []
-    for run in evaluate(rules, batch, at, prior, cancel):
+    for run in evaluate(rules, batch, at, prior, cancel, suspects):
         seen(run)
         batch_runs.append(run)
     return batch_runs
@@ -106,15 +118,20 @@ def record_batch(
 ) -> list[Result]:
     """Record the runs of a batch, and notify of what changed, inside a write transaction.
 
+    Of a run that is unconfirmed, only its recheck is stored.
+
     Parameters: `outdated` are rules that changed or were removed since the evaluation began: their
     runs are not recorded, but still say whether their source answered.
     """
     by_id = {rule.id: rule for rule in batch}
-    results = [
-        record(connection, rules, by_id[run.rule], run)
-        for run in batch_runs
-        if run.rule not in outdated
-    ]
+    results = []
+    for run in batch_runs:
+        if run.rule in outdated:
+            continue
+        if run.unconfirmed:
+            _save_recheck(connection, by_id[run.rule], run)
+        else:
+            results.append(record(connection, rules, by_id[run.rule], run))
     record_outages(connection, rules, by_id, batch_runs, at)
     changes = {result.rule.id: result.changes for result in results}
     notified = notify(connection, rules, at, wait=group_wait, changes=changes)
@@ -167,6 +184,14 @@ def deliver_all(rules: RuleSet, store: Store) -> DispatchSummary:
     with store.write() as connection:
         outbox.make_due(connection, at)
     return dispatcher.dispatch(Outbox(store, due_at=at), rules.channels, now=clock.now)
+
+
+def _save_recheck(connection: Connection, rule: Rule, run: Run) -> None:
+    """Store when the rule is to be evaluated again. It is counted from now, not from the run."""
+    suspects = Suspects.of(run)
+    due_at = clock.now() + rule.invariant.confirm.after
+    recheck = Recheck(due_at, suspects.fingerprints, suspects.beyond)
+    rechecks.save(connection, rule.id, rule.meaning, recheck, run.at)
 
 
 def _with_notifications(

@@ -1,30 +1,24 @@
 """Evaluate: one batch of rules in one read-only snapshot of its source. Records nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from sanityd.checks import confirm, executor, planner
+from sanityd.checks.confirm import Suspects
 from sanityd.checks.planner import NOTHING, PriorState
 from sanityd.errors import CheckError, SourceError
 from sanityd.model import Key, Run, Value
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.snapshot_pool import CancelToken, SnapshotPool
-from sanityd.store import runs, unchanged, violations, watermarks
+from sanityd.store import rechecks, runs, unchanged, violations, watermarks
 
 #: A rule that a constraint proves reads its rows all the same once in so long, as indexes can be
 #: corrupt: they break when a collation is upgraded.
 AUDIT_EVERY = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class _Suspect:
-    """A run that must be confirmed before it counts."""
-
-    rule: Rule
-    run: Run
 
 
 def evaluate(
@@ -33,27 +27,32 @@ def evaluate(
     at: datetime,
     prior: PriorState = NOTHING,
     cancel: CancelToken | None = None,
+    suspects: Mapping[str, Suspects] = MappingProxyType({}),
 ) -> Iterator[Run]:
     """Yield a run for each rule of a batch, all of one source.
 
-    When the source does not answer, every run is `skipped`.
+    When the source does not answer, every run is `skipped`. Suspects of a rule about two sources
+    are evaluated again at once; when it finds them again, its run is `unconfirmed`: it counts for
+    nothing, and a recheck is due later.
 
     Parameters: `prior` is what earlier runs left in the store, such as the open violations, which
     are looked up again; `cancel` stops the evaluation from another thread, and the runs that it
-    stops are `errored`.
+    stops are `errored`; `suspects` are, by rule, those whose recheck this is.
     """
-    if not batch:
-        return
     cancel = cancel or CancelToken()
     by_id = {rule.id: rule for rule in batch}
-    suspects: list[_Suspect] = []
-    for run in _evaluate_once(rules, batch, at, prior, cancel):
-        rule = by_id[run.rule]
-        if confirm.is_suspect(rule.invariant, run, prior.open_keys.get(run.rule, {})):
-            suspects.append(_Suspect(rule, run))
+    open_keys = prior.open_keys
+    new_suspects: dict[str, Suspects] = {}
+    first = [rule for rule in batch if rule.id not in suspects]
+    for run in _evaluate_once(rules, first, at, prior, cancel):
+        if confirm.is_suspect(by_id[run.rule].invariant, run, open_keys.get(run.rule, {})):
+            new_suspects[run.rule] = Suspects.of(run)
         else:
             yield run
-    yield from _confirm(rules, suspects, at, prior.open_keys, cancel)
+    for run in _evaluate_again(rules, batch, new_suspects, at, open_keys, cancel):
+        is_suspect = confirm.is_suspect(by_id[run.rule].invariant, run, open_keys.get(run.rule, {}))
+        yield replace(run, unconfirmed=is_suspect)
+    yield from _evaluate_again(rules, batch, suspects, at, open_keys, cancel)
 
 
 def read_prior_state(connection: Connection, batch: Sequence[Rule], at: datetime) -> PriorState:
@@ -68,6 +67,18 @@ def read_prior_state(connection: Connection, batch: Sequence[Rule], at: datetime
         since=_read_scan_starts(connection, batch, at),
         unchanged=unchanged.of_rules(connection, meanings),
     )
+
+
+def read_due_suspects(
+    connection: Connection, batch: Sequence[Rule], at: datetime
+) -> dict[str, Suspects]:
+    """Read what rechecks must find again that are due at that time, by rule."""
+    waiting = rechecks.of_rules(connection, {rule.id: rule.meaning for rule in batch}, at)
+    return {
+        rule_id: Suspects(recheck.fingerprints, recheck.beyond)
+        for rule_id, recheck in waiting.items()
+        if recheck.due_at <= at
+    }
 
 
 def _read_scan_starts(
@@ -114,33 +125,20 @@ def _evaluate_once(
                 yield executor.errored(invariant, at, error)
 
 
-def _confirm(
+def _evaluate_again(
     rules: RuleSet,
-    suspects: Sequence[_Suspect],
+    batch: Sequence[Rule],
+    suspects: Mapping[str, Suspects],
     at: datetime,
     open_keys: Mapping[str, Mapping[str, Key]],
     cancel: CancelToken,
 ) -> Iterator[Run]:
-    """Evaluate the suspects again at once, and what is left once more after a wait.
+    """Yield the runs of the rules with suspects, with what an evaluation in new snapshots confirms.
 
-    Two databases seem to disagree; one may only lag behind. No snapshot is open during the wait.
+    Two databases seem to disagree; one may only lag behind.
     """
-    for waits in (False, True):
-        if waits and suspects:
-            longest = max(suspect.rule.invariant.confirm.after for suspect in suspects)
-            cancel.wait(longest.total_seconds())
-        batch = [suspect.rule for suspect in suspects]
-        second_runs = _evaluate_once(rules, batch, at, PriorState(open_keys), cancel)
-        by_rule = {run.rule: run for run in second_runs}
-        unconfirmed = []
-        for suspect in suspects:
-            rule = suspect.rule
-            keys = open_keys.get(rule.id, {})
-            run = confirm.confirmed(rule.invariant, suspect.run, by_rule[rule.id], keys)
-            if confirm.is_suspect(rule.invariant, run, keys):
-                unconfirmed.append(_Suspect(rule, run))
-            else:
-                yield run
-        suspects = unconfirmed
-    for suspect in suspects:
-        yield suspect.run
+    again = [rule for rule in batch if rule.id in suspects]
+    by_id = {rule.id: rule for rule in again}
+    for run in _evaluate_once(rules, again, at, PriorState(open_keys), cancel):
+        keys = open_keys.get(run.rule, {})
+        yield confirm.confirmed(by_id[run.rule].invariant, suspects[run.rule], run, keys)

@@ -34,6 +34,7 @@ from sanityd.store import (
     noise_state,
     outbox,
     pending_confirmations,
+    rechecks,
     rules_seen,
     runs,
     triage,
@@ -88,6 +89,7 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     6. The noise policy judges the recorded run; then the severity that counts may be another.
     """
     run = guards.fail_if_suddenly_empty(connection, rule, run)
+    rechecks.finish(connection, run)
     incident_before = incidents.open_for(connection, rule.id)
     if _is_outdated(connection, rule, run):
         return _record_outdated(connection, rules, rule, run, incident_before)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Self
 
-from sanityd import clock
 from sanityd.errors import CheckError, SourceError
 from sanityd.sources.base import Snapshot, SourceSettings
 from sanityd.sources.open import open_source
@@ -17,7 +16,6 @@ class CancelToken:
     def __init__(self) -> None:
         #: Why it was cancelled; None while it wasn't.
         self.reason: CheckError | None = None
-        self._is_cancelled = threading.Event()
         self._lock = threading.Lock()
         self._snapshots: set[Snapshot] = set()
 
@@ -26,13 +24,8 @@ class CancelToken:
         with self._lock:
             self.reason = reason
             open_now = list(self._snapshots)
-        self._is_cancelled.set()
         for snapshot in open_now:
             snapshot.stop(reason)
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but only until it is cancelled."""
-        clock.pause(seconds, self._is_cancelled)
 
     def add(self, snapshot: Snapshot) -> None:
         """Add a snapshot to cancel. Raises the reason when the token is already cancelled."""

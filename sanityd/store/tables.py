@@ -132,8 +132,8 @@ violations = Table(
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
-#: Rows that count as violations only when the next run finds them, too (`confirm: 2 runs`). One
-#: row per rule that has such rows.
+#: Rows that count as violations only when a later evaluation finds them, too (`confirm`). One row
+#: per rule that has such rows.
 pending_confirmations = Table(
     "pending_confirmations",
     metadata,
@@ -143,10 +143,12 @@ pending_confirmations = Table(
     Column("times", JSON, nullable=False),
     #: How many more rows there were beyond the cap.
     Column("beyond", BigInteger, nullable=False),
+    #: When the rule is to be evaluated again, if it has this meaning still; NULL: at its next run.
+    Column("due_at", Instant),
+    Column("meaning", String),
 )
 
-#: For rules with `scan: new rows`: up to which value of the column all rows were read. See
-#: `model.watermark`.
+#: For rules with `scan: new rows`: up to which value all rows were read (`model.watermark`).
 watermarks = Table(
     "watermarks",
     metadata,
@@ -161,8 +163,8 @@ watermarks = Table(
     Column("marks", JSON, nullable=False),
 )
 
-#: The last run of each rule that held, with the state of all tables that the rule depends on at
-#: that time. While the state is the same, the rule needs no new run.
+#: The last run of each rule that held, with the state of its tables. As long as that is the same,
+#: the rule needs no new run.
 unchanged = Table(
     "unchanged",
     metadata,
@@ -173,8 +175,7 @@ unchanged = Table(
     Column("checked", BigInteger),
 )
 
-#: Which process runs which batch of rules: one row per batch, with the newest slot (scheduled
-#: time) that was claimed. The fence counts the claims.
+#: The newest claimed slot (scheduled time) of each batch of rules. The fence counts the claims.
 slots = Table(
     "slots",
     metadata,
@@ -193,8 +194,7 @@ slots = Table(
     Column("late", Integer, nullable=False),
 )
 
-#: Work that only one process at a time does (`name`), and which process. `since` is when that
-#: process acquired the lease, `at` when it last renewed it.
+#: Work that only one process does at a time (`name`): since when, and when it renewed the lease.
 leases = Table(
     "leases",
     metadata,

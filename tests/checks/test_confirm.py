@@ -7,7 +7,13 @@ from typing import cast
 import pytest
 
 from sanityd.checks.base import Check
-from sanityd.checks.confirm import PendingConfirmation, confirmed, held_back, is_suspect
+from sanityd.checks.confirm import (
+    PendingConfirmation,
+    Suspects,
+    confirmed,
+    held_back,
+    is_suspect,
+)
 from sanityd.checks.invariant import Confirm, Invariant, Subject
 from sanityd.checks.kinds.has import Has
 from sanityd.model import Outcome, Run, Severity, Violation, fingerprint
@@ -36,7 +42,7 @@ def mark(row: int) -> str:
 
 
 def test_only_what_both_looks_found_counts() -> None:
-    found = confirmed(ACROSS, run(1, 2, 3), run(2, 3, 4), ())
+    found = confirmed(ACROSS, Suspects.of(run(1, 2, 3)), run(2, 3, 4), ())
     assert [violation.key["id"] for violation in found.tracked] == [2, 3]
     assert (found.violations, found.rows, found.severity, found.outcome) == (
         2,
@@ -47,12 +53,12 @@ def test_only_what_both_looks_found_counts() -> None:
 
 
 def test_nothing_left_holds() -> None:
-    found = confirmed(ACROSS, run(1), run(), ())
+    found = confirmed(ACROSS, Suspects.of(run(1)), run(), ())
     assert (found.violations, found.severity) == (0, None)
 
 
 def test_what_is_open_already_needs_no_confirmation() -> None:
-    found = confirmed(ACROSS, run(1), run(1, 2), {mark(2)})
+    found = confirmed(ACROSS, Suspects.of(run(1)), run(1, 2), {mark(2)})
     assert found.violations == 2
     assert not is_suspect(ACROSS, run(2), {mark(2)})
     assert is_suspect(ACROSS, run(1, 2), {mark(2)})
@@ -61,7 +67,7 @@ def test_what_is_open_already_needs_no_confirmation() -> None:
 @pytest.mark.parametrize("outcome", [Outcome.ERRORED, Outcome.SKIPPED])
 def test_a_second_look_that_fails_says_that_nothing_is_known(outcome: Outcome) -> None:
     blind = replace(run(), outcome=outcome)
-    assert confirmed(ACROSS, run(1), blind, ()) is blind
+    assert confirmed(ACROSS, Suspects.of(run(1)), blind, ()) is blind
 
 
 def test_beyond_the_cap_the_smaller_count_is_right() -> None:
@@ -69,7 +75,7 @@ def test_beyond_the_cap_the_smaller_count_is_right() -> None:
         run(1, 2, total=50, outcome=Outcome.TRUNCATED),
         run(2, 3, total=49, outcome=Outcome.TRUNCATED),
     )
-    found = confirmed(ACROSS, first, second, ())
+    found = confirmed(ACROSS, Suspects.of(first), second, ())
     assert (found.violations, len(found.tracked), found.outcome) == (49, 2, Outcome.TRUNCATED)
 
 
@@ -131,5 +137,7 @@ def test_beyond_the_cap_as_many_count_as_were_there_before() -> None:
 
 
 def test_a_second_look_that_hit_the_cap_resolves_nothing_by_absence() -> None:
-    found = confirmed(ACROSS, run(1), run(1, 2, total=50, outcome=Outcome.TRUNCATED), ())
+    found = confirmed(
+        ACROSS, Suspects.of(run(1)), run(1, 2, total=50, outcome=Outcome.TRUNCATED), ()
+    )
     assert (found.violations, found.outcome) == (1, Outcome.TRUNCATED)

@@ -3,7 +3,7 @@
     evaluate   prior state from the store → one read-only snapshot of the source → plan → runs
                evaluation.py
     record     prior state + runs → transitions, incidents, noise         ┐ one transaction
-               recording.py, with guards.py                               │ of the store
+               recording.py, with guards.py and batch_state.py            │ of the store
     notify     incidents + what each recipient was notified of → outbox   ┘
                ../notifications/notify.py
     deliver    outbox → channels
@@ -110,11 +110,11 @@ def record_batch(
     runs are not recorded, but still say whether their source answered.
     """
     by_id = {rule.id: rule for rule in batch}
-    results = [
-        record(connection, rules, by_id[run.rule], run)
-        for run in batch_runs
-        if run.rule not in outdated
-    ]
+    results = record(
+        connection,
+        rules,
+        [(by_id[run.rule], run) for run in batch_runs if run.rule not in outdated],
+    )
     record_outages(connection, rules, by_id, batch_runs, at)
     changes = {result.rule.id: result.changes for result in results}
     notified = notify(connection, rules, at, wait=group_wait, changes=changes)

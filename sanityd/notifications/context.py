@@ -359,13 +359,25 @@ def _new_rows(
             if last is None or last.at is None or at - last.at < rules.alerts.update_every:
                 continue
             notified_at[key] = (incident.rule, last.at)
+    return _count_new_rows(connection, notified_at, at)
+
+
+def _count_new_rows(
+    connection: Connection,
+    notified_at: Mapping[IncidentRecipient, tuple[str, datetime]],
+    at: datetime,
+) -> dict[IncidentRecipient, int]:
+    """Return the number of open rows of a rule first seen since a time, for each key.
+
+    One statement for all. Parameters: `notified_at` are the rule and the time, by key.
+    """
     if not notified_at:
         return {}
-    names = {rule for rule, _ in notified_at.values()}
-    earliest = min(last_at for _, last_at in notified_at.values())
-    by_rule = violations.new_since(connection, names, earliest, at)
+    rules = {rule for rule, _ in notified_at.values()}
+    earliest = min(since for _, since in notified_at.values())
+    by_rule = violations.new_since(connection, rules, earliest, at)
     new_rows = {}
-    for key, (rule, last_at) in notified_at.items():
+    for key, (rule, since) in notified_at.items():
         counts = by_rule.get(rule, {})
-        new_rows[key] = sum(rows for seen, rows in counts.items() if seen > last_at)
+        new_rows[key] = sum(rows for seen, rows in counts.items() if seen > since)
     return new_rows

@@ -109,17 +109,20 @@ def save_all(connection: Connection, changed: Collection[Incident]) -> None:
     if not changed:
         return
     ids = name_list(connection, [incident.id for incident in changed])
-    known = select(incidents.c.id).where(incidents.c.id.in_(select(ids.c.value)))
-    stored = set(connection.execute(known).scalars())
-    old = [incident for incident in changed if incident.id in stored]
-    new = [incident for incident in changed if incident.id not in stored]
-    # What ended makes place first: one incident of a rule and cause may be open.
+    query = select(incidents.c.id).where(incidents.c.id.in_(select(ids.c.value)))
+    stored = set(connection.execute(query).scalars())
+    old = []
+    new = []
+    for incident in changed:
+        if incident.id in stored:
+            old.append({"which": incident.id, **_values(incident)})
+        else:
+            new.append({"id": incident.id, "settled": False, **_values(incident)})
+    # Those that ended are first, as one incident of a rule and cause may be open.
     if old:
-        rows = [{"which": incident.id, **_values(incident)} for incident in old]
-        connection.execute(update(incidents).where(incidents.c.id == bindparam("which")), rows)
+        connection.execute(update(incidents).where(incidents.c.id == bindparam("which")), old)
     if new:
-        rows = [{"id": incident.id, "settled": False, **_values(incident)} for incident in new]
-        connection.execute(insert(incidents), rows)
+        connection.execute(insert(incidents), new)
 
 
 def _values(incident: Incident) -> dict[str, Any]:

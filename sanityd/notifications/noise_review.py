@@ -91,11 +91,13 @@ def _past_results(
     at: datetime,
 ) -> dict[str, list[PastRunResult]]:
     """Return the last results of the rules, by rule; more of those that are downgraded."""
-    downgraded = []
-    others = []
+    downgraded: list[str] = []
+    others: list[str] = []
     for name in names:
-        is_downgraded = name in states and states[name].steps
-        (downgraded if is_downgraded else others).append(name)
+        if states.get(name, NoiseState()).steps:
+            downgraded.append(name)
+        else:
+            others.append(name)
     answered = runs.newest_answered(connection, others, rules.alerts.flapping.window + 1)
     if downgraded:
         answered |= runs.answered_since(connection, downgraded, at - _CLEAN)

@@ -195,7 +195,7 @@ def save_decisions(
     latest = {"reason": new.excluded.reason, "at": new.excluded.at}
     rows = []
     for (incident, channel, recipient), reason in reasons.items():
-        row = {"incident": incident, "channel": channel, "recipient": recipient}
+        row: dict[str, Any] = {"incident": incident, "channel": channel, "recipient": recipient}
         rows.append(row | {"reason": reason.value, "at": at})
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=latest), rows)
 

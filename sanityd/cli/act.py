@@ -32,6 +32,12 @@ _WEEK = "`alerts.acknowledge.default`, a week unless set"
 _ACCEPTED = "`alerts.acknowledge.accepted`, 180 days unless set"
 
 
+_UNTIL = (
+    "Until when, as in `2026-12-01 09:00`, `2026-12-01 09:00+01:00` or"
+    " `2026-12-01 09:00 Europe/Berlin`; the time of this machine unless it has a zone."
+)
+
+
 names_argument: Callable[[Any], Any] = click.argument(
     "names", nargs=-1, required=True, metavar="RULE|INCIDENT…"
 )
@@ -57,7 +63,10 @@ class DurationParam(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has
 
 
 class TimeParam(click.ParamType):  # type: ignore[type-arg]
-    """A time: `2026-12-01`, `2026-12-01 09:00`; local time unless it has an offset."""
+    """A time: `2026-12-01`, `2026-12-01 09:00`, `2026-12-01 09:00 Europe/Berlin`.
+
+    It is a time of this machine unless it has an offset or the name of a zone.
+    """
 
     name = "TIME"
 
@@ -66,15 +75,33 @@ class TimeParam(click.ParamType):  # type: ignore[type-arg]
     ) -> datetime:
         """Parse a time. Returns it with a time zone."""
         if isinstance(value, datetime):
-            time = value
-        else:
-            try:
-                time = datetime.fromisoformat(str(value))
-            except ValueError:
-                self.fail(
-                    f"`{value}` is not a time: write `2026-12-01` or `2026-12-01 09:00`", param, ctx
-                )
+            return value if value.tzinfo else value.astimezone()
+        try:
+            return parse_time(str(value))
+        except ValueError:
+            advice = "write `2026-12-01`, `2026-12-01 09:00` or `2026-12-01 09:00 Europe/Berlin`"
+            self.fail(f"`{value}` is not a time: {advice}", param, ctx)
+
+
+def parse_time(text: str) -> datetime:
+    """Return a time with its zone: that after the time, else that of this machine.
+
+    Raises ValueError for a text that is not a time, and for an unknown zone.
+    """
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    words, _, name = text.strip().rpartition(" ")
+    if not words or not name[0].isalpha():
+        time = datetime.fromisoformat(text.strip())
         return time if time.tzinfo else time.astimezone()
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError(name) from None
+    time = datetime.fromisoformat(words)
+    if time.tzinfo:
+        raise ValueError(text)
+    return time.replace(tzinfo=zone)
 
 
 def author_name(name: str | None) -> str:
@@ -106,9 +133,7 @@ def end_options(default: str = "") -> Callable[[Callable[..., Any]], Callable[..
         length = click.option(
             "--for", "length", type=DurationParam(), help=f"For how long, as in `3d`{otherwise}."
         )
-        until = click.option(
-            "--until", type=TimeParam(), help="Until when, as in `2026-12-01 09:00`."
-        )
+        until = click.option("--until", type=TimeParam(), help=_UNTIL)
         command: Callable[..., Any] = length(until(function))
         return command
 
@@ -151,7 +176,7 @@ def _print_decisions(decisions: "Sequence[Triage]", act: "Act") -> None:
     for decision in decisions:
         words = _DECISIONS[decision.action.value].format(
             author=display_value(decision.author),
-            until=terminal.until(decision.until, act.at),
+            until=terminal.until_in_zone(decision.until, act.at),
             resolution=decision.resolution.replace("_", " "),
         )
         click.echo(f"{decision.rule} {words}.")
@@ -291,7 +316,7 @@ def accept(
 
     accepted = in_transaction(path, accept_rows)
     for row, decision in accepted:
-        end = terminal.until(decision.until, act.at)
+        end = terminal.until_in_zone(decision.until, act.at)
         click.echo(f"{name}: {terminal.key_text(row.key)} is accepted until {end}.")
     _print_default_end([decision for _, decision in accepted], act)
 

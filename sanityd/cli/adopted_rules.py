@@ -55,7 +55,7 @@ def _as_adopted(path: Path, error: "RuleError", *, to_stderr: bool) -> "tuple[Ru
     if kept is None:
         store.close()
         raise error
-    time = kept.adopted_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    time = kept.adopted_at.astimezone().strftime("%Y-%m-%d %H:%M %Z")
     click.echo(
         f"{first_of(error.problems)}; the rules read last on {time} are used; see `sanityd lint`",
         err=to_stderr,

@@ -109,7 +109,7 @@ def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
         return triage.undo(connection, rules, rule, act)
 
     until = in_transaction(path, undo_downgrade)
-    end = terminal.until(until, act.at)
+    end = terminal.until_in_zone(until, act.at)
     click.echo(f"{rule} has its declared severity again. It is not downgraded before {end}.")
 
 

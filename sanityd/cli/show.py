@@ -92,7 +92,7 @@ def _without_incident(connection: "Connection", rule: str, at: "datetime") -> st
         return "It was never checked, so it is not known whether it is violated."
     if last.answered:
         return "It is not violated, as far as is known."
-    when = terminal.since(last.at, at)
+    when = terminal.since_in_zone(last.at, at)
     return (
         f"Its last run, at {when}, is {last.outcome.value}: "
         "it is not known whether it is violated now."
@@ -146,7 +146,7 @@ def _incident(console: Any, rules: "RuleSet", incident: "Incident", at: "datetim
     parts = [state, incident.severity.label]
     if incident.cause is Cause.VIOLATED:
         parts.append(rules.counted(incident.rule, incident.violations))
-    since = terminal.since(incident.opened_at, at)
+    since = terminal.since_in_zone(incident.opened_at, at)
     length = format_duration((incident.resolved_at or at) - incident.opened_at)
     words = ", ".join(part for part in parts if part)
     console.print(f"\nIncident {incident.id}: {words}, since {since}, for {length}")
@@ -193,14 +193,14 @@ def _recipient_line(status: "RecipientStatus", at: "datetime") -> str:
         if reason:
             return f"{name}: not notified: {reason}"
         return f"{name}: not notified yet"
-    time = terminal.since(last.at, at)
+    time = terminal.since_in_zone(last.at, at)
     line = f"{name}: last notification `{last.reason.value}` with {last.violations:,} at {time}"
     # A message that was waiting at the last decision may have been delivered since.
     is_quiet = status.reason not in (None, Reason.UNCHANGED, Reason.WAITING)
     if is_quiet and status.reason and not status.reason.mails:
         return f"{line}; no mails now: {reason}"
     if status.reminder and status.reminder > at:
-        return f"{line}; next reminder {terminal.until(status.reminder, at)}"
+        return f"{line}; next reminder {terminal.until_in_zone(status.reminder, at)}"
     return line
 
 
@@ -233,6 +233,7 @@ def _table(
 ) -> None:
     from sanityd.alerts.compose.sanitize import display_values
     from sanityd.cli import terminal
+    from sanityd.cli.local_time import zone_name
     from sanityd.store import triage
 
     columns: dict[str, None] = dict.fromkeys(rows[0].key)
@@ -241,7 +242,8 @@ def _table(
     accepted = {decision.fingerprint for decision in triage.list_active(connection, [rule])}
     details = {row.fingerprint: _detail(row, accepted) for row in rows}
     has_details = any(details.values())
-    headers = [*columns, "what", "since"] if has_details else [*columns, "since"]
+    since = f"since ({zone_name()})"
+    headers = [*columns, "what", since] if has_details else [*columns, since]
     grid = terminal.table(*headers)
     for row in rows[:limit]:
         values = list(display_values(list(columns), {**row.key, **row.shown}))
@@ -266,12 +268,13 @@ def _detail(row: "TrackedViolation", accepted: "Container[str | None]") -> str:
 
 def _runs(console: Any, connection: "Connection", rule: str, at: "datetime") -> None:
     from sanityd.cli import terminal
+    from sanityd.cli.local_time import zone_name
     from sanityd.store import runs
 
     history = runs.history(connection, rule, 10)
     if not history:
         return
-    console.print("\nLast runs")
+    console.print(f"\nLast runs ({zone_name()})")
     grid = terminal.table("", "", "")
     grid.show_header = False
     for run in reversed(history):

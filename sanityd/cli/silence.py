@@ -92,8 +92,8 @@ def _create(
     silence = in_transaction(path, create)
     start = ""
     if begin != act.at:
-        start = f" from {terminal.until(silence.starts, act.at)}"
-    end_time = terminal.until(silence.until, act.at)
+        start = f" from {terminal.until_in_zone(silence.starts, act.at)}"
+    end_time = terminal.until_in_zone(silence.until, act.at)
     click.echo(f"Silence {silence.id}: {_subject(silence)} silenced{start} until {end_time}.")
     click.echo(f"  Rules are still checked. `sanityd silence --end {silence.id}` ends it.")
 
@@ -114,6 +114,7 @@ def _subject(silence: "Silence") -> str:
 def _list(connection: "Connection", at: datetime) -> None:
     from sanityd.alerts.compose.sanitize import display_value
     from sanityd.cli import terminal
+    from sanityd.cli.local_time import zone_name
     from sanityd.store import silences
 
     current = silences.list_active(connection, at)
@@ -121,7 +122,8 @@ def _list(connection: "Connection", at: datetime) -> None:
     if not current:
         console.print("There are no silences.")
         return
-    grid = terminal.table("", "about", "from", "until", "by", "why")
+    start_header, end_header = f"from ({zone_name()})", f"until ({zone_name()})"
+    grid = terminal.table("", "about", start_header, end_header, "by", "why")
     for silence in current:
         if silence.starts <= at:
             start = terminal.since(silence.starts, at)

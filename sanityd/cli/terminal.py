@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sanityd.alerts.compose.sanitize import display_value
-from sanityd.cli.local_time import local_time
+from sanityd.cli.local_time import local_time, zone_name
 from sanityd.model import Change, Incident, Severity, Triage, Value
 
 STYLES = {
@@ -94,6 +94,16 @@ def until(future: datetime, at: datetime) -> str:
     if local.year == today.year:
         return local.strftime("%-d %b %H:%M")
     return local.strftime("%-d %b %Y")
+
+
+def until_in_zone(future: datetime, at: datetime) -> str:
+    """Format a future time with the name of its zone: `tomorrow 09:00 UTC`."""
+    return f"{until(future, at)} {zone_name()}"
+
+
+def since_in_zone(past: datetime, at: datetime) -> str:
+    """Format a past time with the name of its zone: `Sun 08:05 Europe/Berlin`."""
+    return f"{since(past, at)} {zone_name()}"
 
 
 def triage_text(triage: Triage, at: datetime) -> str:

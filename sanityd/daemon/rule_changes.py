@@ -19,6 +19,7 @@ from sanityd.rules.provenance import provenance
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import adopted_rules, audit, incidents, outbox
 from sanityd.store.adopted_rules import AdoptedRules
+from sanityd.store.audit import AuditEntry
 from sanityd.store.open import Store
 
 _ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
@@ -48,6 +49,7 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     with store.write() as connection:
         # Compared again: another process may have been first.
         changes = _changes(audit.last_rule_changes(connection, rules.name), imprints)
+        entries = []
         for rule, (action, mark) in changes.items():
             detail = {
                 "file": rules.name,
@@ -55,7 +57,8 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
                 "revision": rules.revision,
                 "commit": author.commit,
             }
-            audit.append(connection, at, author.author, action, reason, rule=rule, detail=detail)
+            entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
+        audit.append_all(connection, at, entries)
         _save_incident(connection, rules, "", "", at)
     return Counter(action for action, _ in changes.values())
 

@@ -349,7 +349,7 @@ def _new_rows(
     delivery_states: Mapping[IncidentRecipient, DeliveryState],
     at: datetime,
 ) -> dict[IncidentRecipient, int]:
-    new_rows: dict[IncidentRecipient, int] = {}
+    notified_at: dict[IncidentRecipient, tuple[str, datetime]] = {}
     for incident in counted:
         if not incident.open:
             continue
@@ -358,5 +358,26 @@ def _new_rows(
             last = delivery_states.get(key, DeliveryState()).last_notification
             if last is None or last.at is None or at - last.at < rules.alerts.update_every:
                 continue
-            new_rows[key] = violations.count_new_since(connection, incident.rule, last.at, at)
+            notified_at[key] = (incident.rule, last.at)
+    return _count_new_rows(connection, notified_at, at)
+
+
+def _count_new_rows(
+    connection: Connection,
+    notified_at: Mapping[IncidentRecipient, tuple[str, datetime]],
+    at: datetime,
+) -> dict[IncidentRecipient, int]:
+    """Return the number of open rows of a rule first seen since a time, for each key.
+
+    One statement for all. Parameters: `notified_at` are the rule and the time, by key.
+    """
+    if not notified_at:
+        return {}
+    rules = {rule for rule, _ in notified_at.values()}
+    earliest = min(since for _, since in notified_at.values())
+    by_rule = violations.new_since(connection, rules, earliest, at)
+    new_rows = {}
+    for key, (rule, since) in notified_at.items():
+        counts = by_rule.get(rule, {})
+        new_rows[key] = sum(rows for seen, rows in counts.items() if seen > since)
     return new_rows

@@ -1,8 +1,9 @@
-"""Apply the noise policy to one rule: read its record, save and notify the decisions."""
+"""Apply the noise policy to rules: read their records, save and notify the decisions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import Connection
 
@@ -36,29 +37,45 @@ from sanityd.store import (
 _CLEAN = timedelta(days=15)
 
 
-def record_of(
-    connection: Connection, rules: RuleSet, rule: Rule, state: NoiseState, at: datetime
-) -> Record:
-    """Read what the store knows of one rule, as far back as the policy looks."""
+def records_of(
+    connection: Connection,
+    rules: RuleSet,
+    selected: Sequence[Rule],
+    states: Mapping[str, NoiseState],
+    at: datetime,
+) -> dict[str, Record]:
+    """Read what the store knows of rules, as far back as the policy looks, by rule.
+
+    One statement for all rules, for each thing that is read.
+    """
     settings = rules.alerts
+    names = [rule.id for rule in selected]
     since = at - settings.noise.window - settings.noise.grace
-    violated = [
-        incident
-        for incident in incidents.of_rule(connection, rule.id, since)
-        if incident.cause is Cause.VIOLATED
-    ]
-    first_opened = min((incident.opened_at for incident in violated), default=since)
-    decisions = triage.of_rule(connection, rule.id, first_opened)
-    sent = notification_log.sent_of_rule(connection, rule.id, since)
-    return Record(
-        declared=_declared(rule, violated),
-        since=rules_seen.since(connection, rules.name, rule.id) or at,
-        interval=rule.schedule.interval,
-        sent=[SentMail(sent_at, incident) for sent_at, incident in sent],
-        episodes=[_episode(incident, rule, decisions) for incident in violated],
-        looks=_past_results(connection, rules, rule, state, at),
-        mode=rule.noise,
-    )
+    violated: dict[str, list[Incident]] = {name: [] for name in names}
+    first_opened = since
+    for incident in chain.from_iterable(incidents.of_rules(connection, names, since).values()):
+        if incident.cause is Cause.VIOLATED:
+            violated[incident.rule].append(incident)
+            first_opened = min(first_opened, incident.opened_at)
+    decisions = triage.of_rules(connection, names, first_opened)
+    sent = notification_log.sent_of_rules(connection, names, since)
+    seen = rules_seen.of_rules(connection, rules.name, names)
+    looks = _past_results(connection, rules, names, states, at)
+    records = {}
+    for rule in selected:
+        name = rule.id
+        is_seen = name in seen and seen[name].removed_at is None
+        episodes = [_episode(each, rule, decisions.get(name, ())) for each in violated[name]]
+        records[name] = Record(
+            declared=_declared(rule, violated[name]),
+            since=seen[name].since if is_seen else at,
+            interval=rule.schedule.interval,
+            sent=[SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())],
+            episodes=episodes,
+            looks=looks.get(name, ()),
+            mode=rule.noise,
+        )
+    return records
 
 
 def _declared(rule: Rule, violated: Iterable[Incident]) -> Severity:
@@ -67,13 +84,24 @@ def _declared(rule: Rule, violated: Iterable[Incident]) -> Severity:
 
 
 def _past_results(
-    connection: Connection, rules: RuleSet, rule: Rule, state: NoiseState, at: datetime
-) -> list[PastRunResult]:
-    if state.steps:
-        results = runs.answered_runs(connection, rule.id, since=at - _CLEAN)
-    else:
-        results = runs.answered_runs(connection, rule.id, most=rules.alerts.flapping.window + 1)
-    return [PastRunResult(run_at, count, severity) for run_at, count, severity in results]
+    connection: Connection,
+    rules: RuleSet,
+    names: Iterable[str],
+    states: Mapping[str, NoiseState],
+    at: datetime,
+) -> dict[str, list[PastRunResult]]:
+    """Return the last results of the rules, by rule; more of those that are downgraded."""
+    downgraded: list[str] = []
+    others: list[str] = []
+    for name in names:
+        if states.get(name, NoiseState()).steps:
+            downgraded.append(name)
+        else:
+            others.append(name)
+    answered = runs.newest_answered(connection, others, rules.alerts.flapping.window + 1)
+    if downgraded:
+        answered |= runs.answered_since(connection, downgraded, at - _CLEAN)
+    return {name: [PastRunResult(*run) for run in past] for name, past in answered.items()}
 
 
 def _episode(incident: Incident, rule: Rule, decisions: Iterable[Triage]) -> Episode:
@@ -112,7 +140,7 @@ class Profile:
 def profile(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> Profile:
     """Return what the policy knows of a rule. Decides nothing."""
     state, settings = noise_state.of_rule(connection, rule.id), rules.alerts
-    record = record_of(connection, rules, rule, state, at)
+    record = records_of(connection, rules, [rule], {rule.id: state}, at)[rule.id]
     mails = [mail for mail in record.sent if mail.at >= at - settings.noise.window]
     acted = {episode.incident for episode in record.episodes if episode.acted}
     sentences = []
@@ -134,22 +162,30 @@ def profile(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) ->
     )
 
 
-def judge(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> int:
-    """Apply the policy to a rule after its run; save, audit and notify what it decides.
+def judge(
+    connection: Connection, rules: RuleSet, judged: Sequence[Rule], at: datetime
+) -> dict[str, int]:
+    """Apply the policy to rules after their runs; save, audit and notify what it decides.
 
-    Returns the number of messages put into the outbox.
+    Returns the number of messages put into the outbox, by rule.
     """
-    state = noise_state.of_rule(connection, rule.id)
-    since = at - rules.alerts.noise.window
-    if state == NoiseState() and not incidents.of_rule(connection, rule.id, since):
-        return 0
-    record = record_of(connection, rules, rule, state, at)
-    new_state, decisions = noise.judge(record, state, rules.alerts, at)
-    if new_state != state:
-        noise_state.save(connection, rule.id, new_state, at)
-    queued = 0
-    for decision in decisions:
-        queued += _apply(connection, rules, rule, record, decision, at)
+    names = [rule.id for rule in judged]
+    states = noise_state.of_rules(connection, names)
+    violated = incidents.of_rules(connection, names, at - rules.alerts.noise.window)
+    noticed = [rule for rule in judged if rule.id in states or rule.id in violated]
+    if not noticed:
+        return {}
+    records = records_of(connection, rules, noticed, states, at)
+    queued = {}
+    for rule in noticed:
+        state = states.get(rule.id, NoiseState())
+        record = records[rule.id]
+        new_state, decisions = noise.judge(record, state, rules.alerts, at)
+        if new_state != state:
+            noise_state.save(connection, rule.id, new_state, at)
+        queued[rule.id] = sum(
+            _apply(connection, rules, rule, record, decision, at) for decision in decisions
+        )
     return queued
 
 

@@ -31,6 +31,7 @@ from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import RuleSet
 from sanityd.store import audit, incidents, notification_log, outbox, runs, triage, violations
+from sanityd.store.audit import AuditEntry
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 
@@ -357,10 +358,12 @@ def _write_audit(
     connection: Connection, context: AlertContext, results: Iterable[NotificationResult]
 ) -> None:
     """Append each result to the audit unless it is the same as the last one."""
+    reasons = {}
+    entries = []
     for result in results:
         if not result.queued and context.last_reasons.get(result.key) is result.reason:
             continue
-        incidents.save_decision(connection, result.key, result.reason, context.at)
+        reasons[result.key] = result.reason
         channel, address = result.recipient
         detail: dict[str, object] = {
             "channel": channel,
@@ -369,16 +372,13 @@ def _write_audit(
         }
         if result.held_back is not None:
             detail["held_back"] = result.held_back.value
-        audit.append(
-            connection,
-            context.at,
-            "sanityd",
-            "notified" if result.queued else "not notified",
-            result.reason,
-            rule=result.incident.rule,
-            incident=result.incident.id,
-            detail=detail,
+        action = "notified" if result.queued else "not notified"
+        incident = result.incident
+        entries.append(
+            AuditEntry("sanityd", action, result.reason, incident.rule, incident.id, detail)
         )
+    incidents.save_decisions(connection, reasons, context.at)
+    audit.append_all(connection, context.at, entries)
 
 
 def _settle(
@@ -391,6 +391,5 @@ def _settle(
         is_put_off = result.reason is Reason.RESOLVED and not result.queued
         if result.reason not in _FINAL or is_put_off:
             unsettled.add(result.incident.id)
-    for incident in context.incidents:
-        if incident.id not in unsettled:
-            incidents.mark_settled(connection, incident.id)
+    settled = {incident.id for incident in context.incidents} - unsettled
+    incidents.mark_all_settled(connection, settled)

@@ -4,7 +4,7 @@
                evaluation.py
     record     prior state + runs → transitions, incidents, noise         ┐ one transaction
                runs to be confirmed → rechecks, which are due later       │ of the store
-               recording.py, with guards.py                               │
+               recording.py, with guards.py and batch_state.py            │ of the store
     notify     incidents + what each recipient was notified of → outbox   ┘
                ../notifications/notify.py
     deliver    outbox → channels
@@ -124,14 +124,15 @@ def record_batch(
     runs are not recorded, but still say whether their source answered.
     """
     by_id = {rule.id: rule for rule in batch}
-    results = []
+    recorded = []
     for run in batch_runs:
         if run.rule in outdated:
             continue
         if run.unconfirmed:
             _save_recheck(connection, by_id[run.rule], run)
         else:
-            results.append(record(connection, rules, by_id[run.rule], run))
+            recorded.append((by_id[run.rule], run))
+    results = record(connection, rules, recorded)
     record_outages(connection, rules, by_id, batch_runs, at)
     changes = {result.rule.id: result.changes for result in results}
     notified = notify(connection, rules, at, wait=group_wait, changes=changes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -32,11 +33,13 @@ def fail_if_suddenly_empty(connection: Connection, rule: Rule, run: Run) -> Run:
     )
 
 
-def was_not_watched(connection: Connection, rule: Rule, run: Run) -> bool:
-    """Return whether at least one run of the rule was missed before this one."""
-    last = runs.last_run_times(connection, [rule.id], run.at).get(rule.id)
+def was_not_watched(rule: Rule, run: Run, last_run: datetime | None) -> bool:
+    """Return whether at least one run of the rule was missed before this one.
+
+    Parameters: `last_run` is the time of the newest run in the store.
+    """
     interval = rule.schedule.interval
-    return last is not None and bool(interval) and run.at - last >= 2 * interval
+    return last_run is not None and bool(interval) and run.at - last_run >= 2 * interval
 
 
 def is_incomplete_incremental(connection: Connection, rule: Rule, run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""Record: one run into the store, and what follows from it for rows, incidents and noise.
+"""Record: runs into the store, and what follows from them for rows, incidents and noise.
 
 All functions run inside one write transaction, whose connection they are given.
 """
@@ -27,6 +27,7 @@ from sanityd.model import (
 from sanityd.notifications import noise, noise_review
 from sanityd.notifications.recipients import reading
 from sanityd.pipeline import guards
+from sanityd.pipeline.batch_state import BatchState, parts
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
     audit,
@@ -35,13 +36,13 @@ from sanityd.store import (
     outbox,
     pending_confirmations,
     rechecks,
-    rules_seen,
     runs,
     triage,
     unchanged,
     violations,
     watermarks,
 )
+from sanityd.store.violations import RowChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,25 @@ class Result:
         return max(0, self.run.violations - self.incident.violations)
 
 
-def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Result:
-    """Record one run and what follows from it: transitions, incidents, and the noise policy.
+def record(
+    connection: Connection, rules: RuleSet, batch: Iterable[tuple[Rule, Run]]
+) -> list[Result]:
+    """Record runs and what follows from them: transitions, incidents, and the noise policy.
+
+    Returns one result for each run, in their order. Raises StoreError.
+    """
+    results: list[Result] = []
+    for part in parts(batch):
+        at = part[0][1].at
+        state = BatchState.read(connection, rules, [rule for rule, _ in part], at)
+        recorded = [_record(state, rule, run) for rule, run in part]
+        state.write()
+        results += _judge(connection, rules, recorded, at)
+    return results
+
+
+def _record(state: BatchState, rule: Rule, run: Run) -> Result:
+    """Record one run, but for the noise policy.
 
     The order of the steps matters:
 
@@ -85,43 +103,67 @@ def record(connection: Connection, rules: RuleSet, rule: Rule, run: Run) -> Resu
     2. What is open under an older meaning of the rule is closed before rows are compared.
     3. Unconfirmed rows are held back before transitions are computed from the run.
     4. An incident whose rows were all replaced by others while nobody looked is ended first.
-    5. Incidents are saved before the run, which refers to them.
-    6. The noise policy judges the recorded run; then the severity that counts may be another.
     """
+    connection = state.connection
     run = guards.fail_if_suddenly_empty(connection, rule, run)
     rechecks.finish(connection, run)
-    incident_before = incidents.open_for(connection, rule.id)
-    if _is_outdated(connection, rule, run):
-        return _record_outdated(connection, rules, rule, run, incident_before)
+    incident_before = state.open_incidents.get((rule.id, Cause.VIOLATED))
+    last_run = state.last_runs.get(rule.id)
+    if _is_outdated(connection, rule, run, last_run):
+        state.save_run(run, incident_before)
+        return Result(rule, run, incident=incident_before, reasons=(Reason.UNCHANGED,))
 
-    if _close_if_meaning_changed(connection, rules, rule, run.at):
+    if _close_if_meaning_changed(state, rule):
         incident_before = None
     _save_watermark(connection, rule, run)
-    unchanged.save(connection, rule.meaning, run)
 
-    rows_before = violations.recent_rows(connection, rule.id, run.at)
+    rows_before = state.rows.get(rule.id, {})
+    run_as_seen = run
     run = guards.hold_back_unconfirmed(connection, rule, run, rows_before)
     transitions = lifecycle.transitions(rows_before, run, incident_before)
-    violations.apply(connection, rule.id, rule.source, transitions, run.at)
+    state.save_rows(rule, run_as_seen, transitions)
 
-    if incident_before is not None and guards.was_not_watched(connection, rule, run):
-        incident_before = _end_if_replaced(connection, incident_before, run, transitions)
+    if incident_before is not None and guards.was_not_watched(rule, run, last_run):
+        incident_before = _end_if_replaced(state, incident_before, run, transitions)
     incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
     incident = _kept_open(connection, rule, run, incident)
-    incident = _save_incident(connection, incident_before, incident)
-    _record_fault(connection, rule, run)
-    incident_id = incident.id if incident else None
-    runs.record(connection, run, revision=rules.revision, incident=incident_id)
+    incident = _save_incident(state, incident_before, incident)
+    _record_fault(state, rule, run)
+    state.save_run(run, incident)
+    return Result(rule, run, count_changes(transitions), incident)
 
-    queued = 0
-    if run.answered:
-        queued = noise_review.judge(connection, rules, rule, run.at)
-        incident = _update_severity(connection, incident)
-    return Result(rule, run, count_changes(transitions), incident, queued=queued)
+
+def _judge(
+    connection: Connection, rules: RuleSet, recorded: Sequence[Result], at: datetime
+) -> list[Result]:
+    """Let the noise policy judge the recorded runs; the severity that counts may be another then.
+
+    Returns the results with the incidents as they are now, and with the messages of the policy.
+    """
+    judged = [result.rule for result in recorded if _counts(result)]
+    queued = noise_review.judge(connection, rules, judged, at)
+    noise_states = noise_state.of_rules(connection, [rule.id for rule in judged])
+    results = []
+    changed = []
+    for result in recorded:
+        incident = result.incident
+        if incident is not None and _counts(result):
+            incident = _at_effective_severity(incident, noise_states)
+            if incident != result.incident:
+                changed.append(incident)
+        messages = queued.get(result.rule.id, 0)
+        results.append(replace(result, incident=incident, queued=messages))
+    incidents.save_all(connection, changed)
+    return results
+
+
+def _counts(result: Result) -> bool:
+    """Return whether a recorded run has an answer, and is not outdated."""
+    return result.run.answered and not result.reasons
 
 
 def _end_if_replaced(
-    connection: Connection, incident: Incident, run: Run, transitions: Sequence[Transition]
+    state: BatchState, incident: Incident, run: Run, transitions: Sequence[Transition]
 ) -> Incident | None:
     """End an incident all of whose rows were resolved while the rule was not evaluated.
 
@@ -130,11 +172,11 @@ def _end_if_replaced(
     """
     if not lifecycle.rows_were_replaced(incident, run, transitions):
         return incident
-    decisions = triage.list_active(connection, [incident.rule])
+    decisions = triage.list_active(state.connection, [incident.rule])
     if any(decision.incident == incident.id for decision in decisions):
         return incident
     ended = lifecycle.replaced_incident(incident, run.at, transitions)
-    _save_incident(connection, incident, ended)
+    state.save_incident(ended)
     return None
 
 
@@ -161,7 +203,8 @@ def record_outages(
         skipped = skipped_runs.get(source)
         severity = _outage_severity(connection, rules, source)
         after = lifecycle.outage_after(before, source, skipped, at, severity)
-        _save_incident(connection, before, after)
+        if after is not None and after != before:
+            incidents.save(connection, after)
 
 
 def _outage_severity(connection: Connection, rules: RuleSet, source: str) -> Severity:
@@ -184,7 +227,7 @@ def close_rule(connection: Connection, rule: str, resolution: Resolution, at: da
     rows = violations.recent_rows(connection, rule, at)
     transitions, closed = lifecycle.close(rows, incident, at, resolution)
     source = incident.source if incident else ""
-    violations.apply(connection, rule, source, transitions, at)
+    violations.apply(connection, [RowChanges(rule, source, transitions)], at)
     pending_confirmations.remove(connection, rule)
     watermarks.remove(connection, rule)
     unchanged.remove(connection, rule)
@@ -217,37 +260,32 @@ def _kept_open(
     return replace(incident, resolved_at=None)
 
 
-def _is_outdated(connection: Connection, rule: Rule, run: Run) -> bool:
-    """Return whether another pass recorded a newer state than the one that this run saw."""
-    newest = runs.last_run_times(connection, [rule.id], run.at).get(rule.id)
-    if newest is not None and run.at < newest:
+def _is_outdated(connection: Connection, rule: Rule, run: Run, last_run: datetime | None) -> bool:
+    """Return whether another pass recorded a newer state than the one that this run saw.
+
+    Parameters: `last_run` is the time of the newest run in the store.
+    """
+    if last_run is not None and run.at < last_run:
         return True
     return guards.is_incomplete_incremental(connection, rule, run)
 
 
-def _record_outdated(
-    connection: Connection, rules: RuleSet, rule: Rule, run: Run, incident: Incident | None
-) -> Result:
-    """Keep the run for the history only: two passes overlapped, and this one saw an older state."""
-    incident_id = incident.id if incident else None
-    runs.record(connection, run, revision=rules.revision, incident=incident_id)
-    return Result(rule, run, incident=incident, reasons=(Reason.UNCHANGED,))
-
-
-def _close_if_meaning_changed(
-    connection: Connection, rules: RuleSet, rule: Rule, at: datetime
-) -> bool:
+def _close_if_meaning_changed(state: BatchState, rule: Rule) -> bool:
     """Close what is open under another meaning of the rule. Returns whether the meaning changed."""
-    meaning_before = rules_seen.meaning(connection, rules.name, rule.id)
-    is_changed = meaning_before is not None and meaning_before != rule.meaning
+    state.save_meaning(rule)
+    meaning_before = state.meaning_before(rule)
+    if meaning_before == rule.meaning:
+        return False
+    is_changed = meaning_before is not None
     if is_changed:
-        close_rule(connection, rule.id, Resolution.RULE_CHANGED, at)
-    if meaning_before != rule.meaning and rule.invariant.redaction is not None:
+        close_rule(state.connection, rule.id, Resolution.RULE_CHANGED, state.at)
+    if rule.invariant.redaction is not None:
         # Rows remembered before may have keys in clear, and the fingerprint of a small number can
         # be guessed.
-        violations.remove(connection, rule.id)
-        triage.forget_rows(connection, rule.id, at)
-    rules_seen.save(connection, rules.name, rule.id, rule.meaning, rules.revision, at)
+        violations.remove(state.connection, rule.id)
+        triage.forget_rows(state.connection, rule.id, state.at)
+    if is_changed or rule.invariant.redaction is not None:
+        state.read_again(rule)
     return is_changed
 
 
@@ -261,14 +299,14 @@ def _save_watermark(connection: Connection, rule: Rule, run: Run) -> None:
     watermarks.save(connection, rule.id, rule.meaning, after)
 
 
-def _record_fault(connection: Connection, rule: Rule, run: Run) -> None:
+def _record_fault(state: BatchState, rule: Rule, run: Run) -> None:
     """Open, keep or resolve the incident that the rule can't be checked."""
-    before = incidents.open_for(connection, rule.id, Cause.ERRORED)
-    _save_incident(connection, before, lifecycle.fault_after(before, run, rule.severity))
+    before = state.open_incidents.get((rule.id, Cause.ERRORED))
+    _save_incident(state, before, lifecycle.fault_after(before, run, rule.severity))
 
 
 def _save_incident(
-    connection: Connection, before: Incident | None, after: Incident | None
+    state: BatchState, before: Incident | None, after: Incident | None
 ) -> Incident | None:
     """Save an incident that changed, at the severity that counts today. Returns it as saved.
 
@@ -276,32 +314,22 @@ def _save_incident(
     """
     if after is None:
         return None
-    after = _at_effective_severity(connection, after)
+    after = _at_effective_severity(after, state.noise_states)
     if after != before:
-        incidents.save(connection, after)
+        state.save_incident(after)
     return after
 
 
-def _update_severity(connection: Connection, incident: Incident | None) -> Incident | None:
-    """Save the incident again when the noise policy changed the severity that counts."""
-    if incident is None:
-        return None
-    updated = _at_effective_severity(connection, incident)
-    if updated != incident:
-        incidents.save(connection, updated)
-    return updated
-
-
-def _at_effective_severity(connection: Connection, incident: Incident) -> Incident:
+def _at_effective_severity(incident: Incident, noise_states: Mapping[str, NoiseState]) -> Incident:
     if not incident.open:
         return incident
-    steps = noise_state.of_rule(connection, incident.rule).steps
+    steps = noise_states.get(incident.rule, NoiseState()).steps
     return replace(incident, severity=noise.effective(incident.declared, steps))
 
 
 def _save_closed(connection: Connection, rule: str, incident: Incident, at: datetime) -> None:
     """Save an incident that was closed, and settle it: nobody checked that it is resolved."""
-    _save_incident(connection, None, incident)
+    incidents.save(connection, incident)
     outbox.cancel_pending(connection, incident.id, at)
     incidents.mark_settled(connection, incident.id)
     audit.append(

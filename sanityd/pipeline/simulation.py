@@ -110,7 +110,7 @@ def forecast(
     only_rule = replace(rules, rules={rule.id: rule})
     with Simulation.of(only_rule) as simulation, simulation.store.write() as connection:
         recall(connection)
-        result = record(connection, only_rule, rule, run)
+        [result] = record(connection, only_rule, [(rule, run)])
         notified = notify(connection, only_rule, run.at)
         violated = _open_violation(connection, only_rule, rule, run.at)
         facts = rule.facts(rules.revision)
@@ -270,8 +270,7 @@ class Simulation:
         with self.store.write() as connection:
             runs.record_all(connection, self._unchanged, revision=self.rules.revision)
             self._unchanged.clear()
-            for run in changed:
-                record(connection, self.rules, self.rules.rules[run.rule], run)
+            record(connection, self.rules, [(self.rules.rules[run.rule], run) for run in changed])
             notify(connection, self.rules, at)
             noise_states = noise_state.all_of(connection)
         self._watched = {

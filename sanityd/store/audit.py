@@ -1,6 +1,7 @@
 """The audit: every decision with its reason. Entries are added and never changed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,18 @@ from sanityd.store.tables import audit
 
 #: The actions for changes of the rules file.
 RULE_CHANGES = ("rule added", "rule changed", "rule removed")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One decision; the fields are columns of the table."""
+
+    actor: str
+    action: str
+    reason: str
+    rule: str | None = None
+    incident: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 def append(  # noqa: PLR0913 (each is a column)
@@ -25,15 +38,15 @@ def append(  # noqa: PLR0913 (each is a column)
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Add an entry. `detail` holds numbers and names, never the value of a row."""
-    values = {
-        "at": at,
-        "actor": actor,
-        "action": action,
-        "reason": reason,
-        "rule": rule,
-        "incident": incident,
-    }
-    connection.execute(insert(audit).values(**values, detail=dict(detail or {})))
+    entry = AuditEntry(actor, action, reason, rule, incident, detail or {})
+    append_all(connection, at, [entry])
+
+
+def append_all(connection: Connection, at: datetime, entries: Sequence[AuditEntry]) -> None:
+    """Add entries in their order, in one statement."""
+    rows = [{**asdict(entry), "at": at, "detail": dict(entry.detail)} for entry in entries]
+    if rows:
+        connection.execute(insert(audit), rows)
 
 
 def last_rule_changes(connection: Connection, file: str) -> dict[str, tuple[str, str]]:

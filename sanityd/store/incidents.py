@@ -1,10 +1,10 @@
 """Incidents: a unique index lets at most one of each cause be open per rule (or source)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from sanityd.model import Cause, Incident, Reason, Resolution, Severity
 from sanityd.store.name_list import name_list
@@ -22,6 +22,13 @@ def open_for(connection: Connection, rule: str, cause: Cause = Cause.VIOLATED) -
         & incidents.c.resolved_at.is_(None)
     )
     return _first(connection, select(incidents).where(is_open))
+
+
+def open_of(connection: Connection, rules: Iterable[str]) -> dict[tuple[str, Cause], Incident]:
+    """Return the open incidents of these rules, by rule and cause; in one statement."""
+    wanted = incidents.c.rule.in_(select(name_list(connection, rules).c.value))
+    is_open = select(incidents).where(wanted, incidents.c.resolved_at.is_(None))
+    return {(incident.rule, incident.cause): incident for incident in _all(connection, is_open)}
 
 
 def get(connection: Connection, name: str) -> Incident | None:
@@ -53,8 +60,22 @@ def list_unsettled(connection: Connection, rule: str | None = None) -> list[Inci
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[Incident]:
     """Return a rule's incidents that were open at some time since then, oldest first."""
+    return of_rules(connection, [rule], since).get(rule, [])
+
+
+def of_rules(
+    connection: Connection, rules: Iterable[str], since: datetime
+) -> dict[str, list[Incident]]:
+    """Return the incidents that were open at some time since then, by rule, oldest first.
+
+    Rules without one are left out.
+    """
+    wanted = incidents.c.rule.in_(select(name_list(connection, rules).c.value))
     recent = incidents.c.resolved_at.is_(None) | (incidents.c.resolved_at >= since)
-    return _all(connection, select(incidents).where(incidents.c.rule == rule, recent))
+    by_rule: dict[str, list[Incident]] = {}
+    for incident in _all(connection, select(incidents).where(wanted, recent)):
+        by_rule.setdefault(incident.rule, []).append(incident)
+    return by_rule
 
 
 def rules_with_incidents(connection: Connection, since: datetime) -> list[str]:
@@ -80,7 +101,32 @@ def last_ends(
 
 def save(connection: Connection, incident: Incident) -> None:
     """Insert or update an incident; a new one is not settled."""
-    values = {
+    save_all(connection, [incident])
+
+
+def save_all(connection: Connection, changed: Collection[Incident]) -> None:
+    """Insert or update incidents, in three statements at most; new ones are not settled."""
+    if not changed:
+        return
+    ids = name_list(connection, [incident.id for incident in changed])
+    query = select(incidents.c.id).where(incidents.c.id.in_(select(ids.c.value)))
+    stored = set(connection.execute(query).scalars())
+    old = []
+    new = []
+    for incident in changed:
+        if incident.id in stored:
+            old.append({"which": incident.id, **_values(incident)})
+        else:
+            new.append({"id": incident.id, "settled": False, **_values(incident)})
+    # Those that ended are first, as one incident of a rule and cause may be open.
+    if old:
+        connection.execute(update(incidents).where(incidents.c.id == bindparam("which")), old)
+    if new:
+        connection.execute(insert(incidents), new)
+
+
+def _values(incident: Incident) -> dict[str, Any]:
+    return {
         "cause": incident.cause.value,
         "rule": incident.rule,
         "source": incident.source,
@@ -96,16 +142,19 @@ def save(connection: Connection, incident: Incident) -> None:
         "error": incident.error,
         "hint": incident.hint,
     }
-    changed = connection.execute(
-        update(incidents).where(incidents.c.id == incident.id).values(**values)
-    )
-    if not changed.rowcount:
-        connection.execute(insert(incidents).values(id=incident.id, settled=False, **values))
 
 
 def mark_settled(connection: Connection, name: str) -> None:
     """Mark a resolved incident as settled: nobody needs another notification."""
-    resolved = (incidents.c.id == name) & incidents.c.resolved_at.is_not(None)
+    mark_all_settled(connection, [name])
+
+
+def mark_all_settled(connection: Connection, names: Collection[str]) -> None:
+    """Mark the resolved ones of these incidents as settled."""
+    if not names:
+        return
+    wanted = incidents.c.id.in_(select(name_list(connection, names).c.value))
+    resolved = wanted & incidents.c.resolved_at.is_not(None)
     connection.execute(update(incidents).where(resolved).values(settled=True))
 
 
@@ -132,14 +181,23 @@ def save_decision(
     connection: Connection, recipient_key: IncidentRecipient, reason: Reason, at: datetime
 ) -> None:
     """Store the last decision for a recipient."""
-    incident, channel, recipient = recipient_key
-    new = insert_into(connection, decisions).values(
-        incident=incident, channel=channel, recipient=recipient, reason=reason.value, at=at
-    )
+    save_decisions(connection, {recipient_key: reason}, at)
+
+
+def save_decisions(
+    connection: Connection, reasons: Mapping[IncidentRecipient, Reason], at: datetime
+) -> None:
+    """Store the last decisions for recipients, in one statement."""
+    if not reasons:
+        return
+    new = insert_into(connection, decisions)
     keys = [decisions.c.incident, decisions.c.channel, decisions.c.recipient]
-    connection.execute(
-        new.on_conflict_do_update(index_elements=keys, set_={"reason": reason.value, "at": at})
-    )
+    latest = {"reason": new.excluded.reason, "at": new.excluded.at}
+    rows = []
+    for (incident, channel, recipient), reason in reasons.items():
+        row: dict[str, Any] = {"incident": incident, "channel": channel, "recipient": recipient}
+        rows.append(row | {"reason": reason.value, "at": at})
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=latest), rows)
 
 
 def _all(connection: Connection, query: Any) -> list[Incident]:

@@ -1,5 +1,6 @@
 """The decisions of the noise policy about rules; a rule without a row is in the usual state."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from sanityd.model import NoiseState
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import insert_into, noise
 
 
@@ -18,10 +20,14 @@ def all_of(connection: Connection) -> dict[str, NoiseState]:
 
 def of_rule(connection: Connection, rule: str) -> NoiseState:
     """Return the state of a rule."""
-    stored = connection.execute(select(noise.c.state).where(noise.c.rule == rule)).scalar()
-    if stored is None:
-        return NoiseState()
-    return _decode(stored)
+    return of_rules(connection, [rule]).get(rule, NoiseState())
+
+
+def of_rules(connection: Connection, rules: Iterable[str]) -> dict[str, NoiseState]:
+    """Return the states of those of these rules that have one."""
+    wanted = noise.c.rule.in_(select(name_list(connection, rules).c.value))
+    rows = connection.execute(select(noise.c.rule, noise.c.state).where(wanted))
+    return {row.rule: _decode(row.state) for row in rows}
 
 
 def save(connection: Connection, rule: str, state: NoiseState, at: datetime) -> None:

@@ -1,6 +1,6 @@
 """Queries about who was notified of what, by the messages of the outbox."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -227,12 +227,16 @@ def incidents_in_messages(connection: Connection, messages: Collection[int]) -> 
     )
 
 
-def sent_of_rule(connection: Connection, rule: str, since: datetime) -> list[tuple[datetime, str]]:
-    """Return when messages about a rule were sent, and the incident; once for all recipients."""
-    rows = connection.execute(
-        _sent_at_once(since).where(news.c.rule == rule).order_by(outbox.c.created_at)
-    )
-    return [(row.created_at, row.incident) for row in rows]
+def sent_of_rules(
+    connection: Connection, rules: Iterable[str], since: datetime
+) -> dict[str, list[tuple[datetime, str]]]:
+    """Return when messages were sent, and the incident, by rule; once for all recipients."""
+    wanted = news.c.rule.in_(select(name_list(connection, rules).c.value))
+    rows = connection.execute(_sent_at_once(since).where(wanted).order_by(outbox.c.created_at))
+    by_rule: dict[str, list[tuple[datetime, str]]] = {}
+    for row in rows:
+        by_rule.setdefault(row.rule, []).append((row.created_at, row.incident))
+    return by_rule
 
 
 def sent_since(connection: Connection, since: datetime) -> list[tuple[str, str]]:

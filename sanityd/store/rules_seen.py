@@ -1,11 +1,14 @@
 """The rules of each rules file at the last pass: shows which were removed or changed since then."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
 from sanityd.errors import StoreError
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import rules_seen
 
 
@@ -21,32 +24,68 @@ def since(connection: Connection, file: str, rule: str) -> datetime | None:
     return connection.execute(query).scalar()
 
 
-def save(
-    connection: Connection, file: str, rule: str, now_means: str, revision: str, at: datetime
-) -> None:
-    """Store what the rule means from now on; nothing is written when it is unchanged.
+@dataclass(frozen=True, slots=True)
+class SeenRule:
+    """What a rule meant, and since when; and when it was removed from the file."""
 
-    Raises StoreError when the store has that rule for another rules file: the two would share
+    meaning: str
+    since: datetime
+    removed_at: datetime | None
+
+
+def of_rules(connection: Connection, file: str, rules: Iterable[str]) -> dict[str, SeenRule]:
+    """Return what is stored of these rules of the file, by rule; also of those removed."""
+    wanted = rules_seen.c.rule.in_(select(name_list(connection, rules).c.value))
+    query = select(
+        rules_seen.c.rule, rules_seen.c.meaning, rules_seen.c.since, rules_seen.c.removed_at
+    ).where(rules_seen.c.file == file, wanted)
+    return {
+        row.rule: SeenRule(row.meaning, row.since, row.removed_at)
+        for row in connection.execute(query)
+    }
+
+
+def save(
+    connection: Connection, file: str, meanings: Mapping[str, str], revision: str, at: datetime
+) -> None:
+    """Store what rules mean from now on; nothing is written of those that are unchanged.
+
+    Raises StoreError when the store has one of them for another rules file: the two would share
     their incidents.
     """
-    values = {"meaning": now_means, "revision": revision, "since": at, "removed_at": None}
-    stored = connection.execute(
-        select(rules_seen.c.meaning, rules_seen.c.removed_at).where(_is(file, rule))
-    ).first()
-    if stored is None or stored.removed_at is not None:
-        other = and_(
-            rules_seen.c.rule == rule, rules_seen.c.file != file, rules_seen.c.removed_at.is_(None)
+    stored = of_rules(connection, file, meanings)
+    present = {rule for rule, seen in stored.items() if seen.removed_at is None}
+    _refuse_shared(connection, file, meanings.keys() - present)
+    new = []
+    changed = []
+    for rule, now_means in meanings.items():
+        row = {"meaning": now_means, "revision": revision, "since": at, "removed_at": None}
+        if rule not in stored:
+            new.append(row | {"file": file, "rule": rule})
+        elif rule not in present or stored[rule].meaning != now_means:
+            changed.append(row | {"of_file": file, "of_rule": rule})
+    if new:
+        connection.execute(insert(rules_seen), new)
+    if changed:
+        same = _is(bindparam("of_file"), bindparam("of_rule"))
+        connection.execute(update(rules_seen).where(same), changed)
+
+
+def _refuse_shared(connection: Connection, file: str, rules: Collection[str]) -> None:
+    if not rules:
+        return
+    other = and_(
+        rules_seen.c.rule.in_(select(name_list(connection, rules).c.value)),
+        rules_seen.c.file != file,
+        rules_seen.c.removed_at.is_(None),
+    )
+    rule = connection.execute(select(func.min(rules_seen.c.rule)).where(other)).scalar()
+    if rule is not None:
+        raise StoreError(
+            f"rule `{rule}` is remembered in this store for another rules file",
+            "Give each file its own `state:` or rule ids; or the same `name:`,"
+            " if it is one file in two places.",
         )
-        if connection.execute(select(rules_seen.c.file).where(other)).first() is not None:
-            raise StoreError(
-                f"rule `{rule}` is remembered in this store for another rules file",
-                "Give each file its own `state:` or rule ids; or the same `name:`,"
-                " if it is one file in two places.",
-            )
-    if stored is None:
-        connection.execute(insert(rules_seen).values(file=file, rule=rule, **values))
-    elif (stored.meaning, stored.removed_at) != (now_means, None):
-        connection.execute(update(rules_seen).where(_is(file, rule)).values(**values))
 
 
 def names(connection: Connection, file: str) -> list[str]:
@@ -82,10 +121,12 @@ def mark_removed(
         rules_seen.c.file == file, rules_seen.c.removed_at.is_(None)
     )
     removed_rules = [rule for rule in connection.execute(stored).scalars() if rule not in present]
-    for rule in removed_rules:
-        connection.execute(update(rules_seen).where(_is(file, rule)).values(removed_at=at))
+    if removed_rules:
+        wanted = rules_seen.c.rule.in_(select(name_list(connection, removed_rules).c.value))
+        gone = update(rules_seen).where(rules_seen.c.file == file, wanted)
+        connection.execute(gone.values(removed_at=at))
     return removed_rules
 
 
-def _is(file: str, rule: str) -> ColumnElement[bool]:
+def _is(file: Any, rule: Any) -> ColumnElement[bool]:
     return and_(rules_seen.c.file == file, rules_seen.c.rule == rule)

@@ -1,10 +1,20 @@
 """Every run of every rule: the history for charts, and for since when a rule is violated."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    and_,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from sanityd.model import Outcome, PastRun, Run, Severity
 from sanityd.store.name_list import name_list
@@ -13,17 +23,33 @@ from sanityd.store.tables import days, runs
 #: How far in the future a run may be: another pass may have begun later and ended earlier.
 OVERLAP = timedelta(hours=1)
 _ANSWERED = (Outcome.COMPLETE.value, Outcome.TRUNCATED.value)
+#: Before every run.
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+#: The time, the number of violations, and the severity of a run with an answer.
+AnsweredRun = tuple[datetime, int, Severity | None]
 
 
 def record(connection: Connection, run: Run, *, revision: str, incident: str | None) -> None:
     """Store a run, with the revision of the rules file and the incident it belongs to."""
-    connection.execute(insert(runs), [_row(run, revision, incident)])
+    record_all(connection, [run], revision=revision, incidents={run.rule: incident})
 
 
-def record_all(connection: Connection, many: Sequence[Run], *, revision: str) -> None:
-    """Store many runs at once that belong to no incident."""
+def record_all(
+    connection: Connection,
+    many: Sequence[Run],
+    *,
+    revision: str,
+    incidents: Mapping[str, str | None] | None = None,
+) -> None:
+    """Store many runs in one statement.
+
+    Parameters: `incidents` are those that were open after the runs, by rule.
+    """
     if many:
-        connection.execute(insert(runs), [_row(run, revision, None) for run in many])
+        by_rule = incidents or {}
+        rows = [_row(run, revision, by_rule.get(run.rule)) for run in many]
+        connection.execute(insert(runs), rows)
 
 
 def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
@@ -210,25 +236,49 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
     return [(row.at, row.measured) for row in connection.execute(newest)][::-1]
 
 
-def answered_runs(
-    connection: Connection, rule: str, *, since: datetime | None = None, most: int | None = None
-) -> list[tuple[datetime, int, Severity | None]]:
-    """Return time, violations and severity of a rule's runs with an answer, oldest first.
+def answered_since(
+    connection: Connection, rules: Iterable[str], since: datetime
+) -> dict[str, list[AnsweredRun]]:
+    """Return the runs with an answer since then, by rule, oldest first."""
+    names = name_list(connection, rules)
+    return _answered(connection, names, and_(runs.c.rule == names.c.value, runs.c.at >= since))
 
-    Parameters: `since` and `most` limit them to the newest.
-    """
-    answered = select(runs.c.at, runs.c.violations, runs.c.severity).where(
-        runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED)
+
+def newest_answered(
+    connection: Connection, rules: Iterable[str], most: int
+) -> dict[str, list[AnsweredRun]]:
+    """Return the newest runs with an answer, `most` of each rule, by rule, oldest first."""
+    names = name_list(connection, rules)
+    earlier = runs.alias("earlier")
+    # The time of the oldest of them: one step in the index for each rule, as in `_newest`.
+    oldest = (
+        select(earlier.c.at)
+        .where(earlier.c.rule == names.c.value, earlier.c.outcome.in_(_ANSWERED))
+        .order_by(earlier.c.at.desc(), earlier.c.id.desc())
+        .offset(most - 1)
+        .limit(1)
+        .correlate(names)
+        .scalar_subquery()
     )
-    if since is not None:
-        answered = answered.where(runs.c.at >= since)
-    rows = connection.execute(
-        answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
-    ).all()
-    return [
-        (row.at, row.violations, None if row.severity is None else Severity(row.severity))
-        for row in reversed(rows)
-    ]
+    begin = func.coalesce(oldest, literal(_BEGINNING, runs.c.at.type))
+    by_rule = _answered(connection, names, and_(runs.c.rule == names.c.value, runs.c.at >= begin))
+    return {rule: answered[-most:] for rule, answered in by_rule.items()}
+
+
+def _answered(
+    connection: Connection, names: FromClause, which: ColumnElement[bool]
+) -> dict[str, list[AnsweredRun]]:
+    query = (
+        select(runs.c.rule, runs.c.at, runs.c.violations, runs.c.severity)
+        .select_from(names.join(runs, which))
+        .where(runs.c.outcome.in_(_ANSWERED))
+        .order_by(runs.c.at, runs.c.id)
+    )
+    by_rule: dict[str, list[AnsweredRun]] = {}
+    for row in connection.execute(query):
+        severity = None if row.severity is None else Severity(row.severity)
+        by_rule.setdefault(row.rule, []).append((row.at, row.violations, severity))
+    return by_rule
 
 
 def holding_since(connection: Connection, rule: str) -> datetime | None:

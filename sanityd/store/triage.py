@@ -65,10 +65,18 @@ def last_ended(connection: Connection, names: Sequence[str]) -> dict[str, Triage
 
 def of_rule(connection: Connection, rule: str, since: datetime) -> list[Triage]:
     """Return the decisions about a rule since then, oldest first."""
-    return _all(
-        connection,
-        select(triage).where(triage.c.rule == rule, triage.c.at >= since),
-    )
+    return of_rules(connection, [rule], since).get(rule, [])
+
+
+def of_rules(
+    connection: Connection, rules: Iterable[str], since: datetime
+) -> dict[str, list[Triage]]:
+    """Return the decisions since then, by rule, oldest first."""
+    wanted = triage.c.rule.in_(select(name_list(connection, rules).c.value))
+    by_rule: dict[str, list[Triage]] = {}
+    for decision in _all(connection, select(triage).where(wanted, triage.c.at >= since)):
+        by_rule.setdefault(decision.rule, []).append(decision)
+    return by_rule
 
 
 def since(connection: Connection, begin: datetime) -> list[Triage]:

@@ -1,10 +1,11 @@
 """The last runs of rules that held: while nothing they depend on changes, no new run is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select
 
 from sanityd.model import Outcome, Run, UnchangedState
+from sanityd.store.name_list import name_list
 from sanityd.store.tables import insert_into, unchanged
 
 
@@ -18,26 +19,41 @@ def of_rules(connection: Connection, rules: Mapping[str, str]) -> dict[str, Unch
     }
 
 
-def save(connection: Connection, meaning: str, run: Run) -> None:
-    """Store the state after a run that read all rows and found nothing; else delete it.
+def save(connection: Connection, changed: Iterable[tuple[str, Run]]) -> None:
+    """Store the states after runs that read all rows and found nothing; else delete them.
 
-    A run without an answer, or one that read no rows, changes nothing.
+    A run without an answer, or one that read no rows, changes nothing. Parameters: `changed` are
+    the runs, each with the meaning of its rule.
     """
-    if not run.answered or run.proved_by is not None:
-        return
-    if (
-        run.state is None
-        or run.violations
-        or run.incremental
-        or run.outcome is not Outcome.COMPLETE
-    ):
-        remove(connection, run.rule)
-        return
-    values = {"meaning": meaning, "state": run.state, "at": run.at, "checked": run.checked}
-    insert = insert_into(connection, unchanged).values(rule=run.rule, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=["rule"], set_=values))
+    outdated = []
+    rows = []
+    for meaning, run in changed:
+        if not run.answered or run.proved_by is not None:
+            continue
+        if _is_clean(run):
+            state = {"rule": run.rule, "meaning": meaning, "state": run.state}
+            rows.append(state | {"at": run.at, "checked": run.checked})
+        else:
+            outdated.append(run.rule)
+    remove(connection, *outdated)
+    if rows:
+        insert = insert_into(connection, unchanged)
+        columns = ("meaning", "state", "at", "checked")
+        latest = {name: insert.excluded[name] for name in columns}
+        upsert = insert.on_conflict_do_update(index_elements=["rule"], set_=latest)
+        connection.execute(upsert, rows)
 
 
-def remove(connection: Connection, rule: str) -> None:
-    """Delete the state of a rule, so that its next run reads the rows."""
-    connection.execute(delete(unchanged).where(unchanged.c.rule == rule))
+def _is_clean(run: Run) -> bool:
+    """Return whether a run read all rows of a known state, and found nothing."""
+    if run.state is None or run.incremental:
+        return False
+    return run.outcome is Outcome.COMPLETE and not run.violations
+
+
+def remove(connection: Connection, *rules: str) -> None:
+    """Delete the states of rules, so that their next runs read the rows."""
+    if rules:
+        names = name_list(connection, rules)
+        outdated = unchanged.c.rule.in_(select(names.c.value))
+        connection.execute(delete(unchanged).where(outdated))

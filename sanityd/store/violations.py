@@ -1,12 +1,24 @@
 """The rows that violate rules, from first seen to resolved. Only changes are written."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from sanityd.model import (
     REGRESSION_WINDOW,
@@ -19,15 +31,29 @@ from sanityd.model import (
     decode_values,
     encode_values,
 )
+from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
 
 
 def recent_rows(connection: Connection, rule: str, at: datetime) -> dict[str, TrackedViolation]:
     """Return a rule's open violations and the recently resolved ones, by fingerprint."""
+    return recent_rows_of(connection, [rule], at).get(rule, {})
+
+
+def recent_rows_of(
+    connection: Connection, rules: Iterable[str], at: datetime
+) -> dict[str, dict[str, TrackedViolation]]:
+    """Return the same of several rules, by rule; rules without such rows are left out."""
+    names = name_list(connection, rules)
     recent = violations.c.resolved_at >= at - REGRESSION_WINDOW
-    query = select(violations).where(violations.c.rule == rule, or_(violations.c.open, recent))
-    return {row["fingerprint"]: _tracked(row) for row in connection.execute(query).mappings()}
+    query = select(violations).where(
+        violations.c.rule.in_(select(names.c.value)), or_(violations.c.open, recent)
+    )
+    by_rule: dict[str, dict[str, TrackedViolation]] = {}
+    for row in connection.execute(query).mappings():
+        by_rule.setdefault(row["rule"], {})[row["fingerprint"]] = _tracked(row)
+    return by_rule
 
 
 def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
@@ -90,25 +116,32 @@ def count_resolved(
     return ends
 
 
-def count_new_since(connection: Connection, rule: str, since: datetime, at: datetime) -> int:
-    """Return how many of a rule's open violations were first seen after `since`, until `at`.
+def new_since(
+    connection: Connection, rules: Iterable[str], since: datetime, at: datetime
+) -> dict[str, dict[datetime, int]]:
+    """Return how many open violations were first seen at each time after `since`, until `at`.
 
-    Rows that people accepted are not counted.
+    By rule, in one statement. Rows that people accepted are not counted.
     """
+    names = name_list(connection, rules)
     seen = violations.c.first_seen
-    accepted = select(triage.c.fingerprint).where(
-        triage.c.rule == rule, triage.c.ended_at.is_(None), triage.c.fingerprint.is_not(None)
+    accepted = exists().where(
+        triage.c.rule == violations.c.rule,
+        triage.c.fingerprint == violations.c.fingerprint,
+        triage.c.ended_at.is_(None),
     )
     late = and_(
-        violations.c.rule == rule,
+        violations.c.rule.in_(select(names.c.value)),
         violations.c.open,
-        violations.c.fingerprint.not_in(accepted),
         seen > since,
         seen <= at + OVERLAP,
+        ~accepted,
     )
-    return int(
-        connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one()
-    )
+    query = select(violations.c.rule, seen, func.count().label("rows")).where(late)
+    by_rule: dict[str, dict[datetime, int]] = {}
+    for row in connection.execute(query.group_by(violations.c.rule, seen)):
+        by_rule.setdefault(row.rule, {})[row.first_seen] = row.rows
+    return by_rule
 
 
 def remove(connection: Connection, rule: str) -> None:
@@ -133,17 +166,31 @@ def _rank(value: Value) -> tuple[int, Any]:
 _BEGUN = (Change.NEW, Change.REGRESSED, Change.FOLLOWED)
 
 
-def apply(
-    connection: Connection, rule: str, source: str, changes: Iterable[Transition], at: datetime
-) -> None:
-    """Write the changes of a run in three statements at most.
+@dataclass(frozen=True, slots=True)
+class RowChanges:
+    """What a run changed about the rows of a rule."""
+
+    rule: str
+    source: str
+    transitions: Sequence[Transition]
+
+
+def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -> None:
+    """Write the changes of runs in three statements at most.
 
     Violations that go on are written only when what is shown of them changed.
     """
-    changed = list(changes)
-    updated = [_new_values(rule, change) for change in changed if change.has_new_values]
-    begun = [_begun(rule, source, change, at) for change in changed if change.change in _BEGUN]
-    ended = [_ended(rule, change, at) for change in changed if change.change is Change.RESOLVED]
+    updated = []
+    begun = []
+    ended = []
+    for changed in changes:
+        for transition in changed.transitions:
+            if transition.has_new_values:
+                updated.append(_new_values(changed.rule, transition))
+            elif transition.change in _BEGUN:
+                begun.append(_begun(changed.rule, changed.source, transition, at))
+            elif transition.change is Change.RESOLVED:
+                ended.append(_ended(changed.rule, transition, at))
     for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
         if rows:
             connection.execute(statement, rows)

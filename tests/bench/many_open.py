@@ -46,17 +46,19 @@ def project(folder: Path, rules: int) -> Path:
     return file
 
 
-def measured(words: tuple[str, ...]) -> tuple[float, float]:
-    """The seconds and the peak memory in MiB of a process."""
+def measured(words: tuple[str, ...]) -> tuple[float, float, float]:
+    """The seconds, those of the processor, and the peak memory in MiB of a process."""
     script = (
         "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); \
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(done.returncode > 1)"
+used = resource.getrusage(resource.RUSAGE_CHILDREN); \
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024); sys.exit(done.returncode > 1)"
     )
     began = time.perf_counter()
     done = subprocess.run(
         (sys.executable, "-c", script, *words), check=True, capture_output=True, text=True
     )
-    return time.perf_counter() - began, float(done.stdout)
+    processor, peak = done.stdout.split()
+    return time.perf_counter() - began, float(processor), float(peak)
 
 
 @click.command("many-open")
@@ -73,10 +75,11 @@ def command(rules: int) -> None:
             ("check: nothing is new", ("check",)),
             ("status", ("status",)),
         ):
-            seconds, peak = measured(
+            seconds, processor, peak = measured(
                 (sys.executable, "-m", "sanityd", *words, "--rules", str(file))
             )
             worst = max(worst, peak)
-            click.echo(f"{label:32}{seconds:9.2f} s{peak:9.0f} MiB")
+            times = f"{seconds:9.2f} s{processor:9.2f} s of CPU"
+            click.echo(f"{label:32}{times}{peak:9.0f} MiB")
     if rules <= 2_000 and worst >= MEMORY:
         raise click.ClickException(f"it must take less than {MEMORY} MiB")

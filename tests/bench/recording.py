@@ -19,6 +19,7 @@ import psycopg
 from sanityd.model import Change, Resolution, Transition, Violation, fingerprint
 from sanityd.store import violations
 from sanityd.store.open import Store
+from sanityd.store.violations import RowChanges
 from tests.bench import turns
 from tests.bench.server import Database, started
 from tests.conftest import fresh_database
@@ -115,14 +116,14 @@ class Ways:
     def _apply(self, change: Change) -> Callable[[str, Store], object]:
         def work(_where: str, store: Store) -> None:
             with store.write() as memory:
-                violations.apply(memory, "r", "app", self.changes[change], AT)
+                violations.apply(memory, [RowChanges("r", "app", self.changes[change])], AT)
 
         return work
 
     def _unchanged(self, _where: str, store: Store) -> None:
         with store.write() as memory:
             assert len(violations.recent_rows(memory, "r", AT)) == len(self.raw)
-            violations.apply(memory, "r", "app", self.changes[Change.ONGOING], AT)
+            violations.apply(memory, [RowChanges("r", "app", self.changes[Change.ONGOING])], AT)
 
     def _driver(self, where: str, _store: Store) -> None:
         """executemany on SQLite, COPY on PostgreSQL."""

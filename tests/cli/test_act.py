@@ -1,12 +1,14 @@
 """People decide: every command, what it says, what it changes, and what it refuses."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sanityd.cli.act import parse_time
 from sanityd.demo.catcher import Catcher
 from tests.support.project import RULES, Project
 
@@ -53,6 +55,30 @@ def test_an_acknowledgement_is_said_kept_and_shown(broken: Project) -> None:
     assert "looking at the queue" in act(broken, "show", RULE)
     assert "acknowledged by ana" in broken.run("check").out
     assert "looking at the queue" in act(broken, "history", RULE)
+
+
+@pytest.mark.parametrize("text", ["2026-12-04 09:00 Asia/Tokyo", "2026-12-04T09:00+09:00"])
+def test_an_end_may_name_its_zone(text: str) -> None:
+    assert parse_time(text) == datetime(2026, 12, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["Asia/Tokyo", "tomorrow", "2026-12-04 Mars/Base", "2026-12-04 09:00+09:00 UTC", ""]
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_time(text)
+
+
+def test_times_are_printed_with_their_zone(broken: Project) -> None:
+    said = act(broken, "ack", RULE, "--for", "3d", "--reason", "looking at the queue")
+    assert re.search(r"acknowledged by ana until .*:[0-9]{2} UTC\.", said)
+    shown = act(broken, "show", RULE)
+    assert "since (UTC)" in shown
+    assert re.search(r"since [0-9:]{5} UTC, for", shown)
+    silence = act(broken, "silence", "x-*", "--for", "2h", "--reason", "deployment")
+    assert re.search(r"silenced until .*[0-9]{2}:[0-9]{2} UTC\.", silence)
+    assert "until (UTC)" in act(broken, "silence", "--list")
 
 
 def test_an_acknowledgement_can_be_taken_back(broken: Project) -> None:

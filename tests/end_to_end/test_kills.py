@@ -223,16 +223,16 @@ STEPS = [
     *deaths("sanityd.pipeline", "evaluate"),
     *deaths("sanityd.pipeline", "record"),
     *deaths("sanityd.store.violations", "apply"),
-    *deaths("sanityd.store.runs", "record"),
+    *deaths("sanityd.store.runs", "record_all"),
     *deaths("sanityd.notifications.noise_review", "judge"),
     *deaths("sanityd.pipeline", "record_outages"),
-    *deaths("sanityd.store.incidents", "save"),
+    *deaths("sanityd.store.incidents", "save_all"),
     *deaths("sanityd.pipeline", "notify"),
     *deaths("sanityd.alerts.compose.render", "render"),
     *deaths("sanityd.store.outbox", "enqueue"),
     # Between the row of a message and those of what it tells.
     *deaths("sanityd.store.outbox", "_news_row"),
-    *deaths("sanityd.store.incidents", "save_decision"),
+    *deaths("sanityd.store.incidents", "save_decisions"),
     *deaths("sanityd.pipeline", "run_batch"),
     *deaths("sanityd.store.outbox", "Outbox.claim"),
     *deaths("sanityd.alerts.channels.email", "Email.deliver"),
@@ -346,7 +346,7 @@ def test_when_two_die_at_once_the_third_tells(two: World, death: Death, other: D
 
 
 END_STEPS = [
-    *deaths("sanityd.store.incidents", "save"),
+    *deaths("sanityd.store.incidents", "save_all"),
     *deaths("sanityd.store.outbox", "cancel_resolved"),
     *deaths("sanityd.store.outbox", "enqueue"),
     *deaths("sanityd.store.outbox", "Outbox.claim"),

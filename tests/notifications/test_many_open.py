@@ -70,6 +70,34 @@ def test_what_is_open_is_read_in_the_same_statements_however_much_it_is(
     assert len(few) < 20
 
 
+def fixed(scene: Scene) -> None:
+    """All rows of all rules are repaired."""
+    scene.children()
+    scene.look()
+
+
+def broken_again(scene: Scene) -> None:
+    """Other rows violate each rule; nobody is notified, as a mail with the first ones waits."""
+    scene.children(3, 4)
+    scene.look()
+
+
+@pytest.mark.parametrize("work", [fixed, broken_again, Scene.look])
+def test_runs_are_recorded_in_the_same_statements_however_many_there_are(
+    scene: Scene, box: Mailbox, work: Callable[[Scene], object]
+) -> None:
+    counts = []
+    for rules in (2, MANY):
+        scene.rules = {f"adults-{rules}-{n}": ADULTS for n in range(rules)}
+        scene.children(1, 2)
+        scene.look()
+        with statements(scene) as executed:
+            work(scene)
+        counts.append(len([sql for sql in executed if "INTO outbox" not in sql]))
+    # What a mail lists is read for each rule in it, up to a limit.
+    assert counts[1] - counts[0] < MANY
+
+
 def test_the_text_of_a_message_is_not_read_for_each_incident_in_it(
     scene: Scene, box: Mailbox
 ) -> None:

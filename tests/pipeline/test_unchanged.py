@@ -142,13 +142,13 @@ def test_the_store_remembers_only_looks_that_found_nothing(state: str, tmp_path:
     ]
     with store.write() as memory:
         for run in nothing_held:
-            unchanged.save(memory, "m", good)
+            unchanged.save(memory, [("m", good)])
             assert unchanged.of_rules(memory, {"r": "m"}) == {"r": UnchangedState("s", AT, 7)}
             assert unchanged.of_rules(memory, {"r": "other"}) == {}
-            unchanged.save(memory, "m", run)
+            unchanged.save(memory, [("m", run)])
             assert unchanged.of_rules(memory, {"r": "m"}) == {}
-        unchanged.save(memory, "m", good)
+        unchanged.save(memory, [("m", good)])
         for run in says_nothing:
-            unchanged.save(memory, "m", replace(run, at=AT + timedelta(hours=1)))
+            unchanged.save(memory, [("m", replace(run, at=AT + timedelta(hours=1)))])
         assert unchanged.of_rules(memory, {"r": "m"}) == {"r": UnchangedState("s", AT, 7)}
     store.close()

@@ -52,7 +52,7 @@ def test_every_file_of_a_store_that_is_named_is_private_too(tmp_path: Path) -> N
     try:
         store = Store.open(f"sqlite:///{tmp_path}/state.db", tmp_path)
         with store.write() as memory:
-            rules_seen.save(memory, "f", "r", "m", "v", AT)
+            rules_seen.save(memory, "f", {"r": "m"}, "v", AT)
             modes = {
                 file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("state.db*")
             }
@@ -75,7 +75,7 @@ def test_a_store_can_be_opened_again(url: str, tmp_path: Path) -> None:
 
 def test_what_fails_in_a_transaction_leaves_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.write() as memory:
-        rules_seen.save(memory, "f", "r", "m", "v", AT)
+        rules_seen.save(memory, "f", {"r": "m"}, "v", AT)
         raise ZeroDivisionError
     with store.read() as memory:
         assert rules_seen.meaning(memory, "f", "r") is None
@@ -85,7 +85,7 @@ def test_what_is_read_in_one_transaction_is_of_one_instant(store: Store) -> None
     with store.read() as reader:
         assert rules_seen.meaning(reader, "f", "r") is None
         with store.write() as memory:
-            rules_seen.save(memory, "f", "r", "m", "v", AT)
+            rules_seen.save(memory, "f", {"r": "m"}, "v", AT)
         assert rules_seen.meaning(reader, "f", "r") is None
     with store.read() as reader:
         assert rules_seen.meaning(reader, "f", "r") == "m"
@@ -300,13 +300,13 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> Non
 
 def test_an_existing_store_is_read_and_can_not_be_written(url: str, tmp_path: Path) -> None:
     with closing(Store.open(url, tmp_path)) as store, store.write() as memory:
-        rules_seen.save(memory, "f", "r", "m", "v", AT)
+        rules_seen.save(memory, "f", {"r": "m"}, "v", AT)
     existing = Store.existing(url, tmp_path)
     assert existing is not None
     with closing(existing), existing.read() as memory:
         assert rules_seen.meaning(memory, "f", "r") == "m"
         with pytest.raises(DBAPIError, match=r"read-?only"):
-            rules_seen.save(memory, "f", "r", "n", "v", AT)
+            rules_seen.save(memory, "f", {"r": "n"}, "v", AT)
 
 
 def test_an_existing_store_of_another_version_is_not_read(url: str, tmp_path: Path) -> None:

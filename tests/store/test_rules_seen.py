@@ -15,7 +15,7 @@ def remember(
 ) -> None:
     """As a run does."""
     with store.write() as memory:
-        rules_seen.save(memory, file, rule, means, revision, at)
+        rules_seen.save(memory, file, {rule: means}, revision, at)
 
 
 def test_a_rules_meaning_is_known_from_then_on(store: Store) -> None:

@@ -107,3 +107,16 @@ def test_a_rule_was_never_empty_when_each_answer_had_rows(store: Store) -> None:
     assert not never_empty("r")
     keep(store, 4, rule="that counts nothing")
     assert not never_empty("that counts nothing")
+
+
+def test_the_newest_runs_with_an_answer_are_read_for_many_rules_at_once(store: Store) -> None:
+    for minute in range(4):
+        keep(store, minute, violations=minute, severity=Severity.ERROR)
+    keep(store, 9, Outcome.ERRORED, error="no such table")
+    keep(store, 5, rule="short")
+    newest = [(AT + minute * MINUTE, minute, Severity.ERROR) for minute in (2, 3)]
+    with store.read() as memory:
+        read = runs.newest_answered(memory, ["r", "short", "unknown"], 2)
+        since = runs.answered_since(memory, ["r", "short"], AT + 3 * MINUTE)
+    assert read == {"r": newest, "short": [(AT + 5 * MINUTE, 0, None)]}
+    assert since == {"r": newest[1:], "short": [(AT + 5 * MINUTE, 0, None)]}

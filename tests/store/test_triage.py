@@ -15,6 +15,7 @@ from sanityd.model import (
 )
 from sanityd.store import noise_state, silences, triage, violations
 from sanityd.store.open import Store
+from sanityd.store.violations import RowChanges
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -64,14 +65,15 @@ def test_what_was_withdrawn_did_not_lapse(store: Store) -> None:
 def test_accepted_rows_count_while_they_are_open(store: Store) -> None:
     new = Transition("f", Change.NEW, {"id": 1}, violation=Violation({"id": 1}))
     with store.write() as memory:
-        violations.apply(memory, "r", "app", [new], AT)
+        violations.apply(memory, [RowChanges("r", "app", [new])], AT)
         triage.add(memory, replace(ACK, incident="", action=TriageAction.ACCEPTED, fingerprint="f"))
         triage.add(
             memory, replace(ACK, incident="", action=TriageAction.ACCEPTED, fingerprint="gone")
         )
         assert triage.count_accepted_rows(memory, AT) == {"r": 1}
         assert triage.count_accepted_rows(memory, ACK.until) == {}
-        violations.apply(memory, "r", "app", [Transition("f", Change.RESOLVED, {"id": 1})], AT)
+        gone = Transition("f", Change.RESOLVED, {"id": 1})
+        violations.apply(memory, [RowChanges("r", "app", [gone])], AT)
         assert triage.count_accepted_rows(memory, AT) == {}
 
 

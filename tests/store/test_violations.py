@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, event, select, text
 from sanityd.model import Change, Key, Resolution, Transition, Value, Violation, fingerprint
 from sanityd.store import tables, violations
 from sanityd.store.open import Store
+from sanityd.store.violations import RowChanges
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -27,7 +28,7 @@ def change(key: Key, what: Change = Change.NEW, **more: Any) -> Transition:
 def apply(store: Store, changes: Iterable[Transition], at: datetime = AT) -> None:
     """What a run does."""
     with store.write() as memory:
-        violations.apply(memory, "r", "app", changes, at)
+        violations.apply(memory, [RowChanges("r", "app", list(changes))], at)
 
 
 def table(store: Store) -> dict[str, RowMapping]:
@@ -205,12 +206,11 @@ def test_a_row_that_comes_back_after_it_was_forgotten_is_the_same_row_again(stor
 
 def test_rules_do_not_see_each_others_rows(store: Store) -> None:
     apply(store, [change({"id": 1})])
+    gone = change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)
     with store.write() as memory:
         violations.apply(
             memory,
-            "other",
-            "app",
-            [change({"id": 1}, Change.RESOLVED, resolution=Resolution.FIXED)],
+            [RowChanges("other", "app", [gone])],
             AT,
         )
         assert violations.open_keys(memory, "other") == {}

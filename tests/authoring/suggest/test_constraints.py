@@ -181,7 +181,7 @@ def look(
 
 def remember(store: Store, ago: timedelta, meaning: str = "m") -> None:
     with store.write() as connection:
-        rules_seen.save(connection, "f", "r", meaning, "1", NOW - ago)
+        rules_seen.save(connection, "f", {"r": meaning}, "1", NOW - ago)
 
 
 DAY = timedelta(days=1)

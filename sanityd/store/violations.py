@@ -6,7 +6,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from sanityd.model import (
     REGRESSION_WINDOW,
@@ -19,6 +31,7 @@ from sanityd.model import (
     decode_values,
     encode_values,
 )
+from sanityd.model.identical_rows import IDENTICAL_ROW
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
 
@@ -109,6 +122,17 @@ def count_new_since(connection: Connection, rule: str, since: datetime, at: date
     return int(
         connection.execute(select(func.count()).select_from(violations).where(late)).scalar_one()
     )
+
+
+def count_repeated(connection: Connection) -> dict[str, int]:
+    """Return how many open rows repeat another one in all columns, by rule; no zeros."""
+    # JSON is searched as text, which every database of the store can do.
+    is_numbered = cast(violations.c.key, Text).contains(f'"{IDENTICAL_ROW}":', autoescape=True)
+    query = select(violations.c.rule, func.count().label("rows")).where(
+        violations.c.open, is_numbered
+    )
+    counts = connection.execute(query.group_by(violations.c.rule))
+    return {row.rule: row.rows for row in counts}
 
 
 def remove(connection: Connection, rule: str) -> None:

@@ -96,6 +96,12 @@ class SourceError(SanitydError):
         self.source = source
 
 
+class IdenticalRowsError(SanitydError):
+    """Error of a request for one of several rows that are identical in all columns."""
+
+    hint = "`sanityd history RULE` shows how many rows came and went."
+
+
 class StoreError(SanitydError):
     """Error of sanityd's own database: nothing was recorded, nobody was notified."""
 

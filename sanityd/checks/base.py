@@ -24,6 +24,7 @@ from pydantic import model_validator
 from sqlalchemy import ColumnElement, or_
 
 from sanityd.checks.candidates import Candidates
+from sanityd.checks.deviation import Measuring
 from sanityd.checks.findings import Judgement
 from sanityd.checks.requirements import (
     ComparedColumns,
@@ -41,7 +42,7 @@ from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import TableInfo
 
 
-class Check(ShortForm, ABC):
+class Check(ShortForm, Measuring, ABC):
     """What a rule says about rows. Subclasses set `kind`, and `short` if there is a short form."""
 
     kind: ClassVar[str]
@@ -118,11 +119,6 @@ class Check(ShortForm, ABC):
     def compared_columns(self) -> Sequence[ComparedColumns]:
         """The columns that are compared with those of other tables."""
         return ()
-
-    @property
-    def measure_name(self) -> str:
-        """The measured value, as a noun, where there is one."""
-        return "the value"
 
     @property
     def quotes_rows(self) -> bool:
@@ -233,6 +229,13 @@ class QueryCheck(Check):
 
     form: ClassVar[str] = "query"
 
+    #: The columns of the SELECT that `describe` reads.
+    describing: ClassVar[tuple[str, ...]] = ()
+
+    def describe(self, values: Mapping[str, Value]) -> str:
+        """What is wrong with a violation, in words, by its values of `describing`."""
+        return ""
+
     @abstractmethod
     def key(self, scope: Scope) -> tuple[str, ...]:
         """The columns of the SELECT that identify a violation."""
@@ -295,6 +298,10 @@ class AggregateCheck(Check):
     def fact(self, table: str, violations: int, rows: int, checked: int | None) -> str:
         """The same sentence: the size of the table is part of it."""
         return self.sentence(table, violations, rows, checked)
+
+    def detail(self, measured: Mapping[str, Any], scope: Scope) -> str:
+        """More about the measured values of a violation, as the end of a sentence; or nothing."""
+        return ""
 
     @abstractmethod
     def judge(

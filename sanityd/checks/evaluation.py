@@ -9,7 +9,7 @@ from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.resolutions import resolutions_of
 from sanityd.checks.table_contents import TableContents
 from sanityd.errors import CheckError
-from sanityd.model import Key, Violation
+from sanityd.model import Key, Value, Violation
 
 _NO_ROWS = Violation({"fault": "no rows in scope"}, detail="there are no rows in scope", rows=0)
 
@@ -75,6 +75,12 @@ def _of_proof(planned: PlannedCheck) -> Evaluation:
     return Evaluation(0, 0, checked, (), proved_by=planned.proof)
 
 
+def _declared(planned: PlannedCheck, violation: Violation) -> dict[str, Value]:
+    """The shown values without those that `show` doesn't name, as the group of a sequence."""
+    names = planned.invariant.subject.show
+    return {name: value for name, value in violation.shown.items() if name in names}
+
+
 def _finished(
     planned: PlannedCheck, evaluation: Evaluation, open_keys: Mapping[str, Key]
 ) -> Evaluation:
@@ -82,8 +88,11 @@ def _finished(
     redaction = planned.invariant.redaction
     if redaction is not None:
         # Here, so that nothing that comes after the evaluation ever has a key in clear.
-        redacted = tuple(redaction.violation(violation) for violation in evaluation.tracked)
-        evaluation = replace(evaluation, tracked=redacted)
+        redacted: list[Violation] = []
+        for violation in evaluation.tracked:
+            shown = _declared(planned, violation)
+            redacted.append(replace(redaction.violation(violation), shown=shown))
+        evaluation = replace(evaluation, tracked=tuple(redacted))
     is_empty = evaluation.checked == 0 and not evaluation.violations
     # Where the rule doesn't say (None), aggregates have judged this themselves.
     if is_empty and planned.invariant.subject.empty_fails:

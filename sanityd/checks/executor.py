@@ -261,6 +261,7 @@ def _complete(planned: PlannedCheck, result: Evaluation, at: datetime) -> Run:
         severity=invariant.ladder.severity(result.violations, result.rows, result.checked),
         key=planned.key,
         proved_by=result.proved_by,
+        detail=result.detail,
         incremental=result.incremental,
         newest=planned.newest,
         state=planned.state,

@@ -18,6 +18,7 @@ class Evaluation:
     resolutions: Mapping[str, Resolution] = field(default_factory=dict)
     proved_by: str | None = None
     incremental: bool = False
+    detail: str = ""
 
     @property
     def truncated(self) -> bool:

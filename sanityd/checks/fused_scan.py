@@ -12,7 +12,8 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, case, func, or_, select
 
 from sanityd.checks.base import RowCheck
-from sanityd.checks.keys import distinct, values_of
+from sanityd.checks.identical_rows import distinct
+from sanityd.checks.keys import values_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.errors import CheckError
 from sanityd.model import Violation

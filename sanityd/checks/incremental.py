@@ -7,12 +7,14 @@ scan finds these. Whatever can't be decided this way is left to a full scan at o
 from collections.abc import Mapping, Sequence
 
 from sanityd.checks.findings import Evaluation
-from sanityd.checks.keys import distinct, fingerprint_of
+from sanityd.checks.identical_rows import distinct
+from sanityd.checks.keys import fingerprint_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.resolutions import finds_keys_again
 from sanityd.checks.scope import chunks
 from sanityd.checks.table_contents import TableContents
 from sanityd.model import Key, Violation
+from sanityd.model.identical_rows import key_of_row
 
 
 def merge(
@@ -55,6 +57,6 @@ def _violations(
 def _can_recheck(planned: PlannedCheck, open_keys: Mapping[str, Key]) -> bool:
     """Whether all open violations can be looked up by the columns of the present key."""
     for key in open_keys.values():
-        if set(key) != set(planned.key):
+        if set(key_of_row(key)) != set(planned.key):
             return False
     return not open_keys or finds_keys_again(planned)

@@ -5,15 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from sanityd.checks.base import ROWS
+from sanityd.checks.base import ROWS, QueryCheck
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.scope import bind
-from sanityd.errors import CheckError
 from sanityd.model import Key, Value, Violation, fingerprint
 from sanityd.sources.values import interval_text
 
@@ -63,7 +62,9 @@ def from_query(planned: PlannedCheck, names: Sequence[str], row: Sequence[Any]) 
     values = values_of(names, row)
     rows = values.pop(ROWS, 1)
     key = {name: values.pop(name) for name in planned.key}
-    return Violation(key, shown=values, rows=_whole(rows))
+    check = cast("QueryCheck", planned.invariant.check)
+    described = {name: values.pop(name) for name in check.describing if name in values}
+    return Violation(key, shown=values, detail=check.describe(described), rows=_whole(rows))
 
 
 def _whole(rows: Any) -> int:
@@ -73,17 +74,6 @@ def _whole(rows: Any) -> int:
     except (OverflowError, ValueError):
         # Infinitely many, or NaN.
         return 1
-
-
-def distinct(planned: PlannedCheck, violations: Sequence[Violation]) -> Sequence[Violation]:
-    """The violations. Raises CheckError when two of them have the same key."""
-    fingerprints = {fingerprint_of(planned, violation.key) for violation in violations}
-    if len(fingerprints) < len(violations):
-        raise CheckError(
-            f"the key ({', '.join(planned.key)}) is ambiguous: two violating rows share it",
-            "Name columns in `key:` that are different for every row.",
-        )
-    return violations
 
 
 def is_any_of(

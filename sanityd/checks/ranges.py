@@ -120,6 +120,14 @@ class Range(BaseModel):
             outside(value, float(bound)) for bound, outside in self._outside() if bound is not None
         )
 
+    def deviation(self, value: float) -> float:
+        """How far a number lies outside, at least a tenth of the bound; 0 when it doesn't."""
+        distances: list[float] = []
+        for bound, outside in self._outside():
+            if isinstance(bound, int | float) and outside(value, bound):
+                distances.append(max(abs(value - bound), abs(bound) / 10))
+        return max(distances, default=0.0)
+
     def excludes(self, element: Any, bound_as: Any) -> list[Any]:
         """The SQL conditions, one per bound, by which `element` lies outside.
 

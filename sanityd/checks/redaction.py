@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 from sanityd.model import Key, Value, Violation, encode_values
+from sanityd.model.identical_rows import IDENTICAL_ROW, has_number, key_of_row
 
 #: The number of hexadecimal digits of a hash. Among a million rows, two share them once in
 #: 37 million tables.
@@ -38,7 +39,10 @@ class Redaction:
 
     def key(self, key: Key) -> Key:
         """A key that still identifies the row, and reveals nothing else."""
-        return {name: self.value(value) for name, value in key.items()}
+        redacted = {name: self.value(value) for name, value in key_of_row(key).items()}
+        if has_number(key):
+            redacted[IDENTICAL_ROW] = key[IDENTICAL_ROW]
+        return redacted
 
     def violation(self, violation: Violation) -> Violation:
         """The violation under its redacted key. What the rule shows was declared to leave."""

@@ -10,6 +10,7 @@ from sanityd.checks.keys import fingerprint_of, is_any_of, values_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.scope import chunks
 from sanityd.model import Key, Resolution
+from sanityd.model.identical_rows import has_number, key_of_row
 from sanityd.sources.catalog import UNCOMMON, Family
 
 #: Families whose values are found again when they are bound as they came. A `real` isn't, nor
@@ -32,7 +33,7 @@ def resolutions_of(
     for fingerprint, key in open_keys.items():
         if fingerprint in tracked:
             continue
-        if set(key) == set(planned.key):
+        if set(key_of_row(key)) == set(planned.key):
             missing[fingerprint] = key
         else:
             # It was recorded under another key of the rule.
@@ -80,8 +81,22 @@ def _resolutions_of_missing(
     is_missing = is_any_of(columns, planned.key, list(missing.values()))
     statement = select(*columns, all_keys.c[IN_SCOPE]).where(is_missing)
     resolutions = dict.fromkeys(missing, planned.form.resolution_outside_population)
+    repeated = _repeated_rows(planned, missing)
     for *key, in_scope in planned.scope.snapshot.rows(statement):
         fingerprint = fingerprint_of(planned, values_of(planned.key, key))
         if fingerprint in resolutions:
             resolutions[fingerprint] = Resolution.FIXED if in_scope else Resolution.LEFT_SCOPE
+        # Of identical rows nothing tells which were repaired, and which deleted.
+        for numbered in repeated.get(fingerprint, ()):
+            resolutions[numbered] = Resolution.NOT_RETURNED
     return resolutions
+
+
+def _repeated_rows(planned: PlannedCheck, missing: Mapping[str, Key]) -> dict[str, list[str]]:
+    """The rows that repeat others, by the fingerprint of the first of the identical rows."""
+    repeated: dict[str, list[str]] = {}
+    for fingerprint, key in missing.items():
+        if has_number(key):
+            first = fingerprint_of(planned, key_of_row(key))
+            repeated.setdefault(first, []).append(fingerprint)
+    return repeated

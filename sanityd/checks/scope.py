@@ -4,7 +4,7 @@ Checks ask a Scope for columns, never a database.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ _INSTANTS = frozenset(
 )
 #: What a database calls the type of a date and time, where that isn't `timestamp`.
 _INSTANT_TYPES = {"mysql": "datetime"}
+#: A larger number since 1970 is one of microseconds; so many seconds last for 3,000 years.
+_LARGEST_SECONDS = 100_000_000_000
 #: How many keys one statement asks for.
 CHUNK = 200
 
@@ -92,7 +94,8 @@ class Scope:
         if not key and not self.absent:
             self.refuse(
                 f"table `{self.name}` has no primary key and no unique index without NULLs",
-                "Say which columns identify a row: `key: [column, …]`.",
+                "Say which columns identify a row: `key: [column, …]`; all of them, "
+                "if rows can be identical.",
                 self.name,
             )
         return key
@@ -237,6 +240,19 @@ class Scope:
         zone = self.snapshot.source.settings.zone
         aware = at if at.tzinfo else at.replace(tzinfo=zone)
         return self.snapshot.source.dialect.time_literal(aware, self.column_info(name), zone)
+
+    def time_of(self, name: str, value: Any) -> datetime:
+        """A value that `instant` of the column returned, as a time in UTC."""
+        if not isinstance(value, date):
+            # Seconds since 1970, or microseconds.
+            number = float(value)
+            seconds = number if abs(number) < _LARGEST_SECONDS else number / 1_000_000
+            return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
+        at = datetime.fromisoformat(value.isoformat())
+        if at.tzinfo is None:
+            is_utc = self.column_info(name).family is Family.TIMESTAMPTZ
+            at = at.replace(tzinfo=UTC if is_utc else self.snapshot.source.settings.zone)
+        return at.astimezone(UTC)
 
     def number(self, name: str, value: object) -> ColumnElement[Any]:
         """A value of a rule, to be compared with the column."""

@@ -59,6 +59,17 @@ class SequenceCheck(RowsOfTable):
         The previous value is NULL for the first row of a group.
         """
 
+    def always_shown(self) -> Iterable[str]:
+        """The columns that a violation shows besides its key and those of `show`."""
+        return ()
+
+    def description(
+        self, value: ColumnElement[Any], previous: ColumnElement[Any]
+    ) -> Sequence[ColumnElement[Any]]:
+        """The columns of `describing`."""
+        del value, previous
+        return ()
+
     def violations(self, scope: Scope) -> AnySelect:
         """The rows that are wrong after the one before them, which may lie before the window."""
         order: Sequence[ColumnElement[Any]] = [
@@ -66,7 +77,7 @@ class SequenceCheck(RowsOfTable):
         ]
         value = self.value(scope)
         before = func.lag(value).over(partition_by=partition(scope, self.per), order_by=order)
-        names = dict.fromkeys((*scope.key, *scope.subject.show))
+        names = dict.fromkeys((*scope.key, *scope.subject.show, *self.always_shown()))
         is_ordered = scope.not_null((self.column, *self.order_by))
         rows = (
             select(
@@ -80,4 +91,6 @@ class SequenceCheck(RowsOfTable):
             .subquery("in_order")
         )
         wrong = self.is_wrong(rows.c[VALUE], rows.c[PREVIOUS])
-        return select(*(rows.c[name] for name in names)).where(wrong, rows.c[RECENT] == 1)
+        described = self.description(rows.c[VALUE], rows.c[PREVIOUS])
+        columns = (rows.c[name] for name in names)
+        return select(*columns, *described).where(wrong, rows.c[RECENT] == 1)

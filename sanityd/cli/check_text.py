@@ -13,6 +13,7 @@ from sanityd.cli.reports import CheckReport
 from sanityd.cli.terminal import plural
 from sanityd.daemon.health import liveness_problem
 from sanityd.model import Run, Severity
+from sanityd.model.identical_rows import count_repeated, repeated_rows_note
 from sanityd.pipeline import Result
 
 #: How many keys of a rule, rules that hold, and removed rules are listed one by one.
@@ -151,10 +152,14 @@ def _rule_lines(result: Result, at: datetime) -> list[Line]:
     if result.downgraded:
         severity.append(f" ({display_value(result.downgraded, 200)})")
     amount = Text(display_value(result.rule.amount(run), limit=200))
-    return [
+    lines: list[Line] = [
         _line(result, amount, Text(_changes(result, at)), severity),
         Text(f"   {_keys(result)}", style="dim"),
     ]
+    repeated = repeated_rows_note(count_repeated(run.tracked))
+    if repeated:
+        lines.append(Text(f"   {repeated}", style="dim"))
+    return lines
 
 
 def _keys(result: Result) -> str:

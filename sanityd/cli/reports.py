@@ -14,6 +14,7 @@ from sanityd.alerts.dispatcher import DispatchSummary
 from sanityd.cli import terminal
 from sanityd.daemon.health import serve_state
 from sanityd.model import Key, Value
+from sanityd.model.identical_rows import count_repeated
 from sanityd.pipeline import Result
 from sanityd.rules.rule import RuleSet
 from sanityd.store.leases import Lease
@@ -84,6 +85,7 @@ def _rule_object(result: Result) -> dict[str, Any]:
         "effective_severity": effective.label,
         "key": list(run.key),
         "sample": [json_key(violation.key) for violation in run.tracked[:SAMPLE]],
+        "repeated_rows": count_repeated(run.tracked),
         "proved_by": run.proved_by,
         "truncated": run.truncated,
         "seconds": round(run.seconds, 4),

@@ -238,6 +238,8 @@ def _table(
 
     columns: dict[str, None] = dict.fromkeys(rows[0].key)
     for row in rows[:limit]:
+        columns.update(dict.fromkeys(row.key))
+    for row in rows[:limit]:
         columns.update(dict.fromkeys(row.shown))
     accepted = {decision.fingerprint for decision in triage.list_active(connection, [rule])}
     details = {row.fingerprint: _detail(row, accepted) for row in rows}

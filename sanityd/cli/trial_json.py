@@ -5,6 +5,7 @@ from typing import Any
 from sanityd.authoring.explain import step_as_json
 from sanityd.authoring.trial import Trial
 from sanityd.cli.reports import json_key
+from sanityd.model.identical_rows import count_repeated
 from sanityd.pipeline.simulation import Forecast
 from sanityd.rules.rule import Rule
 
@@ -34,6 +35,7 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
             }
             for violation in run.tracked[:rows]
         ],
+        "repeated_rows": count_repeated(run.tracked),
         "error": run.error,
         "hint": run.hint,
         "seconds": round(run.seconds, 4),

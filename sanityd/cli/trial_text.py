@@ -12,6 +12,7 @@ from sanityd.cli import sqltext, terminal
 from sanityd.cli.terminal import plural
 from sanityd.model import Change, Outcome, Reason, Run, Violation, extra_detail
 from sanityd.model.durations import format_duration
+from sanityd.model.identical_rows import count_repeated, repeated_rows_note
 from sanityd.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def _rows(console: "Console", run: Run) -> None:
     console.print(terminal.indented(grid))
     if run.violations > ROWS:
         console.print(f"  … and {run.violations - ROWS:,} more")
+    repeated = repeated_rows_note(count_repeated(run.tracked))
+    if repeated:
+        console.print(f"  {repeated}", soft_wrap=True)
 
 
 def _detail(violation: Violation) -> str:

@@ -188,6 +188,8 @@ class LastNotification:
     reminders: int = 0
     #: The Message-ID of the first message, which starts the mail thread.
     root: str = ""
+    #: The measured values at that time, by fingerprint (see `notifications.measured_values`).
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Outlook:
     quiet_limit: int = 0
     #: Whether its end is notified.
     resolved: bool = True
+    #: Whether a measured value that gets much worse is notified.
+    measures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ class News:
     fact: str = ""
     #: What waited for the limit of mails per hour; None when nothing did.
     held_back: HeldBack | None = None
+    #: The measured values, by fingerprint, and those that got much worse; worst first.
+    measured: Mapping[str, float] = field(default_factory=dict)
+    worse: tuple[str, ...] = ()
     #: When the recipient is notified again.
     outlook: Outlook = field(default_factory=Outlook)
 

@@ -139,6 +139,8 @@ class Run:
     hint: str | None = None
     #: The constraint of the database that guarantees the rule, if no row had to be read.
     proved_by: str | None = None
+    #: What was measured, in words, as the end of a sentence; empty where there is nothing to say.
+    detail: str = ""
     #: Whether only new rows, and rows that violated before, were read.
     incremental: bool = False
     #: The highest value of the column by which new rows are known. See `watermark`.

@@ -22,6 +22,8 @@ from sanityd.model import (
     source_rule_id,
 )
 from sanityd.notifications import policy
+from sanityd.notifications.measured_values import much_worse
+from sanityd.notifications.measurements import values_of_incidents
 from sanityd.notifications.noise import effective
 from sanityd.notifications.recipients import Recipient, reading, recipients
 from sanityd.rules.rule import Rule, RuleSet
@@ -50,6 +52,11 @@ class LastRuns:
 
     last: Run | None = None
     answer: Run | None = None
+
+    @property
+    def measured(self) -> float | None:
+        """What the last run with an answer measured; None where it measured nothing."""
+        return self.answer.measured if self.answer else None
 
     @property
     def stale_since(self) -> datetime | None:
@@ -87,6 +94,8 @@ class AlertContext:
     #: The number of open rows first seen since the recipient was notified, where that was long
     #: enough ago for an update.
     new_rows: Mapping[IncidentRecipient, int]
+    #: The measured values that are wrong, by incident; see `measured_values`.
+    measured: Mapping[str, Mapping[str, float]]
     #: The severities of the messages of the last hour, by recipient.
     sent_this_hour: Mapping[Recipient, Sequence[int]]
     #: What waits for the hourly limit.
@@ -101,6 +110,9 @@ class AlertContext:
         ids = [incident.id for incident in counted]
         delivery_states = notification_log.delivery_states(connection, ids, at)
         last_reasons = incidents.last_decisions(connection, ids)
+        last_runs = _last_runs(connection, counted, at)
+        # Only runs with an answer measure something.
+        measured = {name: last.measured for name, last in last_runs.items()}
         return cls(
             rules=rules,
             at=at,
@@ -111,7 +123,8 @@ class AlertContext:
             ended_triage=triage.last_ended(connection, ids),
             silences=silences.list_active(connection, at),
             noise_states=noise_state.all_of(connection),
-            last_runs=_last_runs(connection, counted, at),
+            last_runs=last_runs,
+            measured=values_of_incidents(connection, rules, counted, measured),
             new_rows=_new_rows(connection, rules, counted, delivery_states, at),
             sent_this_hour=notification_log.severities_since(
                 connection, at - policy.RATE_LIMIT_WINDOW, at
@@ -157,6 +170,13 @@ class AlertContext:
         if last is None or last.at is None or last.at < decision.ended_at:
             return decision
         return None
+
+    def much_worse(self, incident: Incident, state: DeliveryState) -> tuple[str, ...]:
+        """Return the fingerprints of values that got much worse since the last notification."""
+        rule, last = self.rules.rules.get(incident.rule), state.last_notification
+        if rule is None or last is None:
+            return ()
+        return much_worse(rule, self.measured.get(incident.id, {}), last.measured)
 
     def holds_again(self, incident: Incident) -> bool:
         """Return whether the rule of a violated incident held at its last run with an answer."""

@@ -50,6 +50,7 @@ def _policy_input(
         waiting=state.waiting,
         replaceable=state.pending is not None,
         new_rows=context.new_rows.get((incident.id, *recipient), 0),
+        got_worse=bool(context.much_worse(incident, state)),
         verified=context.last_runs[incident.rule].stale_since is None,
         holds=context.holds_again(incident),
         triage=context.triage.get(incident.id),

@@ -344,12 +344,15 @@ def _news(
         noise=noise.sentence if noise else "",
         triage=context.lapsed_triage(incident, state),
         held_back=context.held_back.get(decision.key),
+        measured=context.measured.get(incident.id, {}),
+        worse=context.much_worse(incident, state),
         outlook=outlook(
             incident,
             message,
             context.rules.alerts,
             channel.takes,
             follows_rows=is_complete,
+            measures=incident.id in context.measured,
         ),
     )
 

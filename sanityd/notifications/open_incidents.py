@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sanityd.model import Cause, Incident, LastNotification, Reason, Triage
+from sanityd.model.identical_rows import repeated_rows_note
 from sanityd.notifications.context import counted_incidents, triage_in_force
 from sanityd.notifications.outlook import next_reminder
 from sanityd.notifications.recipients import recipients
 from sanityd.rules.rule import RuleSet
-from sanityd.store import incidents, notification_log, triage
+from sanityd.store import incidents, notification_log, triage, violations
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
 
@@ -48,29 +49,33 @@ def list_open_incidents(connection: Connection, rules: RuleSet, at: datetime) ->
     last_reasons = incidents.last_decisions(connection, ids)
     decisions = triage_in_force(connection, counted, at)
     accepted_rows = triage.count_accepted_rows(connection, at)
+    repeated_rows = violations.count_repeated(connection)
     open_incidents = []
     for incident in counted:
         if not incident.open:
             continue
         decision = decisions.get(incident.id)
-        accepted = 0
+        accepted = repeated = 0
         if incident.cause is Cause.VIOLATED:
             accepted = accepted_rows.get(incident.rule, 0)
+            repeated = repeated_rows.get(incident.rule, 0)
         statuses = _recipient_statuses(rules, incident, decision, delivery_states, last_reasons)
         open_incidents.append(
             OpenIncident(
                 incident=incident,
                 triage=decision,
                 accepted=accepted,
-                notes=tuple(_notes(rules, incident, accepted)),
+                notes=tuple(_notes(rules, incident, accepted, repeated)),
                 recipients=tuple(statuses),
             )
         )
     return open_incidents
 
 
-def _notes(rules: RuleSet, incident: Incident, accepted: int) -> list[str]:
+def _notes(rules: RuleSet, incident: Incident, accepted: int, repeated: int) -> list[str]:
     notes = []
+    if repeated:
+        notes.append(repeated_rows_note(repeated))
     if accepted:
         rows = "row is" if accepted == 1 else "rows are"
         notes.append(f"{accepted:,} more {rows} accepted")

@@ -18,7 +18,7 @@ _MINUTE = timedelta(minutes=1)
 _WEEK_OF_MINUTES = 8 * 24 * 60
 #: What is not promised to a channel that does not take such messages.
 _WITHOUT: dict[Reason, dict[str, Any]] = {
-    Reason.ESCALATED: {"grows_to": None, "quiet_from": None},
+    Reason.ESCALATED: {"grows_to": None, "measures": False, "quiet_from": None},
     Reason.UPDATED: {"update": None},
     Reason.REMINDER: {"reminder": None},
     Reason.RESOLVED: {"resolved": False},
@@ -47,11 +47,12 @@ def outlook(
     takes: Callable[[Reason], bool],
     *,
     follows_rows: bool,
+    measures: bool = False,
 ) -> Outlook:
     """Return when the recipient of the last notification is notified again.
 
     Parameters: `takes` says which messages the channel takes; `follows_rows` whether every row is
-    known, so that new ones are told apart.
+    known, so that new ones are told apart; `measures` whether there are measured values.
     """
     if incident.cause is not Cause.VIOLATED or last.at is None:
         return Outlook(resolved=takes(Reason.RESOLVED))
@@ -61,6 +62,7 @@ def outlook(
     update = (policy.rows_for_update(last.violations), last.at + settings.update_every)
     complete = Outlook(
         grows_to=_grows_to(incident, last),
+        measures=measures,
         update=update if follows_rows else None,
         reminder=next_reminder(incident, last, settings),
         quiet_from=quiet_from,

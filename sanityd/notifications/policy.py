@@ -73,6 +73,8 @@ class PolicyInput:
     replaceable: bool = False
     #: The number of open rows first seen since the last notification.
     new_rows: int = 0
+    #: Whether a measured value got much worse since the last notification.
+    got_worse: bool = False
     #: Whether the last run had an answer.
     verified: bool = True
     #: Whether the rule holds again, though the incident is still open (`keep_open`).
@@ -173,14 +175,15 @@ def _due(
     if facts.lapsed is not None:
         yield Reason.ESCALATED if facts.lapsed.ended == "broken" else Reason.REMINDER
     if at - incident.opened_at > OLD_AFTER and last.reminders >= OLD_REMINDERS:
-        yield _when_long_running(incident, last)
+        yield _when_long_running(facts, last)
         return
     since = at - last.at if last.at else timedelta.max
     yield from _compared(facts, last, settings, since)
 
 
-def _when_long_running(incident: Incident, last: LastNotification) -> Reason:
-    has_grown = incident.violations > quiet_limit(last.violations)
+def _when_long_running(facts: PolicyInput, last: LastNotification) -> Reason:
+    incident = facts.incident
+    has_grown = incident.violations > quiet_limit(last.violations) or facts.got_worse
     if has_grown or incident.severity > last.severity:
         return Reason.ESCALATED
     return Reason.LONG_RUNNING
@@ -191,8 +194,8 @@ def _compared(
 ) -> Iterator[Reason]:
     """Compare with the last notification; `since` is how long ago that was."""
     incident = facts.incident
-    has_grown = _has_doubled(incident.violations, last.violations) and since >= PAUSE
-    if incident.severity > last.severity or has_grown:
+    has_grown = _has_doubled(incident.violations, last.violations) or facts.got_worse
+    if incident.severity > last.severity or (has_grown and since >= PAUSE):
         yield Reason.ESCALATED
     if since >= reminder_after(last.reminders, settings):
         yield Reason.REMINDER
@@ -220,7 +223,7 @@ def _is_above_peak(facts: PolicyInput, peak: int) -> bool:
         return _has_doubled(facts.incident.violations, peak)
     if _has_doubled(facts.incident.violations, max(peak, last.violations)):
         return True
-    return facts.incident.severity > last.severity
+    return facts.incident.severity > last.severity or facts.got_worse
 
 
 def _has_doubled(violations: int, before: int) -> bool:

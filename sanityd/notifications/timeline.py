@@ -6,7 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
-from sanityd.model import Cause, Incident, Reason, Resolution, TrackedViolation
+from sanityd.errors import IdenticalRowsError
+from sanityd.model import Cause, Incident, Key, Reason, Resolution, TrackedViolation
+from sanityd.model.identical_rows import has_number, key_of_row
 from sanityd.store import audit, incidents, notification_log, retention, runs, violations
 
 _RESOLVED = {
@@ -79,11 +81,15 @@ def events_since(
 
 
 def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> list[Event]:
-    """Return what is known of one row, by the text of its key."""
+    """Return what is known of one row, by the text of its key.
+
+    Raises IdenticalRowsError when other rows can't be told apart from it.
+    """
     events = []
-    for row in violations.all_rows(connection, rule):
-        row_key = {name: str(value) for name, value in row.key.items()}
-        if row_key != dict(key):
+    all_rows = violations.all_rows(connection, rule)
+    _check_is_single(all_rows, key)
+    for row in all_rows:
+        if not _has_key(row.key, key):
             continue
         seen = "was first seen to violate the rule"
         events.append(Event(row.first_seen, rule, seen, detail=row.detail))
@@ -95,6 +101,20 @@ def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> lis
             seen_at = max(filter(None, (verified, row.last_seen)))
             events.append(Event(seen_at, rule, "is still there"))
     return events
+
+
+def _has_key(row_key: Key, key: Key) -> bool:
+    return {name: str(value) for name, value in row_key.items()} == dict(key)
+
+
+def _check_is_single(rows: Iterable[TrackedViolation], key: Mapping[str, str]) -> None:
+    """Raise IdenticalRowsError when other rows were identical to the row in all columns."""
+    for row in rows:
+        if has_number(row.key) and _has_key(key_of_row(row.key), key_of_row(key)):
+            raise IdenticalRowsError(
+                "other rows are, or were, identical to this one in all columns, so it has no "
+                "history of its own"
+            )
 
 
 def _row_end(row: TrackedViolation) -> str:

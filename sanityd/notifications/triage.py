@@ -22,6 +22,7 @@ from sanityd.model import (
 )
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.durations import format_duration
+from sanityd.model.identical_rows import key_of_row
 from sanityd.notifications import noise
 from sanityd.notifications.context import counted_incidents, end_of_triage
 from sanityd.rules.rule import RuleSet
@@ -130,6 +131,7 @@ def accept_rows(
     accepted = []
     for key in keys:
         row = _row(rows, key, rule)
+        _check_is_single(rows, row, rule)
         decision = Triage(
             id=0,
             action=TriageAction.ACCEPTED,
@@ -329,6 +331,18 @@ def _row(rows: Iterable[TrackedViolation], key: Mapping[str, str], rule: str) ->
         f"`sanityd show {rule} --all` lists those that are followed; "
         "others can't be accepted one by one.",
     )
+
+
+def _check_is_single(rows: Iterable[TrackedViolation], row: TrackedViolation, rule: str) -> None:
+    """Raise ActError when other open rows are identical to the row in all columns."""
+    key = key_of_row(row.key)
+    identical = sum(key_of_row(other.key) == key for other in rows)
+    if identical > 1:
+        raise ActError(
+            f"{identical:,} rows of `{rule}` are identical to this one in all columns, so it "
+            "can't be accepted on its own",
+            f"Accept the whole incident: `sanityd accept {rule} --reason …`.",
+        )
 
 
 def _required(text: str, name: str) -> str:

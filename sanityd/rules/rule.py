@@ -57,6 +57,12 @@ class Rule:
         return self.invariant.ladder.declared
 
     @property
+    def shows_measured_value(self) -> bool:
+        """Whether the number measured of each row or group may leave the database."""
+        subject = self.invariant.subject
+        return self.invariant.check.value_column in (*subject.show, *subject.key)
+
+    @property
     def learns(self) -> bool:
         """Whether it compares with what it measured before."""
         return self.invariant.check.learns
@@ -81,7 +87,8 @@ class Rule:
         """Return the result of a run in words: `3 of 1,000 people have no row in app.mails`."""
         if self.summary:
             return self.summary.replace(COUNT, f"{run.violations:,}")
-        return self.invariant.check.sentence(self._about, run.violations, run.rows, run.checked)
+        sentence = self.invariant.check.sentence(self._about, run.violations, run.rows, run.checked)
+        return f"{sentence}; {run.detail}" if run.detail else sentence
 
     def fact(self, run: Run) -> str:
         """Return the same in fewer words: `3 people have no row in app.mails`."""

@@ -1,6 +1,6 @@
 """Queries about who was notified of what, by the messages of the outbox."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -54,13 +54,19 @@ def delivery_states(
     about = and_(news.c.incident.in_(wanted), news.c.incident != "")
     messages = _messages(connection, about)
     contents = select(
-        news.c.message, news.c.incident, news.c.reason, news.c.violations, news.c.severity
+        news.c.message,
+        news.c.incident,
+        news.c.reason,
+        news.c.violations,
+        news.c.severity,
+        news.c.measured,
     )
     by_recipient: dict[IncidentRecipient, list[_SentNews]] = {}
     for row in connection.execute(contents.where(about).order_by(news.c.message)):
         message = messages[row.message]
         key = (row.incident, message.channel, message.recipient)
-        sent = _SentNews(message, Reason(row.reason), row.violations, Severity(row.severity))
+        reason, severity = Reason(row.reason), Severity(row.severity)
+        sent = _SentNews(message, reason, row.violations, severity, row.measured or {})
         by_recipient.setdefault(key, []).append(sent)
     present = _Present(connection, at)
     return {key: _delivery_state(rows, present) for key, rows in by_recipient.items()}
@@ -92,6 +98,7 @@ class _SentNews:
     reason: Reason
     violations: int
     severity: Severity
+    measured: Mapping[str, float]
 
 
 @dataclass
@@ -170,6 +177,7 @@ def _last_notification(
         at=present.passed(message.ended_at or message.uncertain_at or message.created_at),
         reminders=reminders,
         root=before.root if before else message.message_id,
+        measured=row.measured,
     )
 
 

@@ -109,6 +109,7 @@ def _news_row(message: int, position: int, item: News) -> dict[str, Any]:
         "reason": item.reason.value,
         "severity": 0,
         "violations": 0,
+        "measured": dict(item.measured) or None,
     }
     if item.incident is not None:
         row["incident"] = item.incident.id

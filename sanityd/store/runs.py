@@ -71,6 +71,7 @@ def _row(run: Run, revision: str, incident: str | None) -> dict[str, Any]:
         "revision": revision,
         "incident": incident,
         "proved_by": run.proved_by,
+        "detail": run.detail or None,
     }
 
 
@@ -337,4 +338,5 @@ def _run(row: RowMapping) -> Run:
         error=row["error"],
         hint=row["hint"],
         proved_by=row["proved_by"],
+        detail=row["detail"] or "",
     )

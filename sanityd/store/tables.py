@@ -85,6 +85,8 @@ runs = Table(
     Column("incident", String),
     #: The reason why no row had to be read, as a constraint; NULL when rows were read.
     Column("proved_by", Text),
+    #: What was measured, in words; NULL where there is nothing to say.
+    Column("detail", Text),
     Index("runs_by_rule", "rule", "at"),
 )
 
@@ -106,8 +108,7 @@ days = Table(
     Column("seconds", Float, nullable=False),
 )
 
-#: One row per violating row and rule. It is written when the violation begins and when it ends.
-#: A run that finds it again writes nothing: when it was last seen follows from the runs.
+#: One row per violating row and rule, written when the violation begins and when it ends.
 violations = Table(
     "violations",
     metadata,
@@ -163,8 +164,7 @@ watermarks = Table(
     Column("marks", JSON, nullable=False),
 )
 
-#: The last run of each rule that held, with the state of its tables. As long as that is the same,
-#: the rule needs no new run.
+#: The last run of each rule that held. While the state of its tables is the same, none is needed.
 unchanged = Table(
     "unchanged",
     metadata,
@@ -242,8 +242,7 @@ _one_open = Index(
     sqlite_where=text("resolved_at IS NULL"),
 )
 
-#: What people decided about incidents (and, with a fingerprint, about single rows): acknowledged,
-#: snoozed, accepted or closed; until when, and how the decision ended.
+#: What people decided about incidents (with a fingerprint: single rows), and how that ended.
 triage = Table(
     "triage",
     metadata,
@@ -293,8 +292,7 @@ noise = Table(
     Column("at", Instant, nullable=False),
 )
 
-#: The reason of the last decision for each recipient of an incident: why a message was sent or not.
-#: The audit gets an entry only when it changes.
+#: The reason of the last decision for each recipient of an incident; changes are in the audit.
 decisions = Table(
     "decisions",
     metadata,
@@ -355,6 +353,8 @@ news = Table(
     Column("reason", String, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("violations", BigInteger, nullable=False),
+    #: Measured values by fingerprint; see `notifications.measured_values`.
+    Column("measured", JSON(none_as_null=True)),
     Index("news_of_incident", "incident", "message"),
     Index("news_of_rule", "rule", "message"),
 )

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     RowMapping,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -31,6 +33,7 @@ from sanityd.model import (
     decode_values,
     encode_values,
 )
+from sanityd.model.identical_rows import IDENTICAL_ROW
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -142,6 +145,17 @@ def new_since(
     for row in connection.execute(query.group_by(violations.c.rule, seen)):
         by_rule.setdefault(row.rule, {})[row.first_seen] = row.rows
     return by_rule
+
+
+def count_repeated(connection: Connection) -> dict[str, int]:
+    """Return how many open rows repeat another one in all columns, by rule; no zeros."""
+    # JSON is searched as text, which every database of the store can do.
+    is_numbered = cast(violations.c.key, Text).contains(f'"{IDENTICAL_ROW}":', autoescape=True)
+    query = select(violations.c.rule, func.count().label("rows")).where(
+        violations.c.open, is_numbered
+    )
+    counts = connection.execute(query.group_by(violations.c.rule))
+    return {row.rule: row.rows for row in counts}
 
 
 def remove(connection: Connection, rule: str) -> None:

@@ -12,7 +12,9 @@ from sanityd.alerts.compose.times import (
     format_time,
     format_time_briefly,
 )
+from sanityd.alerts.compose.worse_values import worse_values
 from sanityd.model import Cause, Change, Incident, News, Reason, Triage, TriageAction
+from sanityd.model.identical_rows import count_repeated, repeated_rows_note
 
 _DECISIONS = {
     TriageAction.ACKNOWLEDGED: "acknowledgement",
@@ -57,14 +59,21 @@ def facts(news: News, at: datetime, zone: tzinfo) -> list[str]:
         _systemic(incident),
         f"First seen {since}{ago}.",
         _severity_change(news, incident),
+        worse_values(news),
         *_triage(news, incident, at, zone),
         _held_back(news, at, zone),
         _new_rows(news, at, zone),
         _changes(news),
         _checked(news, incident, at, zone),
         *breakdown(news.rows, incident.violations),
+        _repeated_rows(news),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _repeated_rows(news: News) -> str:
+    note = repeated_rows_note(count_repeated(news.rows))
+    return as_sentence(note) if note else ""
 
 
 def _about_rule(news: News) -> list[str]:

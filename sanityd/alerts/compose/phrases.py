@@ -180,6 +180,8 @@ def _occasions(outlook: Outlook, at: datetime, zone: tzinfo) -> Iterator[str]:
     """Yield each occasion to notify again, in words."""
     if outlook.grows_to is not None:
         yield f"when there are {outlook.grows_to:,} violations or more"
+    if outlook.measures:
+        yield "when a measured value is ten times as far off"
     if outlook.update is not None:
         new_rows, begin = outlook.update
         rows = "row violates" if new_rows == 1 else "rows violate"

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sanityd.model import Key, Run, Value
+from sanityd.model.identical_rows import key_of_row
 from sanityd.rules import time_values
 from sanityd.rules.cases import Case
 
@@ -51,7 +52,7 @@ def match(run: Run, expectation: Expectation) -> Match:
     """Compare the keys that a run found with those expected, in any order."""
     if not run.answered:
         return Match(faults=(f"it can't be evaluated: {run.error or ''}",))
-    found_keys = [violation.key for violation in run.tracked]
+    found_keys = [key_of_row(violation.key) for violation in run.tracked]
     faults = []
     if not _is_measured(run, expectation):
         measured, expected = _number(run.measured), _number(expectation.measured)

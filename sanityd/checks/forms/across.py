@@ -16,6 +16,7 @@ from sanityd.checks.forms.two_sources import (
     statements_of_both,
     still_violating,
 )
+from sanityd.checks.identical_rows import distinct_if_identical
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.keys import normalized, values_of
 from sanityd.checks.plan import PlannedCheck
@@ -61,7 +62,8 @@ class AcrossForm(Form[RowCheck]):
             null_rows, null_violations = self._null_rows(planned, shown, cap - len(tracked))
             rows += null_rows
             tracked.extend(null_violations)
-        return Evaluation(rows, rows, checked, tuple(map(normalized, tracked)))
+        own_rows = distinct_if_identical(planned, [normalized(row) for row in tracked])
+        return Evaluation(rows, rows, checked, tuple(own_rows))
 
     def recheck(self, planned: PlannedCheck, keys: Sequence[Key]) -> Sequence[Violation]:
         """All of them: see `still_violating`."""

@@ -60,7 +60,14 @@ class AggregateForm(Form[AggregateCheck]):
         judgement = check.judge(measured, checked, planned.scope.now, planned.past)
         violations = judgement.violations
         rows = sum(violation.rows for violation in violations)
-        return Evaluation(len(violations), rows, checked, violations, measured=judgement.measured)
+        return Evaluation(
+            len(violations),
+            rows,
+            checked,
+            violations,
+            measured=judgement.measured,
+            detail=check.detail(measured, planned.scope) if violations else "",
+        )
 
     def has_measures(self, planned: PlannedCheck) -> bool:
         """Always."""

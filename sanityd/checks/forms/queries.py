@@ -11,8 +11,9 @@ from sanityd.checks.base import ROWS, Candidates, QueryCheck
 from sanityd.checks.counts import MEASURED, SharedCounts
 from sanityd.checks.findings import Evaluation
 from sanityd.checks.forms.base import Form, PlannedScopes
+from sanityd.checks.identical_rows import distinct
 from sanityd.checks.invariant import Invariant
-from sanityd.checks.keys import distinct, from_query, is_any_of
+from sanityd.checks.keys import from_query, is_any_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.plan_reader import PlanReader
 from sanityd.checks.plan_step import PlanStep, also_new_rows, plan_step
@@ -89,7 +90,7 @@ class QueryForm(Form[QueryCheck]):
         names = list(violations.c.keys())
         with_key = select(*violations.c).where(is_any_of(columns, planned.key, keys))
         rows = planned.scope.snapshot.rows(with_key)
-        return [from_query(planned, names, row) for row in rows]
+        return distinct(planned, [from_query(planned, names, row) for row in rows])
 
     def population(self, planned: PlannedCheck) -> AnySelect | None:
         """As the check says."""

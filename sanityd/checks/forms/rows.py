@@ -14,6 +14,7 @@ from sanityd.checks.forms.across import AcrossForm
 from sanityd.checks.forms.base import Form, PlannedScopes, name_columns
 from sanityd.checks.forms.two_sources import rows_of_table
 from sanityd.checks.fused_scan import Hits, ScanLayout, scan, scan_in_order, statement_of
+from sanityd.checks.identical_rows import distinct
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.keys import is_any_of
 from sanityd.checks.plan import PlannedCheck
@@ -117,7 +118,8 @@ class RowForm(Form[RowCheck]):
         layout = ScanLayout([planned])
         has_key = is_any_of(columns, planned.key, keys)
         statement = select(*layout.columns).where(planned.violating, has_key)
-        return [layout.violation(planned, row) for row in scope.snapshot.rows(statement)]
+        rows = scope.snapshot.rows(statement)
+        return distinct(planned, [layout.violation(planned, row) for row in rows])
 
     def population(self, planned: PlannedCheck) -> AnySelect:
         """All rows of the table."""

@@ -94,6 +94,15 @@ class Aggregate(QueryCheck):
         return self.expr
 
     @property
+    def value_column(self) -> str | None:
+        """The value of a group."""
+        return _VALUE if self.by else None
+
+    def deviation(self, value: float) -> float:
+        """How far it is outside of the range."""
+        return self._range().deviation(value)
+
+    @property
     def quotes_rows(self) -> bool:
         """The group is one."""
         return bool(self.by)

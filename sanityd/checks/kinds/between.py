@@ -51,6 +51,16 @@ class Between(ColumnCheck):
         """Where a bound is `now`."""
         return any(expected.reads_clock for expected in self.columns.values())
 
+    @property
+    def value_column(self) -> str | None:
+        """The column, if it is the only one."""
+        return next(iter(self.columns)) if len(self.columns) == 1 else None
+
+    def deviation(self, value: float) -> float:
+        """How far it is outside of the range of the only column."""
+        [expected] = self.columns.values()
+        return expected.deviation(value)
+
     def says(self, count: int) -> str:
         """The end of the sentence."""
         outside = " or ".join(

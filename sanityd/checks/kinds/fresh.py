@@ -1,7 +1,7 @@
 """`fresh`: the newest row is not older than so long."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -9,8 +9,11 @@ from sqlalchemy import ColumnElement, and_, case, func
 
 from sanityd.checks.base import AggregateCheck, Judgement, Scope, plural
 from sanityd.model import Measurements
-from sanityd.model.durations import parse_duration
+from sanityd.model.durations import format_duration, parse_duration
 from sanityd.model.option_types import option_error
+
+#: Times before that are never the newest that is said.
+_READABLE = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class Fresh(AggregateCheck):
@@ -61,6 +64,9 @@ class Fresh(AggregateCheck):
             )
             expressions[f"young{number}"] = func.count(case((young, 1)))
             expressions[f"future{number}"] = func.count(case((from_future, 1)))
+            # Drivers can't read `-infinity` and dates without a year.
+            is_readable = and_(instant >= scope.time_literal(name, _READABLE), ~from_future)
+            expressions[f"newest{number}"] = func.max(case((is_readable, instant)))
         return expressions
 
     def judge(
@@ -74,6 +80,18 @@ class Fresh(AggregateCheck):
             if measured[f"future{number}"]:
                 faults.append((f"{name} is in the future", measured[f"future{number}"]))
         return Judgement(float(measured["young0"]), faults)
+
+    def detail(self, measured: Mapping[str, Any], scope: Scope) -> str:
+        """The newest time of each stale column, and its age."""
+        words: list[str] = []
+        for number, name in enumerate(self.columns):
+            newest = measured[f"newest{number}"]
+            if measured[f"young{number}"] or newest is None:
+                continue
+            at = scope.time_of(name, newest)
+            age = format_duration(scope.now - at)
+            words.append(f"the newest {name} is {at:%Y-%m-%d %H:%M} UTC, {age} ago")
+        return " and ".join(words)
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

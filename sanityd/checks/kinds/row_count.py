@@ -84,6 +84,13 @@ class RowCount(AggregateCheck):
             right = False
         return Judgement(checked, () if right else [("wrong number of rows", checked)])
 
+    def deviation(self, value: float) -> float:
+        """How far the number is outside of the range; 0 for a comparison of two tables."""
+        if isinstance(self.equals, str):
+            return 0.0
+        low, high = (self.min, self.max) if self.equals is None else (self.equals, self.equals)
+        return Range(min=low, max=high).deviation(value)
+
     def says(self, count: int) -> str:
         """The end of the sentence."""
         if isinstance(self.equals, str):

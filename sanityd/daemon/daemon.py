@@ -243,8 +243,9 @@ class Daemon(ScheduledJobs):
         """Put rules into force; batches that are running end with the rules they began with."""
         self.rules = rules
         with self._logging_errors("recording the change of the rules failed"):
-            removed = pipeline.forget_removed(rules, self.store, at)
+            rule_changes.warn_of_renames(rules, self.store)
             counts = rule_changes.adopt(rules, self.store, at)
+            removed = pipeline.forget_removed(rules, self.store, at)
             changes = ", ".join(f"{count:,} × {action}" for action, count in counts.items())
             log.info(
                 "%d rules of revision %s: %s",

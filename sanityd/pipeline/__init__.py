@@ -31,6 +31,7 @@ from sanityd.notifications import digest
 from sanityd.notifications.notify import NotificationResult, notify
 from sanityd.pipeline.evaluation import evaluate, read_prior_state
 from sanityd.pipeline.recording import Result, close_rule, count_changes, record, record_outages
+from sanityd.pipeline.renaming import carry_over, renames, suggested_renames
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.snapshot_pool import CancelToken
 from sanityd.store import noise_state, outbox, rules_seen, triage
@@ -39,6 +40,7 @@ from sanityd.store.outbox import Outbox
 
 __all__ = [
     "Result",
+    "carry_over",
     "count_changes",
     "deliver",
     "deliver_all",
@@ -48,7 +50,9 @@ __all__ = [
     "notify_due",
     "record",
     "record_batch",
+    "renames",
     "run_batch",
+    "suggested_renames",
 ]
 
 

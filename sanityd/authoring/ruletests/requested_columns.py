@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sanityd.authoring.ruletests import sql_columns
 from sanityd.authoring.ruletests.infer_columns import Families, infer_columns
+from sanityd.checks.expressions import other_expressions, own_expressions
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.sources.catalog import Family
 
@@ -95,9 +96,13 @@ class RuleColumns:
         tables = [TableName.parse(text, subject.sources, subject.source) for text in check.tables()]
         if not tables and subject.table is not None:
             tables = [subject.table]
-        for sql in check.sql():
+        compared = check.compared_columns()
+        for sql in (*check.sql(), *other_expressions(compared)):
             for table in tables:
                 yield from self._of_condition(sql, table)
+        if subject.table is not None:
+            for sql in own_expressions(compared):
+                yield from self._of_condition(sql, subject.table)
         query = check.query_sql()
         if query:
             yield from self._of_query(query, subject.source)

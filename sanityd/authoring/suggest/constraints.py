@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, column, not_, select
 from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
 from sanityd.checks import planner
 from sanityd.checks.base import RowCheck
+from sanityd.checks.expressions import own_expressions
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -114,6 +115,8 @@ def _is_expressible(invariant: Invariant) -> bool:
         case "unique":
             return not getattr(check, "ignore", ()) and getattr(check, "nulls", "") == "distinct"
         case "references":
+            if own_expressions(check.compared_columns()):
+                return False
             return getattr(check, "where", None) is None and len({*check.tables()}) == 1
     if invariant.kind in _CONDITIONS:
         return True

@@ -258,8 +258,8 @@ class Daemon(ScheduledJobs):
                 target=self._warn_of_privileges, name="sanityd-privileges", daemon=True
             ).start()
             if removed:
-                names = ", ".join(list(removed)[:_MOST_NAMES])
-                log.info("closed, as the rules were removed: %s", names)
+                names = list(removed)[:_MOST_NAMES]
+                log.info("closed, as the rules were removed: %s", ", ".join(names))
 
     def _warn_of_privileges(self) -> None:
         """Log the sources whose login may write; they have one guard less."""

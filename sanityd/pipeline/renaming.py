@@ -18,8 +18,8 @@ def renames(connection: Connection, rules: RuleSet) -> list[tuple[str, str]]:
     """
     pairs = []
     for rule in rules.rules.values():
-        known = rule_rename.former_names(connection, rules.name, list(rule.formerly))
-        pairs += [(old, rule.id) for old in known]
+        stored_ids = rule_rename.former_names(connection, rules.name, list(rule.formerly))
+        pairs += [(old, rule.id) for old in stored_ids]
     return pairs
 
 
@@ -41,10 +41,10 @@ def suggested_renames(connection: Connection, rules: RuleSet) -> list[tuple[str,
     rules that left are forgotten.
     """
     left = rules_seen.meanings_of_missing(connection, rules.name, rules.rules)
-    known = set(rules_seen.names(connection, rules.name))
+    stored_ids = set(rules_seen.names(connection, rules.name))
     came: dict[str, list[str]] = {}
     for rule in rules.rules.values():
-        if rule.id not in known and not rule.formerly:
+        if rule.id not in stored_ids and not rule.formerly:
             came.setdefault(rule.meaning, []).append(rule.id)
     return list(_pairs(left, came))
 

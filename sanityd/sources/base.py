@@ -344,8 +344,8 @@ class Source(ABC):
 
 def one_row_of(table: FromClause) -> FromClause:
     """Return a FROM with one row, in which every column of the table is NULL."""
-    one: ColumnElement[Any] = literal_column("1")
-    single = select(one.label("sanityd_one")).subquery("sanityd_row")
+    number: ColumnElement[Any] = literal_column("1")
+    single = select(number.label("sanityd_one")).subquery("sanityd_row")
     return single.outerjoin(table, literal_column("1") == literal_column("0"))
 
 

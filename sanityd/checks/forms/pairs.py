@@ -48,8 +48,8 @@ class PairForm(Form[PairCheck]):
             query, source = str(table.query), str(table.source)
             other = scope.other_query(query, source, where, other_snapshot, within)
         for own_name, other_name in (*comparison.on.items(), *comparison.compare.items()):
-            scope.column(own_name)
-            other.column(other_name)
+            scope.column_info(own_name)
+            other.column_info(other_name)
         name_columns(scope, invariant.subject.show)
         return PlannedScopes(scope, tuple(comparison.on), other)
 

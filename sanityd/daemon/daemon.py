@@ -258,8 +258,7 @@ class Daemon(ScheduledJobs):
                 target=self._warn_of_privileges, name="sanityd-privileges", daemon=True
             ).start()
             if removed:
-                names = list(removed)[:_MOST_NAMES]
-                log.info("closed, as the rules were removed: %s", ", ".join(names))
+                log.info("closed, as removed: %s", ", ".join(list(removed)[:_MOST_NAMES]))
 
     def _warn_of_privileges(self) -> None:
         """Log the sources whose login may write; they have one guard less."""

@@ -58,6 +58,8 @@ class Check(ShortForm, Measuring, ABC):
     about_rows: ClassVar[bool] = True
     #: Whether violations are identified by the key of the table.
     needs_key: ClassVar[bool] = False
+    #: Whether `within` has a meaning where a query stands in place of the rule's table.
+    takes_age_of_query: ClassVar[bool] = False
     #: Whether the check itself says which columns identify a violation, so that `key` is an error.
     brings_own_key: ClassVar[bool] = False
     #: The columns that `show` may name: those of its SELECT. None: any column of the table.
@@ -322,6 +324,7 @@ class PairCheck(Check):
 
     form: ClassVar[str] = "pair"
     brings_own_key: ClassVar[bool] = True
+    takes_age_of_query: ClassVar[bool] = True
 
     @abstractmethod
     def comparison(self) -> TableComparison:

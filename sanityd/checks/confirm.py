@@ -83,7 +83,7 @@ def confirmed(
 #: The violations beyond the cap, among the fingerprints of the others.
 _BEYOND = "beyond"
 #: Begins the entries with a time, so that none is taken for a number of runs.
-_SINCE = "since "
+SINCE = "since "
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,12 @@ def _too_recent(begins: Mapping[str, datetime], latest: datetime) -> dict[str, i
 
 def _as_text(begins: Mapping[str, datetime], marks: Iterable[str]) -> dict[str, int | str]:
     """Return since when these rows are found, as it is remembered."""
-    return {_SINCE + mark: begins[mark].isoformat() for mark in marks}
+    return {SINCE + mark: begins[mark].isoformat() for mark in marks}
 
 
 def _begin(mark: str, run: Run, before: PendingConfirmation) -> datetime:
     """Return since when each run has found the row."""
-    return datetime.fromisoformat(str(before.times.get(_SINCE + mark, run.at.isoformat())))
+    return datetime.fromisoformat(str(before.times.get(SINCE + mark, run.at.isoformat())))
 
 
 def _fingerprint(run: Run, violation: Violation) -> str:

@@ -57,6 +57,8 @@ class PlannedCheck:
     key: tuple[str, ...]
     #: The scope of the other table, where that is read by statements of its own.
     other: Scope | None = None
+    #: The open violations, by fingerprint.
+    open_keys: Mapping[str, Key] = field(default_factory=dict)
     #: Earlier measured values, for rules that compare with them.
     past: Measurements = ()
     #: The constraint that proves the rule, and whether to read the rows all the same.

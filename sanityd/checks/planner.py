@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from sanityd.checks.base import Check
+from sanityd.checks.expressions import other_expressions, own_expressions
 from sanityd.checks.forms import form_of
 from sanityd.checks.forms.base import PlannedScopes
 from sanityd.checks.invariant import Invariant
@@ -103,6 +104,7 @@ def _plan(invariant: Invariant, reader: PlanReader, prior: PriorState) -> Planne
         scope=scopes.scope,
         key=scopes.key,
         other=scopes.other,
+        open_keys=prior.open_keys.get(invariant.id, {}),
         past=prior.past.get(invariant.id, ()),
         proof=proof,
         audited=invariant.id in prior.audited,
@@ -150,12 +152,17 @@ def _depends_on_tables_alone(invariant: Invariant, scopes: PlannedScopes) -> boo
     check, scope = invariant.check, scopes.scope
     if scopes.other is not None or not check.is_timeless or check.reads_clock:
         return False
-    if not scope.is_whole or invariant.subject.window or any(check.sql()):
+    if not scope.is_whole or invariant.subject.window or _has_user_sql(check):
         return False
     for name in check.value_columns():
         if scope.column_info(name).family in _CLOCK_DEPENDENT:
             return False
     return _reads_plain_tables(check, scope)
+
+
+def _has_user_sql(check: Check) -> bool:
+    compared = check.compared_columns()
+    return any((*check.sql(), *own_expressions(compared), *other_expressions(compared)))
 
 
 def _reads_plain_tables(check: Check, scope: Scope) -> bool:

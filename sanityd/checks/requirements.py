@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
+from sanityd.checks.invariant import Age
 from sanityd.model.option_types import option_error
 
 
@@ -103,7 +104,8 @@ class TableComparison:
     """Two tables that are equal: rows with the same `on` have the same values in `compare`.
 
     `other` is the other table or query, narrowed by `where`; `extra_fails` says whether rows that
-    only the other table has are violations.
+    only the other table has are violations; `within` is the age below which rows there are not
+    judged.
     """
 
     other: OtherTable
@@ -111,3 +113,4 @@ class TableComparison:
     compare: Mapping[str, str]
     where: str | None = None
     extra_fails: bool = True
+    within: Age | None = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 
 from sanityd.checks.base import IN_SCOPE
+from sanityd.checks.expressions import name_of_key
 from sanityd.checks.findings import Evaluation
 from sanityd.checks.keys import fingerprint_of, is_any_of, values_of
 from sanityd.checks.plan import PlannedCheck
@@ -77,7 +78,10 @@ def _resolutions_of_missing(
     if population is None:
         return dict.fromkeys(missing, planned.form.resolution_without_population)
     all_keys = population.subquery("population")
-    columns = [all_keys.c[name] for name in planned.key]
+    columns = []
+    for name in planned.key:
+        is_expression = planned.scope.is_expression(name)
+        columns.append(all_keys.c[name_of_key(name) if is_expression else name])
     is_missing = is_any_of(columns, planned.key, list(missing.values()))
     statement = select(*columns, all_keys.c[IN_SCOPE]).where(is_missing)
     resolutions = dict.fromkeys(missing, planned.form.resolution_outside_population)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, FromClause, and_, column, literal, null, or_, true
 from sqlalchemy.types import NullType
 
+from sanityd.checks.expressions import is_expression
 from sanityd.checks.invariant import Age, Subject, TableName
 from sanityd.errors import CheckError
 from sanityd.model import Value
@@ -100,11 +101,17 @@ class Scope:
             )
         return key
 
+    def is_expression(self, name: str) -> bool:
+        """Whether a name is a SQL expression over the columns, and not one of them."""
+        return name not in self.info.columns and not self.absent and is_expression(name)
+
     def column_info(self, name: str) -> ColumnInfo:
-        """What the catalog says about a column.
+        """What the catalog says about a column, or the database about an expression.
 
         Raises CheckError, with a suggestion, when there is no such column.
         """
+        if self.is_expression(name):
+            return self.snapshot.value_type(self.column(name), self.table)
         try:
             return self.info.columns[name]
         except KeyError:
@@ -129,7 +136,9 @@ class Scope:
             self.faults.append(error)
 
     def column(self, name: str) -> ColumnElement[Any]:
-        """The column as it is."""
+        """The column, or the value of an expression, as it is."""
+        if self.is_expression(name):
+            return self.snapshot.expression(name)
         self.column_info(name)
         return self.table.c[name] if name in self.table.c else column(name)
 
@@ -221,7 +230,7 @@ class Scope:
 
         Raises CheckError, or collects it, when its values are neither times nor numbers.
         """
-        info, dialect = self.column_info(name), self.snapshot.source.dialect
+        info, dialect = self._time_info(name), self.snapshot.source.dialect
         # Without a type it is a column of a query.
         if info.type and info.family not in _INSTANTS and not dialect.has_typed_values:
             self.refuse(
@@ -239,7 +248,7 @@ class Scope:
         """
         zone = self.snapshot.source.settings.zone
         aware = at if at.tzinfo else at.replace(tzinfo=zone)
-        return self.snapshot.source.dialect.time_literal(aware, self.column_info(name), zone)
+        return self.snapshot.source.dialect.time_literal(aware, self._time_info(name), zone)
 
     def time_of(self, name: str, value: Any) -> datetime:
         """A value that `instant` of the column returned, as a time in UTC."""
@@ -324,14 +333,19 @@ class Scope:
         return and_(self.judged, self.in_window, self.is_new)
 
     def other(
-        self, text: str, where: str | None = None, snapshot: Snapshot | None = None
+        self,
+        text: str,
+        where: str | None = None,
+        snapshot: Snapshot | None = None,
+        within: Age | None = None,
     ) -> "Scope":
         """Another table, as the rule names it; all of its rows, or those picked by `where`.
 
-        Parameters: `snapshot` is the one of its source, where that is another.
+        Parameters: `snapshot` is the one of its source, where that is another; `within` is the age
+        below which its rows are not judged.
         """
         name = TableName.parse(text, self.subject.sources, self.subject.source)
-        subject = Subject(source=name.source, table=name, sources=self.subject.sources, where=where)
+        subject = Subject(name.source, name, self.subject.sources, where, within)
         # A table that is compared with itself needs an alias, or its columns would mean the
         # outer row.
         alias = "other" if name == self.subject.table else None
@@ -339,10 +353,24 @@ class Scope:
             snapshot or self.snapshot, subject, alias=alias, faults=self.faults, there=True
         )
 
-    def other_query(self, sql: str, source: str, where: str | None, snapshot: Snapshot) -> "Scope":
+    def other_query(
+        self,
+        sql: str,
+        source: str,
+        where: str | None,
+        snapshot: Snapshot,
+        within: Age | None = None,
+    ) -> "Scope":
         """A user's SELECT in a source, in place of another table."""
-        subject = Subject(source=source, sources=self.subject.sources, where=where)
+        subject = Subject(source, None, self.subject.sources, where, within)
         return Scope(snapshot, subject, query=sql, faults=self.faults, there=True)
+
+    def _time_info(self, name: str) -> ColumnInfo:
+        """What is known of a column of times. A query has no catalog, so the database is asked."""
+        info = self.column_info(name)
+        if self.info.name or name not in self.info.columns:
+            return info
+        return self.snapshot.value_type(self.column(name), self.table)
 
     def _look_up(self, name: TableName) -> TableInfo:
         try:

@@ -19,21 +19,25 @@ from sanityd.checks.scope import Scope
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
 
-#: Whether an own row is in scope; rows outside of it are counterparts all the same.
-_IN_SCOPE, _OUT_OF_SCOPE = b"\x01", b"\x00"
+#: Whether a row is judged or too young to be judged; else it is too old (0). Whichever it is, it is
+#: a counterpart.
+_IN_SCOPE, _TOO_YOUNG = b"\x01", b"\x02"
 
 
 @dataclass(slots=True)
 class TableDifferences:
     """How many keys and rows differ, and what is wrong with some of the keys.
 
-    `faults` has words for the first `limit` keys, by their digest.
+    `faults` has words for the first `limit` keys, by their digest; `young`, if it is followed, for
+    the keys that differ and whose rows are too young to be judged.
     """
 
     limit: int
+    follow_young: bool = False
     violations: int = 0
     rows: int = 0
     faults: dict[bytes, str] = field(default_factory=dict)
+    young: dict[bytes, str] = field(default_factory=dict)
 
     def add(self, key: bytes, fault: str, rows: int) -> None:
         """Count one key and its rows."""
@@ -41,6 +45,11 @@ class TableDifferences:
         self.rows += rows
         if len(self.faults) < self.limit:
             self.faults[key] = fault
+
+    def spare(self, key: bytes, fault: str) -> None:
+        """Note a key that differs, and is not judged yet."""
+        if self.follow_young:
+            self.young[key] = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,8 @@ class Tables:
         """All own rows that can be a counterpart, each with whether it is in scope."""
         names = (*self.comparison.on, *self.comparison.compare)
         columns = [self.scope.portable(name) for name in names]
-        in_scope = case((self.scope.rows, literal_column("1")), else_=literal_column("0"))
         has_key = self.scope.not_null(self.comparison.on)
-        statement = select(*columns, in_scope).select_from(self.scope.table)
+        statement = select(*columns, _state(self.scope)).select_from(self.scope.table)
         return statement.where(self.scope.picked, has_key)
 
     @property
@@ -67,19 +75,31 @@ class Tables:
         names = (*self.comparison.on.values(), *self.comparison.compare.values())
         columns = [self.other.portable(name) for name in names]
         has_key = self.other.not_null(self.comparison.on.values())
-        return select(*columns).select_from(self.other.table).where(self.other.rows, has_key)
+        statement = select(*columns, _state(self.other)).select_from(self.other.table)
+        return statement.where(self.other.picked, has_key)
 
 
-def compare(tables: Tables, limit: int) -> TableDifferences:
+def _state(scope: Scope) -> ColumnElement[int]:
+    """Whether a row is judged (1), too young for `within` (2), or outside of the window (0)."""
+    judged: ColumnElement[int] = literal_column("1")
+    young: ColumnElement[int] = literal_column("2")
+    outside: ColumnElement[int] = literal_column("0")
+    if scope.subject.within is None and scope.subject.window is None:
+        return judged
+    return case((scope.rows, judged), (scope.in_window, young), else_=outside)
+
+
+def compare(tables: Tables, limit: int, *, follow_young: bool = False) -> TableDifferences:
     """Find the keys that differ.
 
-    Parameters: `limit` is for how many of them it is said what is wrong; all are counted.
+    Parameters: `limit` is for how many of them it is said what is wrong; all are counted;
+    `follow_young` tells also of keys that are not judged yet.
     """
     comparison = tables.comparison
     own_keys, other_keys = canonical_columns(tables.scope, tables.other, comparison.on)
     own_values, other_values = canonical_columns(tables.scope, tables.other, comparison.compare)
     size = SIZE + SHORT * len(comparison.compare) + 1
-    differences = TableDifferences(limit)
+    differences = TableDifferences(limit, follow_young)
     with ExitStack() as files:
         own_parts, other_parts = Partitions(size, files), Partitions(size, files)
         own_rows = tables.scope.snapshot.stream(tables.own_rows)
@@ -102,44 +122,61 @@ def _compare_part(
     for key, joined in _by_key(own_records).items():
         records = _split(tables, joined)
         counterparts = _split(tables, unmatched.pop(key, b""))
-        in_scope = len([record for record in records if record[-1:] == _IN_SCOPE])
-        if not in_scope:
+        if not _in_state(records, _IN_SCOPE) and not _in_state(records, _TOO_YOUNG):
             continue
         fault = _fault(tables, records, counterparts)
         if fault:
-            differences.add(key, fault, in_scope)
+            _judge(key, fault, [records, counterparts] if counterparts else [records], differences)
     if tables.comparison.extra_fails:
         for key, joined in unmatched.items():
-            rows = len(_split(tables, joined))
-            differences.add(key, f"not in {tables.scope.name}", rows)
+            fault = f"not in {tables.scope.name}"
+            _judge(key, fault, [_split(tables, joined)], differences)
+
+
+def _judge(
+    key: bytes, fault: str, sides: Sequence[list[bytes]], differences: TableDifferences
+) -> None:
+    """Count a key, unless its rows on one of the sides are all too young."""
+    judged = [_in_state(records, _IN_SCOPE) for records in sides]
+    if all(judged):
+        differences.add(key, fault, judged[0])
+    else:
+        differences.spare(key, fault)
+
+
+def _in_state(records: list[bytes], state: bytes) -> int:
+    """The number of the records in a state."""
+    return len([record for record in records if record[-1:] == state])
 
 
 def violations_of(
-    tables: Tables, shown: Sequence[str], differences: TableDifferences
-) -> list[Violation]:
-    """The keys that differ, with the values of both sides that the rule shows."""
+    tables: Tables, shown: Sequence[str], faults: Mapping[bytes, str]
+) -> dict[bytes, Violation]:
+    """The keys that differ, with the values of both sides that the rule shows.
+
+    Parameters: `faults` has the words for each, by the digest of the key.
+    """
     on, compare = tables.comparison.on, tables.comparison.compare
     own_keys, other_keys = canonical_columns(tables.scope, tables.other, on)
     keys: dict[bytes, dict[str, Any]] = {}
     values: dict[bytes, dict[str, Any]] = {}
     own_columns = _columns(tables.scope, on, shown)
     own_rows = tables.own_rows.with_only_columns(*own_columns)
-    for mark, row in _differing_rows(tables.scope, own_rows, own_keys, differences.faults):
+    for mark, row in _differing_rows(tables.scope, own_rows, own_keys, faults):
         keys[mark] = dict(zip(on, row[len(on) :], strict=False))
         values[mark] = dict(zip(shown, row[2 * len(on) :], strict=True))
     shown_of_both = [name for name in shown if name in compare]
     shown_there = [compare[name] for name in shown_of_both]
     other_columns = _columns(tables.other, on.values(), shown_there)
     other_rows = tables.other_rows.with_only_columns(*other_columns)
-    for mark, row in _differing_rows(tables.other, other_rows, other_keys, differences.faults):
+    for mark, row in _differing_rows(tables.other, other_rows, other_keys, faults):
         keys.setdefault(mark, dict(zip(on, row[len(on) :], strict=False)))
         shown_values = values.setdefault(mark, {})
         for name, value in zip(shown_of_both, row[2 * len(on) :], strict=True):
             shown_values[f"{name} there"] = value
-    return [
-        Violation(key, shown=values[mark], detail=differences.faults[mark])
-        for mark, key in keys.items()
-    ]
+    return {
+        mark: Violation(key, shown=values[mark], detail=faults[mark]) for mark, key in keys.items()
+    }
 
 
 def _columns(scope: Scope, on: Collection[str], shown: Iterable[str]) -> list[ColumnElement[Any]]:
@@ -151,16 +188,14 @@ def _columns(scope: Scope, on: Collection[str], shown: Iterable[str]) -> list[Co
 def _records(
     rows: Iterator[Sequence[Any]], keys: list[Canonical], values: list[Canonical]
 ) -> Iterator[bytes]:
-    """Each row as a digest of its key, a short digest of each value, and whether it is in scope."""
+    """Each row as a digest of its key, a short digest of each value, and its state."""
     key_end = len(keys)
     value_end = key_end + len(values)
     for row in rows:
         record = [digest(row[:key_end], keys)]
         for value, write in zip(row[key_end:value_end], values, strict=True):
             record.append(short_digest(value, write))
-        # Rows of the other table have no scope of their own.
-        is_out_of_scope = len(row) > value_end and not row[value_end]
-        record.append(_OUT_OF_SCOPE if is_out_of_scope else _IN_SCOPE)
+        record.append(bytes([int(row[value_end])]))
         yield b"".join(record)
 
 

@@ -141,6 +141,8 @@ def _recorded_run(
 
     store = open_store(rules)
     try:
+        with store.read() as connection:
+            suggested = pipeline.suggested_renames(connection, rules)
         rule_changes.adopt(rules, store, at)
         selected = _selected(rules, selection)
         if selection.due:
@@ -181,6 +183,7 @@ def _recorded_run(
         removed,
         unnotified,
         daemon,
+        {new: old for old, new in suggested},
     )
 
 

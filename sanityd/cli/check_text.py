@@ -64,6 +64,7 @@ def _report_lines(report: CheckReport) -> list[Line]:
         sign = Text("✓", style="green")
         lines.append([sign, Text(words), Text(_rows_checked(holding)), Text(), Text()])
     lines += _removed_lines(report.removed)
+    lines += _rename_lines(report.suggested_renames)
     return lines
 
 
@@ -137,6 +138,12 @@ def _removed_lines(removed: Mapping[str, int]) -> Iterator[Text]:
     more = len(removed) - REMOVED
     if more > 0:
         yield Text(f"   and {more:,} more removed {plural(more, 'rule')}", style="dim")
+
+
+def _rename_lines(suggested: Mapping[str, str]) -> Iterator[Text]:
+    for new, old in list(suggested.items())[:REMOVED]:
+        words = f"means the same as `{old}`, which left: if it was renamed, add `formerly: {old}`"
+        yield Text.assemble(("-", "yellow"), f"  {new}: {words}")
 
 
 def _rule_lines(result: Result, at: datetime) -> list[Line]:

@@ -30,7 +30,8 @@ class CheckReport:
     `delivered` is None for a dry run. `waiting` counts the messages that are still in the outbox,
     `unnotified` the recipients of open incidents whose last message was given up.
     `removed` has each rule that was removed from the file since the last pass, with its number of
-    open violations. `daemon` is the lease of `sanityd serve`, if it ever ran. `code` is the exit
+    open violations. `suggested_renames` has the rules that seem to be one of these under a new id,
+    with the old one. `daemon` is the lease of `sanityd serve`, if it ever ran. `code` is the exit
     code.
     """
 
@@ -44,6 +45,7 @@ class CheckReport:
     removed: Mapping[str, int] = field(default_factory=dict)
     unnotified: int = 0
     daemon: Lease | None = None
+    suggested_renames: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def statements(self) -> int:
@@ -64,6 +66,7 @@ def as_json(report: CheckReport, out: IO[str]) -> None:
         "started_at": report.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "rules": [_rule_object(result) for result in report.results],
         "removed": dict(report.removed),
+        "suggested_renames": dict(report.suggested_renames),
         "serve": serve_state(report.daemon, report.at),
         "summary": {**counts, "seconds": round(report.seconds, 3), "statements": report.statements},
     }

@@ -252,8 +252,9 @@ class Daemon(ScheduledJobs):
         """Put rules into force; batches that are running end with the rules they began with."""
         self.rules = rules
         with self._logging_errors("recording the change of the rules failed"):
-            removed = pipeline.forget_removed(rules, self.store, at)
+            rule_changes.warn_of_renames(rules, self.store)
             counts = rule_changes.adopt(rules, self.store, at)
+            removed = pipeline.forget_removed(rules, self.store, at)
             changes = ", ".join(f"{count:,} × {action}" for action, count in counts.items())
             log.info(
                 "%d rules of revision %s: %s",
@@ -266,8 +267,7 @@ class Daemon(ScheduledJobs):
                 target=self._warn_of_privileges, name="sanityd-privileges", daemon=True
             ).start()
             if removed:
-                names = ", ".join(list(removed)[:_MOST_NAMES])
-                log.info("closed, as the rules were removed: %s", names)
+                log.info("closed, as removed: %s", ", ".join(list(removed)[:_MOST_NAMES]))
 
     def _warn_of_privileges(self) -> None:
         """Log the sources whose login may write; they have one guard less."""

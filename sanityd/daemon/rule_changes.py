@@ -5,13 +5,14 @@ reads the same file reports one twice.
 """
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from sanityd import lifecycle
+from sanityd import lifecycle, pipeline
 from sanityd.errors import Problem, RuleError
 from sanityd.model import Cause, file_rule_id
 from sanityd.rules import adopted
@@ -22,16 +23,20 @@ from sanityd.store.adopted_rules import AdoptedRules
 from sanityd.store.audit import AuditEntry
 from sanityd.store.open import Store
 
-_ADDED, _CHANGED, _REMOVED = audit.RULE_CHANGES
+log = logging.getLogger(__name__)
+
+_ADDED, _CHANGED, _REMOVED, _RENAMED = audit.RULE_CHANGES
 
 
 def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     """Append to the audit which rules changed, and resolve the incident of the file's errors.
 
-    The rules are kept in the store, for commands that need them while the file has errors.
+    What the store knows of a renamed rule is carried over before. The rules are kept in the store,
+    for commands that need them while the file has errors.
 
     Returns the number of rules by how they changed. Raises StoreError.
     """
+    renamed = _carry_over(rules, store, at)
     imprints = {rule.id: imprint(rule) for rule in rules.rules.values()}
     with store.read() as connection:
         changes = _changes(audit.last_rule_changes(connection, rules.name), imprints)
@@ -40,7 +45,7 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
     if not is_kept:
         _keep(rules, store, at)
     if not changes and wrong_file is None:
-        return {}
+        return {_RENAMED: renamed} if renamed else {}
     # Git is slow, so it is asked only now, and outside of a transaction.
     author = provenance(rules.path)
     reason = f"revision {rules.revision}"
@@ -60,7 +65,47 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
         _save_incident(connection, rules, "", "", at)
-    return Counter(action for action, _ in changes.values())
+    counts = Counter(action for action, _ in changes.values())
+    return counts + Counter({_RENAMED: renamed})
+
+
+def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
+    """Carry over what the store knows of rules that were renamed. Returns how many were.
+
+    Each is carried over once: then the store knows nothing of the old id any more.
+    """
+    with store.read() as connection:
+        pairs = pipeline.renames(connection, rules)
+    if not pairs:
+        return 0
+    author = provenance(rules.path)
+    with store.write() as connection:
+        # Compared again: another process may have been first.
+        pairs = pipeline.renames(connection, rules)
+        for old, new in pairs:
+            pipeline.carry_over(connection, rules, old, new, at)
+            detail = {"file": rules.name, "revision": rules.revision, "commit": author.commit}
+            removed = {**detail, "print": ""}
+            reason = f"renamed to {new}"
+            audit.append(connection, at, author.author, _REMOVED, reason, rule=old, detail=removed)
+            renamed = {**detail, "print": imprint(rules.rules[new]), "formerly": old}
+            reason = f"formerly {old}"
+            audit.append(connection, at, author.author, _RENAMED, reason, rule=new, detail=renamed)
+    return len(pairs)
+
+
+def warn_of_renames(rules: RuleSet, store: Store) -> None:
+    """Log which rules seem to be renamed. To be called before the old ones are forgotten."""
+    with store.read() as connection:
+        suggested = pipeline.suggested_renames(connection, rules)
+    for old, new in suggested:
+        log.warning(
+            "rule `%s` left, and `%s` came, which means the same; if it was renamed, write"
+            " `formerly: %s` below it, and its incidents and decisions are carried over",
+            old,
+            new,
+            old,
+        )
 
 
 def _keep(rules: RuleSet, store: Store, at: datetime) -> None:

@@ -34,6 +34,7 @@ from sanityd.notifications import digest
 from sanityd.notifications.notify import NotificationResult, notify
 from sanityd.pipeline.evaluation import evaluate, read_due_suspects, read_prior_state
 from sanityd.pipeline.recording import Result, close_rule, count_changes, record, record_outages
+from sanityd.pipeline.renaming import carry_over, renames, suggested_renames
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.snapshot_pool import CancelToken
 from sanityd.store import noise_state, outbox, rechecks, rules_seen, triage
@@ -43,6 +44,7 @@ from sanityd.store.rechecks import Recheck
 
 __all__ = [
     "Result",
+    "carry_over",
     "count_changes",
     "deliver",
     "deliver_all",
@@ -52,7 +54,9 @@ __all__ = [
     "notify_due",
     "record",
     "record_batch",
+    "renames",
     "run_batch",
+    "suggested_renames",
 ]
 
 

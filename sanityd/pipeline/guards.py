@@ -66,8 +66,24 @@ def hold_back_unconfirmed(
         return run
     if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
         return run
-    before = PendingConfirmation(*pending_confirmations.of_rule(connection, rule.id))
+    times, beyond = pending_confirmations.of_rule(connection, rule.id)
+    before = PendingConfirmation(_under_new_id(rule, run, times), beyond)
     open_rows = {mark for mark, row in rows.items() if row.open}
     run, pending = confirm.held_back(rule.invariant, run, before, open_rows)
     pending_confirmations.save(connection, rule.id, pending.times, pending.beyond, run.at)
     return run
+
+
+def _under_new_id(rule: Rule, run: Run, times: Mapping[str, int | str]) -> Mapping[str, int | str]:
+    """Return what was remembered of rows under the ids that the rule had before, under its own."""
+    if not (rule.formerly and times):
+        return times
+    renamed = dict(times)
+    for violation in run.tracked:
+        mark = fingerprint(rule.id, rule.source, violation.key)
+        for former_id in rule.formerly:
+            former = fingerprint(former_id, rule.source, violation.key)
+            for begin in ("", confirm.SINCE):
+                if begin + former in times:
+                    renamed.setdefault(begin + mark, times[begin + former])
+    return renamed

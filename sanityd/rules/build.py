@@ -1,5 +1,7 @@
 """A valid spec and its draft → a Rule, with what `defaults` and `alerts` say. Pure."""
 
+from collections.abc import Iterable
+
 from sanityd.alerts.settings import Settings
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Confirm, Invariant, Ladder
@@ -8,6 +10,12 @@ from sanityd.model.schedule import parse_schedule
 from sanityd.rules.draft import RuleDraft
 from sanityd.rules.rule import Rule
 from sanityd.rules.spec import Defaults, RuleSpec
+
+
+def former_ids(names: Iterable[str], draft: RuleDraft) -> tuple[str, ...]:
+    """Return the earlier ids of a rule: `for_each` made one rule for each value before, too."""
+    suffix = draft.id.removeprefix(draft.name)
+    return tuple(name if "[" in name else name + suffix for name in names)
 
 
 class RuleBuilder:
@@ -53,6 +61,7 @@ class RuleBuilder:
             owner=owner,
             tags=tuple(tags),
             depends_on=tuple(spec.depends_on or ()),
+            formerly=former_ids(spec.formerly or (), draft),
             noise=spec.noise,
             summary=spec.summary,
             keep_open=spec.keep_open,

@@ -89,7 +89,10 @@ class CompatibilityCheck:
         if spec.key is None and self._reports_missing and not check.brings_own_key:
             advice = "add `key:` with the columns that identify a row of the query"
             yield self._problem((check.kind,), f"`{check.kind}` needs a key", advice)
-        for key in ("table", "where", "within", "window"):
+        keys = ["table", "where", "within", "window"]
+        if check.takes_age_of_query:
+            keys.remove("within")
+        for key in keys:
             if raw.get(key) is not None:
                 message = f"`{key}` has no meaning beside `{check.kind}`"
                 yield self._problem((key,), message, "say it in the SELECT")

@@ -251,6 +251,7 @@ class _FileReader:
         self._problems += references.unknown_dependencies(
             self._document, self._section("rules"), names
         )
+        self._problems += references.wrong_renames(self._document, self._section("rules"))
 
     def _cases(
         self, parsed_rules: list[ParsedRule], rules: Mapping[str, Rule]

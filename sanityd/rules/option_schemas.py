@@ -46,12 +46,10 @@ def _text(pattern: str, advice: str) -> Any:
     return Annotated[str, Field(pattern=pattern, json_schema_extra={"patternErrorMessage": advice})]
 
 
-AGE = "write `10m of created_at`"
 SCHEDULE = "write `every 5m`, `daily at 07:30 Europe/Berlin` or a cron line"
 SCAN = "write `full`, or `new rows by created_at, full daily`"
 CONFIRM = "write `no`, `again after 30s`, `2 runs` or `for 5m`"
 
-Age = _text(rf"^\s*{DURATION}\s* of \s*\S", AGE)
 Schedule = _text(
     r"^\s*(manual|hourly|"
     rf"every\s+{DURATION}|"

@@ -73,5 +73,27 @@ def unknown_dependencies(
                 yield document.problem(path, f"there is no rule or source `{other}`", advice)
 
 
+def wrong_renames(document: Document, rules: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each `formerly` that names a rule of the file, or what another one names.
+
+    Parameters: `rules` are the rules as plain data.
+    """
+    claims: dict[str, str] = {}
+    for name, raw in rules.items():
+        if not isinstance(raw, dict):
+            continue
+        for path, former in texts(raw.get("formerly"), ("rules", name, "formerly")):
+            written = former.partition("[")[0]
+            if written in rules:
+                message = f"there still is a rule `{written}`, so that `{name}` is another one"
+                advice = "name the id that the rule had before, or take this out"
+                yield document.problem(path, message, advice)
+            elif former in claims:
+                message = f"`{former}` is claimed by rule `{claims[former]}`, too"
+                advice = "leave it to the rule that goes on; the other one begins anew"
+                yield document.problem(path, message, advice)
+            claims.setdefault(former, name)
+
+
 def _list_of(noun: str, names: Collection[str]) -> str:
     return f"the {noun} are: {', '.join(sorted(names)) or 'none yet'}"

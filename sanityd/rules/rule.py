@@ -37,6 +37,8 @@ class Rule:
     on_error: tuple[str, ...] = ()
     #: Rules and sources whose incident explains this one.
     depends_on: tuple[str, ...] = ()
+    #: The ids that it had before.
+    formerly: tuple[str, ...] = ()
     #: Its own setting of the noise policy: `on`, `suggest` or `off`.
     noise: NoiseMode | None = None
     #: How long it must hold again before its incident is over.

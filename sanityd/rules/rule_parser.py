@@ -380,7 +380,8 @@ def _without_meaningless(subject: Subject, check: Check) -> Subject:
     if not check.reads_table:
         subject = replace(subject, table=None)
     if not _is_about_rows(check):
-        subject = replace(subject, where=None, within=None, window=None)
+        within = subject.within if check.takes_age_of_query else None
+        subject = replace(subject, where=None, within=within, window=None)
     if check.brings_own_key:
         # Its rows are identified by the columns that it compares by.
         subject = replace(subject, key=())

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sanityd.alerts.settings import NoiseMode
-from sanityd.checks.invariant import Age, Confirm, Ladder, Scan
+from sanityd.checks.age_option import AgeOf, duration_part
+from sanityd.checks.invariant import Confirm, Ladder, Scan
 from sanityd.model import DEFAULT_OVERLAP
 from sanityd.model.durations import parse_duration
 from sanityd.model.option_types import Duration, Names, Zone, option_error
@@ -36,40 +37,6 @@ def _summary(text: str) -> str:
     return text
 
 
-def _age(value: Any) -> Any:
-    if isinstance(value, Age):
-        return value
-    if not isinstance(value, str):
-        raise option_error("this is no age", option_schemas.AGE)
-    length, of, column = value.partition(" of ")
-    message = f"`{value}` does not name the column that the age is measured by"
-    correction = _corrected_age(value) if not of else ""
-    if correction:
-        raise option_error(message, f"write `{correction}`")
-    age = _duration(length.strip())
-    if not column.strip():
-        raise option_error(message, f"write `{length} of COLUMN`")
-    return Age(age, column.strip())
-
-
-def _corrected_age(text: str) -> str:
-    """Return `10m created_at` or `10m after created_at` with its ` of `.
-
-    Empty for a text that does not begin with a duration.
-    """
-    words = text.split()
-    if not words:
-        return ""
-    try:
-        parse_duration(words[0])
-    except ValueError:
-        return ""
-    column = "COLUMN"
-    if len(words) > 1 and words[-1] != "of":
-        column = words[-1]
-    return f"{words[0]} of {column}"
-
-
 def _schedule(value: Any) -> Any:
     if isinstance(value, Schedule):
         return value
@@ -91,7 +58,7 @@ def _confirm(value: Any) -> Any:
         return Confirm(again=False, runs=int(runs[1]))
     lasting = re.fullmatch(r"for (.+)", str(value))
     if lasting:
-        return Confirm(again=False, lasting=_duration(lasting[1]))
+        return Confirm(again=False, lasting=duration_part(lasting[1]))
     words = str(value).removeprefix("again after ")
     try:
         return Confirm(after=parse_duration(words))
@@ -115,19 +82,10 @@ def _scan(value: Any) -> Any:
     column, full, overlap = scan.groups()
     full_every = timedelta(days=1)
     if full not in (None, "daily"):
-        full_every = _duration(full.removeprefix("every ").strip())
-    return Scan(column, full_every, _duration(overlap.strip()) if overlap else DEFAULT_OVERLAP)
+        full_every = duration_part(full.removeprefix("every ").strip())
+    return Scan(column, full_every, duration_part(overlap.strip()) if overlap else DEFAULT_OVERLAP)
 
 
-def _duration(text: str) -> timedelta:
-    """Return a duration that is a part of an option. Raises PydanticCustomError, which names it."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise option_error(f"`{text}` is not a duration", str(error), word=text) from None
-
-
-AgeOf = Annotated[Age, BeforeValidator(_age, json_schema_input_type=option_schemas.Age)]
 When = Annotated[
     Schedule, BeforeValidator(_schedule, json_schema_input_type=option_schemas.Schedule)
 ]
@@ -293,6 +251,12 @@ class RuleSpec(Defaults):
         description="Rules or sources whose incident explains this one: "
         "while they are open it is not mailed.",
         examples=["every-person-has-an-address", ["app", "mail"]],
+    )
+    formerly: Names | None = Field(
+        None,
+        description="The ids that the rule had before: "
+        "its incidents, decisions and history are carried over.",
+        examples=["every-person-has-a-mail"],
     )
     noise: NoiseMode | None = Field(
         None, description="Its own word on the policy of noise: `on`, only `suggest`, or `off`."

@@ -3,11 +3,17 @@
 from collections.abc import Callable
 
 from sanityd.checks.base import Check
+from sanityd.checks.expressions import other_expressions, own_expressions
 from sanityd.errors import Problem
 from sanityd.rules.diagnostics import as_advice
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
-from sanityd.sources.sql_gate import GateRefusal, gate_predicate, gate_query
+from sanityd.sources.sql_gate import (
+    GateRefusal,
+    gate_expression,
+    gate_predicate,
+    gate_query,
+)
 
 
 class SqlGate:
@@ -49,14 +55,33 @@ class SqlGate:
             problems += self._refused(
                 gate_query, self._path_of(check, sql), sql, self._other_dialect
             )
+        compared = check.compared_columns()
+        for sql in own_expressions(compared):
+            problems += self._refused_expression(check, sql, self._dialect, is_own=True)
+        for sql in other_expressions(compared):
+            problems += self._refused_expression(check, sql, self._other_dialect, is_own=False)
         return problems
+
+    def _refused_expression(
+        self, check: Check, sql: str, dialect: str, *, is_own: bool
+    ) -> list[Problem]:
+        check_path = (*self._rule_path, check.kind)
+        key_path = self._document.find_key(check_path, sql) if is_own else None
+        path = key_path or self._path_of(check, sql)
+        return self._refused(gate_expression, path, sql, dialect, key=key_path is not None)
 
     def _path_of(self, check: Check, sql: str) -> KeyPath:
         check_path = (*self._rule_path, check.kind)
         return self._document.find(check_path, sql) or check_path
 
     def _refused(
-        self, gate: Callable[[str, str], object], path: KeyPath, sql: str, dialect: str
+        self,
+        gate: Callable[[str, str], object],
+        path: KeyPath,
+        sql: str,
+        dialect: str,
+        *,
+        key: bool = False,
     ) -> list[Problem]:
         try:
             gate(sql, dialect)
@@ -65,6 +90,7 @@ class SqlGate:
                 path,
                 refusal.message,
                 as_advice(refusal.advice),
+                key=key,
                 at=(refusal.line, refusal.column),
                 length=refusal.length,
             )

@@ -22,7 +22,9 @@ from sqlalchemy import (
     Select,
     Subquery,
     literal,
+    literal_column,
     make_url,
+    select,
 )
 from sqlalchemy.types import NullType
 
@@ -305,6 +307,17 @@ class Snapshot(ABC):
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """Return a user's SQL condition. Raises CheckError when the SQL gate refuses it."""
 
+    @abstractmethod
+    def expression(self, sql: str) -> ColumnElement[Any]:
+        """Return a user's SQL expression. Raises CheckError when the SQL gate refuses it."""
+
+    @abstractmethod
+    def value_type(self, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+        """Return the type of an expression over the rows of a table or query, without a name.
+
+        Raises CheckError when the database refuses the expression.
+        """
+
 
 class Source(ABC):
     """One watched database."""
@@ -327,6 +340,13 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close all connections."""
+
+
+def one_row_of(table: FromClause) -> FromClause:
+    """Return a FROM with one row, in which every column of the table is NULL."""
+    number: ColumnElement[Any] = literal_column("1")
+    single = select(number.label("sanityd_one")).subquery("sanityd_row")
+    return single.outerjoin(table, literal_column("1") == literal_column("0"))
 
 
 def spaced_words(name: str) -> str:

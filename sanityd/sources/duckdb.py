@@ -11,16 +11,19 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     CursorResult,
+    FromClause,
     event,
     text,
 )
 
 from sanityd import clock
 from sanityd.errors import CheckError, SanitydError, SourceError
+from sanityd.sources import duckdb_catalog
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
-from sanityd.sources.catalog import TableInfo
+from sanityd.sources.catalog import ColumnInfo, TableInfo
 from sanityd.sources.duckdb_bounds import TOO_BIG, bound_calls, macros_of, too_big
 from sanityd.sources.duckdb_catalog import DuckdbCatalog
 from sanityd.sources.duckdb_dialect import DuckdbDialect
@@ -163,6 +166,12 @@ class DuckdbSource(EngineSource):
             connection.info[_CATALOG] = DuckdbCatalog.read(connection)
         catalog: DuckdbCatalog = connection.info[_CATALOG]
         return catalog.table(name, schema)
+
+    def value_type(
+        self, connection: Connection, value: ColumnElement[Any], table: FromClause
+    ) -> ColumnInfo:
+        """Return the type that `typeof` tells."""
+        return duckdb_catalog.value_type(connection, value, table)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return tables and views of one schema."""

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, text
 
+from sanityd.sources.base import one_row_of
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 
 #: A schema, and the name of a table in lower case, as names match in any case.
@@ -87,6 +88,13 @@ class DuckdbCatalog:
             if all(part in columns for part in parts):
                 unique.append(UniqueIndex(index.index_name, parts))
         return primary, unique
+
+
+def value_type(connection: Connection, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+    """Return the type of an expression, which `typeof` tells of NULL, too."""
+    statement = select(func.typeof(value)).select_from(one_row_of(table))
+    name = connection.execute(statement).scalar_one()
+    return ColumnInfo("", name, _family(name))
 
 
 def _by_table(rows: Iterable[Any]) -> _Rows:

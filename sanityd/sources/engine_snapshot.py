@@ -11,7 +11,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     Subquery,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -19,9 +21,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import freeze_clock, raw_sql
 from sanityd.sources.base import AnyRow, AnySelect, Snapshot
-from sanityd.sources.catalog import CostEstimate, TableInfo
+from sanityd.sources.catalog import ColumnInfo, CostEstimate, TableInfo
 from sanityd.sources.missing_table import no_such_table
-from sanityd.sources.sql_gate import GateRefusal, gate_predicate, gate_query
+from sanityd.sources.sql_gate import (
+    GateRefusal,
+    gate_expression,
+    gate_predicate,
+    gate_query,
+)
 
 if TYPE_CHECKING:
     from sanityd.sources.snapshot import EngineSource
@@ -61,6 +68,8 @@ class EngineSnapshot(Snapshot):
         self._tables: dict[tuple[str, str | None], TableInfo] = {}
         #: The names of the columns of users' SELECTs.
         self._columns: dict[str, list[str]] = {}
+        #: The types of expressions, by the SELECT of them.
+        self._types: dict[str, ColumnInfo] = {}
 
     @property
     def statements(self) -> int:
@@ -174,6 +183,18 @@ class EngineSnapshot(Snapshot):
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """Return a user's SQL condition."""
         return raw_sql.condition(self._gated(gate_predicate, sql))
+
+    def expression(self, sql: str) -> ColumnElement[Any]:
+        """Return a user's SQL expression."""
+        return raw_sql.condition(self._gated(gate_expression, sql))
+
+    def value_type(self, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+        """Return the type of an expression; the database is asked once per snapshot."""
+        asked = str(select(value).select_from(table))
+        if asked not in self._types:
+            with self._translate_errors():
+                self._types[asked] = self.source.value_type(self._connection, value, table)
+        return self._types[asked]
 
     def sql(self, statement: Executable, *, values: bool = True) -> str:
         """Return the statement as text for people to read, with its values or with `?`."""

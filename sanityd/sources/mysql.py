@@ -11,6 +11,7 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    FromClause,
     cast,
     collate,
     event,
@@ -231,6 +232,12 @@ class MysqlSource(EngineSource):
                 connection.execute(text(mysql_catalog.LEADING), values).scalars(), columns
             ),
         )
+
+    def value_type(
+        self, connection: Connection, value: ColumnElement[Any], table: FromClause
+    ) -> ColumnInfo:
+        """Return the type by the server's description of the result."""
+        return mysql_catalog.value_type(connection, value, table)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return the tables and views of one database."""

@@ -1,6 +1,45 @@
 """SELECTs on the catalog of MariaDB and MySQL, and the families of their types."""
 
-from sanityd.sources.catalog import Family
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+
+from sanityd.sources.base import one_row_of
+from sanityd.sources.catalog import ColumnInfo, Family
+
+
+def value_type(connection: Connection, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+    """Return the type of an expression. Its character set tells texts from bytes."""
+    charset = func.charset(value)
+    result = connection.execute(select(value, charset).select_from(one_row_of(table)))
+    code: Any = result.cursor.description[0][1]
+    [(_, characters)] = result
+    name = _TYPES.get(code, "")
+    if not name:
+        name = "varbinary" if characters == "binary" else "varchar"
+    return ColumnInfo("", name, family(name, name))
+
+
+#: Types that are neither texts nor bytes, by their number in the protocol.
+_TYPES = {
+    0: "decimal",
+    1: "tinyint",
+    2: "smallint",
+    3: "int",
+    4: "float",
+    5: "double",
+    7: "timestamp",
+    8: "bigint",
+    9: "mediumint",
+    10: "date",
+    11: "time",
+    12: "datetime",
+    13: "year",
+    14: "date",
+    16: "bit",
+    245: "json",
+    246: "decimal",
+}
 
 
 def family(full: str, name: str) -> Family:

@@ -9,9 +9,11 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     URL,
     ClauseElement,
+    ColumnElement,
     Connection,
     Engine,
     Executable,
+    FromClause,
     event,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import postgresql_catalog
 from sanityd.sources.base import AnySelect, Dialect, SourceSettings, spaced_words
-from sanityd.sources.catalog import CostEstimate, TableInfo
+from sanityd.sources.catalog import ColumnInfo, CostEstimate, TableInfo
 from sanityd.sources.postgresql_dialect import PostgresqlDialect
 from sanityd.sources.snapshot import CONNECT_TIMEOUT, EngineSource
 
@@ -165,6 +167,12 @@ class PostgresqlSource(EngineSource):
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
         """Return a table from pg_catalog; one without a schema is found by the search path."""
         return postgresql_catalog.describe(connection, name, schema)
+
+    def value_type(
+        self, connection: Connection, value: ColumnElement[Any], table: FromClause
+    ) -> ColumnInfo:
+        """Return the type by the server's description of the result."""
+        return postgresql_catalog.value_type(connection, value, table)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return what the login can see; tables of other schemas with their schema."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import ColumnElement, Connection, FromClause, select, text
 
 from sanityd.sources.base import AnyRow
 from sanityd.sources.catalog import (
@@ -110,6 +110,17 @@ def _enforced(
     )
 
 
+def value_type(connection: Connection, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+    """Return the type of an expression. Of a domain the server tells the type behind it."""
+    described = connection.execute(select(value).select_from(table).limit(0))
+    [column] = described.cursor.description
+    row = connection.execute(text(_TYPE), {"oid": column[1]}).one()
+    family = _family(row)
+    # An expression has the collation of its columns, which may take different texts for equal.
+    collation = _ANY_COLLATION if family is Family.TEXT else None
+    return ColumnInfo("", row.type, family, True, collation, row.typname)
+
+
 def _family(row: Any) -> Family:
     if row.typtype == "e":
         return Family.ENUM
@@ -131,6 +142,12 @@ _FAMILIES = {
     "interval": Family.INTERVAL,
     **dict.fromkeys(("json", "jsonb"), Family.JSON),
 }
+
+#: Stands for the collation of an expression, which is not looked up.
+_ANY_COLLATION = "any"
+_TYPE = """
+SELECT format_type(oid, NULL) AS type, typname, typtype FROM pg_catalog.pg_type WHERE oid = :oid
+"""
 
 #: Collations are only those that are not deterministic. A domain, also one over another domain, has
 #: the type that it is based on.

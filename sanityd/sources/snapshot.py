@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     Engine,
+    FromClause,
     create_engine,
     text,
 )
@@ -31,7 +33,7 @@ from sanityd.sources.base import (
     SourceSettings,
     spaced_words,
 )
-from sanityd.sources.catalog import CostEstimate, TableInfo
+from sanityd.sources.catalog import ColumnInfo, CostEstimate, TableInfo
 from sanityd.sources.engine_snapshot import EngineSnapshot
 from sanityd.sources.missing_table import EVERYWHERE
 
@@ -88,6 +90,15 @@ class EngineSource(Source):
     @abstractmethod
     def describe(self, connection: Connection, name: str, schema: str | None) -> TableInfo | None:
         """Return what the catalog says about a table or view; None when it does not exist."""
+
+    @abstractmethod
+    def value_type(
+        self, connection: Connection, value: ColumnElement[Any], table: FromClause
+    ) -> ColumnInfo:
+        """Return the type of an expression over the rows of a table, without a name.
+
+        Raises the errors of the driver.
+        """
 
     @abstractmethod
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:

@@ -157,6 +157,23 @@ def gate_predicate(sql: str, dialect: str) -> str:
     return plain
 
 
+def gate_expression(sql: str, dialect: str) -> str:
+    """Return an expression whose value is compared. Raises GateRefusal for anything else.
+
+    Parameters: `dialect` is sqlglot's name of the database's SQL.
+    """
+    from sqlglot import TokenType
+
+    plain = gate_predicate(sql, dialect)
+    if dialect == "mysql":
+        _, tokens = _read(plain, dialect)
+        for token in tokens:
+            if token.token_type is TokenType.DPIPE:
+                advice = "Write `concat(…, …)`."
+                raise _refusal(sql, token, "`||` is OR in MariaDB, and joins no texts", advice)
+    return plain
+
+
 def _begins_a_statement(tokens: list["Token"]) -> bool:
     """Return whether SQL begins with the word of a statement and another word."""
     words = [token.text.upper() for token in tokens[:2]]

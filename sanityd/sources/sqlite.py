@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import URL, ColumnElement, Connection, Engine, FromClause, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sanityd.errors import CheckError, SanitydError, SourceError
-from sanityd.sources import raw_sql, sqlite_bounds
+from sanityd.sources import raw_sql, sqlite_bounds, sqlite_values
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
 from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
 from sanityd.sources.missing_table import described
@@ -153,6 +153,12 @@ class SqliteSource(EngineSource):
             enforced,
             leading=frozenset([*rowid, *leading]),
         )
+
+    def value_type(
+        self, connection: Connection, value: ColumnElement[Any], table: FromClause
+    ) -> ColumnInfo:
+        """Return the type of the first value."""
+        return sqlite_values.value_type(connection, value, table)
 
     def table_names(self, connection: Connection, schema: str | None) -> Sequence[str]:
         """Return tables and views, without SQLite's own."""

@@ -11,7 +11,7 @@ from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.tables import audit
 
 #: The actions for changes of the rules file.
-RULE_CHANGES = ("rule added", "rule changed", "rule removed")
+RULE_CHANGES = ("rule added", "rule changed", "rule removed", "rule renamed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,21 @@ def last_rule_changes(connection: Connection, file: str) -> dict[str, tuple[str,
 
 
 def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
-    """Return the entries of a rule, oldest first."""
-    entries = select(audit).where(audit.c.rule == rule).order_by(audit.c.id)
+    """Return the entries of a rule, oldest first, also those of the ids that it had before."""
+    names: list[str] = []
+    pending = [rule]
+    while pending:
+        name = pending.pop()
+        if name not in names:
+            names.append(name)
+            pending += _former_names(connection, name)
+    entries = select(audit).where(audit.c.rule.in_(names)).order_by(audit.c.id)
     return list(connection.execute(entries).mappings())
+
+
+def _former_names(connection: Connection, rule: str) -> list[str]:
+    renames = select(audit.c.detail).where(audit.c.rule == rule, audit.c.action == RULE_CHANGES[-1])
+    return [detail["formerly"] for detail in connection.execute(renames).scalars()]
 
 
 def last_not_notified(

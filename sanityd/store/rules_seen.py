@@ -102,6 +102,20 @@ def names_elsewhere(connection: Connection, file: str) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def meanings_of_missing(
+    connection: Connection, file: str, present: Mapping[str, object]
+) -> dict[str, list[str]]:
+    """Return the rules that are no longer in the file and are not marked as removed, by meaning."""
+    stored = select(rules_seen.c.rule, rules_seen.c.meaning).where(
+        rules_seen.c.file == file, rules_seen.c.removed_at.is_(None)
+    )
+    by_meaning: dict[str, list[str]] = {}
+    for rule, meaning in connection.execute(stored):
+        if rule not in present:
+            by_meaning.setdefault(meaning, []).append(rule)
+    return by_meaning
+
+
 def removed_since(connection: Connection, file: str, since: datetime) -> dict[str, datetime]:
     """Return the rules that were removed since then, each with the time."""
     removed_rules = select(rules_seen.c.rule, rules_seen.c.removed_at).where(

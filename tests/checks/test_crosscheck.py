@@ -4,7 +4,7 @@ values as values."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from sanityd import clock, pipeline
 from sanityd.checks.confirm import Suspects
-from sanityd.model import Outcome, Run
+from sanityd.checks.planner import NOTHING, PriorState
+from sanityd.model import Outcome, Run, fingerprint
 from sanityd.rules.load import load
 from tests.support.services import owner
 
@@ -38,12 +39,12 @@ class Two:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
-    def look(self, rule: dict[str, Any]) -> Run:
+    def look(self, rule: dict[str, Any], prior: PriorState = NOTHING) -> Run:
         """What one rule finds."""
-        [run] = self.look_at_all([rule])
+        [run] = self.look_at_all([rule], prior)
         return run
 
-    def look_at_all(self, rules: list[dict[str, Any]]) -> list[Run]:
+    def look_at_all(self, rules: list[dict[str, Any]], prior: PriorState = NOTHING) -> list[Run]:
         """What each of several rules finds."""
         path = self.folder / "rules.yaml"
         sources = {"app": "${APP}", "mail": {"url": "${MAIL}", "zone": self.zone_of_mail}}
@@ -60,7 +61,8 @@ class Two:
         )
         loaded = load(path, {name.upper(): url for name, url in self.urls.items()})
         batch = list(loaded.rules.values())
-        runs = {run.rule: run for run in pipeline.evaluate(loaded, batch, datetime.now(UTC))}
+        found = pipeline.evaluate(loaded, batch, datetime.now(UTC), prior)
+        runs = {run.rule: run for run in found}
         suspects = {name: Suspects.of(run) for name, run in runs.items() if run.unconfirmed}
         if suspects:
             clock.pause(9, None)
@@ -334,3 +336,60 @@ def test_nothing_suspicious_is_not_waited_for(people: Two, monkeypatch: pytest.M
         "confirm": "no",
     }
     assert len(ids(people.look(rule))) == 5
+
+
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+def test_keys_of_two_databases_may_be_computed_on_either_side(two: Two) -> None:
+    joins = "concat('P', id)" if two.urls["app"].startswith("mysql") else "'P' || id"
+    two.sql("app", "CREATE TABLE pay (id INTEGER PRIMARY KEY, amount INTEGER)")
+    two.sql("app", "INSERT INTO pay VALUES (1, 10), (2, 20), (3, 30)")
+    two.sql("mail", "CREATE TABLE led (ref VARCHAR(9), cents INTEGER)")
+    two.sql("mail", "INSERT INTO led VALUES ('P1', 1000), ('p2', 2000), ('P3', 3100), ('P3', 3100)")
+    has = {"in": "mail.led", "on": {joins: "ref"}}
+    assert ids(two.look({"table": "app.pay", "has": has})) == [2]
+    assert ids(two.look({"table": "app.pay", "has": {**has, "count": "at most 1"}})) == [3]
+    has = {"in": "mail.led", "on": {"id + 0": "substr(ref, 2)", "amount * 100": "cents"}}
+    assert ids(two.look({"table": "app.pay", "has": has})) == [3]
+    references = {"upper(ref)": "app.people.code"}
+    two.sql("app", "CREATE TABLE people (code VARCHAR(9) PRIMARY KEY)")
+    two.sql("app", "INSERT INTO people VALUES ('P1'), ('P2')")
+    run = two.look({"table": "mail.led", "key": "ref", "references": references})
+    assert (run.error, run.violations) == (None, 2)
+    same = {"in": "mail.led", "on": {joins: "upper(ref)"}, "compare": {"amount * 100": "cents"}}
+    run = two.look({"table": "app.pay", "same_as": same})
+    assert [dict(violation.key) for violation in run.tracked] == [{joins: "P3"}]
+
+
+@pytest.mark.parametrize("two", PAIRS, indirect=True, ids="-".join)
+def test_each_side_has_its_own_grace_in_its_own_zone(two: Two) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    old, young = now - timedelta(hours=1), now - timedelta(minutes=1)
+    two.zone_of_mail = "Asia/Tokyo"
+    ahead = timedelta(hours=9)
+    for name, moved in (("app", timedelta(0)), ("mail", ahead)):
+        moment = "DATETIME" if two.urls[name].startswith(("mysql", "sqlite")) else "TIMESTAMP"
+        two.sql(name, f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INT, seen {moment})")
+        rows = {"app": [(1, old), (2, young), (3, old)], "mail": [(3, young), (4, old), (5, young)]}
+        for number, seen in rows[name]:
+            at = f"{seen + moved:%Y-%m-%d %H:%M:%S}"
+            two.sql(name, f"INSERT INTO a VALUES ({number}, {len(name)}, '{at}')")
+    sides: list[Any] = ["mail.a", {"source": "mail", "query": "select id, n, seen from a"}]
+    for other in sides:
+        same = {"in": other, "on": "id", "compare": "n", "within": "10m of seen"}
+        run = two.look({"table": "app.a", "within": "10m of seen", "same_as": same})
+        assert ids(run) == [1, 4], other
+
+
+@pytest.mark.parametrize("two", [("sqlite", "duckdb")], indirect=True, ids="-".join)
+def test_what_is_open_stays_open_while_it_differs_however_young_it_became(two: Two) -> None:
+    two.sql("app", "CREATE TABLE a (id INTEGER PRIMARY KEY, n INT)")
+    two.sql("app", "INSERT INTO a VALUES (1, 1), (2, 2)")
+    two.sql("mail", "CREATE TABLE b (id INTEGER PRIMARY KEY, n INT, seen TIMESTAMP)")
+    at = f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%d %H:%M:%S}"
+    two.sql("mail", f"INSERT INTO b VALUES (1, 9, '{at}'), (2, 9, '{at}')")
+    same = {"in": "mail.b", "on": "id", "compare": "n", "within": "10m of seen"}
+    rule = {"table": "app.a", "same_as": same}
+    assert ids(two.look(rule)) == []
+    mark = fingerprint("r0", "app", {"id": 1})
+    run = two.look(rule, PriorState(open_keys={"r0": {mark: {"id": 1}}}))
+    assert (ids(run), run.violations, dict(run.resolutions)) == ([1], 1, {})

@@ -10,6 +10,7 @@ from sanityd.authoring.lint.mentions import mentions_of
 from sanityd.authoring.lint.sql_errors import RefusedSql, SqlError, quoted
 from sanityd.checks import planner
 from sanityd.checks.base import Check
+from sanityd.checks.expressions import other_expressions, own_expressions
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.planner import Elsewhere, PlannedCheck
 from sanityd.checks.scope import Scope
@@ -35,6 +36,8 @@ class _RuleText:
     #: The table that a condition is about; None for a whole SELECT.
     scope: Scope | None
     ask: Callable[[str], object]
+    #: Whether it is a key of the file, not a value.
+    is_key: bool = False
 
 
 class RuleDatabaseCheck:
@@ -153,7 +156,9 @@ class RuleDatabaseCheck:
         errors = refused.errors()
         errors += _function_errors(rule_text, errors)
         if not errors:
-            yield self._document.problem(rule_text.path, answer.message, as_advice(answer.hint))
+            yield self._document.problem(
+                rule_text.path, answer.message, as_advice(answer.hint), key=rule_text.is_key
+            )
         for error in errors:
             line = rule_text.sql.count("\n", 0, error.start) + 1
             column = error.start - rule_text.sql.rfind("\n", 0, error.start)
@@ -161,6 +166,7 @@ class RuleDatabaseCheck:
                 rule_text.path,
                 error.message,
                 as_advice(error.hint),
+                key=rule_text.is_key,
                 at=(line, column),
                 length=error.length,
             )
@@ -186,6 +192,7 @@ class RuleDatabaseCheck:
         other_query = check.query_elsewhere()
         if other_query is not None and other_snapshot is not None:
             yield self._query(path, str(other_query.query), other_snapshot)
+        yield from self._expressions(invariant, own_scope, faults, other_snapshot)
         scope_of_conditions = self._other(invariant, faults, other_snapshot) or own_scope
         if scope_of_conditions is None:
             return
@@ -196,6 +203,32 @@ class RuleDatabaseCheck:
         where = self._draft.subject.where
         if where is not None:
             yield self._condition((*self._path, "where"), where, scope)
+
+    def _expressions(
+        self,
+        invariant: Invariant,
+        own_scope: Scope | None,
+        faults: list[CheckError],
+        snapshot: Snapshot | None,
+    ) -> Iterator[_RuleText]:
+        """Yield the expressions that stand in place of columns of both tables."""
+        compared = invariant.check.compared_columns()
+        path = (*self._path, invariant.kind)
+        if own_scope is not None:
+            for sql in filter(own_scope.is_expression, own_expressions(compared)):
+                yield self._expression(path, sql, own_scope, is_own=True)
+        other = self._other(invariant, faults, snapshot)
+        if other is not None:
+            for sql in filter(other.is_expression, other_expressions(compared)):
+                yield self._expression(path, sql, other, is_own=False)
+
+    def _expression(self, path: KeyPath, sql: str, scope: Scope, *, is_own: bool) -> _RuleText:
+        def ask(sql: str) -> object:
+            return scope.snapshot.value_type(scope.snapshot.expression(sql), scope.table)
+
+        key_path = self._document.find_key(path, sql) if is_own else None
+        exact_path = key_path or self._document.find(path, sql) or path
+        return _RuleText(exact_path, sql, scope.snapshot, scope, ask, key_path is not None)
 
     def _other(
         self, invariant: Invariant, faults: list[CheckError], snapshot: Snapshot | None

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Subquery
+from sqlalchemy import ColumnElement, Executable, FromClause, Subquery
 from sqlalchemy.exc import SQLAlchemyError
 
 from sanityd.authoring.ruletests import sql_columns
@@ -162,6 +162,12 @@ class _RecordingSnapshot(Snapshot):
 
     def predicate(self, sql: str) -> ColumnElement[bool]:
         return raw_sql.condition(sql)
+
+    def expression(self, sql: str) -> ColumnElement[Any]:
+        return raw_sql.condition(sql)
+
+    def value_type(self, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
+        return ColumnInfo("", "", Family.OTHER)
 
     def query(self, sql: str) -> Subquery:
         if not (names := sql_columns.outputs(sql, "")):

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sanityd.authoring.ruletests import sql_columns
 from sanityd.authoring.ruletests.infer_columns import Families, infer_columns
+from sanityd.checks.expressions import other_expressions, own_expressions
 from sanityd.checks.invariant import Invariant, TableName
 from sanityd.sources.catalog import Family
 
@@ -92,6 +93,7 @@ class RuleColumns:
         subject, check = self._invariant.subject, self._invariant.check
         if subject.table is not None and subject.where:
             yield from self._of_condition(subject.where, subject.table)
+        yield from self._of_expressions()
         tables = [TableName.parse(text, subject.sources, subject.source) for text in check.tables()]
         if not tables and subject.table is not None:
             tables = [subject.table]
@@ -104,6 +106,18 @@ class RuleColumns:
         other = check.query_elsewhere()
         if other is not None and other.query and other.source:
             yield from self._of_query(other.query, other.source)
+
+    def _of_expressions(self) -> Iterator[sql_columns.ColumnMention]:
+        """Yield what expressions name that stand in place of columns."""
+        subject = self._invariant.subject
+        for compared in self._invariant.check.compared_columns():
+            if subject.table is not None:
+                for sql in own_expressions([compared]):
+                    yield from self._of_condition(sql, subject.table)
+            if compared.table is not None:
+                other = TableName.parse(compared.table, subject.sources, subject.source)
+                for sql in other_expressions([compared]):
+                    yield from self._of_condition(sql, other)
 
     def _of_condition(self, sql: str, table: TableName) -> list[sql_columns.ColumnMention]:
         return sql_columns.of_condition(sql, self._dialects.get(table.source, ""), table)

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, column, not_, select
 
 from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
 from sanityd.checks import planner
-from sanityd.checks.base import RowCheck
+from sanityd.checks.base import Check, RowCheck
+from sanityd.checks.expressions import own_expressions
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -114,11 +115,18 @@ def _is_expressible(invariant: Invariant) -> bool:
         case "unique":
             return not getattr(check, "ignore", ()) and getattr(check, "nulls", "") == "distinct"
         case "references":
-            return getattr(check, "where", None) is None and len({*check.tables()}) == 1
+            return _is_foreign_key(check)
     if invariant.kind in _CONDITIONS:
         return True
     # An expensive expression would slow down each write.
     return bool(check.value_columns()) and not check.is_expensive
+
+
+def _is_foreign_key(check: Check) -> bool:
+    """Return whether columns point at all rows of one table."""
+    if own_expressions(check.compared_columns()):
+        return False
+    return getattr(check, "where", None) is None and len({*check.tables()}) == 1
 
 
 def _is_about_all_rows(invariant: Invariant) -> bool:

@@ -37,8 +37,8 @@ class AcrossForm(Form[RowCheck]):
         [requirement] = self.check_of(invariant).requirements()
         other = scope.other(requirement.table, requirement.where, other_snapshot)
         for own_name, other_name in requirement.on.items():
-            scope.column(own_name)
-            other.column(other_name)
+            scope.column_info(own_name)
+            other.column_info(other_name)
         return PlannedScopes(scope, scope.key, other)
 
     def proof(self, invariant: Invariant, scopes: PlannedScopes, reader: PlanReader) -> None:

@@ -15,7 +15,7 @@ from sanityd.checks.forms.two_sources import (
     still_violating,
 )
 from sanityd.checks.invariant import Invariant
-from sanityd.checks.keys import normalized
+from sanityd.checks.keys import fingerprint_of, normalized
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.plan_reader import PlanReader
 from sanityd.checks.plan_step import PlanStep
@@ -41,15 +41,15 @@ class PairForm(Form[PairCheck]):
         comparison = self.check_of(invariant).comparison()
         scope = reader.scope(invariant, query=invariant.check.query_sql())
         other_snapshot = reader.other_snapshot(invariant)
-        table, where = comparison.other, comparison.where
+        table, where, within = comparison.other, comparison.where, comparison.within
         if table.table is not None:
-            other = scope.other(table.table, where, other_snapshot)
+            other = scope.other(table.table, where, other_snapshot, within)
         else:
             query, source = str(table.query), str(table.source)
-            other = scope.other_query(query, source, where, other_snapshot)
+            other = scope.other_query(query, source, where, other_snapshot, within)
         for own_name, other_name in (*comparison.on.items(), *comparison.compare.items()):
-            scope.column(own_name)
-            other.column(other_name)
+            scope.column_info(own_name)
+            other.column_info(other_name)
         name_columns(scope, invariant.subject.show)
         return PlannedScopes(scope, tuple(comparison.on), other)
 
@@ -63,10 +63,22 @@ class PairForm(Form[PairCheck]):
         comparison = self.check_of(planned.invariant).comparison()
         tables = Tables(comparison, planned.scope, planned.other)
         checked = counts.of(planned).rows
-        result = table_comparison.compare(tables, planned.invariant.cap)
-        violations = table_comparison.violations_of(tables, shown_columns(planned), result)
-        tracked = tuple(map(normalized, violations))
-        return Evaluation(result.violations, result.rows, checked, tracked)
+        cap = planned.invariant.cap
+        result = table_comparison.compare(tables, cap, follow_young=bool(planned.open_keys))
+        # Beyond the cap no open violation is resolved in any case.
+        young = result.young if result.violations <= cap else {}
+        faults = {**result.faults, **young}
+        by_mark = table_comparison.violations_of(tables, shown_columns(planned), faults)
+        tracked: list[Violation] = []
+        still_open = 0
+        for mark, violation in by_mark.items():
+            if mark in result.faults:
+                tracked.append(normalized(violation))
+            elif _is_open(planned, normalized(violation)):
+                tracked.append(normalized(violation))
+                still_open += 1
+        violations, rows = result.violations + still_open, result.rows + still_open
+        return Evaluation(violations, rows, checked, tuple(tracked))
 
     def recheck(self, planned: PlannedCheck, keys: Sequence[Key]) -> Sequence[Violation]:
         """All of them: see `still_violating`."""
@@ -88,3 +100,11 @@ class PairForm(Form[PairCheck]):
     def statements(self, planned: PlannedCheck) -> Iterable[tuple[Scope, AnySelect]]:
         """The rows of both sides."""
         return statements_of_both(planned)
+
+
+def _is_open(planned: PlannedCheck, violation: Violation) -> bool:
+    """Whether an earlier run found the violation, and no run since then that it ended."""
+    redaction = planned.invariant.redaction
+    if redaction is not None:
+        violation = redaction.violation(violation)
+    return fingerprint_of(planned, violation.key) in planned.open_keys

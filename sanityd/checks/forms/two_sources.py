@@ -1,10 +1,12 @@
 """What forms share that compare two tables by statements of their own for each."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import case, select
+from sqlalchemy import ColumnElement, case, select
 
 from sanityd.checks.base import IN_SCOPE
+from sanityd.checks.expressions import name_of_key
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.plan_step import PlanStep, plan_step
 from sanityd.checks.scope import Scope
@@ -15,8 +17,15 @@ from sanityd.sources.base import AnySelect
 def rows_of_table(planned: PlannedCheck) -> AnySelect:
     """The keys of all rows of the rule's own table, each with whether it is in scope."""
     scope = planned.scope
-    columns = [scope.column(name) for name in planned.key]
-    return select(*columns, case((scope.rows, 1), else_=0).label(IN_SCOPE))
+    columns = [_labelled(scope, name) for name in planned.key]
+    in_scope = case((scope.rows, 1), else_=0).label(IN_SCOPE)
+    return select(*columns, in_scope).select_from(scope.table)
+
+
+def _labelled(scope: Scope, name: str) -> ColumnElement[Any]:
+    """A column of the key, an expression with a name that databases accept."""
+    column = scope.column(name)
+    return column.label(name_of_key(name)) if scope.is_expression(name) else column
 
 
 def still_violating(keys: Sequence[Key]) -> Sequence[Violation]:

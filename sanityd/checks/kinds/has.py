@@ -62,16 +62,26 @@ def parse_count(text: Any) -> CounterpartCount:
 
 def belongs(scope: Scope, other: Scope, on: Mapping[str, str]) -> ColumnElement[bool]:
     """Whether a row of `other` matches a row of `scope` without NULLs, compared exactly."""
-    if not _finds_by_index(scope, other, on):
-        # All of the other table would be read anew for each row.
+    if _has_expression(scope, other, on) or not _finds_by_index(scope, other, on):
+        # Otherwise the other table would be read anew for each row, and the columns of an
+        # expression would be those of the other table.
         pairs = [scope.comparable(mine, other, other_column) for mine, other_column in on.items()]
-        wanted = select(*(other_column for _, other_column in pairs)).where(
-            other.rows, other.not_null(on.values())
-        )
-        mine = pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
-        return mine.in_(wanted.correlate(scope.table))
+        wanted = select(*(other_column for _, other_column in pairs)).select_from(other.table)
+        wanted = wanted.where(other.rows, other.not_null(on.values()))
+        return _row_of(pairs).in_(wanted.correlate(scope.table))
     same = and_(*(scope.same(mine, other, other_column) for mine, other_column in on.items()))
     return exists(select(1).select_from(other.table).where(same, other.rows).correlate(scope.table))
+
+
+def _row_of(pairs: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]) -> ColumnElement[Any]:
+    """The own values of pairs to be compared, as one value."""
+    return pairs[0][0] if len(pairs) == 1 else tuple_(*(mine for mine, _ in pairs))
+
+
+def _has_expression(scope: Scope, other: Scope, on: Mapping[str, str]) -> bool:
+    if any(scope.is_expression(name) for name in on):
+        return True
+    return any(other.is_expression(name) for name in on.values())
 
 
 def _finds_by_index(scope: Scope, other: Scope, on: Mapping[str, str]) -> bool:
@@ -93,12 +103,15 @@ class Has(RowCheck):
     ```yaml
     has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
     has: {in: app.mails, on: {id: person_id}, count: at most 1}
+    has: {in: ledger.entries, on: {"'P' || id": ref}}
     ```
 
     The other table may be in another source. `on` maps columns of the rule's table to columns of
-    the other; several make a composite key. `where` restricts the counterparts. `count` is `at
-    least 1` (the default), `at most N`, `exactly N` or `none`. A row whose own column is NULL
-    passes unless the rule says `nulls: fail`; a NULL in the other table never hides a violation.
+    the other; several make a composite key. In place of a column there may be a SQL expression over
+    the columns of its table, in the SQL of its database. `where` restricts the counterparts.
+    `count` is `at least 1` (the default), `at most N`, `exactly N` or `none`. A row whose own
+    column is NULL passes unless the rule says `nulls: fail`; a NULL in the other table never hides
+    a violation.
     """
 
     kind: ClassVar[str] = "has"
@@ -107,7 +120,8 @@ class Has(RowCheck):
 
     in_: str = Field(alias="in", description="The table of the counterparts: `source.table`.")
     on: Mapping[str, str] = Field(
-        min_length=1, description="Columns of this table, each with its column there."
+        min_length=1,
+        description="Columns of this table, or SQL expressions, each with its column there.",
     )
     where: str | None = Field(
         None, description="A SQL condition that picks among the counterparts."
@@ -192,10 +206,14 @@ class Has(RowCheck):
         has_key = other.not_null(self.on.values())
         grouped = (
             select(*keys)
+            .select_from(other.table)
             .where(other.rows, has_key)
             .group_by(*(other_column for _, other_column in pairs))
             .having(having)
         )
+        if _has_expression(scope, other, self.on):
+            # Inside of a subquery, the columns of an expression would be those of the subquery.
+            return _row_of(pairs).in_(grouped.correlate(scope.table))
         counted = grouped.subquery("counted")
         same = and_(*(mine == counted.c[f"key{number}"] for number, (mine, _) in enumerate(pairs)))
         return exists(select(1).select_from(counted).where(same).correlate(scope.table))

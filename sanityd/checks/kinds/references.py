@@ -21,10 +21,12 @@ class References(RowCheck):
     references: {person_id: people.id}
     references: {order_id: order_lines.order_id, line: order_lines.line}
     references: {columns: {person_id: people.id}, where: "deleted_at is null"}
+    references: {"upper(country)": countries.code}
     ```
 
     Columns that refer to the same table make one composite reference, which passes when any of them
-    is NULL (MATCH SIMPLE). `where` restricts the rows that may be referred to.
+    is NULL (MATCH SIMPLE). In place of a column there may be a SQL expression over the columns of
+    the rule's table. `where` restricts the rows that may be referred to.
     """
 
     kind: ClassVar[str] = "references"
@@ -33,7 +35,8 @@ class References(RowCheck):
     judges_nulls: ClassVar[bool] = True
 
     columns: Mapping[str, str] = Field(
-        min_length=1, description="Each column with the `table.column` it points at."
+        min_length=1,
+        description="Each column, or SQL expression, with the `table.column` it points at.",
     )
     where: str | None = Field(
         None, description="A SQL condition that picks among the rows pointed at."

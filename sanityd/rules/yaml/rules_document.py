@@ -47,6 +47,13 @@ class Document:
                 return text_path
         return None
 
+    def find_key(self, path: KeyPath, text: str) -> KeyPath | None:
+        """Return the path of the first key below a path that is equal to `text`."""
+        for key_path in self._keys:
+            if key_path[: len(path)] == path and len(key_path) > len(path) and key_path[-1] == text:
+                return key_path
+        return None
+
     def problem(  # noqa: PLR0913 (several ways to give the position)
         self,
         path: KeyPath,
@@ -62,14 +69,14 @@ class Document:
         """Return a problem at a path.
 
         Parameters: `key` points at the key instead of the value; `word` at the first key or text
-        below that has it; `at` at a line and column (1-based) inside the value's text.
+        below that has it; `at` at a line and column (1-based) inside the text of the value, or key.
         """
         mark = self.mark(path, key=key)
         # An empty text has no word to point at.
         if word:
             mark = self._mark_of_word(path, word) or mark
         if at is not None:
-            text = self.at(path)
+            text = path[-1] if key else self.at(path)
             if isinstance(text, str):
                 mark = self._mark_inside(mark, text, _offset(text, *at), length or 1)
         lines = self.files[mark.path]

@@ -1,0 +1,87 @@
+"""Carry all that the store knows of a rule over to a new id of it.
+
+Runs, incidents with their messages, rows, decisions of people, silences, the noise policy and
+watermarks. The audit keeps its entries as they are.
+"""
+
+from sqlalchemy import Connection, delete, select, update
+
+from sanityd.model import decode_values, fingerprint
+from sanityd.store import tables
+
+#: Tables with any number of rows per rule.
+_MANY = (tables.runs, tables.incidents, tables.triage, tables.silences, tables.news)
+#: Tables with one row per rule.
+_ONE = (tables.noise, tables.watermarks, tables.unchanged, tables.pending_confirmations)
+
+
+def former_names(connection: Connection, file: str, names: list[str]) -> list[str]:
+    """Return those of the names under which rules of this file ran."""
+    seen = tables.rules_seen
+    query = select(seen.c.rule).where(seen.c.file == file, seen.c.rule.in_(names))
+    stored = set(connection.execute(query).scalars())
+    return [name for name in names if name in stored]
+
+
+def is_present(connection: Connection, file: str, rule: str) -> bool:
+    """Return whether a rule has run under this id, and was not removed since then."""
+    seen = tables.rules_seen
+    query = select(seen.c.rule).where(
+        seen.c.file == file, seen.c.rule == rule, seen.c.removed_at.is_(None)
+    )
+    return connection.execute(query).first() is not None
+
+
+def rename(connection: Connection, file: str, old: str, new: str) -> None:
+    """Carry everything over, inside a write transaction. The old id is unknown afterwards.
+
+    What the store has of the new id already stays. Nothing may be open under both ids.
+    """
+    _carry_rows(connection, old, new)
+    _carry_days(connection, old, new)
+    for table in _ONE:
+        has_own = connection.execute(select(table.c.rule).where(table.c.rule == new)).first()
+        if has_own is None:
+            connection.execute(update(table).where(table.c.rule == old).values(rule=new))
+        else:
+            connection.execute(delete(table).where(table.c.rule == old))
+    for table in _MANY:
+        connection.execute(update(table).where(table.c.rule == old).values(rule=new))
+    _carry_meaning(connection, file, old, new)
+
+
+def _carry_meaning(connection: Connection, file: str, old: str, new: str) -> None:
+    seen = tables.rules_seen
+    of_old = (seen.c.file == file) & (seen.c.rule == old)
+    of_new = (seen.c.file == file) & (seen.c.rule == new)
+    if is_present(connection, file, new):
+        connection.execute(delete(seen).where(of_old))
+        return
+    connection.execute(delete(seen).where(of_new))
+    connection.execute(update(seen).where(of_old).values(rule=new, removed_at=None))
+
+
+def _carry_days(connection: Connection, old: str, new: str) -> None:
+    """Carry the summaries of days over; of a day that both have, that of the new id stays."""
+    days = tables.days
+    own_days = connection.execute(select(days.c.day).where(days.c.rule == new)).scalars().all()
+    connection.execute(delete(days).where(days.c.rule == old, days.c.day.in_(own_days)))
+    connection.execute(update(days).where(days.c.rule == old).values(rule=new))
+
+
+def _carry_rows(connection: Connection, old: str, new: str) -> None:
+    """Carry the violating rows over. The id is part of their fingerprints."""
+    rows = tables.violations
+    own = set(connection.execute(select(rows.c.fingerprint).where(rows.c.rule == new)).scalars())
+    query = select(rows.c.fingerprint, rows.c.source, rows.c.key).where(rows.c.rule == old)
+    for mark, source, key in connection.execute(query).all():
+        new_mark = fingerprint(new, source, decode_values(key))
+        decisions = tables.triage
+        is_about_row = (decisions.c.rule == old) & (decisions.c.fingerprint == mark)
+        connection.execute(update(decisions).where(is_about_row).values(fingerprint=new_mark))
+        this_row = (rows.c.rule == old) & (rows.c.fingerprint == mark)
+        if new_mark in own:
+            connection.execute(delete(rows).where(this_row))
+        else:
+            values = {"rule": new, "fingerprint": new_mark}
+            connection.execute(update(rows).where(this_row).values(**values))

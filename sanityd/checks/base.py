@@ -66,8 +66,7 @@ class Check(ShortForm, Measuring, ABC):
     showable: ClassVar[tuple[str, ...] | None] = None
     #: Whether new rows, and the open violations, are enough to find what is new (`scan`).
     supports_new_rows: ClassVar[bool] = False
-    #: Whether the same rows always give the same result, apart from the user's SQL, which may
-    #: read a clock.
+    #: Whether the same rows give the same result; SQL of the user may read a clock all the same.
     is_timeless: ClassVar[bool] = False
     #: Whether evaluating it for each row that is written, in a constraint, would be too slow.
     is_expensive: ClassVar[bool] = False
@@ -75,7 +74,6 @@ class Check(ShortForm, Measuring, ABC):
     learns: ClassVar[bool] = False
     #: Whether it runs the user's own code, which the rules file must allow.
     runs_code: ClassVar[bool] = False
-
     #: What one violation is called, and several.
     unit: ClassVar[tuple[str, str]] = ("row", "rows")
 

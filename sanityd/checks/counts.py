@@ -1,12 +1,13 @@
 """How many rows are in scope, and measured values: for all rules of a table in one statement."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
 
+from sanityd.checks.chunks import chunks
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError
@@ -45,7 +46,9 @@ class SharedCounts:
 
     def statements(self) -> list[AnySelect]:
         """The statements that it will run, to be read."""
-        return [_CountStatement(part).statement for part in _parts(self._checks)]
+        return [
+            _CountStatement(part).statement for part in chunks(self._checks, RULES_PER_STATEMENT)
+        ]
 
     def of(self, planned: PlannedCheck) -> ScopeCounts:
         """The counts of one of the rules.
@@ -54,17 +57,12 @@ class SharedCounts:
         """
         with self._lock:
             if not self._counts:
-                for part in _parts(self._checks):
+                for part in chunks(self._checks, RULES_PER_STATEMENT):
                     self._counts |= _count(part)
         count = self._counts[planned.rule]
         if isinstance(count, CheckError):
             raise count
         return count
-
-
-def _parts(planned_checks: Sequence[PlannedCheck]) -> Iterator[Sequence[PlannedCheck]]:
-    for start in range(0, len(planned_checks), RULES_PER_STATEMENT):
-        yield planned_checks[start : start + RULES_PER_STATEMENT]
 
 
 def _count(planned_checks: Sequence[PlannedCheck]) -> dict[str, ScopeCounts | CheckError]:

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 
 from sanityd.checks.bitmaps import NotWhole, Numbers, differing
+from sanityd.checks.chunks import chunks
 from sanityd.checks.comparison import SIZE, Canonical, canonicals, digest
 from sanityd.checks.partitions import Partitions
 from sanityd.checks.requirements import Requirement
-from sanityd.checks.scope import Scope, bind, chunks
+from sanityd.checks.scope import Scope, bind
 from sanityd.model import Violation
 from sanityd.sources.base import AnySelect
 from sanityd.sources.catalog import Family

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
+from sanityd.checks.chunks import chunks
 from sanityd.checks.keys import fingerprint_of, is_any_of, values_of
 from sanityd.checks.plan import PlannedCheck
-from sanityd.checks.scope import chunks
 from sanityd.errors import CheckError
 from sanityd.model import Key, Violation
 from sanityd.model.identical_rows import numbered_key

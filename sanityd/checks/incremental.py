@@ -6,12 +6,12 @@ scan finds these. Whatever can't be decided this way is left to a full scan at o
 
 from collections.abc import Mapping, Sequence
 
+from sanityd.checks.chunks import chunks
 from sanityd.checks.findings import Evaluation
 from sanityd.checks.identical_rows import distinct
 from sanityd.checks.keys import fingerprint_of
 from sanityd.checks.plan import PlannedCheck
 from sanityd.checks.resolutions import finds_keys_again
-from sanityd.checks.scope import chunks
 from sanityd.checks.table_contents import TableContents
 from sanityd.model import Key, Violation
 from sanityd.model.identical_rows import key_of_row

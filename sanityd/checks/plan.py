@@ -3,13 +3,14 @@
 Plain frozen values. The planner makes them, the executor works through them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement
 
 from sanityd.checks.base import RowCheck
+from sanityd.checks.chunks import chunks
 from sanityd.checks.conditions import violating_row
 from sanityd.checks.invariant import Invariant
 from sanityd.checks.scope import Scope
@@ -137,7 +138,7 @@ class Plan:
             groups.setdefault(group, []).append(planned)
         units: list[tuple[PlannedCheck, ...]] = []
         for members in groups.values():
-            units.extend(tuple(part) for part in _parts(members, RULES_PER_SCAN))
+            units.extend(chunks(members, RULES_PER_SCAN))
         return sorted(units, key=len, reverse=True)
 
     def counted(self, trusted: Collection[str] = ()) -> list[tuple[PlannedCheck, ...]]:
@@ -154,8 +155,3 @@ class Plan:
 def _counts_all_rows(planned: PlannedCheck) -> bool:
     has_table = bool(planned.scope.info.name)
     return planned.form.counts_rows and has_table and planned.new_rows is None
-
-
-def _parts(members: Sequence[PlannedCheck], size: int) -> Iterator[Sequence[PlannedCheck]]:
-    for start in range(0, len(members), size):
-        yield members[start : start + size]

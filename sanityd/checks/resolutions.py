@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 
 from sanityd.checks.base import IN_SCOPE
+from sanityd.checks.chunks import chunks
 from sanityd.checks.expressions import name_of_key
 from sanityd.checks.findings import Evaluation
 from sanityd.checks.keys import fingerprint_of, is_any_of, values_of
 from sanityd.checks.plan import PlannedCheck
-from sanityd.checks.scope import chunks
 from sanityd.model import Key, Resolution
 from sanityd.model.identical_rows import has_number, key_of_row
 from sanityd.sources.catalog import UNCOMMON, Family

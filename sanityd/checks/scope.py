@@ -3,10 +3,9 @@
 Checks ask a Scope for columns, never a database.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, column, literal, null, or_, true
 from sqlalchemy.types import NullType
@@ -19,8 +18,6 @@ from sanityd.sources.base import Snapshot
 from sanityd.sources.catalog import ColumnInfo, Family, TableInfo
 from sanityd.sources.missing_table import nearest
 
-Item = TypeVar("Item")
-
 #: Families whose values are points in time, or numbers that mean one.
 _INSTANTS = frozenset(
     {Family.DATE, Family.TIMESTAMP, Family.TIMESTAMPTZ, Family.INTEGER, Family.NUMBER}
@@ -29,8 +26,6 @@ _INSTANTS = frozenset(
 _INSTANT_TYPES = {"mysql": "datetime"}
 #: A larger number since 1970 is one of microseconds; so many seconds last for 3,000 years.
 _LARGEST_SECONDS = 100_000_000_000
-#: How many keys one statement asks for.
-CHUNK = 200
 
 
 class Scope:
@@ -289,11 +284,9 @@ class Scope:
     @property
     def picked(self) -> ColumnElement[bool]:
         """The rows picked by `where`, of any age."""
-        return (
-            true()
-            if self.subject.where is None
-            else and_(true(), self.predicate(self.subject.where))
-        )
+        if self.subject.where is None:
+            return true()
+        return and_(true(), self.predicate(self.subject.where))
 
     @property
     def judged(self) -> ColumnElement[bool]:
@@ -393,13 +386,6 @@ def _is_words(info: ColumnInfo) -> bool:
 def bind(value: object) -> ColumnElement[Any]:
     """A value as a bound parameter whose type the database infers from what it is compared with."""
     return null() if value is None else literal(value, NullType())
-
-
-def chunks(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
-    """The items, as many at a time as one statement asks for."""
-    rest = iter(items)
-    while chunk := tuple(islice(rest, CHUNK)):
-        yield chunk
 
 
 def instead(name: str, columns: Iterable[str]) -> str:

@@ -24,8 +24,9 @@ from sanityd.model import (
 from sanityd.notifications import policy
 from sanityd.notifications.measured_values import much_worse
 from sanityd.notifications.measurements import values_of_incidents
+from sanityd.notifications.new_rows import count_new_rows
 from sanityd.notifications.noise import effective
-from sanityd.notifications.recipients import Recipient, reading, recipients
+from sanityd.notifications.recipients import Recipient, reading
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
     audit,
@@ -36,7 +37,6 @@ from sanityd.store import (
     runs,
     silences,
     triage,
-    violations,
 )
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.notification_log import DeliveryState
@@ -125,7 +125,7 @@ class AlertContext:
             noise_states=noise_state.all_of(connection),
             last_runs=last_runs,
             measured=values_of_incidents(connection, rules, counted, measured),
-            new_rows=_new_rows(connection, rules, counted, delivery_states, at),
+            new_rows=count_new_rows(connection, rules, counted, delivery_states, at),
             sent_this_hour=notification_log.severities_since(
                 connection, at - policy.RATE_LIMIT_WINDOW, at
             ),
@@ -360,44 +360,3 @@ def _explained_until(connection: Connection, rules: RuleSet, at: datetime) -> di
         name = name_by_id[rule_id]
         ends[name] = max(end, ends.get(name, end))
     return ends
-
-
-def _new_rows(
-    connection: Connection,
-    rules: RuleSet,
-    counted: Iterable[Incident],
-    delivery_states: Mapping[IncidentRecipient, DeliveryState],
-    at: datetime,
-) -> dict[IncidentRecipient, int]:
-    notified_at: dict[IncidentRecipient, tuple[str, datetime]] = {}
-    for incident in counted:
-        if not incident.open:
-            continue
-        for recipient in recipients(rules, incident):
-            key = (incident.id, *recipient)
-            last = delivery_states.get(key, DeliveryState()).last_notification
-            if last is None or last.at is None or at - last.at < rules.alerts.update_every:
-                continue
-            notified_at[key] = (incident.rule, last.at)
-    return _count_new_rows(connection, notified_at, at)
-
-
-def _count_new_rows(
-    connection: Connection,
-    notified_at: Mapping[IncidentRecipient, tuple[str, datetime]],
-    at: datetime,
-) -> dict[IncidentRecipient, int]:
-    """Return the number of open rows of a rule first seen since a time, for each key.
-
-    One statement for all. Parameters: `notified_at` are the rule and the time, by key.
-    """
-    if not notified_at:
-        return {}
-    rules = {rule for rule, _ in notified_at.values()}
-    earliest = min(since for _, since in notified_at.values())
-    by_rule = violations.new_since(connection, rules, earliest, at)
-    new_rows = {}
-    for key, (rule, since) in notified_at.items():
-        counts = by_rule.get(rule, {})
-        new_rows[key] = sum(rows for seen, rows in counts.items() if seen > since)
-    return new_rows

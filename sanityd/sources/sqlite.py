@@ -3,7 +3,7 @@
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.sources import raw_sql, sqlite_bounds, sqlite_values
 from sanityd.sources.base import Dialect, SourceSettings, spaced_words
-from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, Family, TableInfo, UniqueIndex
+from sanityd.sources.catalog import ColumnInfo, EnforcedConstraints, TableInfo, UniqueIndex
 from sanityd.sources.missing_table import described
 from sanityd.sources.snapshot import EngineSource
+from sanityd.sources.sqlite_catalog import family, is_rowid, split_indexes
 from sanityd.sources.sqlite_connection import GuardedConnection
 from sanityd.sources.sqlite_dialect import SqliteDialect
 from sanityd.sources.sqlite_functions import add_functions
@@ -129,13 +130,13 @@ class SqliteSource(EngineSource):
             rows = connection.execute(_COLUMNS, {"name": table.name}).all()
         primary = [row.name for row in sorted(rows, key=lambda row: row.pk) if row.pk]
         indexes = list(_unique_indexes(connection, table.name))
-        rowid = primary if _is_rowid(rows, indexes) else []
+        rowid = primary if is_rowid(rows, indexes) else []
         columns = {}
         for row in rows:
             nullable = not row.notnull and row.name not in rowid
-            columns[row.name] = ColumnInfo(row.name, row.type, _family(row.type), nullable)
+            columns[row.name] = ColumnInfo(row.name, row.type, family(row.type), nullable)
         not_null = frozenset(column for column, info in columns.items() if not info.nullable)
-        unique, unique_keys = _split_indexes(indexes, columns.keys(), not_null)
+        unique, unique_keys = split_indexes(indexes, columns.keys(), not_null)
         if rowid:
             unique.append(UniqueIndex("PRIMARY KEY", tuple(rowid)))
         # Views and virtual tables guarantee nothing. CHECK and foreign keys don't either, as a
@@ -334,67 +335,6 @@ def _unique_indexes(connection: Connection, name: str) -> Iterator[tuple[str, Un
         # A part without a name is an expression.
         columns = connection.execute(parts, {"name": index}).scalars().all()
         yield origin, UniqueIndex(index, tuple(columns))
-
-
-def _split_indexes(
-    indexes: Sequence[tuple[str, UniqueIndex]], columns: Set[str], not_null: Set[str]
-) -> tuple[list[UniqueIndex], list[tuple[str, ...]]]:
-    """Return the indexes over whole columns, and the keys among them that can't contain NULL.
-
-    The primary key is not among these keys.
-    """
-    unique = []
-    keys = []
-    for origin, index in indexes:
-        if not columns >= set(index.columns):
-            continue
-        unique.append(index)
-        if origin != "pk" and not_null >= set(index.columns):
-            keys.append(index.columns)
-    return unique, keys
-
-
-def _is_rowid(rows: Sequence[Any], indexes: Sequence[tuple[str, UniqueIndex]]) -> bool:
-    """Return whether the primary key is the rowid, which is never NULL.
-
-    Other primary keys of SQLite may contain NULLs, also INTEGER PRIMARY KEY DESC, which has an
-    index of its own.
-    """
-    key_types = [row.type.upper() for row in rows if row.pk]
-    return key_types == ["INTEGER"] and all(origin != "pk" for origin, _ in indexes)
-
-
-def _family(declared: str) -> Family:
-    """Return the family of a declared type, which may be any word in SQLite."""
-    word = declared.upper()
-    for part, family in _FAMILIES.items():
-        if part in word:
-            return family
-    return Family.OTHER
-
-
-#: Tested in this order: DATETIME before DATE; INT first, as SQLite does.
-_FAMILIES = {
-    "INT": Family.INTEGER,
-    "BOOL": Family.BOOLEAN,
-    "DATETIME": Family.TIMESTAMP,
-    "TIMESTAMP": Family.TIMESTAMP,
-    "DATE": Family.DATE,
-    "TIME": Family.TIME,
-    "JSON": Family.JSON,
-    "UUID": Family.UUID,
-    "CHAR": Family.TEXT,
-    "CLOB": Family.TEXT,
-    "TEXT": Family.TEXT,
-    "STRING": Family.TEXT,
-    "BLOB": Family.BYTES,
-    "BINARY": Family.BYTES,
-    "REAL": Family.NUMBER,
-    "FLOA": Family.NUMBER,
-    "DOUB": Family.NUMBER,
-    "NUMERIC": Family.NUMBER,
-    "DEC": Family.NUMBER,
-}
 
 
 def _in_wal_mode(path: Path) -> bool:

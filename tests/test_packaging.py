@@ -34,10 +34,10 @@ HEAVY = {
 }
 #: What a pass over a small SQLite database has no use for, when nothing is to be told.
 NEEDLESS = {"alembic", "apscheduler", "css_inline", "jinja2", "psycopg", "sentry_sdk", "sqlglot"}
-#: How many modules such a pass imports at most. It was 625 when this was written, of which 240 are
+#: How many modules such a pass imports at most. It was 660 when this was written, of which 240 are
 #: SQLAlchemy's and pydantic's; a new dependency that comes with a hundred should be imported where
 #: it is of use.
-MODULES = 650
+MODULES = 680
 
 
 @pytest.fixture(scope="module")

@@ -74,11 +74,17 @@ class _Values:
             return nearest(word, list(self.counts))
         return same
 
-    def examples(self, near: str, *, redacted: bool) -> str:
-        """Return what the rows have instead, as the end of a sentence."""
-        value = near or next(iter(self.counts), "")
+    def examples(self, near: str, *, may_show: bool) -> str:
+        """Return what the rows have instead, as the end of a sentence.
+
+        A value is shown when it may be meant by the word, which then is no secret; others only if
+        the rule allows it (`may_show`).
+        """
+        value = near
+        if not value and may_show:
+            value = next(iter(self.counts), "")
         count = self.counts.get(value, 0)
-        if redacted or count < 2 or len(self.counts) > _WORDS:
+        if count < 2 or len(self.counts) > _WORDS:
             return f"it has {_number(len(self.counts), 'other value')}"
         rows = plural(count, "row is", "rows are")
         return f"{count:,} {rows} `{display_value(value, _SHOWN)}`"
@@ -143,7 +149,8 @@ class _Finder:
                 yield self._never(option, values, word, near)
 
     def _never(self, option: str, values: _Values, word: str, near: str) -> Unmatched:
-        examples = values.examples(near, redacted=self._is_redacted)
+        may_show = values.column in self._invariant.subject.show and not self._is_redacted
+        examples = values.examples("" if self._is_redacted else near, may_show=may_show)
         extent = "never" if values.is_complete else f"in none of {ROWS:,} rows"
         advice = "write the value as the rows have it"
         if near:

@@ -78,7 +78,8 @@ def _limited(
 ) -> list[Batched]:
     """Return the first words about incidents at once, and what is repeated within the limit.
 
-    Parameters: `sent` is the number of messages of the last hour that count against the limit.
+    The end of an incident comes before the beginning of the next one of its rule. Parameters:
+    `sent` is the number of messages of the last hour that count against the limit.
     """
     first: list[Decision] = []
     repeated: list[Decision] = []
@@ -87,7 +88,13 @@ def _limited(
     limit = context.rules.alerts.limits.mails_per_hour
     first_words = _grouped(recipient, first, limit - sent)
     sent += len(first_words)
-    return [*first_words, *_within_limit(recipient, repeated, context, limit - sent)]
+    others = _within_limit(recipient, repeated, context, limit - sent)
+    return sorted([*first_words, *others], key=lambda batched: not _is_end(batched))
+
+
+def _is_end(batched: Batched) -> bool:
+    """Return whether a message says of nothing but that it is over."""
+    return all(decision.reason is Reason.RESOLVED for decision in batched.decisions)
 
 
 def _mailed_by_recipient(decisions: Iterable[Decision]) -> dict[Recipient, list[Decision]]:

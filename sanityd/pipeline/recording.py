@@ -88,6 +88,7 @@ def record(
     for part in parts(batch):
         at = part[0][1].at
         state = BatchState.read(connection, rules, [rule for rule, _ in part], at)
+        rechecks.finish(connection, [run for _, run in part])
         recorded = [_record(state, rule, run) for rule, run in part]
         state.write()
         results += _judge(connection, rules, recorded, at)
@@ -106,7 +107,6 @@ def _record(state: BatchState, rule: Rule, run: Run) -> Result:
     """
     connection = state.connection
     run = guards.fail_if_suddenly_empty(connection, rule, run)
-    rechecks.finish(connection, run)
     incident_before = state.open_incidents.get((rule.id, Cause.VIOLATED))
     last_run = state.last_runs.get(rule.id)
     if _is_outdated(connection, rule, run, last_run):

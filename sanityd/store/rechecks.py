@@ -3,11 +3,11 @@
 They share a table with `pending_confirmations`, as each rule is confirmed in one of the two ways.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, delete, select
 
 from sanityd.model import Run
 from sanityd.store.slots import SKEW
@@ -72,15 +72,20 @@ def save(connection: Connection, rule: str, meaning: str, recheck: Recheck, at: 
     connection.execute(insert.on_conflict_do_update(index_elements=["rule"], set_=values))
 
 
-def finish(connection: Connection, run: Run) -> None:
-    """Delete the recheck of a rule that was evaluated after it was put down.
+def finish(connection: Connection, runs: Iterable[Run]) -> None:
+    """Delete the rechecks of rules that were evaluated after these were put down.
 
     A run without an answer ends only a recheck that was due: others can still be done.
     """
     table = pending_confirmations
-    was_done = table.c.due_at <= run.at
-    if run.answered:
-        was_done = or_(was_done, table.c.at <= run.at)
-    connection.execute(
-        delete(table).where(and_(table.c.rule == run.rule, table.c.due_at.is_not(None), was_done))
-    )
+    waiting = select(table.c.rule, table.c.at, table.c.due_at).where(table.c.due_at.is_not(None))
+    rechecks = {row.rule: row for row in connection.execute(waiting)}
+    for run in runs:
+        recheck = rechecks.get(run.rule)
+        if recheck is None:
+            continue
+        was_found_before = run.answered and recheck.at <= run.at
+        if recheck.due_at <= run.at or was_found_before:
+            connection.execute(
+                delete(table).where(table.c.rule == run.rule, table.c.due_at.is_not(None))
+            )

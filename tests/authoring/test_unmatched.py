@@ -64,6 +64,9 @@ def test_a_condition(find: Find, database_url: str) -> None:
     assert find(where="status in ('new', 'void')", **rule) == []
     assert find(where="not status = 'void' and status <> 'x'", **rule) == []
     assert find(where="status = 'void'", **rule) == [
+        "`status` is never `void`; it has 2 other values: write the value as the rows have it"
+    ]
+    assert find(where="status = 'void'", show=["status"], **rule) == [
         "`status` is never `void`; 2 rows are `captured`: write the value as the rows have it"
     ]
     assert find(where="person = 77", **rule) == [
@@ -74,7 +77,7 @@ def test_a_condition(find: Find, database_url: str) -> None:
 def test_the_condition_on_another_table(find: Find) -> None:
     has = {"in": "steps", "on": {"id": "one_order"}, "where": "state = 'shipped'"}
     assert find(has=has) == [
-        "`state` is never `shipped`; 2 rows are `open`: write the value as the rows have it"
+        "`state` is never `shipped`; it has 2 other values: write the value as the rows have it"
     ]
 
 
@@ -85,7 +88,7 @@ def test_values_of_a_list(find: Find) -> None:
         CAPTURED,
     ]
     assert find(accepted_values={"status": ["a", "b"]}) == [
-        f"`status` is never `{word}`; 2 rows are `captured`: write the value as the rows have it"
+        f"`status` is never `{word}`; it has 2 other values: write the value as the rows have it"
         for word in "ab"
     ]
     assert find(rejected_values={"status": ["void"]}) == []

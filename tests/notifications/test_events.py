@@ -96,7 +96,7 @@ def test_a_silence_comes_after(scene: Scene, box: Mailbox) -> None:
         (["escalated"], "must take what comes before it"),
         (["resolved", "digest"], "`opened` or `source_down` or `errored`"),
         ([], "`events` is empty"),
-        (["summary"], "not possible here"),
+        (["summary"], "`summary` is not a valid value"),
     ],
 )
 def test_wrong_events_are_errors_of_the_file(scene: Scene, names: list[Any], words: str) -> None:

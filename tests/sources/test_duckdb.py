@@ -318,8 +318,8 @@ def test_the_catalog_is_read_once_for_all_tables(path: Path, open_it: Open) -> N
         ("BLOB", Family.BYTES),
         ("INTEGER[]", Family.OTHER),
         ("STRUCT(a INTEGER)", Family.OTHER),
-        ("INTERVAL", Family.OTHER),
-        ("JSON", Family.OTHER),
+        ("INTERVAL", Family.INTERVAL),
+        ("JSON", Family.JSON),
     ],
 )
 def test_types_become_families(path: Path, open_it: Open, declared: str, family: Family) -> None:

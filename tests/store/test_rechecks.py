@@ -23,7 +23,7 @@ def test_it_waits_until_it_is_done(store: Store) -> None:
         rechecks.save(memory, "r", "m", FOUND, AT)
         rechecks.save(memory, "other", "m", FOUND, AT)
         assert rechecks.of_rules(memory, {"r": "m"}, AT) == {"r": FOUND}
-        rechecks.finish(memory, run(DUE))
+        rechecks.finish(memory, [run(DUE)])
         assert rechecks.of_rules(memory, {"r": "m", "other": "m"}, DUE) == {"other": FOUND}
 
 
@@ -52,17 +52,17 @@ def test_one_that_nobody_did_or_of_another_meaning_or_of_a_wrong_clock_is_none(
 def test_a_run_that_began_before_or_has_no_answer_does_not_end_it(store: Store) -> None:
     with store.write() as memory:
         rechecks.save(memory, "r", "m", FOUND, AT)
-        rechecks.finish(memory, run(AT - SECOND))
-        rechecks.finish(memory, run(AT + SECOND, Outcome.ERRORED))
+        rechecks.finish(memory, [run(AT - SECOND)])
+        rechecks.finish(memory, [run(AT + SECOND, Outcome.ERRORED)])
         assert "r" in rechecks.of_rules(memory, {"r": "m"}, AT)
-        rechecks.finish(memory, run(AT + SECOND))
+        rechecks.finish(memory, [run(AT + SECOND)])
         assert rechecks.of_rules(memory, {"r": "m"}, AT) == {}
 
 
 def test_one_without_an_answer_ends_it_when_it_was_due(store: Store) -> None:
     with store.write() as memory:
         rechecks.save(memory, "r", "m", FOUND, AT)
-        rechecks.finish(memory, run(DUE, Outcome.ERRORED))
+        rechecks.finish(memory, [run(DUE, Outcome.ERRORED)])
         assert rechecks.of_rules(memory, {"r": "m"}, DUE) == {}
 
 
@@ -70,5 +70,5 @@ def test_rows_of_confirm_2_runs_are_left_alone(store: Store) -> None:
     with store.write() as memory:
         pending_confirmations.save(memory, "r", {"a": 1}, 0, AT)
         assert rechecks.of_rules(memory, {"r": "m"}, AT) == {}
-        rechecks.finish(memory, run(DUE))
+        rechecks.finish(memory, [run(DUE)])
         assert pending_confirmations.of_rule(memory, "r") == ({"a": 1}, 0)

@@ -102,8 +102,8 @@ class Has(RowCheck):
 
     ```yaml
     has: {in: app.mails, on: {id: person_id}, where: "template = 'welcome' and status = 'sent'"}
+    has: {in: ledger.entries, on: {"'P' || id": ref}, where: "state = 'booked'"}
     has: {in: app.mails, on: {id: person_id}, count: at most 1}
-    has: {in: ledger.entries, on: {"'P' || id": ref}}
     ```
 
     The other table may be in another source. `on` maps columns of the rule's table to columns of

@@ -211,17 +211,24 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
 
 
 def answered_runs(
-    connection: Connection, rule: str, *, since: datetime | None = None, most: int | None = None
+    connection: Connection,
+    rule: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    most: int | None = None,
 ) -> list[tuple[datetime, int, Severity | None]]:
     """Return time, violations and severity of a rule's runs with an answer, oldest first.
 
-    Parameters: `since` and `most` limit them to the newest.
+    Parameters: `since` and `most` limit them to the newest; those from `until` on are left out.
     """
     answered = select(runs.c.at, runs.c.violations, runs.c.severity).where(
         runs.c.rule == rule, runs.c.outcome.in_(_ANSWERED)
     )
     if since is not None:
         answered = answered.where(runs.c.at >= since)
+    if until is not None:
+        answered = answered.where(runs.c.at < until)
     rows = connection.execute(
         answered.order_by(runs.c.at.desc(), runs.c.id.desc()).limit(most)
     ).all()

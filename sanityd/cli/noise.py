@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.notifications.noise_review import Profile
-    from sanityd.pipeline.simulation import Replay
+    from sanityd.pipeline.replay import Replay
     from sanityd.rules.rule import RuleSet
 
 #: How far `replay` goes back by default.
@@ -29,7 +29,10 @@ VERDICTS = 3
 @rules_option
 @click.pass_context
 def command(ctx: click.Context, path: Path) -> None:
-    """Show which rules mail too often, and which are downgraded."""
+    """Show which rules mail too often, what is done about it, and what they cost in 28 days.
+
+    `spared` are the incidents about which no mail was sent.
+    """
     if ctx.invoked_subcommand is not None:
         return
     from sanityd.cli import terminal
@@ -43,8 +46,9 @@ def command(ctx: click.Context, path: Path) -> None:
 
 
 def _is_noisy(profile: "Profile") -> bool:
+    """Return whether there is anything to say of the rule."""
     state = profile.noise_state
-    return bool(profile.sent or state.steps or state.flapping_since)
+    return any((profile.sent, profile.spared, state.steps, state.flapping_since))
 
 
 def _print_profiles(console: Any, profiles: "list[Profile]") -> None:
@@ -53,7 +57,8 @@ def _print_profiles(console: Any, profiles: "list[Profile]") -> None:
 
     from sanityd.cli import terminal
 
-    grid = terminal.table("rule", "declared", "counts as", "mails, 28 d", "acted on", "flapping")
+    names = ("rule", "declared", "counts as", "mails, 28 d", "acted on", "spared", "flapping")
+    grid = terminal.table(*names)
     noisiest_first = sorted(
         profiles, key=lambda profile: (profile.acted - profile.sent, profile.rule)
     )
@@ -67,6 +72,7 @@ def _print_profiles(console: Any, profiles: "list[Profile]") -> None:
             Text(profile.effective.label, style=terminal.STYLES[profile.effective]),
             f"{profile.sent:,}",
             f"{profile.acted:,}",
+            f"{profile.spared:,}",
             flapping,
         )
     console.print(grid)
@@ -96,9 +102,9 @@ def explain(rule: str, path: Path) -> None:
 @click.option("--by", metavar="NAME", help="Who decides (SANITYD_AUTHOR, else the login name).")
 @rules_option
 def undo(rule: str, reason: str, by: str | None, path: Path) -> None:
-    """Undo a downgrade, or cancel one that was announced.
+    """Undo a downgrade, cancel one that was announced, or get every mail of a rule again.
 
-    The rule is not downgraded again for a while.
+    The rule is not downgraded again, and none of its mails is spared, for a while.
     """
     from sanityd.cli import terminal
     from sanityd.notifications import triage
@@ -123,7 +129,7 @@ def replay(since: timedelta, path: Path) -> None:
     history."""
     from sanityd import clock
     from sanityd.cli import terminal
-    from sanityd.pipeline import simulation
+    from sanityd.pipeline.replay import replay as replay_runs
     from sanityd.rules.load import load
     from sanityd.store import runs
 
@@ -136,13 +142,14 @@ def replay(since: timedelta, path: Path) -> None:
         # Every run is replayed twice: with and without the policies of noise.
         with terminal.progress(2 * run_count, "replaying") as bar:
             [task] = bar.task_ids
-            replays = simulation.replay(rules, store, start, lambda runs: bar.advance(task, runs))
+            replays = replay_runs(rules, store, start, lambda runs: bar.advance(task, runs))
     finally:
         store.close()
     _print_replays(replays, at)
 
 
 def _print_replays(replays: "Iterable[Replay]", at: datetime) -> None:
+    """Print a line for each rule, the one with the most mails without the policies first."""
     from sanityd.cli import terminal
 
     console = terminal.console()

@@ -334,6 +334,12 @@ def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str
         sentences.append(f"will be downgraded {due}; `sanityd noise undo {rule}` prevents it")
     elif state.steps:
         sentences.append(state.sentence)
+    if state.mails_from is not None and at < state.mails_from:
+        begin = terminal.until(state.mails_from, at)
+        sentences.append(
+            f"nobody acted on {state.ignored} mails, so the next one comes {begin}, "
+            f"unless it is worse than usual"
+        )
     return sentences
 
 

@@ -89,6 +89,12 @@ class Reason(enum.StrEnum):
     RATE_LIMITED = "rate_limited"
     #: The rule is flapping, and nothing is worse than in the notification that it is.
     FLAPPING = "flapping"
+    #: Most incidents of the rule end by themselves soon, so the first mail waits for so long.
+    AUTO_PAUSED = "auto_paused"
+    #: Nobody acted on the last mails about the rule, so the next one comes later.
+    NOT_ACTED_ON = "not_acted_on"
+    #: The digest says so, which the recipient gets.
+    IN_DIGEST = "in_digest"
     #: Open for weeks, with reminders sent: only the digest lists it, until it grows.
     LONG_RUNNING = "long_running"
 
@@ -250,6 +256,23 @@ class NoiseState:
     restored_at: datetime | None = None
     #: The decision in one sentence with its numbers.
     sentence: str = ""
+    #: When its flapping ends if it does not change any more, and when its last flapping ended.
+    calm_from: datetime | None = None
+    flapping_ended_at: datetime | None = None
+    #: How many mails in a row nobody acted on, by the incidents that ended until then.
+    ignored: int = 0
+    ignored_until: datetime | None = None
+    #: When the last of them was sent, and from when on the next one is; None for at once.
+    mailed_at: datetime | None = None
+    mails_from: datetime | None = None
+    #: How long the first mail about an incident waits, in seconds, and why.
+    pause: int = 0
+    pause_sentence: str = ""
+    #: The usual number of violations, and whether it is worse than usual now.
+    usual: int = 0
+    worse: bool = False
+    #: The last incident that was worse than usual.
+    worse_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sanityd.model import Incident, Reason
+from sanityd.model import Incident, NoiseState, Reason
 from sanityd.notifications import policy
 from sanityd.notifications.context import AlertContext
 from sanityd.notifications.policy import PolicyInput
 from sanityd.notifications.recipients import Recipient, recipients
 from sanityd.store.incidents import IncidentRecipient
+
+_NOTHING_DECIDED = NoiseState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,11 @@ def decide(context: AlertContext) -> list[Decision]:
 def _policy_input(
     context: AlertContext, incident: Incident, recipient: Recipient, inhibiting: Set[str]
 ) -> PolicyInput:
+    """Return all that decides whether one recipient is notified of one incident."""
     state = context.delivery_state(incident, recipient)
     settings = context.rules.alerts
-    noise = context.noise_states.get(incident.rule)
-    is_flapping = noise is not None and noise.flapping_since is not None
+    noise = context.noise_states.get(incident.rule, _NOTHING_DECIDED)
+    is_flapping = noise.flapping_since is not None
     return PolicyInput(
         incident=incident,
         last_notification=state.last_notification,
@@ -58,7 +62,10 @@ def _policy_input(
         lapsed=context.lapsed_triage(incident, state),
         silenced=policy.is_silenced(context.facts(incident), context.silences, context.at),
         inhibited=context.is_inhibited(incident, inhibiting),
-        peak=noise.peak if noise is not None and is_flapping else None,
+        peak=noise.peak if is_flapping else None,
         refused=context.rules.channels[recipient[0]].refused,
         quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, context.at),
+        paused_until=incident.opened_at + timedelta(seconds=noise.pause),
+        mails_from=noise.mails_from,
+        worse=noise.worse,
     )

@@ -18,6 +18,7 @@ from sanityd.alerts.compose.times import format_time
 from sanityd.alerts.settings import WEEKDAYS
 from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
 from sanityd.model.durations import format_duration
+from sanityd.notifications import noise
 from sanityd.notifications.context import counted_incidents, sentence, triage_in_force
 from sanityd.notifications.notify import EXPIRES
 from sanityd.notifications.recipients import Recipient
@@ -352,8 +353,13 @@ class _DigestComposer:
             if state.flapping_since is not None:
                 words = "is flapping, so it sends no mails"
                 yield DigestLine(rule, words, None, state.flapping_since)
+            if state.flapping_ended_at is not None and state.flapping_ended_at >= self.facts.since:
+                words = "is not flapping any more"
+                yield DigestLine(rule, words, None, state.flapping_ended_at, resolved=True)
+            command = f"sanityd noise undo {rule}"
+            for words in noise.sentences(state, self.facts.rules.alerts, self.facts.at):
+                yield DigestLine(rule, words, None, state.mailed_at, command)
             if state.steps:
-                command = f"sanityd noise undo {rule}"
                 yield DigestLine(rule, state.sentence, None, state.since, command)
 
     def _silences(self) -> Iterator[DigestLine]:

@@ -12,6 +12,7 @@ from sanityd.model import Alert, Cause, Incident, News, NoiseState, Reason, Seve
 from sanityd.notifications import noise, policy
 from sanityd.notifications.context import counted_incidents, sentence
 from sanityd.notifications.noise import (
+    DayPeak,
     Episode,
     NoiseDecision,
     PastRunResult,
@@ -20,6 +21,7 @@ from sanityd.notifications.noise import (
     effective,
 )
 from sanityd.notifications.notify import enqueue, rule_details
+from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
@@ -33,6 +35,10 @@ from sanityd.store import (
     triage,
 )
 
+#: Decisions that nobody has to hear of at once: who gets a digest finds them there.
+IN_DIGEST = frozenset({Reason.DOWNGRADE_NOTICE, Reason.DOWNGRADED, Reason.FLAPPING_ENDED})
+#: The most runs that are read to learn what is usual: a week of a rule that runs each minute.
+_MOST_RUNS = 10_000
 #: How far back the runs of a downgraded rule are read: 14 days without a violation matter.
 _CLEAN = timedelta(days=15)
 
@@ -73,6 +79,7 @@ def records_of(
             sent=[SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())],
             episodes=episodes,
             looks=looks.get(name, ()),
+            days=_violated_days(connection, rules, rule, states, violated[name], at),
             mode=rule.noise,
         )
     return records
@@ -104,18 +111,48 @@ def _past_results(
     return {name: [PastRunResult(*run) for run in past] for name, past in answered.items()}
 
 
+def _violated_days(
+    connection: Connection,
+    rules: RuleSet,
+    rule: Rule,
+    states: Mapping[str, NoiseState],
+    violated: Sequence[Incident],
+    at: datetime,
+) -> tuple[DayPeak, ...]:
+    """Read the violated days before the open incident, at the latest of yesterday.
+
+    Nothing is read where no mails are spared yet, and so nothing has to be compared.
+    """
+    opened_at = [incident.opened_at for incident in violated if incident.open]
+    if not opened_at or not noise.is_quiet(states.get(rule.id, NoiseState())):
+        return ()
+    local = at.astimezone(rules.alerts.zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = midnight - rules.alerts.noise.window
+    until = max(midnight, opened_at[-1])
+    results = runs.answered_since(connection, [rule.id], since, until).get(rule.id, [])
+    past = [PastRunResult(*result) for result in results[-_MOST_RUNS:]]
+    return noise.daily_peaks(past, rules.alerts.zone)
+
+
 def _episode(incident: Incident, rule: Rule, decisions: Iterable[Triage]) -> Episode:
+    """Return what the policy knows of an incident.
+
+    Parameters: `decisions` are those of people about the rule, among them those about others of
+    its incidents.
+    """
     about = [decision for decision in decisions if decision.incident == incident.id]
-    closed = [decision for decision in about if decision.resolution]
+    resolutions = {decision.resolution for decision in about}
     # Whoever changes the rule while it is violated has acted, too.
-    is_edited = not incident.open and bool(incident.meaning) and incident.meaning != rule.meaning
+    has_other_meaning = incident.meaning not in ("", rule.meaning)
+    is_edited = has_other_meaning and not incident.open
     return Episode(
         incident=incident.id,
         began=incident.opened_at,
         ended=incident.resolved_at,
         acted=bool(about) or is_edited,
-        false_positive=any(decision.resolution == "false_positive" for decision in closed),
-        closed=bool(closed),
+        false_positive="false_positive" in resolutions,
+        closed=bool(resolutions - {""}),
     )
 
 
@@ -130,6 +167,8 @@ class Profile:
     #: The mails in the window of the policy, and those that somebody acted on.
     sent: int
     acted: int
+    #: The incidents in that time about which no mail was sent: what the policy spared people.
+    spared: int
     score: float
     #: What was decided, and what people might do.
     sentences: tuple[str, ...]
@@ -156,10 +195,24 @@ def profile(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) ->
         noise_state=state,
         sent=len(mails),
         acted=sum(mail.incident in acted for mail in mails),
+        spared=_count_spared(record, at - settings.noise.window),
         score=noise.flap_score(record.looks, settings.flapping.window),
-        sentences=(*sentences, *noise.advice(record, state, settings, at)),
+        sentences=(
+            *sentences,
+            *noise.sentences(state, settings, at),
+            *noise.advice(record, state, settings, at),
+        ),
         explained=tuple(noise.explain(record, state, settings, at)),
     )
+
+
+def _count_spared(record: Record, begin: datetime) -> int:
+    """Return how many incidents began since then of which no mail was sent; 0 for a warning."""
+    if record.declared < Severity.ERROR:
+        return 0
+    mailed = {mail.incident for mail in record.sent}
+    recent = {episode.incident for episode in record.episodes if episode.began >= begin}
+    return len(recent - mailed)
 
 
 def judge(
@@ -217,9 +270,9 @@ def _apply(
     news = _news(connection, rules, rule, decision, violated, at)
     queued = 0
     for channel, address in rules.recipients(rule.notify):
-        if not rules.channels[channel].takes(decision.reason):
+        reason = why_not_mailed(rules, (channel, address), decision.reason)
+        if reason is not None:
             recipient = {"channel": channel, "recipient": address}
-            reason = Reason.NOT_TAKEN
             audit.append(
                 connection, at, "sanityd", "not notified", reason, rule=rule.id, detail=recipient
             )
@@ -230,6 +283,16 @@ def _apply(
     return queued
 
 
+def why_not_mailed(rules: RuleSet, recipient: Recipient, reason: Reason) -> Reason | None:
+    """Return why a decision of the policy is not mailed to a recipient at once; None if it is."""
+    channel = rules.channels[recipient[0]]
+    if not channel.takes(reason):
+        return Reason.NOT_TAKEN
+    has_digest = rules.alerts.digest.at is not None
+    is_in_digest = (reason in IN_DIGEST, has_digest, channel.digests, channel.takes(Reason.DIGEST))
+    return Reason.IN_DIGEST if all(is_in_digest) else None
+
+
 def _news(
     connection: Connection,
     rules: RuleSet,
@@ -238,6 +301,7 @@ def _news(
     violated: Sequence[Incident],
     at: datetime,
 ) -> News:
+    """Return what a message says of a decision about a rule, and of what is open of it."""
     incident = next((incident for incident in violated if incident.open), None)
     details = rule_details(connection, rule.id)
     words = ""

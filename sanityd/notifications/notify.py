@@ -26,6 +26,7 @@ from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
+from sanityd.notifications.noise import footer
 from sanityd.notifications.outlook import after_message, outlook
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
@@ -341,7 +342,7 @@ def _news(
         stale_since=last_runs.stale_since if is_about_rows and incident.open else None,
         changes=row_changes if is_about_rows else {},
         last_notification=state.last_notification,
-        noise=noise.sentence if noise else "",
+        noise=footer(noise) if noise else "",
         triage=context.lapsed_triage(incident, state),
         held_back=context.held_back.get(decision.key),
         measured=context.measured.get(incident.id, {}),

@@ -3,6 +3,18 @@
 The present is compared with the last *delivered* message, not with the previous run: a lost mail
 heals itself, and what is decided twice can't be mailed twice. So `decide_reason` may be asked at
 any time.
+
+A decision is made in this order, and the first step that has an answer gives it:
+
+    1. what is over, accepted, or below `error`
+    2. what a person decided
+    3. flapping, the first mail, what got worse, reminders, new rows
+    4. what the noise policy spares: the first mail waits, or mails come ever more rarely
+    5. what waits in the outbox already
+    6. what the channel does not take, what another incident explains, silences, quiet hours
+
+More violations never mean less mail, and what is critical passes by the steps 3 (as far as it is
+about flapping) and 4.
 """
 
 import hashlib
@@ -92,6 +104,12 @@ class PolicyInput:
     #: The most violations notified of a rule that is flapping; None when it is not.
     peak: int | None = None
     quiet_hours: bool = False
+    #: Until when the first mail of the rule waits, as its incidents usually end by then.
+    paused_until: datetime | None = None
+    #: From when on the next mail about the rule is sent, as nobody acted on the last ones.
+    mails_from: datetime | None = None
+    #: Whether the rule is worse than usual; then nothing of that holds.
+    worse: bool = False
 
 
 def decide_reason(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
@@ -126,9 +144,33 @@ def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
         return _unless_held_back(facts, Reason.UNCHANGED)
     if facts.triage is not None:
         return _BY_TRIAGE[facts.triage.action]
-    reason = _unless_held_back(facts, _while_open(facts, settings, at))
+    reason = _spared(facts, _unless_held_back(facts, _while_open(facts, settings, at)), at)
     if reason.mails and _is_on_its_way(facts, reason):
         return Reason.WAITING
+    return reason
+
+
+def may_be_spared(facts: PolicyInput) -> bool:
+    """Return whether a mail may come later because of how the rule usually behaves.
+
+    Never what is critical, worse than usual, or no violation at all: a rule that can't be checked
+    and a source that is down are always notified at once.
+    """
+    incident = facts.incident
+    is_critical = max(incident.severity, incident.declared) >= Severity.CRITICAL
+    is_about_rows = incident.cause is Cause.VIOLATED
+    return all((is_about_rows, not is_critical, not facts.worse))
+
+
+def _spared(facts: PolicyInput, reason: Reason, at: datetime) -> Reason:
+    """Return why the mail comes later; the same reason when it comes now."""
+    if not reason.mails or not may_be_spared(facts):
+        return reason
+    is_first = facts.last_notification is None
+    if is_first and at < (facts.paused_until or at):
+        return Reason.AUTO_PAUSED
+    if at < (facts.mails_from or at):
+        return Reason.NOT_ACTED_ON
     return reason
 
 
@@ -152,7 +194,7 @@ def _is_on_its_way(facts: PolicyInput, reason: Reason) -> bool:
 def _while_open(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:
     """Return the reason for an open incident that nobody has decided about."""
     incident, last = facts.incident, facts.last_notification
-    if facts.peak is not None and not _is_above_peak(facts, facts.peak):
+    if _is_flapping_as_usual(facts):
         return Reason.FLAPPING
     if last is None:
         return _FIRST[incident.cause]
@@ -182,6 +224,7 @@ def _due(
 
 
 def _when_long_running(facts: PolicyInput, last: LastNotification) -> Reason:
+    """Return the reason for an incident that only the digest shows, unless it has grown."""
     incident = facts.incident
     has_grown = incident.violations > quiet_limit(last.violations) or facts.got_worse
     if has_grown or incident.severity > last.severity:
@@ -205,6 +248,7 @@ def _compared(
 
 
 def _after_resolution(facts: PolicyInput) -> Reason:
+    """Return the reason for an incident that is over: its end is notified once."""
     last = facts.last_notification
     if last is None:
         # A message about several incidents still goes out when only some of them are over.
@@ -214,6 +258,13 @@ def _after_resolution(facts: PolicyInput) -> Reason:
     if facts.waiting is not None and facts.waiting.reason is Reason.RESOLVED:
         return Reason.WAITING
     return Reason.FLAPPING if facts.peak is not None else Reason.RESOLVED
+
+
+def _is_flapping_as_usual(facts: PolicyInput) -> bool:
+    """Return whether the rule is flapping, and not worse than ever while it was."""
+    if facts.peak is None or not may_be_spared(facts):
+        return False
+    return not _is_above_peak(facts, facts.peak)
 
 
 def _is_above_peak(facts: PolicyInput, peak: int) -> bool:

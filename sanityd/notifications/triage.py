@@ -217,13 +217,14 @@ def end_silence(connection: Connection, number: int, act: Act) -> None:
 
 
 def undo(connection: Connection, rules: RuleSet, rule: str, act: Act) -> datetime:
-    """Undo a downgrade, or the notice of one.
+    """Undo a downgrade, the notice of one, or that mails of a rule are spared.
 
     Returns until when no other can follow. Raises ActError when there is nothing to undo.
     """
     _check_name(rules, rule)
     state = noise_state.of_rule(connection, rule)
-    if not state.steps and state.noticed_at is None:
+    is_spared = state.mails_from is not None or state.pause > 0
+    if not state.steps and state.noticed_at is None and not is_spared:
         raise ActError(
             f"`{rule}` counts as it is declared: there is nothing to undo",
             "`sanityd noise` lists the rest.",

@@ -238,11 +238,14 @@ def measured(connection: Connection, rule: str, most: int = 5000) -> list[tuple[
 
 
 def answered_since(
-    connection: Connection, rules: Iterable[str], since: datetime
+    connection: Connection, rules: Iterable[str], since: datetime, until: datetime | None = None
 ) -> dict[str, list[AnsweredRun]]:
-    """Return the runs with an answer since then, by rule, oldest first."""
+    """Return the runs with an answer since then, by rule, oldest first; none from `until` on."""
     names = name_list(connection, rules)
-    return _answered(connection, names, and_(runs.c.rule == names.c.value, runs.c.at >= since))
+    which = and_(runs.c.rule == names.c.value, runs.c.at >= since)
+    if until is not None:
+        which = and_(which, runs.c.at < until)
+    return _answered(connection, names, which)
 
 
 def newest_answered(

@@ -2,7 +2,17 @@
 
 import click
 
-from tests.bench import across, again, many_open, matching, recording, rules, scheduler, small
+from tests.bench import (
+    across,
+    again,
+    many_open,
+    matching,
+    recording,
+    rules,
+    scheduler,
+    signal,
+    small,
+)
 
 
 @click.group()
@@ -15,6 +25,7 @@ main.add_command(matching.command)
 for command in (rules.command, again.command, small.command, recording.command, scheduler.command):
     main.add_command(command)
 main.add_command(many_open.command)
+main.add_command(signal.command, "signal")
 
 if __name__ == "__main__":
     main()

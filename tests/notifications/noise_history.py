@@ -1,6 +1,7 @@
 """Histories of rules, as short as a test needs them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from sanityd.notifications.noise import (
     SentMail,
     judge,
 )
+from sanityd.notifications.noise.attention import forgotten
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -84,6 +86,11 @@ def downgraded(**facts: Any) -> NoiseState:
     return NoiseState(
         **{"steps": 1, "since": ago(2), "baseline": 3, "sentence": "declared error, now …", **facts}
     )
+
+
+def downgrading(standing: NoiseState) -> NoiseState:
+    """The state without what spares mails: how they are paced, paused and compared."""
+    return replace(forgotten(standing), calm_from=None, flapping_ended_at=None)
 
 
 def live(

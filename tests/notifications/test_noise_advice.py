@@ -138,6 +138,9 @@ def test_explain_names_each_number_and_its_threshold() -> None:
         "false positives: 0 of 0 closed incidents (at least 50 % of at least 4)",
         "flap score: 5.9 over 20 of 20 changes of state (flapping from 30 on, ends at 25): not flapping",
         "incidents that ended soon without action: 0 of 14 in 14 d within 2 h (a suggestion from 80 % of at least 5 on)",
+        "mails in a row that nobody acted on: 0 "
+        "(the next one comes at once, at once, 24 h, 3 d later, after that in 90 d)",
+        "pause: none, the first mail comes at once",
     ]
 
 
@@ -152,7 +155,7 @@ def test_explain_tells_of_the_way_back_what_is_known() -> None:
         "downgrading: on (set in `alerts.noise`); none now, as it is only a warning",
     ]
     assert lines[-3:] == [
-        "violations: 0 (restored above 8, it was 3)",
+        "violations: 0 (restored above 8, usually at most 3)",
         "incidents acted on since the downgrade: 0 (restored at 3)",
         "without a violation: 4 h (the first one after 14 d restores)",
     ]

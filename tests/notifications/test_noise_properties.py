@@ -305,8 +305,8 @@ def test_ninety_days_of_a_rule_that_nobody_acts_on() -> None:
         (22, Reason.DOWNGRADE_NOTICE),
         (25, Reason.DOWNGRADED),
         (61, Reason.RESTORED),
-        (85, Reason.DOWNGRADE_NOTICE),
-        (88, Reason.DOWNGRADED),
+        (67, Reason.DOWNGRADE_NOTICE),
+        (70, Reason.DOWNGRADED),
     ]
 
 

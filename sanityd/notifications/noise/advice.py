@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sanityd.alerts.compose.times import format_rounded, format_time
 from sanityd.alerts.settings import Settings
 from sanityd.model import NoiseState, Severity
+from sanityd.notifications.noise.attention import SELDOM
 from sanityd.notifications.noise.decisions import effective, until, why_not
 from sanityd.notifications.noise.flapping import about_this_meaning, flap_score
 from sanityd.notifications.noise.signals import (
@@ -13,6 +14,7 @@ from sanityd.notifications.noise.signals import (
     CLEAN,
     FALSE_OF,
     FALSE_SHARE,
+    PACE,
     acted_since,
     at_length,
     clean_until,
@@ -82,19 +84,32 @@ def explain(record: Record, state: NoiseState, settings: Settings, at: datetime)
         *_mails(known_then, state, settings, at),
         _flaps(known_then, state, settings, at),
         _brief(known_then, at),
+        _pace(state),
+        f"pause: {state.pause_sentence or 'none, the first mail comes at once'}",
     ]
     if state.steps and state.since:
         lines += _restoration(known_then, state, state.since, at)
     return lines
 
 
+def _pace(state: NoiseState) -> str:
+    """Return how many mails nobody acted on, and after how many the next ones come when."""
+    gaps = ", ".join(format_rounded(gap) if gap else "at once" for gap in PACE)
+    return (
+        f"mails in a row that nobody acted on: {state.ignored} "
+        f"(the next one comes {gaps} later, after that in {format_rounded(SELDOM)})"
+    )
+
+
 def _suggested_step(
     record: Record, state: NoiseState, settings: Settings, at: datetime
 ) -> str | None:
+    """Return the suggestion to lower a severity that may not be lowered by itself."""
     severity = declared(record)
     counted = effective(severity, state.steps)
-    is_locked = state.locked_until is not None and at < state.locked_until
-    if mode(record, settings) != "suggest" or is_locked or counted <= Severity.WARNING:
+    is_locked = at < (state.locked_until or at)
+    only_suggests = mode(record, settings) == "suggest"
+    if not all((only_suggests, not is_locked, counted > Severity.WARNING)):
         return None
     counts = noisy(record, state, settings, at)
     if counts is None:
@@ -139,6 +154,7 @@ def _longer_than(span: timedelta) -> str:
 
 
 def _severity(record: Record, state: NoiseState) -> str:
+    """Return the declared severity, the one that counts, and why they differ."""
     severity = declared(record)
     counted = effective(severity, state.steps)
     sentence = f": {state.sentence}" if state.sentence else ""
@@ -180,6 +196,7 @@ def _downgrading(record: Record, state: NoiseState, settings: Settings, at: date
 
 
 def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) -> list[str]:
+    """Return the numbers of mails, days and incidents that a downgrade needs."""
     noise, counts = settings.noise, count(record, state, settings, at)
     age, least_age = format_rounded(at - record.since), format_rounded(noise.min_rule_age)
     return [
@@ -194,6 +211,7 @@ def _mails(record: Record, state: NoiseState, settings: Settings, at: datetime) 
 
 
 def _flaps(record: Record, state: NoiseState, settings: Settings, at: datetime) -> str:
+    """Return the flap score with its thresholds, and since when the rule is flapping."""
     flapping, looks = settings.flapping, about_this_meaning(record)
     score = flap_score(looks, flapping.window)
     changes = min(max(len(looks) - 1, 0), flapping.window)
@@ -207,6 +225,7 @@ def _flaps(record: Record, state: NoiseState, settings: Settings, at: datetime) 
 
 
 def _brief(record: Record, at: datetime) -> str:
+    """Return how many incidents were soon over, and from how many on that is a habit."""
     transient = _transient(record, at)
     return (
         f"incidents that ended soon without action: {len(transient.short)} of {transient.episodes} "
@@ -222,10 +241,11 @@ def _percent(share: float) -> str:
 def _restoration(record: Record, state: NoiseState, since: datetime, at: datetime) -> list[str]:
     """Return how far the rule is from the end of its downgrade."""
     now = record.looks[-1].violations if record.looks else 0
-    limit = quiet_limit(state.baseline)
+    usual = state.usual or state.baseline
+    limit = quiet_limit(usual)
     clean = format_rounded(clean_until(record, at))
     return [
-        f"violations: {now:,} (restored above {limit:,g}, it was {state.baseline:,})",
+        f"violations: {now:,} (restored above {limit:,g}, usually at most {usual:,})",
         f"incidents acted on since the downgrade: {acted_since(record, since)} "
         f"(restored at {ACTED_AGAIN})",
         f"without a violation: {clean} (the first one after {format_rounded(CLEAN)} restores)",

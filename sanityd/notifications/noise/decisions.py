@@ -7,7 +7,7 @@ from datetime import datetime
 from sanityd.alerts.compose.times import format_date, format_rounded
 from sanityd.alerts.settings import Settings
 from sanityd.model import NoiseState, Reason, Severity
-from sanityd.notifications.noise import flapping
+from sanityd.notifications.noise import attention, flapping
 from sanityd.notifications.noise.flapping import FlappingUpdate
 from sanityd.notifications.noise.signals import (
     ACTED_AGAIN,
@@ -18,10 +18,12 @@ from sanityd.notifications.noise.signals import (
     briefly,
     clean_before,
     declared,
+    is_seldom,
     mode,
     noisy,
 )
 from sanityd.notifications.noise.types import NoiseDecision, Record
+from sanityd.notifications.noise.usual import is_worse, lasts_long, usual_of
 from sanityd.notifications.policy import quiet_limit
 
 
@@ -33,7 +35,11 @@ def judge(record: Record, state: NoiseState, settings: Settings, at: datetime) -
     """
     known_then = until(record, at)
     after_flapping, flapping_decisions = flapping.follow(known_then, state, settings.flapping)
-    new_state, downgrade_decisions = _downgrading(known_then, after_flapping, settings, at)
+    paced = attention.follow(known_then, after_flapping, settings, at)
+    new_state, downgrade_decisions = _downgrading(known_then, paced, settings, at)
+    if downgrade_decisions:
+        # What is usual counts from another number now.
+        new_state = attention.follow(known_then, new_state, settings, at)
     return new_state, (*flapping_decisions, *downgrade_decisions)
 
 
@@ -44,12 +50,25 @@ def effective(severity: Severity, steps: int) -> Severity:
     return max(lowered, lowest)
 
 
+def awaits_run(state: NoiseState, at: datetime, *, is_open: bool) -> bool:
+    """Return whether a run that says the same as the one before may change the state of a rule.
+
+    That is so when a time has come that the state waits for, and while something is open of a rule
+    whose mails are spared: it may be worse than usual by lasting so long, or in its second run.
+    """
+    due = [state.due, state.calm_from]
+    if any(time <= at for time in due if time is not None):
+        return True
+    return is_open and attention.is_quiet(state)
+
+
 def undo(state: NoiseState, settings: Settings, at: datetime) -> NoiseState:
-    """Return the state after a person undid a downgrade or a notice.
+    """Return the state after a person undid a downgrade, a notice, or the sparing of mails.
 
     No other follows for a while, and never one for the same mails.
     """
-    return replace(_restored(state, at), locked_until=at + settings.noise.lock_after_undo)
+    restored = attention.forgotten(_restored(state, at))
+    return replace(restored, locked_until=at + settings.noise.lock_after_undo)
 
 
 def until(record: Record, at: datetime) -> Record:
@@ -78,7 +97,7 @@ def why_not(record: Record, state: NoiseState, settings: Settings, at: datetime)
         return f"undone by a human: not before {format_date(state.locked_until, at, settings.zone)}"
     if state.since is not None:
         next_step = state.since + noise.cooldown
-        if at < next_step:
+        if at < next_step and not is_seldom(state):
             earliest = format_date(next_step, at, settings.zone)
             return f"one step in {format_rounded(noise.cooldown)}: not before {earliest}"
     return ""
@@ -89,7 +108,6 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
     since = state.since or at
     severity, begin = declared(record), format_date(since, at, settings.zone)
     again = f"{severity.label} again"
-    now = record.looks[-1].violations if record.looks else 0
     if severity == Severity.CRITICAL:
         return f"{again}: what is critical stays so"
     if mode(record, settings) == "off":
@@ -97,11 +115,9 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
     if record.since > since:
         changed = format_date(record.since, at, settings.zone)
         return f"{again}: the rule means something else since {changed}"
-    if now > quiet_limit(state.baseline):
-        return (
-            f"{again}: {now:,} violations, more than {quiet_limit(state.baseline):,g}; "
-            f"there were {state.baseline:,} when it was downgraded on {begin}"
-        )
+    usual = usual_of(record, state.baseline, at, settings.zone)
+    if is_worse(record, usual, at):
+        return f"{again}: {_worse(record, usual, at)}"
     acted = acted_since(record, since)
     if acted >= ACTED_AGAIN:
         return f"{again}: {acted} incidents were acted on since it was downgraded on {begin}"
@@ -111,9 +127,22 @@ def restoring(record: Record, state: NoiseState, settings: Settings, at: datetim
     return ""
 
 
+def _worse(record: Record, usual: int, at: datetime) -> str:
+    """Return in words how a rule is worse than usual."""
+    now = record.looks[-1].violations
+    if lasts_long(record, at):
+        return f"{now:,} violations for much longer than they usually last"
+    limit = quiet_limit(usual)
+    return f"{now:,} violations, more than {limit:,g}; there are usually at most {usual:,}"
+
+
 def _downgrading(
     record: Record, state: NoiseState, settings: Settings, at: datetime
 ) -> FlappingUpdate:
+    """Return the state after a notice, a downgrade or the end of one, and that decision.
+
+    A downgrade that ends is followed by nothing else in the same judgement.
+    """
     if state.steps:
         why = restoring(record, state, settings, at)
         if why:
@@ -148,6 +177,7 @@ def _case(record: Record, state: NoiseState, settings: Settings, at: datetime) -
 def _lowered(
     record: Record, state: NoiseState, counts: Counts, settings: Settings, at: datetime
 ) -> NoiseState:
+    """Return the state one step further down, with the sentence that says why."""
     severity, steps = declared(record), state.steps + 1
     now, since = effective(severity, steps), format_date(at, at, settings.zone)
     return replace(

@@ -3,11 +3,17 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from sanityd.alerts.settings import Flapping
 from sanityd.model import NoiseState, Reason
 from sanityd.notifications.noise.types import NoiseDecision, PastRunResult, Record
+
+#: Flapping ends after a calm of so many of the gaps between its changes, and at least so long.
+CALM_GAPS, LEAST_CALM = 4, timedelta(days=1)
+#: What begins again so soon after its end is the same flapping.
+SAME_PERIOD = timedelta(days=7)
 
 #: The new state of a rule, and the decisions that led to it.
 FlappingUpdate = tuple[NoiseState, tuple[NoiseDecision, ...]]
@@ -34,26 +40,72 @@ def flap_score(looks: Sequence[PastRunResult], window: int = 20) -> float:
 def follow(record: Record, state: NoiseState, settings: Flapping) -> FlappingUpdate:
     """Return whether the rule is flapping now; a decision when that begins or ends.
 
-    Fewer runs than the window begin nothing.
+    Fewer runs than the window begin nothing. It ends when the score is low and the rule did not
+    change for several times as long as it usually takes to, at least a day. When it begins again
+    within a week, that is the same flapping, and no decision.
     """
     looks = about_this_meaning(record)
     since = state.flapping_since
     is_flapping = since is not None and since >= record.since
-    if is_flapping and flap_score(looks, settings.window) > settings.end:
-        return state, ()
+    if is_flapping:
+        state = replace(state, calm_from=_calm_from(looks, settings) or state.calm_from)
+        if not _is_over(looks, state, settings):
+            return state, ()
     onset = _onset(looks, settings)
-    if onset is None:
-        calm = replace(state, flapping_since=None, peak=0)
-        if since is None:
-            return calm, ()
-        return calm, (NoiseDecision(Reason.FLAPPING_ENDED, _calm(record, state, settings)),)
+    if onset is None or is_flapping:
+        return _ended(record, state, settings)
     before_onset = looks[onset - settings.window : onset + 1]
     peak = max(look.violations for look in before_onset)
-    flapping = replace(state, flapping_since=looks[onset].at, peak=peak)
-    if since is not None:
+    flapping = replace(
+        state,
+        flapping_since=looks[onset].at,
+        peak=peak,
+        calm_from=_calm_from(looks, settings),
+        flapping_ended_at=None,
+    )
+    if since is not None or _ended_lately(state, looks[-1].at):
         return flapping, ()
     sentence = _flapping(looks, flapping, settings)
     return flapping, (NoiseDecision(Reason.FLAPPING_STARTED, sentence),)
+
+
+def _ended(record: Record, state: NoiseState, settings: Flapping) -> FlappingUpdate:
+    """Return the state of a rule that is not flapping, and the decision when it was until now."""
+    at = record.looks[-1].at if record.looks else None
+    calm = replace(state, flapping_since=None, peak=0, calm_from=None)
+    if state.flapping_since is None:
+        if at is None or not _ended_lately(state, at):
+            calm = replace(calm, flapping_ended_at=None)
+        return calm, ()
+    is_same_meaning = state.flapping_since >= record.since
+    calm = replace(calm, flapping_ended_at=at if is_same_meaning else None)
+    return calm, (NoiseDecision(Reason.FLAPPING_ENDED, _calm(record, state, settings)),)
+
+
+def _ended_lately(state: NoiseState, at: datetime) -> bool:
+    """Return whether flapping that begins at that time is the one of before."""
+    return state.flapping_ended_at is not None and at - state.flapping_ended_at < SAME_PERIOD
+
+
+def _is_over(looks: Sequence[PastRunResult], state: NoiseState, settings: Flapping) -> bool:
+    """Return whether a rule that was flapping is calm, and was so for long enough."""
+    if flap_score(looks, settings.window) > settings.end:
+        return False
+    return state.calm_from is None or looks[-1].at >= state.calm_from
+
+
+def _calm_from(looks: Sequence[PastRunResult], settings: Flapping) -> datetime | None:
+    """Return from when on the rule is calm if it does not change any more.
+
+    None when it did not change in the window.
+    """
+    is_change = _changes(looks, settings.window)
+    runs = looks[len(looks) - len(is_change) :]
+    changes = [run.at for run, changed in zip(runs, is_change, strict=True) if changed]
+    if not changes:
+        return None
+    gap = (changes[-1] - changes[0]) / max(len(changes) - 1, 1)
+    return changes[-1] + max(CALM_GAPS * gap, LEAST_CALM)
 
 
 def about_this_meaning(record: Record) -> Sequence[PastRunResult]:
@@ -90,6 +142,7 @@ def _changes(looks: Sequence[PastRunResult], window: int) -> list[bool]:
 
 
 def _flapping(looks: Sequence[PastRunResult], state: NoiseState, settings: Flapping) -> str:
+    """Return the sentence that says why a rule is flapping."""
     changes, score = _changes(looks, settings.window), flap_score(looks, settings.window)
     return (
         f"it came or went {sum(changes)} times in the last {len(changes)} runs "
@@ -99,6 +152,7 @@ def _flapping(looks: Sequence[PastRunResult], state: NoiseState, settings: Flapp
 
 
 def _calm(record: Record, state: NoiseState, settings: Flapping) -> str:
+    """Return the sentence that says why a rule is not flapping any more."""
     if state.flapping_since is not None and state.flapping_since < record.since:
         return "the rule means something else now, so it is not called flapping any more"
     looks = about_this_meaning(record)
@@ -111,4 +165,5 @@ def _calm(record: Record, state: NoiseState, settings: Flapping) -> str:
 
 
 def _violations(count: int) -> str:
+    """Return a number of violations in words."""
     return "1 violation" if count == 1 else f"{count:,} violations"

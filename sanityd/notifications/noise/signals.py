@@ -15,6 +15,11 @@ _DAY = timedelta(days=1)
 FALSE_SHARE, FALSE_OF = 0.5, 4
 #: So many incidents that people acted on end a downgrade.
 ACTED_AGAIN = 3
+#: How long after the last mail the next one is sent, by how many mails in a row nobody acted on.
+PACE = (timedelta(0), timedelta(0), _DAY, 3 * _DAY)
+#: A rule that is an error again is on probation: after so many mails or incidents that nobody
+#: acted on, it is noisy again.
+PROBATION = 2
 #: After so long without a violation the next one ends a downgrade.
 CLEAN = 14 * _DAY
 
@@ -29,11 +34,18 @@ class Counts:
     first: datetime | None
     closed: int
     false_positives: int
+    #: Incidents that nobody was mailed about, as nobody acted on the mails before.
+    kept_back: int = 0
+
+    @property
+    def total(self) -> int:
+        """The mails, and the incidents that were kept out of them."""
+        return self.mails + self.kept_back
 
     @property
     def bound(self) -> float:
         """The largest plausible share of mails that people act on."""
-        return wilson_upper(self.acted, self.mails)
+        return wilson_upper(self.acted, self.total)
 
     @property
     def mostly_false(self) -> bool:
@@ -44,27 +56,48 @@ class Counts:
 def count(record: Record, state: NoiseState, settings: Settings, at: datetime) -> Counts:
     """Count the window before `at`.
 
-    Only what came since the rule has its meaning, and after the end of the last downgrade.
+    Only what came since the rule has its meaning, and after the end of the last downgrade. Of
+    incidents without a mail only those count that were kept out because nobody acted on the mails
+    before; others were not kept from anybody.
     """
     begin = max(at - settings.noise.window, record.since)
     sent = [mail for mail in record.sent if _counts(mail.at, begin, state)]
-    closed = [episode for episode in _closed(record) if _counts(episode.began, begin, state)]
+    in_time = [episode for episode in record.episodes if _counts(episode.began, begin, state)]
+    closed = [episode.false_positive for episode in in_time if episode.closed]
     acted = {episode.incident for episode in record.episodes if episode.acted}
+    kept_back = [episode.began for episode in _kept_back(record, state, begin)]
+    times = [*kept_back, *(mail.at for mail in sent)]
     return Counts(
         mails=len(sent),
         acted=sum(mail.incident in acted for mail in sent),
-        days=len({mail.at.astimezone(settings.zone).date() for mail in sent}),
-        first=sent[0].at if sent else None,
+        days=len({time.astimezone(settings.zone).date() for time in times}),
+        first=min(times, default=None),
         closed=len(closed),
-        false_positives=sum(episode.false_positive for episode in closed),
+        false_positives=sum(closed),
+        kept_back=len(kept_back),
     )
 
 
-def _closed(record: Record) -> list[Episode]:
-    return [episode for episode in record.episodes if episode.closed]
+def is_seldom(state: NoiseState) -> bool:
+    """Return whether nobody acted on so many mails that the digest has to do."""
+    return state.ignored >= len(PACE)
+
+
+def _kept_back(record: Record, state: NoiseState, begin: datetime) -> list[Episode]:
+    """Return the incidents that ended by themselves and were kept out of the mails."""
+    if not is_seldom(state):
+        return []
+    mailed = {mail.incident for mail in record.sent}
+    kept_back = []
+    for episode in record.ended:
+        has_mail = episode.incident in mailed
+        if all((episode.by_itself, not has_mail, _counts(episode.began, begin, state))):
+            kept_back.append(episode)
+    return kept_back
 
 
 def _counts(when: datetime, begin: datetime, state: NoiseState) -> bool:
+    """Return whether what happened then counts: in the window, and after the last downgrade."""
     return begin <= when and (state.restored_at is None or state.restored_at < when)
 
 
@@ -77,9 +110,16 @@ def noisy(record: Record, state: NoiseState, settings: Settings, at: datetime) -
     starts = [at] if state.noticed_at is None else [state.noticed_at, at]
     for start in starts:
         counts = count(record, state, settings, start)
-        if counts.mostly_false or _ignored(counts, record, settings, at):
+        is_ignored = _ignored(counts, record, settings, at)
+        if any((counts.mostly_false, is_ignored, is_unchanged(counts, state))):
             return counts
     return None
+
+
+def is_unchanged(counts: Counts, state: NoiseState) -> bool:
+    """Return whether nobody acts on a rule that is on probation, as nobody did before."""
+    is_restored = state.since is not None and state.restored_at is not None
+    return all((is_restored, is_seldom(state), counts.total >= PROBATION, not counts.acted))
 
 
 def mode(record: Record, settings: Settings) -> NoiseMode:
@@ -158,7 +198,7 @@ def briefly(counts: Counts) -> str:
     """Return the numbers for a line in each mail: `14 mails, none acted on`."""
     if counts.mostly_false:
         return _false(counts)
-    return f"{_mails(counts)}, {counts.acted or 'none'} acted on"
+    return f"{_mails(counts)}{_without_mail(counts)}, {counts.acted or 'none'} acted on"
 
 
 def at_length(counts: Counts, settings: Settings, at: datetime) -> str:
@@ -169,25 +209,36 @@ def at_length(counts: Counts, settings: Settings, at: datetime) -> str:
     days = "1 day" if counts.days == 1 else f"{counts.days} days"
     acted = counts.acted or "none"
     return (
-        f"{_mails(counts)} on {days}{since}, {acted} of them about something that anybody acted on"
+        f"{_mails(counts)}{_without_mail(counts)} on {days}{since}, "
+        f"{acted} of them about something that anybody acted on"
     )
 
 
 def _ignored(counts: Counts, record: Record, settings: Settings, at: datetime) -> bool:
+    """Return whether there were enough mails, and certainly few that people acted on."""
     noise = settings.noise
-    return (
-        counts.mails >= noise.min_mails
-        and counts.days >= noise.min_days
-        and at - record.since >= noise.min_rule_age
-        and counts.bound < noise.acted_upper_bound
-    )
+    enough_mails = counts.total >= noise.min_mails
+    enough_days = counts.days >= noise.min_days
+    old_enough = at - record.since >= noise.min_rule_age
+    few_acted_on = counts.bound < noise.acted_upper_bound
+    return all((enough_mails, enough_days, old_enough, few_acted_on))
 
 
 def _mails(counts: Counts) -> str:
+    """Return the number of mails in words."""
     return "1 mail" if counts.mails == 1 else f"{counts.mails:,} mails"
 
 
+def _without_mail(counts: Counts) -> str:
+    """Return the number of incidents that were kept out of the mails; empty without any."""
+    if not counts.kept_back:
+        return ""
+    incidents = "1 incident" if counts.kept_back == 1 else f"{counts.kept_back:,} incidents"
+    return f" and {incidents} without a mail"
+
+
 def _false(counts: Counts) -> str:
+    """Return how many incidents were closed as false positives, of how many that were closed."""
     return (
         f"{counts.false_positives} of {counts.closed} incidents that were closed "
         "were false positives"

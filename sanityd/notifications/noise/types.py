@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sanityd.alerts.settings import NoiseMode
 from sanityd.model import Reason, Severity
@@ -33,6 +33,19 @@ class Episode:
     #: Whether a person closed it.
     closed: bool = False
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether it ended, and nobody acted on it.
+
+        A repair that nobody told of looks the same; the policies take it for this, too.
+        """
+        return self.ended is not None and not self.acted
+
+    @property
+    def seconds(self) -> int:
+        """How long it lasted, in seconds; 0 while it is open."""
+        return int(((self.ended or self.began) - self.began).total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class PastRunResult:
@@ -42,6 +55,17 @@ class PastRunResult:
     violations: int
     #: The declared severity that was reached; None when the rule held.
     severity: Severity | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayPeak:
+    """A day on which a rule was violated."""
+
+    day: date
+    #: The most violations of one run.
+    peak: int
+    #: The most violations that two runs in a row had; 0 when no two runs were violated.
+    lasting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +86,24 @@ class Record:
     sent: Sequence[SentMail] = ()
     episodes: Sequence[Episode] = ()
     looks: Sequence[PastRunResult] = ()
+    #: The violated days of the window before the open incident began, at the latest of yesterday.
+    #: Needed where mails of the rule are spared already.
+    days: Sequence[DayPeak] = ()
     #: The rule's own `noise:`; None for what the settings say.
     mode: NoiseMode | None = None
+
+    @property
+    def open_episode(self) -> Episode | None:
+        """The incident that is open; None without one."""
+        if self.episodes and self.episodes[-1].ended is None:
+            return self.episodes[-1]
+        return None
+
+    @property
+    def ended(self) -> list[Episode]:
+        """The incidents that ended, of those that began since the rule has its meaning."""
+        episodes = [episode for episode in self.episodes if episode.ended is not None]
+        return [episode for episode in episodes if episode.began >= self.since]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""The policies in virtual time: over recorded runs, and over a made-up quarter of a team's life."""
+"""The policies over recorded runs, and in virtual time the same as over a store."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -7,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from sanityd.model import Outcome, Run, Severity
-from sanityd.pipeline.simulation import Replay, replay
+from sanityd.notifications.notify import notify
+from sanityd.pipeline.recording import record, record_outages
+from sanityd.pipeline.replay import Replay, replay
+from sanityd.pipeline.simulation import temporary_store
+from sanityd.pipeline.virtual_time import VirtualTime
 from sanityd.rules.load import load
 from sanityd.rules.rule import RuleSet
 from sanityd.store import runs
 from sanityd.store.open import Store
+from sanityd.store.outbox import Outbox
 from sanityd.store.tables import metadata
-from tests.bench import quarter
+from tests.bench.quarter_data import START, STEP, World
+from tests.bench.signal import TEAMS, live, rules_of
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -91,8 +98,57 @@ def test_a_replay_leaves_the_memory_as_it_is(rules: RuleSet, tmp_path: Path) -> 
     assert not (tmp_path / "mails").exists()
 
 
+Mailed = tuple[datetime, str, tuple[str, ...]]
+
+
+def mailed_from_a_store(rules: RuleSet, world: World) -> list[Mailed]:
+    """The mails of the same quarter by way of the store and its outbox."""
+    mails: list[Mailed] = []
+    with temporary_store() as store:
+        outbox = Outbox(store)
+        at = START
+        while at < world.end:
+            batch = [world.run(rule, at) for rule in world.rules]
+            batch = [replace(run, at=at) for run in batch]
+            with store.write() as memory:
+                record(memory, rules, [(rules.rules[run.rule], run) for run in batch])
+                record_outages(memory, rules, rules.rules, batch, at)
+                notify(memory, rules, at)
+            while claimed := outbox.claim(at):
+                outbox.sent(claimed, at)
+                about = claimed.message.data["incidents"]
+                assert isinstance(about, list)
+                names = tuple(sorted(item["rule"] for item in about))
+                mails.append((at, claimed.reason.value, names))
+            at += STEP
+    return sorted(mails)
+
+
+def test_virtual_time_mails_what_the_store_would_have_mailed(tmp_path: Path) -> None:
+    """Nobody acts on anything; the second source is down for a while."""
+
+    def made() -> World:
+        kinds = {"healthy": 1, "flapping": 1, "passing": 1}
+        world = World(days=1, seed=3, kinds=kinds)
+        world.outages = [(START + timedelta(hours=10), START + timedelta(hours=13))]
+        return world
+
+    world = made()
+    rules = rules_of(tmp_path, world, {})
+    virtual = VirtualTime(rules)
+    at = START
+    while at < world.end:
+        virtual.record([world.run(rule, at) for rule in world.rules], at)
+        at += STEP
+    mails = [(mail.at, mail.reason.value, tuple(sorted(mail.rules))) for mail in virtual.sent]
+    assert len(mails) > 5
+    assert sorted(mails) == mailed_from_a_store(rules, made())
+
+
 def test_over_some_days_no_worsening_is_hidden() -> None:
-    """`python -m tests.bench.quarter` is the same for a whole quarter, with 40 rules."""
-    kept = quarter.live(4, {}, quarter.Rules(noisy=2, flapping=1, passing=1, healthy=2))
-    assert set(kept.delays) == {"noisy-0", "flapping-0"}
-    assert all(after is not None and after <= timedelta(hours=1) for after in kept.delays.values())
+    """`scripts/bench signal` is the same for whole quarters, with 40 rules."""
+    kinds = {"healthy": 3, "noisy": 1, "flapping": 1, "passing": 1, "bursting": 1}
+    kept = live(World(days=7, seed=2, kinds=kinds), TEAMS[0], {})
+    delays = [delay for _, _, delay in kept.delays()]
+    assert len(delays) >= 4
+    assert all(delay is not None and delay <= 2 * STEP for delay in delays)

@@ -103,7 +103,6 @@ COME_WITH_OTHERS = {
 
 #: Functions with a complexity over 10, and why they are still read in one go.
 COMPLEX_FUNCTIONS: dict[str, str] = {
-    "_selected": "one refusal for each wrong combination of options",
     "transitions": "the table of docs/explanation/lifecycle.md: what a run finds, what the row was",
     "_accepts_something": "one case for each kind of value",
     "_sql_mentions": "one case for each option that holds SQL",

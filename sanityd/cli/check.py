@@ -13,8 +13,9 @@ import click
 
 from sanityd.cli import EXIT_UNKNOWN
 from sanityd.cli.local_time import use_zone
-from sanityd.cli.options import open_store, rules_option
+from sanityd.cli.options import no_such, open_store, rule_named, rules_option
 from sanityd.cli.rechecks import Rechecks
+from sanityd.cli.selection import check_words, is_selected
 
 if TYPE_CHECKING:
     from sanityd.alerts.dispatcher import DispatchSummary
@@ -230,26 +231,13 @@ def exit_code(
 def _selected(rules: "RuleSet", selection: Selection) -> list["Rule"]:
     """Return the selected rules, without regard to `due`. Raises a usage error for a rule, tag or
     source that does not exist, because a check of no rules would look like success."""
-    from sanityd.cli.options import no_such, rule_named
-
     for source in selection.sources:
         if source not in rules.sources:
             raise no_such(f"there is no source `{source}`", source, rules.sources)
-    all_tags: set[str] = set()
-    for rule in rules.rules.values():
-        all_tags.update(rule.tags)
-    for tag in selection.tags:
-        if tag not in all_tags:
-            raise no_such(f"no rule has the tag `{tag}`", tag, all_tags)
+    check_words("tag", selection.tags, rules.tags)
     # A rule that is named is checked even if it is disabled.
     candidates = [rule_named(rules, name) for name in selection.names] or list(rules.enabled())
-    selected = []
-    for rule in candidates:
-        has_tag = not selection.tags or not set(selection.tags).isdisjoint(rule.tags)
-        has_source = not selection.sources or rule.source in selection.sources
-        if has_tag and has_source:
-            selected.append(rule)
-    return selected
+    return [rule for rule in candidates if is_selected(rule, selection.tags, selection.sources)]
 
 
 def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:

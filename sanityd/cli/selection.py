@@ -46,38 +46,33 @@ def select_rules(
 
     Raises a usage error for an owner, tag or source that no rule has.
     """
-    existing_owners: set[str] = set()
-    existing_tags: set[str] = set()
-    for rule in rules.rules.values():
-        existing_owners.add(rule.owner)
-        existing_tags.update(rule.tags)
-    _check_words("owner", owners, existing_owners - {""})
-    _check_words("tag", tags, existing_tags)
-    _check_words("source", sources, rules.sources)
+    existing_owners = {rule.owner for rule in rules.rules.values()}
+    check_words("owner", owners, existing_owners - {""})
+    check_words("tag", tags, rules.tags)
+    check_words("source", sources, rules.sources)
     selected = {}
     for rule in rules.rules.values():
-        if _worst(rule) >= least and _is_selected(rule, owners, tags, sources):
+        is_of_owner = not owners or rule.owner in owners
+        is_severe = rule.invariant.ladder.worst >= least
+        if is_of_owner and is_severe and is_selected(rule, tags, sources):
             selected[rule.id] = rule
     if len(selected) == len(rules.rules):
         return rules
     return replace(rules, rules=selected)
 
 
-def _worst(rule: "Rule") -> "Severity":
-    return max(step.severity for step in rule.invariant.ladder.steps)
-
-
-def _is_selected(
-    rule: "Rule", owners: Sequence[str], tags: Sequence[str], sources: Sequence[str]
-) -> bool:
-    if owners and rule.owner not in owners:
-        return False
+def is_selected(rule: "Rule", tags: Sequence[str], sources: Sequence[str]) -> bool:
+    """Return whether a rule has one of the tags, and one of the sources; empty ones select all."""
     if tags and set(tags).isdisjoint(rule.tags):
         return False
     return not sources or rule.source in sources
 
 
-def _check_words(kind: str, words: Iterable[str], existing: Iterable[str]) -> None:
+def check_words(kind: str, words: Iterable[str], existing: Iterable[str]) -> None:
+    """Raise a usage error for a word that is not among the existing ones.
+
+    Parameters: `kind` is what the words are, as in `tag`.
+    """
     candidates = set(existing)
     for word in words:
         if word not in candidates:

@@ -270,18 +270,12 @@ def _check_matchers(rules: RuleSet, requested: Silence) -> None:
     if source and source not in rules.sources:
         hint = did_you_mean(source, rules.sources)
         raise UnknownNameError(f"there is no source `{source}`", hint or None)
-    if tag:
-        _check_tag(rules, tag)
+    if tag and tag not in rules.tags:
+        hint = did_you_mean(tag, rules.tags)
+        raise UnknownNameError(f"no rule has the tag `{tag}`", hint or None)
     is_rule = rule and "*" not in rule and not rule.startswith("source:")
     if is_rule:
         _check_name(rules, rule)
-
-
-def _check_tag(rules: RuleSet, tag: str) -> None:
-    """Raise ActError when no rule has the tag."""
-    tags = {name for rule in rules.rules.values() for name in rule.tags}
-    if tag not in tags:
-        raise UnknownNameError(f"no rule has the tag `{tag}`", did_you_mean(tag, tags) or None)
 
 
 def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:

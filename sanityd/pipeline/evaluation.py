@@ -61,7 +61,7 @@ def read_prior_state(connection: Connection, batch: Sequence[Rule], at: datetime
     meanings = {rule.id: rule.meaning for rule in batch}
     recently_run = runs.evaluated_rules(connection, ids, at - AUDIT_EVERY, at)
     return PriorState(
-        open_keys={rule_id: violations.open_keys(connection, rule_id) for rule_id in ids},
+        open_keys=violations.open_keys_of(connection, ids),
         past={rule.id: runs.measured(connection, rule.id) for rule in batch if rule.learns},
         audited=set(ids) - recently_run,
         since=_read_scan_starts(connection, batch, at),

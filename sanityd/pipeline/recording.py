@@ -201,7 +201,7 @@ def record_outages(
     for source in sorted(skipped_runs.keys() | answering):
         before = incidents.open_for(connection, source_rule_id(source), Cause.SOURCE_DOWN)
         skipped = skipped_runs.get(source)
-        severity = _outage_severity(connection, rules, source)
+        severity = _outage_severity(connection, rules, source) if skipped else Severity.ERROR
         after = lifecycle.outage_after(before, source, skipped, at, severity)
         if after is not None and after != before:
             incidents.save(connection, after)

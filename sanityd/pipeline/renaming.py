@@ -16,11 +16,11 @@ def renames(connection: Connection, rules: RuleSet) -> list[tuple[str, str]]:
 
     The ids that it had earlier come last.
     """
-    pairs = []
-    for rule in rules.rules.values():
-        stored_ids = rule_rename.former_names(connection, rules.name, list(rule.formerly))
-        pairs += [(old, rule.id) for old in stored_ids]
-    return pairs
+    pairs = [(old, rule.id) for rule in rules.rules.values() for old in rule.formerly]
+    if not pairs:
+        return []
+    stored = rules_seen.of_rules(connection, rules.name, [old for old, _ in pairs])
+    return [(old, new) for old, new in pairs if old in stored]
 
 
 def carry_over(connection: Connection, rules: RuleSet, old: str, new: str, at: datetime) -> None:
@@ -29,7 +29,7 @@ def carry_over(connection: Connection, rules: RuleSet, old: str, new: str, at: d
     If the rule has run under its new id, that goes on, and what is open under the old one is closed
     as that of a removed rule.
     """
-    if rule_rename.is_present(connection, rules.name, new):
+    if rules_seen.meaning(connection, rules.name, new) is not None:
         close_rule(connection, old, Resolution.RULE_REMOVED, at)
     rule_rename.rename(connection, rules.name, old, new)
 

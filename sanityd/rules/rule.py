@@ -155,6 +155,11 @@ class RuleSet:
         """The folder that relative paths are relative to."""
         return self.path if self.path.is_dir() else self.path.parent
 
+    @property
+    def tags(self) -> set[str]:
+        """The tags that any rule has."""
+        return {tag for rule in self.rules.values() for tag in rule.tags}
+
     def enabled(self) -> tuple[Rule, ...]:
         """Return the enabled rules, in the order of the file."""
         return tuple(rule for rule in self.rules.values() if rule.enabled)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from sanityd.sources.sql_calls import second_argument
 from sanityd.sources.sql_gate import GateRefusal
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class _ClockReplacer:
         arguments = self.sql[rest[0].end + 1 : close.start].strip()
         if arguments == "":
             yield _ClockEdit(close.start, close.start, self.sqlite_time)
-        elif self.tokens[index].text.lower() == "strftime" and not _has_two_arguments(rest):
+        elif self.tokens[index].text.lower() == "strftime" and second_argument(rest) is None:
             yield _ClockEdit(close.start, close.start, f", {self.sqlite_time}")
 
     def _edit_clock_word(self, index: int, *, is_called: bool) -> Iterator[_ClockEdit]:
@@ -226,7 +227,7 @@ class _ClockReplacer:
             return False
         if self.tokens[index].text.lower() not in _AGE_FUNCTIONS:
             return False
-        return not _has_two_arguments(self.tokens[index + 1 :])
+        return second_argument(self.tokens[index + 1 :]) is None
 
     def _is_column(self, index: int) -> bool:
         """Return whether a word follows a dot, so that it is the name of a column.
@@ -265,20 +266,3 @@ def _closing_bracket(tokens: Sequence["Token"]) -> "Token | None":
         if depth == 0:
             return token
     return None
-
-
-def _has_two_arguments(tokens: Sequence["Token"]) -> bool:
-    """Return whether a call has more than one argument; the first token opens its brackets."""
-    from sqlglot import TokenType
-
-    depth = 0
-    for token in tokens:
-        if token.token_type is TokenType.L_PAREN:
-            depth += 1
-        elif token.token_type is TokenType.R_PAREN:
-            depth -= 1
-        if depth == 0:
-            return False
-        if depth == 1 and token.token_type is TokenType.COMMA:
-            return True
-    return False

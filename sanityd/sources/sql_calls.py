@@ -1,4 +1,4 @@
-"""Renames functions in SQL that has passed the gate, for databases that can't bound their calls."""
+"""Calls in SQL that has passed the gate: their arguments, and other names for their functions."""
 
 from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
@@ -35,3 +35,23 @@ def rename_calls(sql: str, dialect: str, names: Set[str], decide: Decision) -> s
             pieces += [sql[end : token.start], f"sanityd_{token.text.lower()}"]
             end = token.end + 1
     return "".join([*pieces, sql[end:]])
+
+
+def second_argument(tokens: "Sequence[Token]") -> int | None:
+    """Return the index of the token with which the second argument of a call begins.
+
+    None when it has fewer. Parameters: `tokens` begin with the bracket that the call opens.
+    """
+    from sqlglot import TokenType
+
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token.token_type is TokenType.L_PAREN:
+            depth += 1
+        elif token.token_type is TokenType.R_PAREN:
+            depth -= 1
+        if depth == 0:
+            return None
+        if depth == 1 and token.token_type is TokenType.COMMA:
+            return index + 1
+    return None

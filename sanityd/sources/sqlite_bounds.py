@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from sanityd.errors import CheckError
-from sanityd.sources.sql_calls import rename_calls
+from sanityd.sources.sql_calls import rename_calls, second_argument
 
 if TYPE_CHECKING:
     from sqlglot import Token
@@ -82,19 +82,9 @@ def bound_calls(sql: str) -> str:
 
 def _has_long_second(tokens: "Sequence[Token]", name: int) -> bool:
     """Return whether a call has a second argument that isn't a short text in quotes."""
-    from sqlglot import TokenType
-
-    depth = 0
-    for index, token in enumerate(tokens[name + 1 :], name + 1):
-        if token.token_type is TokenType.L_PAREN:
-            depth += 1
-        elif token.token_type is TokenType.R_PAREN:
-            depth -= 1
-        if depth == 0:
-            return False
-        if depth == 1 and token.token_type is TokenType.COMMA:
-            return not _is_short_text(tokens[index + 1 : index + 3])
-    return False
+    call = tokens[name + 1 :]
+    second = second_argument(call)
+    return second is not None and not _is_short_text(call[second : second + 2])
 
 
 def _is_short_text(tokens: "Sequence[Token]") -> bool:

@@ -7,29 +7,12 @@ watermarks. The audit keeps its entries as they are.
 from sqlalchemy import Connection, delete, select, update
 
 from sanityd.model import decode_values, fingerprint
-from sanityd.store import tables
+from sanityd.store import rules_seen, tables
 
 #: Tables with any number of rows per rule.
 _MANY = (tables.runs, tables.incidents, tables.triage, tables.silences, tables.news)
 #: Tables with one row per rule.
 _ONE = (tables.noise, tables.watermarks, tables.unchanged, tables.pending_confirmations)
-
-
-def former_names(connection: Connection, file: str, names: list[str]) -> list[str]:
-    """Return those of the names under which rules of this file ran."""
-    seen = tables.rules_seen
-    query = select(seen.c.rule).where(seen.c.file == file, seen.c.rule.in_(names))
-    stored = set(connection.execute(query).scalars())
-    return [name for name in names if name in stored]
-
-
-def is_present(connection: Connection, file: str, rule: str) -> bool:
-    """Return whether a rule has run under this id, and was not removed since then."""
-    seen = tables.rules_seen
-    query = select(seen.c.rule).where(
-        seen.c.file == file, seen.c.rule == rule, seen.c.removed_at.is_(None)
-    )
-    return connection.execute(query).first() is not None
 
 
 def rename(connection: Connection, file: str, old: str, new: str) -> None:
@@ -54,7 +37,7 @@ def _carry_meaning(connection: Connection, file: str, old: str, new: str) -> Non
     seen = tables.rules_seen
     of_old = (seen.c.file == file) & (seen.c.rule == old)
     of_new = (seen.c.file == file) & (seen.c.rule == new)
-    if is_present(connection, file, new):
+    if rules_seen.meaning(connection, file, new) is not None:
         connection.execute(delete(seen).where(of_old))
         return
     connection.execute(delete(seen).where(of_new))

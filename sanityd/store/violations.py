@@ -67,6 +67,18 @@ def open_keys(connection: Connection, rule: str) -> dict[str, Key]:
     return {mark: decode_values(key) for mark, key in connection.execute(query)}
 
 
+def open_keys_of(connection: Connection, rules: Iterable[str]) -> dict[str, dict[str, Key]]:
+    """Return the same of several rules, by rule; rules without open violations are left out."""
+    names = name_list(connection, rules)
+    query = select(violations.c.rule, violations.c.fingerprint, violations.c.key).where(
+        violations.c.rule.in_(select(names.c.value)), violations.c.open
+    )
+    by_rule: dict[str, dict[str, Key]] = {}
+    for rule, mark, key in connection.execute(query):
+        by_rule.setdefault(rule, {})[mark] = decode_values(key)
+    return by_rule
+
+
 def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     """A rule's open violations, oldest first, and in the order of their keys."""
     query = select(violations).where(violations.c.rule == rule, violations.c.open)

@@ -269,7 +269,10 @@ def test_a_source_that_deadlocks_with_a_migration_resolves_nothing(
     shop: tuple[Project, Connection], postgres: str
 ) -> None:
     """Reading takes locks, too: one table is read already; who alters the other one wants the first
-    one next."""
+    one next.
+
+    PostgreSQL looks for a deadlock once, a while after a session began to wait, and ends the session
+    that found it: the check waits for three seconds, the migration for longer."""
     project, connection = shop
     url = connection.engine.url.render_as_string(hide_password=False)
     both = "".join(
@@ -279,7 +282,9 @@ def test_a_source_that_deadlocks_with_a_migration_resolves_nothing(
     project.rules(HEAD.replace("sqlite:///app.db", "${APP_URL}") + both)
     _all(
         connection,
-        "CREATE TABLE mails AS SELECT * FROM people; ALTER TABLE mails ADD PRIMARY KEY (id)",
+        "CREATE TABLE mails AS SELECT * FROM people; ALTER TABLE mails ADD PRIMARY KEY (id); "
+        f"ALTER DATABASE {connection.engine.url.database} SET deadlock_timeout = '3s'; "
+        "SET deadlock_timeout = '1min'",
     )
     with working() as box, ThreadPoolExecutor(1) as beside:
         named = {"SMTP_URL": f"smtp://127.0.0.1:{box.port}", "APP_URL": url}
@@ -302,7 +307,10 @@ def test_a_source_that_deadlocks_with_a_migration_resolves_nothing(
 
 
 def _until_it_waits(connection: Connection) -> None:
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+        " WHERE NOT granted AND relation IS NOT NULL AND datname = current_database()"
+    )
     for _ in range(2_000):
         if connection.execute(waiting).scalar_one():
             return

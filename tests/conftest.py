@@ -101,7 +101,7 @@ SLOW = (
     "pipeline/test_pipeline.py",
     "pipeline/test_rechecks.py",
     "pipeline/test_renaming.py",
-    "pipeline/test_simulation.py",
+    "pipeline/test_replay.py",
     "pipeline/test_worse_values.py",
     "sources/test_duckdb.py",
     "sources/test_duckdb_bounds.py",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sanityd.daemon.health import HealthSigns
     from sanityd.model import Incident, NoiseState, Run, Severity, Silence
+    from sanityd.notifications.open_incidents import OpenIncident
     from sanityd.rules.rule import RuleSet
     from sanityd.store.rechecks import Recheck
 
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 SHOWN_FOR = timedelta(days=7)
 #: The last response of the daemon is shown when it is longer ago than that.
 LAST_SIGN = timedelta(seconds=30)
+#: The most incidents in the table, unless all are asked for: nobody reads 2,000 lines.
+MOST_INCIDENTS = 100
 
 
 @click.command("status")
 @filter_options
+@click.option("--all", "is_whole", is_flag=True, help="Print all incidents, not the worst 100.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -41,10 +45,14 @@ def command(
     tags: tuple[str, ...],
     severity: str | None,
     sources: tuple[str, ...],
+    is_whole: bool,
     form: str,
     path: Path,
 ) -> None:
-    """Show what is violated, since when, and what is not verified."""
+    """Show what is violated, since when, and what is not verified.
+
+    When more than 100 rules are violated, the worst are printed; JSON has all.
+    """
     from sanityd import clock
     from sanityd.cli import status_json, terminal
     from sanityd.model import Severity
@@ -63,7 +71,9 @@ def command(
         last_runs = runs.last_of(connection, list(meanings), at)
         pending = rechecks.of_rules(connection, meanings, at)
         _unverified(console, connection, rules, selected, last_runs, pending, at)
-        _open(console, connection, rules, selected, least, at)
+        shown = _open_incidents(connection, rules, selected, least, at)
+        _open(console, shown if is_whole else shown[:MOST_INCIDENTS], at)
+        _left_out(console, len(shown), is_whole=is_whole)
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)
@@ -206,21 +216,15 @@ def _unverified_words(connection: "Connection", names: "Sequence[str]", at: "dat
     return f"{words}, {never:,} of them never" if never else words
 
 
-def _open(
-    console: Any,
+def _open_incidents(
     connection: "Connection",
     rules: "RuleSet",
     selected: "RuleSet",
     least: "Severity",
     at: "datetime",
-) -> None:
-    """Print a table of the violated rules, and notes about them."""
-    from rich.text import Text
-
-    from sanityd.cli import terminal
-    from sanityd.cli.local_time import zone_name
+) -> "list[OpenIncident]":
+    """Return the incidents of violated rules, the most severe first, then the oldest."""
     from sanityd.model import Cause
-    from sanityd.model.durations import format_duration
     from sanityd.notifications import open_incidents
 
     violated = [
@@ -229,16 +233,24 @@ def _open(
         if open_incident.incident.cause is Cause.VIOLATED
         and _is_selected(open_incident.incident, rules, selected, least)
     ]
+    return sorted(violated, key=lambda entry: (-entry.incident.severity, entry.incident.opened_at))
+
+
+def _open(console: Any, violated: "list[OpenIncident]", at: "datetime") -> None:
+    """Print a table of the violated rules, and notes about them."""
+    from rich.text import Text
+
+    from sanityd.cli import terminal
+    from sanityd.cli.local_time import zone_name
+    from sanityd.model.durations import format_duration
+
     if not violated:
         console.print("No rule is violated, as far as is known.")
         return
-    by_severity = sorted(
-        violated, key=lambda entry: (-entry.incident.severity, entry.incident.opened_at)
-    )
     grid = terminal.table(
         "rule", "severity", "violations", f"since ({zone_name()})", "for", "incident", ""
     )
-    for open_incident in by_severity:
+    for open_incident in violated:
         incident = open_incident.incident
         decision = ""
         if open_incident.triage:
@@ -257,6 +269,16 @@ def _open(
         for note in open_incident.notes:
             line = f"{open_incident.incident.rule}: {note}"
             console.print(terminal.signed(terminal.MILD, line))
+
+
+def _left_out(console: Any, count: int, *, is_whole: bool) -> None:
+    """Print how many violated rules the table leaves out."""
+    more = count - MOST_INCIDENTS
+    if more > 0 and not is_whole:
+        console.print(
+            f"… and {more:,} more violated rules, less severe or newer: `--all` prints them;"
+            " --owner, --tag, --source and --severity select some."
+        )
 
 
 def _is_selected(

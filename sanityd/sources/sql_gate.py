@@ -5,6 +5,7 @@ It is the first of two guards: each session is read-only, too. sqlglot is import
 
 import logging
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,10 @@ _LONGEST = 100_000
 #: its time doubles with each.
 _DEEPEST = 6
 
+#: The number of texts whose result is kept: a rule's SQL is read when its file is loaded, and again
+#: for each statement that it becomes part of.
+_KEPT = 4096
+
 _WRITES = "Rules may only read: write a SELECT that returns the rows that are wrong."
 #: First words of statements that people write by mistake in place of a condition.
 _STATEMENTS = {
@@ -109,6 +114,7 @@ class GateRefusal(Exception):
         self.length = length
 
 
+@lru_cache(maxsize=_KEPT)
 def gate_query(sql: str, dialect: str) -> str:
     """Return one SELECT without its last semicolon. Raises GateRefusal for anything else.
 
@@ -131,6 +137,7 @@ def gate_query(sql: str, dialect: str) -> str:
     return plain
 
 
+@lru_cache(maxsize=_KEPT)
 def gate_predicate(sql: str, dialect: str) -> str:
     """Return one condition without its last semicolon. Raises GateRefusal for anything else.
 

@@ -67,6 +67,25 @@ def test_status_says_what_is_wrong_and_what_is_not_known(
     assert "every-person-has-a-welcome-mail  error" in answer.out
 
 
+def test_status_prints_the_worst_hundred_of_many(project: Project) -> None:
+    head = RULES.split("channels:", maxsplit=1)[0]
+    rules = "".join(
+        f"  rule-{n}: {{table: app.people, never: id < {n + 2}, severity: {severity}}}\n"
+        for n, severity in enumerate(["warning"] * 3 + ["error"] * 100)
+    )
+    project.rules(f"{head}rules:\n{rules}")
+    assert project.run("check").code == 1
+    status = project.run("status").out
+    assert status.count(" error ") == 100
+    assert " warning " not in status
+    assert "and 3 more violated rules" in status
+    everything = project.run("status", "--all").out
+    assert everything.count(" error ") == 100
+    assert everything.count(" warning ") == 3
+    assert "more violated rules" not in everything
+    assert len(json.loads(project.run("status", "--format", "json").out)["open"]) == 103
+
+
 def test_status_is_json_and_shows_only_what_is_asked_for(
     project: Project, lose_mails: Callable[[], None]
 ) -> None:

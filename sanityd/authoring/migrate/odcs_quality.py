@@ -65,7 +65,13 @@ _OLD_METRICS = {
     "duplicateCount": "duplicateValues",
     "validValues": "invalidValues",
 }
-_VARIABLE = re.compile(r"\$?\{\{?\s*(object|property|table|column)\s*\}?\}")
+#: Variables of the standard and of datacontract-cli, which takes quotes around them away.
+_TABLE_VARIABLES = ("object", "table", "model", "schema")
+_VARIABLE = re.compile(
+    r"(?P<quote>[\"'`]?)\$?\{\{?\s*"
+    r"(?P<name>object|table|model|schema|property|column|field)"
+    r"\s*\}?\}(?P=quote)"
+)
 _UNKNOWN_VARIABLE = re.compile(r"\$\{|\{\w+\}")
 
 #: Rules, and a note about NULL, which the standard leaves open.
@@ -189,16 +195,21 @@ def _invalid_values(
     # In an old form, which the standard's own examples use, too, there is no `arguments`.
     valid_values = arguments.get("validValues", entry.get("validValues"))
     pattern = arguments.get("pattern", entry.get("pattern"))
+    null_note = "A NULL is not invalid here; the standard leaves it open."
+    if isinstance(valid_values, list) and None in valid_values:
+        valid_values = [value for value in valid_values if value is not None]
+        if not valid_values:
+            raise UnsupportedCheck("it takes no value but NULL")
+        null_note = "`null` is valid: a NULL passes."
     settings = {"valid values": valid_values, "valid regex": pattern}
-    rules = invalid_rules(subject.column, subject.short_name, settings)
-    return rules, "A NULL is not invalid here; the standard leaves it open."
+    return invalid_rules(subject.column, subject.short_name, settings), null_note
 
 
 def _sql_rules(entry: Mapping[str, Any], subject: QualitySubject) -> list[ImportedRule]:
     """Return the rules of a query that returns one number."""
 
     def name_of(match: re.Match[str]) -> str:
-        if match[1] in ("object", "table"):
+        if match["name"] in _TABLE_VARIABLES:
             return subject.sql
         if not subject.column:
             raise UnsupportedCheck("its query names a column, and it stands at the table")

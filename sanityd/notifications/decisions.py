@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sanityd.model import Incident, NoiseState, Reason
 from sanityd.notifications import policy
@@ -65,7 +65,15 @@ def _policy_input(
         peak=noise.peak if is_flapping else None,
         refused=context.rules.channels[recipient[0]].refused,
         quiet_hours=policy.in_quiet_hours(settings.quiet_hours, settings, context.at),
-        paused_until=incident.opened_at + timedelta(seconds=noise.pause),
+        paused_until=_paused_until(incident, noise, context.at),
         mails_from=noise.mails_from,
         worse=noise.worse,
     )
+
+
+def _paused_until(incident: Incident, noise: NoiseState, at: datetime) -> datetime | None:
+    """Return until when the first mail waits; None without a pause, and where the clock was wrong
+    when the incident began."""
+    if not noise.pause or incident.opened_at > at:
+        return None
+    return incident.opened_at + timedelta(seconds=noise.pause)

@@ -229,15 +229,19 @@ def judge(
     if not noticed:
         return {}
     records = records_of(connection, rules, noticed, states, at)
-    queued = {}
+    decided = {}
+    changed = {}
     for rule in noticed:
         state = states.get(rule.id, NoiseState())
-        record = records[rule.id]
-        new_state, decisions = noise.judge(record, state, rules.alerts, at)
+        new_state, decided[rule.id] = noise.judge(records[rule.id], state, rules.alerts, at)
         if new_state != state:
-            noise_state.save(connection, rule.id, new_state, at)
+            changed[rule.id] = new_state
+    noise_state.save_all(connection, changed, at)
+    queued = {}
+    for rule in noticed:
         queued[rule.id] = sum(
-            _apply(connection, rules, rule, record, decision, at) for decision in decisions
+            _apply(connection, rules, rule, records[rule.id], decision, at)
+            for decision in decided[rule.id]
         )
     return queued
 

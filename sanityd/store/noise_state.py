@@ -1,6 +1,6 @@
 """The decisions of the noise policy about rules; a rule without a row is in the usual state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -32,17 +32,33 @@ def of_rules(connection: Connection, rules: Iterable[str]) -> dict[str, NoiseSta
 
 def save(connection: Connection, rule: str, state: NoiseState, at: datetime) -> None:
     """Store the state of a rule; the usual state needs no row."""
-    if state == NoiseState():
-        connection.execute(delete(noise).where(noise.c.rule == rule))
+    save_all(connection, {rule: state}, at)
+
+
+def save_all(connection: Connection, states: Mapping[str, NoiseState], at: datetime) -> None:
+    """Store the states of rules, in two statements at most."""
+    usual = [rule for rule, state in states.items() if state == NoiseState()]
+    if usual:
+        unneeded = noise.c.rule.in_(select(name_list(connection, usual).c.value))
+        connection.execute(delete(noise).where(unneeded))
+    rows = [
+        {"rule": rule, "state": _encode(state), "at": at}
+        for rule, state in states.items()
+        if state != NoiseState()
+    ]
+    if not rows:
         return
+    new = insert_into(connection, noise)
+    changed = {"state": new.excluded.state, "at": new.excluded.at}
+    connection.execute(new.on_conflict_do_update(index_elements=[noise.c.rule], set_=changed), rows)
+
+
+def _encode(state: NoiseState) -> dict[str, Any]:
     encoded = asdict(state)
     for name, value in encoded.items():
         if isinstance(value, datetime):
             encoded[name] = value.isoformat()
-    new = insert_into(connection, noise).values(rule=rule, state=encoded, at=at)
-    connection.execute(
-        new.on_conflict_do_update(index_elements=[noise.c.rule], set_={"state": encoded, "at": at})
-    )
+    return encoded
 
 
 def _decode(stored: dict[str, Any]) -> NoiseState:

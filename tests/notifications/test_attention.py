@@ -91,6 +91,14 @@ def test_a_month_without_mails_does_not_begin_it_anew() -> None:
     assert (state.ignored, state.mails_from) == (4, ago(40) + SELDOM)
 
 
+def test_no_mail_waits_for_a_time_that_a_wrong_clock_wrote() -> None:
+    facts = record(**ignored(6))
+    a_year_ago = AT - 365 * DAY
+    state = follow(facts, NOTHING, SETTINGS, a_year_ago)
+    assert state.ignored == 6
+    assert state.mails_from is None
+
+
 @pytest.mark.parametrize(
     "facts",
     [{"mode": "off"}, {"mode": "suggest"}, {"declared": Severity.CRITICAL}],

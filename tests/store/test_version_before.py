@@ -31,7 +31,13 @@ OLD_TABLES = {
 }
 #: What the version before did not have.
 NEW_TABLES = {"adopted_rules"}
-NEW_REASONS = {Reason.KEPT_OPEN, Reason.NOT_TAKEN}
+NEW_REASONS = {
+    Reason.AUTO_PAUSED,
+    Reason.IN_DIGEST,
+    Reason.KEPT_OPEN,
+    Reason.NOT_ACTED_ON,
+    Reason.NOT_TAKEN,
+}
 OLD_REASONS = {
     "calm",
     "known",

@@ -55,6 +55,9 @@ def follow(record: Record, state: NoiseState, settings: Settings, at: datetime) 
         return forgotten(state)
     counted = _count_ignored(record, state)
     mailed_at = record.sent[-1].at if record.sent else state.mailed_at
+    if mailed_at is not None and mailed_at > at:
+        # A wrong clock wrote it: nothing may wait for that time.
+        mailed_at = None
     paced = replace(
         counted,
         mailed_at=mailed_at if counted.ignored else None,

@@ -1,4 +1,4 @@
-"""Fixtures of real databases: fresh, empty, and dropped after the test.
+"""Fixtures of real databases, each empty when its test begins.
 
 A server starts when the first test of a run asks for it, is shared by all workers of pytest-xdist,
 and is stopped by the process that started the workers. SANITYD_TEST_POSTGRES and
@@ -8,19 +8,17 @@ not installed are skipped; with SANITYD_REQUIRE_SERVICES=1 they fail.
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import duckdb as duckdb_driver
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url, text
 
 from sanityd.demo import story
 from tests import ROOT
 from tests.support import kill_counts, services
+from tests.support.databases import PostgreSQLDatabases, fresh_database
 from tests.support.project import RULES, Project
 from tests.support.scene import Scene, staged
 from tests.support.services import MariaDB, Missing, PostgreSQL, Server
@@ -165,10 +163,18 @@ def mariadb_url() -> str:
     return os.environ.get("SANITYD_TEST_MARIADB") or _shared(MariaDB)
 
 
+@pytest.fixture(scope="session")
+def _postgres_databases(postgres_url: str) -> Iterator[PostgreSQLDatabases]:
+    """The PostgreSQL databases that the tests of this process use in turn."""
+    databases = PostgreSQLDatabases(postgres_url)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgres(postgres_url: str) -> Iterator[str]:
+def postgres(_postgres_databases: PostgreSQLDatabases) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, as its owner."""
-    with fresh_database(postgres_url) as url:
+    with _postgres_databases.lend() as url:
         yield url
 
 
@@ -221,23 +227,6 @@ def absent(reason: Missing) -> NoReturn:
     if os.environ.get("SANITYD_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{reason}, and SANITYD_REQUIRE_SERVICES=1", pytrace=False)
     pytest.skip(f"{reason}; `scripts/test` installs it as root, or see tests/conftest.py")
-
-
-@contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """An empty database on that server, dropped at the end."""
-    name = f"t_{uuid.uuid4().hex[:16]}"
-    drop = (
-        "DROP DATABASE {} WITH (FORCE)" if server.startswith("postgresql") else "DROP DATABASE {}"
-    )
-    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as administrator:
-        administrator.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with engine.connect() as administrator:
-            administrator.execute(text(drop.format(name)))
 
 
 @pytest.fixture

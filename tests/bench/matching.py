@@ -20,8 +20,8 @@ from sanityd.checks.planner import plan_check
 from sanityd.errors import CheckError
 from sanityd.sources.base import AnySelect, Snapshot, SourceSettings
 from sanityd.sources.open import open_source
-from tests.conftest import fresh_database
 from tests.support import services
+from tests.support.databases import fresh_database
 
 #: A letter for each type of column, with its declaration and its value in row `{n}`.
 TYPES = {

@@ -22,7 +22,7 @@ from sanityd.store.open import Store
 from sanityd.store.violations import RowChanges
 from tests.bench import turns
 from tests.bench.server import Database, started
-from tests.conftest import fresh_database
+from tests.support.databases import fresh_database
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 _AT = AT.isoformat(sep=" ")

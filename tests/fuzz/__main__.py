@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import duckdb
 
-from tests.conftest import fresh_database
 from tests.fuzz import column_types, types
 from tests.fuzz.trial import Outcome, attempt, batch, content
 from tests.support import services
+from tests.support.databases import fresh_database
 
 #: Files that one process reads before the next one begins, so that all memory that is seen is that
 #: of few files.

@@ -19,7 +19,7 @@ import duckdb
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from tests.conftest import fresh_database
+from tests.support.databases import fresh_database
 
 #: The values of the first row of `people`; no error may tell them.
 NAME, NUMBER, WORD = "Ada Heimlich", 7355608421, "verschwiegen"

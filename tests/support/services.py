@@ -162,7 +162,7 @@ class PostgreSQL(Server):
     def _launch(self, program: str, port: int, password: str) -> URL:
         secret = self.folder / "password"
         secret.write_text(password)
-        options = "--username=owner --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync"
+        options = "--username=owner --auth=md5 --encoding=UTF8 --locale=C.UTF-8 --no-sync"
         self._run(
             self._program("initdb"), *options.split(), f"--pwfile={secret}", f"--pgdata={self.data}"
         )

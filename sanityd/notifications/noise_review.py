@@ -20,6 +20,7 @@ from sanityd.notifications.noise import (
     SentMail,
     effective,
 )
+from sanityd.notifications.noise.repairs import with_repairs
 from sanityd.notifications.notify import enqueue, rule_details
 from sanityd.notifications.recipients import Recipient
 from sanityd.notifications.triage import expire_triage
@@ -71,13 +72,14 @@ def records_of(
     for rule in selected:
         name = rule.id
         is_seen = name in seen and seen[name].removed_at is None
+        mails = [SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())]
         episodes = [_episode(each, rule, decisions.get(name, ())) for each in violated[name]]
         records[name] = Record(
             declared=_declared(rule, violated[name]),
             since=seen[name].since if is_seen else at,
             interval=rule.schedule.interval,
-            sent=[SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())],
-            episodes=episodes,
+            sent=mails,
+            episodes=with_repairs(episodes, mails),
             looks=looks.get(name, ()),
             days=_violated_days(connection, rules, rule, states, violated[name], at),
             mode=rule.noise,

@@ -20,8 +20,8 @@ import click
 from sqlalchemy import create_engine
 
 from tests.bench.optimisations import VARIABLE
-from tests.conftest import fresh_database
 from tests.support import services
+from tests.support.databases import fresh_database
 
 #: One key of these isn't there, in each table.
 MISSING = 77

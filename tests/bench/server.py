@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
-from tests.conftest import fresh_database
 from tests.support import services
+from tests.support.databases import fresh_database
 
 #: How long backends of a candidate that ended may take to go.
 PATIENCE = 30.0

@@ -26,7 +26,7 @@ class Episode:
     incident: str
     began: datetime
     ended: datetime | None = None
-    #: Whether a person acknowledged, snoozed, accepted or closed it, or edited the rule.
+    #: Whether a person acknowledged, snoozed, accepted, closed or repaired it, or edited the rule.
     acted: bool = False
     #: Whether a person closed it as a false positive.
     false_positive: bool = False
@@ -37,7 +37,7 @@ class Episode:
     def by_itself(self) -> bool:
         """Whether it ended, and nobody acted on it.
 
-        A repair that nobody told of looks the same; the policies take it for this, too.
+        A repair that nobody told of looks the same, unless `repairs.py` tells them apart.
         """
         return self.ended is not None and not self.acted
 

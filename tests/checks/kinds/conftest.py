@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance import Stage
-from tests.conftest import fresh_database
+from tests.support.databases import fresh_database
 from tests.support.services import owner
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from sanityd.checks.invariant import Age
-from sanityd.model.durations import DURATION, parse_duration
+from sanityd.model.durations import DURATION, parse_duration, written_duration
 from sanityd.model.option_types import option_error
 
 _ADVICE = "write `10m of created_at`"
@@ -44,10 +44,12 @@ def _age(value: Any) -> Any:
 
 
 def _corrected_age(text: str) -> str:
-    """Return `10m created_at` or `10m after created_at` with its ` of `.
+    """Return `10m created_at` as `10m of created_at`, and `3 weeks` as `3w of COLUMN`.
 
     Empty for a text that does not begin with a duration.
     """
+    if length := written_duration(text):
+        return f"{length} of COLUMN"
     words = text.split()
     if not words:
         return ""

@@ -87,15 +87,27 @@ def _create(
     new_silence = Silence(0, act.author, act.reason, act.at, begin, end, pattern, tag, source)
 
     def create(connection: "Connection", rules: "RuleSet") -> Any:
-        return triage.silence(connection, rules, new_silence)
+        return triage.silence(connection, rules, new_silence), _matches_any(rules, new_silence)
 
-    silence = in_transaction(path, create)
+    silence, has_rules = in_transaction(path, create)
     start = ""
     if begin != act.at:
         start = f" from {terminal.until_in_zone(silence.starts, act.at)}"
     end_time = terminal.until_in_zone(silence.until, act.at)
     click.echo(f"Silence {silence.id}: {_subject(silence)} silenced{start} until {end_time}.")
     click.echo(f"  Rules are still checked. `sanityd silence --end {silence.id}` ends it.")
+    if not has_rules:
+        click.echo("  No rule in the file matches it now.", err=True)
+
+
+def _matches_any(rules: "RuleSet", silence: "Silence") -> bool:
+    """Return whether a silence is about any rule of the file, or a source that may be down."""
+    from sanityd.notifications import policy
+
+    if silence.source in rules.sources or silence.rule.startswith("source:"):
+        return True
+    facts = [rule.facts(rules.revision) for rule in rules.rules.values()]
+    return any(policy.is_silenced(rule, [silence], silence.starts) for rule in facts)
 
 
 def _subject(silence: "Silence") -> str:

@@ -40,15 +40,18 @@ def parse_duration(text: str, *, least: int = 1) -> timedelta:
 
 
 def _correction(text: str) -> str:
-    """Return how `7 days` must be written (`7d`); an empty text when the meaning is not clear."""
+    """Return advice how `7 days` must be written; an empty text when the meaning is not clear."""
     if _FRACTION_OF_SECOND.fullmatch(text.strip()):
         return "write whole seconds, as in `1s`"
+    corrected = written_duration(text)
+    return f"write `{corrected}`" if corrected else ""
+
+
+def written_duration(text: str) -> str:
+    """Return `7 days` as it must be written (`7d`); an empty text when the meaning is not clear."""
     if len(text) > 50 or not re.fullmatch(rf"(?:{_SPOKEN.pattern})+", text, re.IGNORECASE):
         return ""
-    corrected = ""
-    for number, unit in _SPOKEN.findall(text):
-        corrected += number + unit.lower()
-    return f"write `{corrected}`"
+    return "".join(number + unit.lower() for number, unit in _SPOKEN.findall(text))
 
 
 def format_duration(length: timedelta) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sanityd.model.did_you_mean import did_you_mean
+from sanityd.model.durations import written_duration
 from sanityd.rules import misplaced_keys, validation_errors
 from sanityd.rules.validation_errors import UNKNOWN_KEY
 
@@ -51,8 +52,8 @@ def age_columns(raw: Mapping[str, Any], invalid_keys: Collection[Any]) -> tuple[
             continue
         column = text.partition(" of ")[2].strip()
         words = text.split()
-        if not column and len(words) > 1:
-            # `10m created_at`, without the `of`.
+        if not column and len(words) > 1 and not written_duration(text):
+            # `10m created_at`, without the `of`; but not `3 weeks`.
             column = words[-1]
         if column:
             columns.append(column)

@@ -76,7 +76,7 @@ def test_times_are_printed_with_their_zone(broken: Project) -> None:
     shown = act(broken, "show", RULE)
     assert "since (UTC)" in shown
     assert re.search(r"since [0-9:]{5} UTC, for", shown)
-    silence = act(broken, "silence", "x-*", "--for", "2h", "--reason", "deployment")
+    silence = act(broken, "silence", "every-*", "--for", "2h", "--reason", "deployment")
     assert re.search(r"silenced until .*[0-9]{2}:[0-9]{2} UTC\.", silence)
     assert "until (UTC)" in act(broken, "silence", "--list")
 
@@ -155,6 +155,18 @@ def test_what_is_closed_stays_violated_until_a_run_says_otherwise(broken: Projec
     )
     assert broken.run("check").code == 1
     assert broken.state("SELECT resolved_at FROM incidents") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_told"),
+    [("zzz*", True), ("every-*", False), ("source:app", False)],
+)
+def test_a_silence_that_no_rule_matches_is_told(
+    broken: Project, pattern: str, is_told: bool
+) -> None:
+    answer = broken.run("silence", pattern, "--for", "2h", "--reason", "deployment")
+    assert answer.code == 0
+    assert ("No rule in the file matches it now." in answer.err) is is_told
 
 
 def test_a_silence_is_said_listed_and_ended(broken: Project) -> None:

@@ -79,7 +79,7 @@ class SqliteSource(EngineSource):
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, sqlite_bounds.LONGEST_PATTERN)
         add_functions(connection, self.settings.zone)
-        sqlite_bounds.add_bounded_functions(connection)
+        connection.helper = sqlite_bounds.add_bounded_functions(connection)
         return connection
 
     def begin(self, connection: Connection) -> datetime:

@@ -44,11 +44,12 @@ _WHOLE = re.compile(r"\s*[-+]?\d+")
 _WIDEST = 100_000
 
 
-def add_bounded_functions(connection: sqlite3.Connection) -> None:
+def add_bounded_functions(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Add the replacements; those of `printf` and `format` under the names of SQLite's own.
 
     The others are called only by the SQL that `bound_calls` returns, as Python's functions are
-    slower, and can't be given text that isn't UTF-8.
+    slower, and can't be given text that isn't UTF-8. Returns a connection to no database, which
+    they use: close it together with `connection`.
     """
     plain = sqlite3.connect(":memory:", check_same_thread=False)
     plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
@@ -59,6 +60,7 @@ def add_bounded_functions(connection: sqlite3.Connection) -> None:
         connection.create_function(
             name, -1, partial(_bounded_printf, partial(_call, plain, name)), deterministic=True
         )
+    return plain
 
 
 def too_big() -> CheckError:

@@ -15,6 +15,8 @@ class GuardedConnection(sqlite3.Connection):
     limit = math.inf
     _deadline = math.inf
     _timer: Timer | None = None
+    #: What the functions of this connection use; closed together with it.
+    helper: sqlite3.Connection | None = None
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
         """Start the time limit, as SQLAlchemy makes a new cursor for each statement.
@@ -28,6 +30,12 @@ class GuardedConnection(sqlite3.Connection):
         self._timer.daemon = True
         self._timer.start()
         return super().cursor(*arguments, **options)
+
+    def close(self) -> None:
+        """Close the connection and its helper."""
+        super().close()
+        if self.helper is not None:
+            self.helper.close()
 
     def stop_timer(self) -> None:
         """Stop the timer of the last statement."""

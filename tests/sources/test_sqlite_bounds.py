@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from sanityd.errors import CheckError
 from sanityd.sources.base import Source
-from sanityd.sources.sqlite_bounds import bound_calls
+from sanityd.sources.sqlite_bounds import add_bounded_functions, bound_calls
+from sanityd.sources.sqlite_connection import GuardedConnection
 
 Open = Callable[..., Source]
 
@@ -39,6 +40,14 @@ def ask(source: Source, expression: str, rest: str = "") -> object:
         query = snapshot.query(f"SELECT {expression} AS x {rest}")
         [row] = snapshot.rows(select(query))
         return row[0]
+
+
+def test_the_helper_of_a_connection_is_closed_with_it(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "a.db", factory=GuardedConnection)
+    helper = connection.helper = add_bounded_functions(connection)
+    connection.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        helper.execute("SELECT 1")
 
 
 ENDLESS = {

@@ -10,6 +10,7 @@ from sanityd.model import Incident, NoiseState, Run, Triage
 from sanityd.notifications import noise
 from sanityd.notifications.context import LastRuns
 from sanityd.notifications.noise import DayPeak, Episode, PastRunResult, Record, SentMail
+from sanityd.notifications.noise.repairs import with_repairs
 from sanityd.rules.rule import Rule
 
 #: As far back as the store is read for a rule that is downgraded.
@@ -132,12 +133,14 @@ class RuleMemory:
         looks = self.looks[-settings.flapping.window - 1 :]
         if self.state.steps:
             looks = self._looks(at - _CLEAN, at + _CLEAN)
+        sent = self.sent[bisect_left(self.sent, since, key=lambda mail: mail.at) :]
+        episodes = [self._episode(incident) for incident in self.incidents.values()]
         return Record(
             declared=self.open.declared if self.open else self.rule.severity,
             since=self.since or at,
             interval=self.rule.schedule.interval,
-            sent=self.sent[bisect_left(self.sent, since, key=lambda mail: mail.at) :],
-            episodes=[self._episode(incident) for incident in self.incidents.values()],
+            sent=sent,
+            episodes=with_repairs(episodes, sent),
             looks=looks,
             days=self._days(settings, at),
             mode=self.rule.noise,

@@ -26,6 +26,7 @@ from sanityd.notifications import policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
+from sanityd.notifications.evidence import with_evidence
 from sanityd.notifications.noise import footer
 from sanityd.notifications.outlook import after_message, outlook
 from sanityd.notifications.recipients import Recipient
@@ -146,7 +147,7 @@ def write(
                     held_back=decision.reason,
                 )
             continue
-        alert = _alert(context, batched, details, changes)
+        alert = _alert(connection, context, batched, details, changes)
         queued = _put_into_outbox(connection, context, batched, alert, wait)
         for position, decision in enumerate(batched.decisions):
             is_counted = queued and position == 0
@@ -291,6 +292,7 @@ def _put_into_outbox(
 
 
 def _alert(
+    connection: Connection,
     context: AlertContext,
     notification: Notification,
     details: "_DetailsReader",
@@ -311,7 +313,7 @@ def _alert(
     return Alert(
         reason=reason,
         at=context.at,
-        news=details.added_to(news),
+        news=with_evidence(connection, context.rules, details.added_to(news)),
         channel=channel,
         key=policy.dedup_key(reason, channel, address, identities),
     )

@@ -19,8 +19,9 @@ from sanityd.errors import CheckError, SanitydError
 from sanityd.model import Evidence, Key, Run, Value, Violation, fingerprint
 from sanityd.model.identical_rows import key_of_row
 from sanityd.pipeline import guards
-from sanityd.rules.evidence import KEY, EvidenceQuery, unknown_parameter
+from sanityd.rules.evidence import EvidenceQuery, unknown_parameter
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.sources.base import AnyRow
 from sanityd.sources.snapshot_pool import CancelToken, SnapshotPool
 
 #: The time for all evidence of a pass over one source; a query that runs then may still end.
@@ -70,9 +71,10 @@ def add_evidence(
     with EvidenceReader(rules, cancel) as reader:
         for run in batch_runs:
             violations = opening.get(run.rule, ())[:limit]
+            evidence = {}
             if violations:
-                run = replace(run, evidence=reader.of_violations(by_id[run.rule], violations, run.at))
-            runs.append(run)
+                evidence = reader.of_violations(by_id[run.rule], violations, run.at)
+            runs.append(replace(run, evidence=evidence))
     return runs
 
 
@@ -134,13 +136,10 @@ class EvidenceReader:
         shown = [name for name in names if name in query.show]
         columns: list[Any] = [lookup.c[name] for name in shown] or [literal_column("1")]
         found = snapshot.rows(select(*columns).select_from(lookup).limit(query.rows + 1))
-        rows = []
-        if shown:
-            for row in found[: query.rows]:
-                rows.append(dict(zip(shown, map(_shortened, row), strict=True)))
+        rows = _within_limit(shown, found[: query.rows]) if shown else ()
         return replace(
             empty,
-            rows=_within_limit(rows),
+            rows=rows,
             hidden=tuple(name for name in names if name not in query.show),
             count=min(len(found), query.rows),
             more=len(found) > query.rows,
@@ -183,13 +182,14 @@ def _shortened(value: Any) -> Value:
     return own
 
 
-def _within_limit(rows: Sequence[Mapping[str, Value]]) -> tuple[Mapping[str, Value], ...]:
+def _within_limit(names: Sequence[str], found: Sequence[AnyRow]) -> tuple[Mapping[str, Value], ...]:
     """Return the first rows, as many as have no more characters than one query may find."""
-    kept = []
+    rows = []
     size = 0
-    for row in rows:
+    for values in found:
+        row = dict(zip(names, map(_shortened, values), strict=True))
         size += sum(len(name) + len(str(value)) for name, value in row.items())
         if size > MOST_OF_QUERY:
             break
-        kept.append(row)
-    return tuple(kept)
+        rows.append(row)
+    return tuple(rows)

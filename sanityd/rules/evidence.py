@@ -153,9 +153,7 @@ class EvidenceParser:
     ) -> None:
         fault = unknown_parameter(parameter.name, key)
         if fault is not None:
-            self.problems.append(
-                parameter_problem(self._document, path, sql, parameter, fault)
-            )
+            self.problems.append(parameter_problem(self._document, path, sql, parameter, fault))
 
     def _dialect(self, source: str) -> str:
         return self._connections.dialect(source) or ""

@@ -158,6 +158,8 @@ class RuleParser:
             details = error.errors(include_url=False)
             invalid_keys = {item["loc"][0] for item in details if item["loc"]}
         valid = {key: value for key, value in values.items() if key not in invalid_keys}
+        if "evidence" in invalid_keys:
+            valid["evidence"] = recovery.valid_evidence(values["evidence"])
         return RuleSpec.model_validate(valid), recovery.age_columns(values, invalid_keys)
 
     def _options(self, check_key: CheckKey) -> _Options:

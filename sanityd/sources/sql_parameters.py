@@ -6,6 +6,7 @@ For the SQL gate and for what rewrites SQL, a parameter is the name of a column 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam
@@ -42,7 +43,7 @@ def parameters_of(sql: str, dialect: str) -> list[Parameter]:
     except SqlglotError:
         return []
     parameters = []
-    for colon, name in zip(tokens, tokens[1:], strict=False):
+    for colon, name in pairwise(tokens):
         is_adjacent = colon.token_type is TokenType.COLON and name.start == colon.end + 1
         word = sql[name.start : name.end + 1]
         if is_adjacent and _NAME.fullmatch(word):

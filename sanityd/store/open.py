@@ -14,9 +14,9 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+import sanityd.store.evidence  # noqa: F401  (its table is created, too)
 from sanityd import clock
 from sanityd.errors import StoreError, StoreUnavailableError
-from sanityd.store.evidence import evidence as _  # noqa: F401  (creates its table, too)
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.

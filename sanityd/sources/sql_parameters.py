@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.types import NullType
 
 from sanityd.sources.raw_sql import token
-from sanityd.sources.sql_gate import GateRefusal, gate_query
+from sanityd.sources.sql_gate import PLACEHOLDER, GateRefusal, gate_query
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 #: What a parameter is called while its SQL is checked and rewritten.
@@ -60,7 +60,12 @@ def gate_lookup(sql: str, dialect: str, rows: int) -> str:
         raise GateRefusal("a name of sanityd's own is not allowed", "Choose another name.")
     parameters = parameters_of(sql, dialect)
     # As long as the parameters, so that a refusal has the right position.
-    gate_query(_replaced(sql, parameters, _blank), dialect)
+    try:
+        gate_query(_replaced(sql, parameters, _blank), dialect)
+    except GateRefusal as refusal:
+        if refusal.message == PLACEHOLDER:
+            refusal.advice = "Write `:key`, or `:` and the name of a column of the key."
+        raise
     plain = gate_query(_replaced(sql, parameters, _stand_in), dialect)
     return _limited(plain, dialect, rows)
 

@@ -1,6 +1,5 @@
 """Evidence in messages: of the rows that a message may list, where the rule mails it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -13,21 +12,21 @@ from sanityd.store import evidence
 _ROWS = 30
 
 
-def with_evidence(connection: Connection, rules: RuleSet, news: Sequence[News]) -> tuple[News, ...]:
-    """Return the entries of a message with the evidence that their rules mail."""
-    return tuple(_added_to(connection, rules, item) for item in news)
-
-
-def _added_to(connection: Connection, rules: RuleSet, news: News) -> News:
+def with_evidence(connection: Connection, rules: RuleSet, news: News) -> News:
+    """Return an entry of a message with the evidence that its rule mails."""
     rule = rules.rules.get(news.rule.id)
-    incident = news.incident
-    if rule is None or incident is None or incident.cause is not Cause.VIOLATED:
+    if rule is None or not _has_open_rows(news):
         return news
     mailed = {query.name for query in rule.evidence if query.mailed}
-    if not mailed or not incident.open:
+    if not mailed:
         return news
     marks = {row.fingerprint for row in (*news.rows[:_ROWS], *news.rows[-_ROWS:])}
-    found: dict[str, tuple[Evidence, ...]] = {}
+    by_row: dict[str, tuple[Evidence, ...]] = {}
     for mark, items in evidence.of_rows(connection, rule.id, marks).items():
-        found[mark] = tuple(item for item in items if item.name in mailed)
-    return replace(news, evidence=found)
+        by_row[mark] = tuple(item for item in items if item.name in mailed)
+    return replace(news, evidence=by_row)
+
+
+def _has_open_rows(news: News) -> bool:
+    incident = news.incident
+    return incident is not None and incident.open and incident.cause is Cause.VIOLATED

@@ -22,11 +22,10 @@ from sanityd.model import (
     Reason,
     TrackedViolation,
 )
-from sanityd.notifications import policy
+from sanityd.notifications import evidence, policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
-from sanityd.notifications.evidence import with_evidence
 from sanityd.notifications.noise import footer
 from sanityd.notifications.outlook import after_message, outlook
 from sanityd.notifications.recipients import Recipient
@@ -136,7 +135,7 @@ def write(
         results[decision.key] = NotificationResult(
             decision.incident, decision.recipient, decision.reason
         )
-    details = _DetailsReader(connection)
+    details = _DetailsReader(connection, context.rules)
     for batched in batches:
         if isinstance(batched, RateLimited):
             for decision in batched.decisions:
@@ -147,7 +146,7 @@ def write(
                     held_back=decision.reason,
                 )
             continue
-        alert = _alert(connection, context, batched, details, changes)
+        alert = _alert(context, batched, details, changes)
         queued = _put_into_outbox(connection, context, batched, alert, wait)
         for position, decision in enumerate(batched.decisions):
             is_counted = queued and position == 0
@@ -236,8 +235,8 @@ class _DetailsReader:
     A message may be about thousands of rules, each with thousands of rows; it lists a few.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, rules: RuleSet) -> None:
+        self._connection, self._rules = connection, rules
         self._details: dict[str, RuleDetails] = {}
 
     def added_to(self, news: Sequence[News]) -> tuple[News, ...]:
@@ -263,7 +262,8 @@ class _DetailsReader:
         if not details.rows:
             # Without rows that are tracked one by one, there is no message about new ones.
             outlook = replace(outlook, update=None)
-        return replace(news, rows=rows, history=details.history, outlook=outlook)
+        news = replace(news, rows=rows, history=details.history, outlook=outlook)
+        return evidence.with_evidence(self._connection, self._rules, news)
 
 
 def _put_into_outbox(
@@ -292,7 +292,6 @@ def _put_into_outbox(
 
 
 def _alert(
-    connection: Connection,
     context: AlertContext,
     notification: Notification,
     details: "_DetailsReader",
@@ -313,7 +312,7 @@ def _alert(
     return Alert(
         reason=reason,
         at=context.at,
-        news=with_evidence(connection, context.rules, details.added_to(news)),
+        news=details.added_to(news),
         channel=channel,
         key=policy.dedup_key(reason, channel, address, identities),
     )

@@ -48,8 +48,8 @@ def read_opening(
     for run in batch_runs:
         rule = by_id[run.rule]
         if rule.evidence and run.tracked and run.answered and not run.unconfirmed:
-            known = open_keys.get(run.rule, {})
-            opening[run.rule] = guards.opening_rows(connection, rule, run, known)
+            open_rows = open_keys.get(run.rule, {})
+            opening[run.rule] = guards.opening_rows(connection, rule, run, open_rows)
     return opening
 
 
@@ -135,14 +135,14 @@ class EvidenceReader:
         names = lookup.c.keys()
         shown = [name for name in names if name in query.show]
         columns: list[Any] = [lookup.c[name] for name in shown] or [literal_column("1")]
-        found = snapshot.rows(select(*columns).select_from(lookup).limit(query.rows + 1))
-        rows = _within_limit(shown, found[: query.rows]) if shown else ()
+        result = snapshot.rows(select(*columns).select_from(lookup).limit(query.rows + 1))
+        rows = _within_limit(shown, result[: query.rows]) if shown else ()
         return replace(
             empty,
             rows=rows,
             hidden=tuple(name for name in names if name not in query.show),
-            count=min(len(found), query.rows),
-            more=len(found) > query.rows,
+            count=min(len(result), query.rows),
+            more=len(result) > query.rows,
         )
 
     def _pool(self, timeout: timedelta) -> SnapshotPool:
@@ -182,11 +182,13 @@ def _shortened(value: Any) -> Value:
     return own
 
 
-def _within_limit(names: Sequence[str], found: Sequence[AnyRow]) -> tuple[Mapping[str, Value], ...]:
+def _within_limit(
+    names: Sequence[str], result: Sequence[AnyRow]
+) -> tuple[Mapping[str, Value], ...]:
     """Return the first rows, as many as have no more characters than one query may find."""
     rows = []
     size = 0
-    for values in found:
+    for values in result:
         row = dict(zip(names, map(_shortened, values), strict=True))
         size += sum(len(name) + len(str(value)) for name, value in row.items())
         if size > MOST_OF_QUERY:

@@ -9,6 +9,7 @@ from threading import local
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
     Connection,
     Executable,
@@ -181,7 +182,7 @@ class EngineSnapshot(Snapshot):
         plain = self._lookups[sql, rows]
         statement, parameters = bound(plain, values)
         head = text(raw_sql.head_of(statement)).bindparams(*parameters)
-        columns = [column(name) for name in self._names(plain, head)]
+        columns: list[ColumnClause[Any]] = [column(name) for name in self._names(plain, head)]
         lookup = text(f"\n{statement}\n").bindparams(*parameters)
         return lookup.columns(*columns).subquery("q")
 

@@ -1,8 +1,8 @@
 """The recipes of docs/howto/evidence.md, each run on the tables that its library makes.
 
-The libraries are not among the tests' packages. The tables of django-simple-history 3.10 and
-SQLAlchemy-Continuum 1.4 are what `sqlmigrate` and `create_all` print; those of PaperTrail and
-Audited are what their generators write, in the types of the database.
+The libraries are not among the tests' packages. The tables of django-simple-history 3.13 and
+SQLAlchemy-Continuum 2.0 have the columns that these versions made; those of PaperTrail and Audited
+are written from what their generators make, in types that each database has.
 """
 
 import re
@@ -67,7 +67,7 @@ insert into people_events values (7, 1764000000000, 'c', 10, null, '{"email": "k
   (7, 1764000001000, 'u', 11, '{"email": "kanarie"}', '{"email": null}'), (8, 1764000001000, 'u', 12, null, null)""",
 }
 #: What the newest row and the oldest one say.
-EXPECTED = {
+EXPECTED: dict[str, list[tuple[str, Any, Any]]] = {
     "django-simple-history": [
         ("history_type", "~", "+"),
         ("history_change_reason", "cleanup", None),

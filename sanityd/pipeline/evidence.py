@@ -15,7 +15,7 @@ from sqlalchemy import Connection, literal_column, select
 
 from sanityd import clock, telemetry
 from sanityd.checks.keys import value_of
-from sanityd.errors import CheckError, SanitydError
+from sanityd.errors import CheckError, SanitydError, SourceError
 from sanityd.model import Evidence, Key, Run, Value, Violation, fingerprint
 from sanityd.model.identical_rows import key_of_row
 from sanityd.pipeline import guards
@@ -122,6 +122,9 @@ class EvidenceReader:
             return replace(empty, error=self._down[query.source])
         try:
             return self._found(query, key, empty)
+        except SourceError as error:
+            self._down[error.source or query.source] = error.message
+            return replace(empty, error=error.message)
         except SanitydError as error:
             return replace(empty, error=error.message)
         except Exception as error:  # noqa: BLE001  # a violation is recorded all the same

@@ -34,7 +34,7 @@ class EvidenceQuery:
     sql: str
     #: The columns that it names itself, and all whose values may be stored.
     own_show: tuple[str, ...]
-    show: frozenset[str]
+    show: tuple[str, ...]
     rows: int
     timeout: timedelta
     #: The names of its parameters, without colons, each once.
@@ -117,7 +117,7 @@ class EvidenceParser:
             source=source,
             sql=evidence.query,
             own_show=own_show,
-            show=frozenset((*own_show, *shown_columns(spec))),
+            show=tuple(dict.fromkeys((*own_show, *shown_columns(spec)))),
             rows=evidence.rows,
             timeout=evidence.timeout,
             parameters=tuple(dict.fromkeys(parameter.name for parameter in parameters)),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     delete,
     select,
     update,
@@ -116,6 +117,29 @@ def remove(connection: Connection, rule: str, marks: Sequence[str] | None = None
     if marks is not None:
         condition &= evidence.c.fingerprint.in_(marks)
     connection.execute(delete(evidence).where(condition))
+
+
+def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collection[str]]) -> None:
+    """Delete the stored values of a rule that may not be stored any more.
+
+    Parameters: `allowed` are the columns that may be, by the name of the query; the evidence of
+    other names is deleted.
+    """
+    query = select(evidence).where(evidence.c.rule == rule)
+    for row in connection.execute(query).mappings().all():
+        this = and_(*(column == row[column.name] for column in evidence.primary_key))
+        if row["name"] not in allowed:
+            connection.execute(delete(evidence).where(this))
+            continue
+        columns = allowed[row["name"]]
+        refused = [name for name in (row["rows"] or [{}])[0] if name not in columns]
+        if not refused:
+            continue
+        rows = []
+        for values in row["rows"]:
+            rows.append({name: value for name, value in values.items() if name in columns})
+        hidden = [*row["hidden"], *refused]
+        connection.execute(update(evidence).where(this).values(rows=rows, hidden=hidden))
 
 
 def rename(connection: Connection, old: tuple[str, str], new: tuple[str, str]) -> None:

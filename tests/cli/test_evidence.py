@@ -91,3 +91,15 @@ def test_a_mail_has_none_unless_the_rule_says_so(project: Project) -> None:
     project.run("check")
     [mail] = (project.folder / "mails").iterdir()
     assert b"ana" not in mail.read_bytes()
+
+
+def test_values_that_may_not_be_stored_any_more_are_deleted(project: Project) -> None:
+    project.run("check")
+    changed = RULES.replace("show: [who]", "show: [ip]").replace("      notes:", "      other:")
+    project.rules(changed)
+    project.run("check")
+    stored = project.state("SELECT name, rows, hidden FROM evidence ORDER BY position")
+    assert stored == [
+        ("changes", "[{}, {}]", '["old_email", "ip", "who"]'),
+        ("jobs", "[]", "[]"),
+    ]

@@ -135,9 +135,7 @@ def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collec
         refused = [name for name in (row["rows"] or [{}])[0] if name not in columns]
         if not refused:
             continue
-        rows = []
-        for values in row["rows"]:
-            rows.append({name: value for name, value in values.items() if name in columns})
+        rows = [_without(values, refused) for values in row["rows"]]
         hidden = [*row["hidden"], *refused]
         connection.execute(update(evidence).where(this).values(rows=rows, hidden=hidden))
 
@@ -147,6 +145,10 @@ def rename(connection: Connection, old: tuple[str, str], new: tuple[str, str]) -
     remove(connection, new[0], [new[1]])
     of_row = (evidence.c.rule == old[0]) & (evidence.c.fingerprint == old[1])
     connection.execute(update(evidence).where(of_row).values(rule=new[0], fingerprint=new[1]))
+
+
+def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def _remove_old(connection: Connection, rule: str, marks: Iterable[str]) -> None:

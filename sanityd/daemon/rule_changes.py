@@ -64,12 +64,18 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             }
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
-        for rule in changes.keys() & rules.rules.keys():
-            allowed = {query.name: query.show for query in rules.rules[rule].evidence}
-            evidence.keep_columns(connection, rule, allowed)
+        for name in changes:
+            _forget_hidden(connection, rules.rules.get(name))
         _save_incident(connection, rules, "", "", at)
     counts = Counter(action for action, _ in changes.values())
     return counts + Counter({_RENAMED: renamed})
+
+
+def _forget_hidden(connection: Connection, rule: Rule | None) -> None:
+    """Delete evidence that a changed rule does not allow to be stored any more."""
+    if rule is not None:
+        allowed = {query.name: query.show for query in rule.evidence}
+        evidence.keep_columns(connection, rule.id, allowed)
 
 
 def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:

@@ -33,10 +33,9 @@ def print_stored(
         console.print(f"  … evidence of {len(with_evidence) - limit:,} more rows: --all shows it")
     without = len(rows) - len(with_evidence)
     if without and with_evidence:
-        verb = "row has" if without == 1 else "rows have"
         console.print(
-            f"  {without:,} {verb} no evidence: `alerts: limits: evidence_rows` is how many get it "
-            "in one pass",
+            f"  rows without evidence: {without:,}; `alerts: limits: evidence_rows` is how many "
+            "get it in one pass",
             soft_wrap=True,
         )
 

@@ -135,15 +135,21 @@ class EvidenceReader:
         values = parameter_values(query, key)
         snapshot = self._pool(query.timeout).snapshot(query.source)
         lookup = snapshot.lookup(query.sql, values, query.rows + 1)
-        names = lookup.c.keys()
-        shown = [name for name in names if name in query.show]
-        columns: list[Any] = [lookup.c[name] for name in shown] or [literal_column("1")]
-        result = snapshot.rows(select(*columns).select_from(lookup).limit(query.rows + 1))
-        rows = _within_limit(shown, result[: query.rows]) if shown else ()
+        shown = []
+        hidden = []
+        for name in lookup.c.keys():  # noqa: SIM118 (it is no dict)
+            if name in query.show:
+                shown.append(name)
+            else:
+                hidden.append(name)
+        # A row has a first value even if no column of it may be stored.
+        columns: list[Any] = [literal_column("1"), *map(lookup.c.get, shown)]
+        statement = select(*columns).select_from(lookup).limit(query.rows + 1)
+        result = snapshot.rows(statement)
         return replace(
             empty,
-            rows=rows,
-            hidden=tuple(name for name in names if name not in query.show),
+            rows=_within_limit(shown, result[: query.rows]),
+            hidden=tuple(hidden),
             count=min(len(result), query.rows),
             more=len(result) > query.rows,
         )
@@ -170,8 +176,8 @@ def parameter_values(query: EvidenceQuery, key: Key) -> dict[str, Value]:
         fault = unknown_parameter(name, key)
         if fault is not None:
             raise CheckError(*fault)
-        column = name if name in key else next(iter(key))
-        values[name] = key[column]
+        # It is one of the key, or stands for the only one.
+        values[name] = key.get(name, next(iter(key.values())))
     return values
 
 
@@ -188,11 +194,14 @@ def _shortened(value: Any) -> Value:
 def _within_limit(
     names: Sequence[str], result: Sequence[AnyRow]
 ) -> tuple[Mapping[str, Value], ...]:
-    """Return the first rows, as many as have no more characters than one query may find."""
+    """Return the first rows, as many as have no more characters than one query may find.
+
+    Parameters: `result` has one more column before those of these names.
+    """
     rows = []
     size = 0
     for values in result:
-        row = dict(zip(names, map(_shortened, values), strict=True))
+        row = dict(zip(names, map(_shortened, values[1:]), strict=True))
         size += sum(len(name) + len(str(value)) for name, value in row.items())
         if size > MOST_OF_QUERY:
             break

@@ -78,11 +78,10 @@ def of_rows(
 
     Rows without evidence are left out.
     """
-    newest: dict[str, list[Evidence]] = {}
+    newest: dict[str, tuple[Evidence, ...]] = {}
     for mark, items in all_of_rows(connection, rule, marks).items():
-        last = max(item.at for item in items)
-        newest[mark] = [item for item in items if item.at == last]
-    return {mark: tuple(items) for mark, items in newest.items()}
+        newest[mark] = tuple(item for item in items if item.at == items[-1].at)
+    return newest
 
 
 def all_of_rows(

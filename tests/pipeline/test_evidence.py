@@ -119,7 +119,7 @@ def test_each_database_answers_about_each_violation(project: Project) -> None:
     assert {row["note"] for row in changes.rows} == {"100% :key ?"}
     assert str(changes.rows[0]["changed_at"])[:10] == "2026-11-03"
     assert (changes.count, changes.more, changes.hidden) == (2, True, ("old_email",))
-    assert (found[7]["count"].rows, found[7]["count"].count) == ((), 1)
+    assert (found[7]["count"].rows, found[7]["count"].count) == (({},), 1)
     assert "nope" in found[7]["broken"].error
     assert found[7]["broken"].rows == ()
 

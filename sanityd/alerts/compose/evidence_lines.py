@@ -20,7 +20,7 @@ def evidence_title(evidence: Evidence) -> str:
     title = f"{name}: {evidence.count} {noun}"
     if evidence.more:
         title += ", and more"
-    if evidence.hidden and evidence.count:
+    if evidence.hidden:
         hidden = escape_hidden(", ".join(evidence.hidden), _LINE)
         title += f" (not shown: {hidden})"
     return title
@@ -28,9 +28,10 @@ def evidence_title(evidence: Evidence) -> str:
 
 def evidence_rows(evidence: Evidence, most: int) -> list[str]:
     """Return a line for each row: `at 2026-01-02 · who eve`. `most` is the most lines."""
-    lines = [values_text(row) for row in evidence.rows[:most]]
+    # A row without columns that are shown has no text.
+    lines = list(filter(None, map(values_text, evidence.rows[:most])))
     missing = evidence.count - len(lines)
-    if evidence.rows and missing > 0:
+    if lines and missing > 0:
         lines.append(f"… and {missing} more")
     return lines
 

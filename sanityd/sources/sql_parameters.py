@@ -59,15 +59,19 @@ def gate_lookup(sql: str, dialect: str, rows: int) -> str:
     if _STAND_IN.search(sql):
         raise GateRefusal("a name of sanityd's own is not allowed", "Choose another name.")
     parameters = parameters_of(sql, dialect)
-    # As long as the parameters, so that a refusal has the right position.
     try:
-        gate_query(_replaced(sql, parameters, _blank), dialect)
+        gate_query(without_parameters(sql, dialect), dialect)
     except GateRefusal as refusal:
         if refusal.message == PLACEHOLDER:
             refusal.advice = "Write `:key`, or `:` and the name of a column of the key."
         raise
     plain = gate_query(_replaced(sql, parameters, _stand_in), dialect)
     return _limited(plain, dialect, rows)
+
+
+def without_parameters(sql: str, dialect: str) -> str:
+    """Return the SQL with a number in place of each parameter; all positions stay the same."""
+    return _replaced(sql, parameters_of(sql, dialect), _blank)
 
 
 def columns_of(sql: str, dialect: str) -> list[str] | None:

@@ -28,7 +28,7 @@ from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources.base import Snapshot
 from sanityd.sources.sql_gate import check_against
-from sanityd.sources.sql_parameters import parameters_of
+from sanityd.sources.sql_parameters import parameters_of, without_parameters
 
 #: The words of databases for a function that doesn't exist.
 _NO_FUNCTION = re.compile("no such function|does not exist", re.IGNORECASE)
@@ -99,7 +99,8 @@ class RuleDatabaseCheck:
         try:
             lookup = snapshot.lookup(query.sql, values, query.rows)
         except CheckError as refused:
-            rule_text = _RuleText(sql_path, query.sql, snapshot, None, ask)
+            sql = without_parameters(query.sql, snapshot.source.dialect.name)
+            rule_text = _RuleText(sql_path, sql, snapshot, None, ask)
             yield from self._word_problems(rule_text, refused)
             return
         yield from unknown_columns(self._document, path, query.own_show, lookup.c.keys())

@@ -81,7 +81,7 @@ def columns_of(sql: str, dialect: str) -> list[str] | None:
     from sqlglot.errors import SqlglotError
 
     try:
-        tree = sqlglot.parse_one(sql, read=dialect)
+        tree = sqlglot.parse_one(without_parameters(sql, dialect), read=dialect)
     except SqlglotError:
         return None
     if not isinstance(tree, exp.Query):

@@ -70,5 +70,6 @@ def test_a_value_is_bound_and_stands_nowhere_in_the_statement() -> None:
 
 def test_columns_are_known_where_the_sql_names_all() -> None:
     assert columns_of("select a, b as c from t", "postgres") == ["a", "c"]
+    assert columns_of("select a from t where b = :key", "mysql") == ["a"]
     assert columns_of("select *, a from t", "postgres") is None
     assert columns_of("select a, count(*) from t", "postgres") is None

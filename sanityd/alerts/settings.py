@@ -48,6 +48,12 @@ class Limits(_SettingsSection):
     tracked_rows: int = Field(
         1000, ge=1, le=100_000, description="The most rows of a rule that are tracked one by one."
     )
+    evidence_rows: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="For at most so many new violations of a rule, `evidence` is read in one pass.",
+    )
     rows_in_mail: int = Field(15, ge=1, le=100, description="The most rows that a mail lists.")
     mails_per_hour: int = Field(
         10,

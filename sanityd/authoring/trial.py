@@ -15,7 +15,8 @@ from sanityd.checks import confirm, executor, explain, planner
 from sanityd.checks.explain import PlanStep
 from sanityd.checks.planner import Elsewhere, Plan, PriorState
 from sanityd.errors import CheckError, SourceError, StoreError
-from sanityd.model import Outcome, Run
+from sanityd.model import Evidence, Outcome, Run
+from sanityd.pipeline.evidence import EvidenceReader
 from sanityd.pipeline.simulation import Forecast, forecast
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.sources.base import Snapshot
@@ -28,6 +29,10 @@ _ADVICE = (
     "`sanityd lint --connect` shows the place in the file; where it finds none, run the SQL in a "
     "client of yours."
 )
+
+
+#: Of how many violations evidence is read.
+EVIDENCE_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Trial:
     proof: str | None = None
     #: Values in the rule that its tables never have.
     unmatched: tuple[Unmatched, ...] = ()
+    #: The evidence of the first violations, in their order.
+    evidence: tuple[tuple[Evidence, ...], ...] = ()
     #: Whether `check` would confirm the violations first.
     to_be_confirmed: bool = False
     memory: StoredState = field(default_factory=StoredState)
@@ -86,6 +93,7 @@ def run_trial(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None
             memory, prior = _stored(connection, rule, at)
     # The store is closed before the check, which may take long.
     trial = _check(rules, rule, at, replace(prior, audited=[rule.id]))
+    trial = _with_evidence(rules, rule, trial)
     run = trial.run
     open_keys = prior.open_keys.get(rule.id, {})
     is_suspect = run.answered and confirm.is_suspect(rule.invariant, run, open_keys)
@@ -93,6 +101,17 @@ def run_trial(rules: RuleSet, rule: Rule, at: datetime, state: str | None = None
     if run.hint == CheckError.hint:
         run = replace(run, hint=_ADVICE)
     return replace(trial, run=run, to_be_confirmed=is_suspect, memory=memory, foresight=foresight)
+
+
+def _with_evidence(rules: RuleSet, rule: Rule, trial: Trial) -> Trial:
+    """Return the trial with the evidence of the first violations, whether they are new or not."""
+    run = trial.run
+    if not rule.evidence or not run.tracked:
+        return trial
+    with EvidenceReader(rules) as reader:
+        evidence = reader.of_violations(rule, run.tracked[:EVIDENCE_ROWS], run.at)
+    run = replace(run, evidence=evidence)
+    return replace(trial, run=run, evidence=tuple(evidence.values()))
 
 
 def _foresee(rules: RuleSet, rule: Rule, run: Run, state: str | None) -> Forecast:

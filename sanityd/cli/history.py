@@ -56,18 +56,24 @@ def command(name: str | None, row: str | None, since: timedelta, form: str, path
 
 
 def _print_json(events: "Sequence[Event]") -> None:
-    documents = [
-        {
-            "at": event.at.isoformat(),
-            "rule": event.rule,
-            "what": event.what,
-            "who": event.who,
-            "detail": event.detail,
-        }
-        for event in events
-    ]
+    documents = [_document(event) for event in events]
     json.dump(documents, sys.stdout)
     sys.stdout.write("\n")
+
+
+def _document(event: "Event") -> dict[str, object]:
+    document: dict[str, object] = {
+        "at": event.at.isoformat(),
+        "rule": event.rule,
+        "what": event.what,
+        "who": event.who,
+        "detail": event.detail,
+    }
+    if event.evidence is not None:
+        from sanityd.cli.evidence import as_json
+
+        document["evidence"] = as_json(event.evidence)
+    return document
 
 
 def _print_table(events: "Sequence[Event]", *, with_rule: bool) -> None:

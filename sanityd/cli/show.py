@@ -79,6 +79,7 @@ def _show(
         console.print(f"\n{_without_incident(connection, rule_id, at)}")
     _notes(console, connection, rule_id, current, at)
     _rows(console, connection, rule_id, open_incident, at, limit)
+    _evidence(console, connection, rule_id, at, limit)
     _runs(console, connection, rule_id, at)
 
 
@@ -221,6 +222,18 @@ def _rows(
     if incident is not None and incident.violations > len(rows):
         more = incident.violations - len(rows)
         console.print(f"  … and {more:,} more that are counted, but not tracked")
+
+
+def _evidence(
+    console: Any, connection: "Connection", rule: str, at: "datetime", limit: int | None
+) -> None:
+    from sanityd.cli import evidence as printing
+    from sanityd.store import evidence, violations
+
+    rows = violations.open_rows(connection, rule)
+    stored = evidence.of_rows(connection, rule, [row.fingerprint for row in rows])
+    most = None if limit is None else printing.ROWS
+    printing.print_stored(console, rows, stored, at, most)
 
 
 def _table(

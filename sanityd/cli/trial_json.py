@@ -4,6 +4,7 @@ from typing import Any
 
 from sanityd.authoring.explain import step_as_json
 from sanityd.authoring.trial import Trial
+from sanityd.cli.evidence import as_json as evidence_json
 from sanityd.cli.reports import json_key
 from sanityd.model.identical_rows import count_repeated
 from sanityd.pipeline.simulation import Forecast
@@ -34,6 +35,10 @@ def as_json(rule: Rule, trial: Trial, rows: int) -> dict[str, Any]:
                 "rows": violation.rows,
             }
             for violation in run.tracked[:rows]
+        ],
+        "evidence": [
+            {"key": json_key(violation.key), "found": [evidence_json(item) for item in items]}
+            for violation, items in zip(run.tracked, trial.evidence, strict=False)
         ],
         "repeated_rows": count_repeated(run.tracked),
         "error": run.error,

@@ -9,6 +9,7 @@ from rich.text import Text
 from sanityd.alerts.compose.sanitize import display_value, display_values
 from sanityd.authoring.trial import Trial
 from sanityd.cli import sqltext, terminal
+from sanityd.cli.evidence import print_items
 from sanityd.cli.terminal import plural
 from sanityd.model import Change, Outcome, Reason, Run, Violation, extra_detail
 from sanityd.model.durations import format_duration
@@ -59,6 +60,7 @@ def show(console: "Console", rule: Rule, trial: Trial) -> None:
     if trial.run.violations:
         console.print()
         _rows(console, trial.run)
+        _evidence(console, trial)
     _sql(console, trial)
     console.print()
     previous = ""
@@ -121,6 +123,11 @@ def _rows(console: "Console", run: Run) -> None:
     repeated = repeated_rows_note(count_repeated(run.tracked))
     if repeated:
         console.print(f"  {repeated}", soft_wrap=True)
+
+
+def _evidence(console: "Console", trial: Trial) -> None:
+    for violation, items in zip(trial.run.tracked, trial.evidence, strict=False):
+        print_items(console, violation.key, items, "read now")
 
 
 def _detail(violation: Violation) -> str:

@@ -18,7 +18,7 @@ from sanityd.model import Cause, file_rule_id
 from sanityd.rules import adopted
 from sanityd.rules.provenance import provenance
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import adopted_rules, audit, incidents, outbox
+from sanityd.store import adopted_rules, audit, evidence, incidents, outbox
 from sanityd.store.adopted_rules import AdoptedRules
 from sanityd.store.audit import AuditEntry
 from sanityd.store.open import Store
@@ -64,9 +64,18 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             }
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
+        for name in changes:
+            _forget_hidden(connection, rules.rules.get(name))
         _save_incident(connection, rules, "", "", at)
     counts = Counter(action for action, _ in changes.values())
     return counts + Counter({_RENAMED: renamed})
+
+
+def _forget_hidden(connection: Connection, rule: Rule | None) -> None:
+    """Delete evidence that a changed rule does not allow to be stored any more."""
+    if rule is not None:
+        allowed = {query.name: query.show for query in rule.evidence}
+        evidence.keep_columns(connection, rule.id, allowed)
 
 
 def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
@@ -153,7 +162,8 @@ def imprint(rule: Rule) -> str:
     # The stored hash contains the name that the class had in earlier versions.
     text = repr(parts).replace("LadderStep(", "Step(") + rule.summary
     # Options that came later are only in it where they are set, so that no other rule changes.
-    text += "".join(map(repr, filter(None, (invariant.confirm.lasting, rule.keep_open))))
+    later = (invariant.confirm.lasting, rule.keep_open, rule.evidence)
+    text += "".join(map(repr, filter(None, later)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -21,6 +21,7 @@ from sanityd.model.messages import Alert, ClaimedMessage, Message, News, Outlook
 from sanityd.model.runs import (
     REGRESSION_WINDOW,
     Change,
+    Evidence,
     Key,
     Measurements,
     Outcome,
@@ -46,6 +47,7 @@ __all__ = [
     "Cause",
     "Change",
     "ClaimedMessage",
+    "Evidence",
     "HeldBack",
     "Incident",
     "Key",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sanityd.model.incidents import HeldBack, Incident, LastNotification, Reason, Triage
-from sanityd.model.runs import Change, Outcome, TrackedViolation
+from sanityd.model.runs import Change, Evidence, Outcome, TrackedViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class News:
     #: The measured values, by fingerprint, and those that got much worse; worst first.
     measured: Mapping[str, float] = field(default_factory=dict)
     worse: tuple[str, ...] = ()
+    #: The evidence that is mailed, by fingerprint.
+    evidence: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
     #: When the recipient is notified again.
     outlook: Outlook = field(default_factory=Outlook)
 

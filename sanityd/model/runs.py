@@ -100,6 +100,27 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one query of `evidence` found about one violation, or why it found nothing."""
+
+    #: The name of the query, and the source that it read.
+    name: str
+    source: str
+    #: When the rule was evaluated, by this machine's clock.
+    at: datetime
+    #: The rows, with the columns only whose values may be stored.
+    rows: tuple[Mapping[str, Value], ...] = ()
+    #: The names of the columns whose values may not be stored.
+    hidden: tuple[str, ...] = ()
+    #: How many rows there were; more than `rows` when no column is shown, or values are long.
+    count: int = 0
+    #: Whether there were more rows than `count`.
+    more: bool = False
+    #: Why it could not be read; empty when it was.
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Result of one evaluation of one rule."""
 
@@ -147,6 +168,8 @@ class Run:
     newest: Value = None
     #: Version of all data that the rule depends on; the same version gives the same result.
     state: str | None = None
+    #: What was read about new violations (`evidence`), by their fingerprints.
+    evidence: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
     #: For a skipped run: the source that did not answer, which may be another than `source`.
     down: str = ""
 

@@ -22,7 +22,7 @@ from sanityd.model import (
     Reason,
     TrackedViolation,
 )
-from sanityd.notifications import policy
+from sanityd.notifications import evidence, policy
 from sanityd.notifications.batching import Batched, Notification, RateLimited, batch
 from sanityd.notifications.context import AlertContext, fact, sentence
 from sanityd.notifications.decisions import Decision, decide
@@ -135,7 +135,7 @@ def write(
         results[decision.key] = NotificationResult(
             decision.incident, decision.recipient, decision.reason
         )
-    details = _DetailsReader(connection)
+    details = _DetailsReader(connection, context.rules)
     for batched in batches:
         if isinstance(batched, RateLimited):
             for decision in batched.decisions:
@@ -235,8 +235,8 @@ class _DetailsReader:
     A message may be about thousands of rules, each with thousands of rows; it lists a few.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, rules: RuleSet) -> None:
+        self._connection, self._rules = connection, rules
         self._details: dict[str, RuleDetails] = {}
 
     def added_to(self, news: Sequence[News]) -> tuple[News, ...]:
@@ -262,7 +262,8 @@ class _DetailsReader:
         if not details.rows:
             # Without rows that are tracked one by one, there is no message about new ones.
             outlook = replace(outlook, update=None)
-        return replace(news, rows=rows, history=details.history, outlook=outlook)
+        news = replace(news, rows=rows, history=details.history, outlook=outlook)
+        return evidence.with_evidence(self._connection, self._rules, news)
 
 
 def _put_into_outbox(

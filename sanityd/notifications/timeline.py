@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
+from sanityd.alerts.compose.evidence_lines import evidence_rows, evidence_title, values_text
 from sanityd.errors import IdenticalRowsError
-from sanityd.model import Cause, Incident, Key, Reason, Resolution, TrackedViolation
+from sanityd.model import Cause, Evidence, Incident, Key, Reason, Resolution, TrackedViolation
 from sanityd.model.identical_rows import has_number, key_of_row
-from sanityd.store import audit, incidents, notification_log, retention, runs, violations
+from sanityd.store import audit, evidence, incidents, notification_log, retention, runs, violations
 
 _RESOLVED = {
     Cause.VIOLATED: "holds again",
@@ -60,6 +61,8 @@ class Event:
     what: str
     who: str = ""
     detail: str = ""
+    #: What was read about a row that began to violate.
+    evidence: Evidence | None = None
 
 
 def events_since(
@@ -75,6 +78,7 @@ def events_since(
         events += _incident_events(connection, name, since, counted)
         events += _day_events(connection, name, since, counted)
         events += _message_events(connection, name, since)
+        events += _evidence_events(connection, name, since)
         events += _audit_events(connection, name, since)
     # All events of one pass have the same time; changes of the rules file come first.
     return sorted(events, key=lambda event: (event.at, event.what not in audit.RULE_CHANGES))
@@ -93,6 +97,9 @@ def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> lis
             continue
         seen = "was first seen to violate the rule"
         events.append(Event(row.first_seen, rule, seen, detail=row.detail))
+        stored = evidence.all_of_rows(connection, rule, [row.fingerprint])
+        items = stored.get(row.fingerprint, ())
+        events.extend(_evidence_event(rule, row.key, item) for item in items)
         if row.resolved_at is not None:
             events.append(Event(row.resolved_at, rule, _row_end(row)))
         else:
@@ -100,7 +107,8 @@ def row_events(connection: Connection, rule: str, key: Mapping[str, str]) -> lis
             verified = runs.last_verified(connection, rule)
             seen_at = max(filter(None, (verified, row.last_seen)))
             events.append(Event(seen_at, rule, "is still there"))
-    return events
+    # The evidence of an earlier time as a violation comes first.
+    return sorted(events, key=lambda event: event.at)
 
 
 def _has_key(row_key: Key, key: Key) -> bool:
@@ -221,6 +229,21 @@ def _message_events(connection: Connection, rule: str, since: datetime) -> Itera
         if message["state"] in _UNDELIVERED and message["error"]:
             words += f": {message['error']}"
         yield Event(at, rule, words, message["recipient"])
+
+
+def _evidence_events(connection: Connection, rule: str, since: datetime) -> Iterator[Event]:
+    """Yield what was read about rows that began to violate."""
+    stored = evidence.since(connection, rule, since)
+    if not stored:
+        return
+    keys = {row.fingerprint: row.key for row in violations.all_rows(connection, rule)}
+    for mark, item in stored:
+        yield _evidence_event(rule, keys.get(mark, {}), item)
+
+
+def _evidence_event(rule: str, key: Key, item: Evidence) -> Event:
+    what = f"evidence of {values_text(key)}: {evidence_title(item)}"
+    return Event(item.at, rule, what, detail="; ".join(evidence_rows(item, 3)), evidence=item)
 
 
 def _audit_events(connection: Connection, rule: str, since: datetime) -> Iterator[Event]:

@@ -1,7 +1,7 @@
 """READ THIS FIRST: one batch of rules, end to end. Here the rooms meet.
 
     evaluate   prior state from the store → one read-only snapshot of the source → plan → runs
-               evaluation.py
+               evaluation.py; of new violations also their evidence: evidence.py
     record     prior state + runs → transitions, incidents, noise         ┐ one transaction
                runs to be confirmed → rechecks, which are due later       │ of the store
                recording.py, with guards.py and batch_state.py            │ of the store
@@ -107,7 +107,14 @@ def evaluate_batch(
     for run in evaluate(rules, batch, at, prior, cancel, suspects):
         seen(run)
         batch_runs.append(run)
-    return batch_runs
+    if not any(rule.evidence for rule in batch):
+        return batch_runs
+    # Imported here, as few files have rules with evidence.
+    from sanityd.pipeline.evidence import add_evidence, read_opening
+
+    with store.read() as connection:
+        opening = read_opening(connection, batch, batch_runs, prior.open_keys)
+    return add_evidence(rules, batch, batch_runs, opening, cancel)
 
 
 def record_batch(

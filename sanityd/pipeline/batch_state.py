@@ -11,12 +11,14 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from sanityd.model import Cause, Incident, NoiseState, Run, TrackedViolation, Transition
+from sanityd.model import Cause, Change, Incident, NoiseState, Run, TrackedViolation, Transition
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import incidents, noise_state, rules_seen, runs, unchanged, violations
+from sanityd.store import evidence, incidents, noise_state, rules_seen, runs, unchanged, violations
 from sanityd.store.rules_seen import SeenRule
 from sanityd.store.violations import RowChanges
 
+#: What a row may become for its evidence to be stored.
+OPENED = (Change.NEW, Change.FOLLOWED, Change.REGRESSED)
 #: How many runs are recorded together, and how many rows they may list: rows need memory.
 MOST_RUNS, MOST_ROWS = 100, 5_000
 
@@ -41,6 +43,7 @@ class BatchState:
     _meanings: dict[str, str] = field(default_factory=dict)
     _row_changes: list[RowChanges] = field(default_factory=list)
     _unchanged: list[tuple[str, Run]] = field(default_factory=list)
+    _evidence: list[tuple[Run, set[str]]] = field(default_factory=list)
     _incidents: dict[str, Incident] = field(default_factory=dict)
     _runs: list[Run] = field(default_factory=list)
     _incident_of_run: dict[str, str | None] = field(default_factory=dict)
@@ -84,6 +87,9 @@ class BatchState:
         """Save what a run changed about rows, and whether it needs to be repeated."""
         self._row_changes.append(RowChanges(rule.id, rule.source, transitions))
         self._unchanged.append((rule.meaning, run))
+        if run.evidence:
+            opened = {item.fingerprint for item in transitions if item.change in OPENED}
+            self._evidence.append((run, opened))
 
     def save_incident(self, incident: Incident) -> None:
         """Save an incident; one that ended is saved before one that takes its place."""
@@ -100,6 +106,8 @@ class BatchState:
         rules_seen.save(connection, self.rules.name, self._meanings, revision, self.at)
         unchanged.save(connection, self._unchanged)
         violations.apply(connection, self._row_changes, self.at)
+        for run, opened in self._evidence:
+            evidence.save(connection, run, opened)
         incidents.save_all(connection, self._incidents.values())
         runs.record_all(connection, self._runs, revision=revision, incidents=self._incident_of_run)
 

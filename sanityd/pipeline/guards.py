@@ -1,6 +1,6 @@
 """Doubts about a run that need the store: it may count for less than it says, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sanityd.checks import confirm
 from sanityd.checks.confirm import PendingConfirmation
-from sanityd.model import Outcome, Run, TrackedViolation, fingerprint
+from sanityd.model import Outcome, Run, TrackedViolation, Violation, fingerprint
 from sanityd.rules.rule import Rule
 from sanityd.store import pending_confirmations, runs, violations
 
@@ -66,12 +66,34 @@ def hold_back_unconfirmed(
         return run
     if run.outcome not in (Outcome.COMPLETE, Outcome.TRUNCATED):
         return run
-    times, beyond = pending_confirmations.of_rule(connection, rule.id)
-    before = PendingConfirmation(_under_new_id(rule, run, times), beyond)
     open_rows = {mark for mark, row in rows.items() if row.open}
-    run, pending = confirm.held_back(rule.invariant, run, before, open_rows)
+    run, pending = _held_back(connection, rule, run, open_rows)
     pending_confirmations.save(connection, rule.id, pending.times, pending.beyond, run.at)
     return run
+
+
+def opening_rows(
+    connection: Connection, rule: Rule, run: Run, open_rows: Collection[str]
+) -> list[Violation]:
+    """Return the violations that a run will open. Changes nothing.
+
+    Parameters: `open_rows` are the fingerprints of the open violations.
+    """
+    if rule.invariant.confirm.needs_later_runs:
+        run, _ = _held_back(connection, rule, run, open_rows)
+    return [
+        violation
+        for violation in run.tracked
+        if fingerprint(rule.id, rule.source, violation.key) not in open_rows
+    ]
+
+
+def _held_back(
+    connection: Connection, rule: Rule, run: Run, open_rows: Collection[str]
+) -> tuple[Run, PendingConfirmation]:
+    times, beyond = pending_confirmations.of_rule(connection, rule.id)
+    before = PendingConfirmation(_under_new_id(rule, run, times), beyond)
+    return confirm.held_back(rule.invariant, run, before, open_rows)
 
 
 def _under_new_id(rule: Rule, run: Run, times: Mapping[str, int | str]) -> Mapping[str, int | str]:

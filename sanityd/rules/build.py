@@ -68,6 +68,7 @@ class RuleBuilder:
             why=spec.why,
             fix=spec.fix,
             enabled=spec.enabled,
+            evidence=draft.evidence,
             location=location,
             meaning=invariant.meaning,
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Invariant, Scan, Subject
+from sanityd.rules.evidence import EvidenceQuery
 from sanityd.rules.rule import Rule
 
 
@@ -28,6 +29,8 @@ class RuleDraft:
     columns: tuple[str, ...] = ()
     #: Whether check and subject say what the file says: nothing is corrected or left out.
     is_exact: bool = True
+    #: The valid queries of `evidence`.
+    evidence: tuple[EvidenceQuery, ...] = ()
 
     @classmethod
     def of(cls, rule: Rule) -> "RuleDraft":
@@ -40,6 +43,7 @@ class RuleDraft:
             subject=invariant.subject,
             check=invariant.check,
             scan=invariant.scan,
+            evidence=rule.evidence,
         )
 
     @property

@@ -7,6 +7,7 @@ run: a file with an error is refused.
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,7 @@ from pydantic_core import ErrorDetails
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.model.durations import written_duration
 from sanityd.rules import misplaced_keys, validation_errors
+from sanityd.rules.spec import RuleSpec
 from sanityd.rules.validation_errors import UNKNOWN_KEY
 
 _AGE_OPTIONS = ("within", "window")
@@ -108,3 +110,13 @@ def _without(options: Any, location: tuple[str | int, ...]) -> Any:
     else:
         del copy[key]
     return copy
+
+
+def valid_evidence(raw: Any) -> dict[str, Any] | None:
+    """Return the queries of `evidence` that are valid by themselves; None without any."""
+    valid = {}
+    for name, query in raw.items() if isinstance(raw, dict) else ():
+        with suppress(ValidationError):
+            RuleSpec.model_validate({"evidence": {name: query}})
+            valid[name] = query
+    return valid or None

@@ -49,6 +49,8 @@ class RedactionKeys:
             return None
         if spec.scan is not None and spec.scan.column:
             self._report_scan(("rules", name, "scan"))
+        if spec.evidence:
+            self._report_evidence(("rules", name, "evidence"))
         return Redaction(self._rule_secret(path, spec).encode("utf-8", "surrogateescape"))
 
     def _rule_secret(self, path: tuple[str, ...], spec: RuleSpec) -> str:
@@ -73,6 +75,10 @@ class RedactionKeys:
         message = (
             "`scan: new rows` can't be with `redact: hash`: it looks for known rows by their keys"
         )
+        self._report(path, message, "take it out, or say `redact: no`")
+
+    def _report_evidence(self, path: tuple[str, ...]) -> None:
+        message = "`evidence` can't be with `redact: hash`: it is looked up by the keys of rows"
         self._report(path, message, "take it out, or say `redact: no`")
 
     def _report_secret(self, path: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from sanityd.rules import misplaced_keys, recovery, references, validation_error
 from sanityd.rules.compatibility import CompatibilityCheck
 from sanityd.rules.connections import Connections
 from sanityd.rules.draft import RuleDraft
+from sanityd.rules.evidence import EvidenceParser, shown_columns
 from sanityd.rules.select_check import CheckKey, select_check
 from sanityd.rules.spec import Defaults, RuleSpec
 from sanityd.rules.user_sql import SqlGate
@@ -95,6 +96,11 @@ class RuleParser:
         if check_key is not None:
             options = self._options(check_key)
         draft = self._draft(spec, check_key, options, age_columns)
+        if draft is not None and spec.evidence:
+            evidence = EvidenceParser(self._document, self._path, self._context.connections)
+            queries = evidence.parse(spec, draft.subject, draft.check)
+            draft = replace(draft, evidence=queries)
+            self._data_problems += evidence.problems
         problems = (*self._problems, *self._data_problems)
         return ParsedRule(self._id, self._name, spec, draft, problems)
 
@@ -152,6 +158,8 @@ class RuleParser:
             details = error.errors(include_url=False)
             invalid_keys = {item["loc"][0] for item in details if item["loc"]}
         valid = {key: value for key, value in values.items() if key not in invalid_keys}
+        if "evidence" in invalid_keys:
+            valid["evidence"] = recovery.valid_evidence(values["evidence"])
         return RuleSpec.model_validate(valid), recovery.age_columns(values, invalid_keys)
 
     def _options(self, check_key: CheckKey) -> _Options:
@@ -226,7 +234,7 @@ class RuleParser:
             within=spec.within,
             window=spec.window,
             key=tuple(spec.key or ()),
-            show=tuple(spec.show or ()),
+            show=shown_columns(spec),
             nulls_fail=self._nulls_fail(spec, check),
             empty_fails=None if when_empty is None else when_empty == "fail",
         )

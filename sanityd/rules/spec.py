@@ -20,9 +20,11 @@ from sanityd.rules.ladder_parser import parse_ladder
 #: Stands for the number of violations in `summary`.
 COUNT = "{count}"
 
+#: The longest `timeout` of a query of `evidence`.
+MOST_TIME = timedelta(seconds=30)
+
 #: Keys that are reserved for later versions. They are refused, not ignored.
 NOT_YET = {
-    "evidence": "the history of violating rows",
     "remedy": "repairs",
     "executor": "workers on other machines",
 }
@@ -188,6 +190,43 @@ class Defaults(Spec):
     )
 
 
+def _evidence(value: Any) -> Any:
+    return {"query": value} if isinstance(value, str) else value
+
+
+def _evidence_timeout(value: timedelta) -> timedelta:
+    if value > MOST_TIME:
+        raise option_error("`timeout` is longer than 30s", "write at most `30s`")
+    return value
+
+
+class EvidenceSpec(Spec):
+    """One query of `evidence`: a SELECT, or a mapping with these keys."""
+
+    query: str = Field(
+        min_length=1,
+        description="A SELECT that is run for each new violation; `:key` is the value of its key.",
+        examples=["select * from changes where row_id = :key order by changed_at desc"],
+    )
+    source: str | None = Field(
+        None, description="The source that it reads; by default the rule's.", examples=["audit"]
+    )
+    show: Names | None = Field(
+        None,
+        description="Its columns whose values may be stored, besides those of the rule's `show`.",
+        examples=[["changed_at", "changed_by"]],
+    )
+    rows: int = Field(20, ge=1, le=200, description="At most so many rows.", examples=[20])
+    timeout: Annotated[Duration, AfterValidator(_evidence_timeout)] = Field(
+        timedelta(seconds=5), description="How long it may take; at most `30s`."
+    )
+
+
+_EvidenceQuery = Annotated[
+    EvidenceSpec, BeforeValidator(_evidence, json_schema_input_type=str | EvidenceSpec)
+]
+
+
 class RuleSpec(Defaults):
     """A rule, without its check."""
 
@@ -228,6 +267,14 @@ class RuleSpec(Defaults):
         None,
         description="Columns whose values may leave the database besides the key.",
         examples=["status", ["status", "placed_at"]],
+    )
+    evidence: dict[str, _EvidenceQuery] | None = Field(
+        None,
+        min_length=1,
+        max_length=10,
+        description="Named SELECTs that are run for each new violation: "
+        "what happened to the row, as an audit table or a job log knows it.",
+        examples=[{"changes": "select * from audit_log where row_id = :key order by at desc"}],
     )
     confirm: HowSure | None = Field(
         None,

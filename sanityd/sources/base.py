@@ -6,7 +6,7 @@ Each database is one file in this folder with a subclass of `Source` and one of 
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -302,6 +302,16 @@ class Snapshot(ABC):
     @abstractmethod
     def query(self, sql: str) -> Subquery:
         """Return a user's SELECT as a subquery. Raises CheckError when the SQL gate refuses it."""
+
+    @abstractmethod
+    def lookup(self, sql: str, values: Mapping[str, Any], rows: int) -> Subquery:
+        """Return a user's SELECT as a subquery, with values bound to its parameters.
+
+        Raises CheckError when the SQL gate or the database refuses it.
+
+        Parameters: `values` has one for each parameter of the SQL, by its name without the colon;
+        `rows` is the most rows that are needed of a SELECT that orders them.
+        """
 
     @abstractmethod
     def predicate(self, sql: str) -> ColumnElement[bool]:

@@ -1,18 +1,22 @@
 """Snapshot on a connection of a SQLAlchemy engine: runs statements and translates errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from threading import local
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
     Connection,
     Executable,
     FromClause,
     Subquery,
+    TextClause,
+    column,
     select,
     text,
 )
@@ -29,6 +33,7 @@ from sanityd.sources.sql_gate import (
     gate_predicate,
     gate_query,
 )
+from sanityd.sources.sql_parameters import bound, gate_lookup
 
 if TYPE_CHECKING:
     from sanityd.sources.snapshot import EngineSource
@@ -68,6 +73,8 @@ class EngineSnapshot(Snapshot):
         self._tables: dict[tuple[str, str | None], TableInfo] = {}
         #: The names of the columns of users' SELECTs.
         self._columns: dict[str, list[str]] = {}
+        #: What the SQL gate made of SELECTs with parameters, by their SQL and their limit.
+        self._lookups: dict[tuple[str, int], str] = {}
         #: The types of expressions, by the SELECT of them.
         self._types: dict[str, ColumnInfo] = {}
 
@@ -166,9 +173,24 @@ class EngineSnapshot(Snapshot):
     def query(self, sql: str) -> Subquery:
         """Return a user's SELECT as a subquery. The database is asked for its columns only."""
         plain = self._gated(gate_query, sql)
+        return raw_sql.subquery(plain, self._names(plain, text(raw_sql.head(plain))))
+
+    def lookup(self, sql: str, values: Mapping[str, Any], rows: int) -> Subquery:
+        """Return a user's SELECT as a subquery, with values bound to its parameters."""
+        if (sql, rows) not in self._lookups:
+            self._lookups[sql, rows] = self._gated(partial(gate_lookup, rows=rows), sql)
+        plain = self._lookups[sql, rows]
+        statement, parameters = bound(plain, values)
+        head = text(raw_sql.head_of(statement)).bindparams(*parameters)
+        columns: list[ColumnClause[Any]] = [column(name) for name in self._names(plain, head)]
+        lookup = text(f"\n{statement}\n").bindparams(*parameters)
+        return lookup.columns(*columns).subquery("q")
+
+    def _names(self, plain: str, head: TextClause) -> list[str]:
+        """Return the names of the columns of a SELECT; the database is asked once."""
         if plain not in self._columns:
             # Otherwise the dialect of SQLite cuts names at their last dot.
-            head = text(raw_sql.head(plain)).execution_options(sqlite_raw_colnames=True)
+            head = head.execution_options(sqlite_raw_colnames=True)
             with self._translate_errors():
                 self._columns[plain] = list(self._connection.execute(head).keys())
         names = self._columns[plain]
@@ -178,7 +200,7 @@ class EngineSnapshot(Snapshot):
                 f"the query returns more than one column named `{duplicates[0]}`",
                 "Give each a name of its own with AS.",
             )
-        return raw_sql.subquery(plain, names)
+        return names
 
     def predicate(self, sql: str) -> ColumnElement[bool]:
         """Return a user's SQL condition."""

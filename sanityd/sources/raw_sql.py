@@ -38,7 +38,12 @@ def subquery(sql: str, names: list[str]) -> Subquery:
 
 def head(sql: str) -> str:
     """Return a statement with the columns of a SELECT that reads no row."""
-    return f"SELECT * FROM (\n{token(sql)}\n) AS q LIMIT 0"
+    return head_of(token(sql))
+
+
+def head_of(statement: str) -> str:
+    """Return the same of a statement that has a token in place of the SQL."""
+    return f"SELECT * FROM (\n{statement}\n) AS q LIMIT 0"
 
 
 def restore(statement: str, *, doubles_percent: bool = False) -> str:

@@ -78,6 +78,8 @@ _DEEPEST = 6
 #: for each statement that it becomes part of.
 _KEPT = 4096
 
+#: The message about a placeholder.
+PLACEHOLDER = "variables and placeholders have no value here"
 _WRITES = "Rules may only read: write a SELECT that returns the rows that are wrong."
 #: First words of statements that people write by mistake in place of a condition.
 _STATEMENTS = {
@@ -356,7 +358,7 @@ def _only_reads(sql: str, tree: "exp.Expr") -> None:
             raise _at(
                 sql,
                 node,
-                "variables and placeholders have no value here",
+                PLACEHOLDER,
                 "Write the value itself.",
             )
         if isinstance(node, exp.Table) and node.name.lower() in _FILE_VIEWS:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from sanityd.store import audit
+from sanityd.store import audit, evidence
 from sanityd.store.open import Store
 from sanityd.store.tables import audit as audit_table
 from sanityd.store.tables import (
@@ -231,6 +231,7 @@ def _delete_violations(connection: Connection, until: datetime) -> int:
                 violations.c.rule == rule, violations.c.fingerprint.in_(old_fingerprints)
             )
         )
+        evidence.remove(connection, rule, old_fingerprints)
     return len(rows)
 
 

@@ -7,7 +7,7 @@ watermarks. The audit keeps its entries as they are.
 from sqlalchemy import Connection, delete, select, update
 
 from sanityd.model import decode_values, fingerprint
-from sanityd.store import rules_seen, tables
+from sanityd.store import evidence, rules_seen, tables
 
 #: Tables with any number of rows per rule.
 _MANY = (tables.runs, tables.incidents, tables.triage, tables.silences, tables.news)
@@ -65,6 +65,8 @@ def _carry_rows(connection: Connection, old: str, new: str) -> None:
         this_row = (rows.c.rule == old) & (rows.c.fingerprint == mark)
         if new_mark in own:
             connection.execute(delete(rows).where(this_row))
+            evidence.remove(connection, old, [mark])
         else:
             values = {"rule": new, "fingerprint": new_mark}
             connection.execute(update(rows).where(this_row).values(**values))
+            evidence.rename(connection, (old, mark), (new, new_mark))

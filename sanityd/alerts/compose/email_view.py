@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from sanityd.alerts.compose import phrases
+from sanityd.alerts.compose.evidence_lines import mail_lines
 from sanityd.alerts.compose.facts import facts
 from sanityd.alerts.compose.rows_table import (
     BUDGET,
@@ -94,6 +95,8 @@ class Part:
     fix: list[str]
     owner: str
     rows: RowsTable
+    #: What other tables knew about the rows.
+    evidence: list[str]
     #: The heading of the rows.
     rows_title: str
     history: tuple[Bar, ...]
@@ -244,6 +247,7 @@ def _part(
         rows=rows_table(
             listed, total, rule.key, at=at, zone=options.zone, budget=budget, ended=is_over
         ),
+        evidence=_evidence(news, listed, options),
         rows_title="ROWS" if is_over else "VIOLATIONS",
         history=bars(news.history) if _is_about_rule(news) else (),
         rule=rule_name,
@@ -254,6 +258,14 @@ def _part(
         noise=phrases.noise(news, f"sanityd noise undo {rule_name}"),
         next=_next(news, at, options),
     )
+
+
+def _evidence(news: News, listed: Sequence[ListedRow], options: RenderOptions) -> list[str]:
+    """Return the evidence of the first listed rows that have some."""
+    rows = [item.row for item in listed if news.evidence.get(item.row.fingerprint)]
+    rows = rows[:FEW_ROWS]
+    evidence = [news.evidence[row.fingerprint] for row in rows]
+    return mail_lines([row.key for row in rows], evidence, options.characters)
 
 
 def _is_about_rule(news: News) -> bool:

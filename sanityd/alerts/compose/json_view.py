@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sanityd.alerts.compose.rows_table import ListedRow
 from sanityd.alerts.compose.sanitize import display_value, escape_hidden
-from sanityd.model import Alert, Incident, News, TrackedViolation, Value
+from sanityd.model import Alert, Evidence, Incident, News, TrackedViolation, Value
 
 # Many readers of JSON round larger integers.
 _LARGEST_EXACT = 2**53
@@ -37,7 +37,7 @@ def _incident(news: News, rows: Sequence[ListedRow]) -> dict[str, object]:
         **_incident_facts(news.incident),
         "stale_since": _time(news.stale_since),
         "due": _time(news.due),
-        "rows": [_row(item.row) for item in rows],
+        "rows": [_row(item.row, news.evidence) for item in rows],
     }
 
 
@@ -77,7 +77,25 @@ _INCIDENT_KEYS = (
 )
 
 
-def _row(row: TrackedViolation) -> dict[str, object]:
+def _row(row: TrackedViolation, evidence: Mapping[str, Sequence[Evidence]]) -> dict[str, object]:
+    """Return a row; its evidence only where there is some to mail."""
+    items = [_evidence(item) for item in evidence.get(row.fingerprint, ())]
+    values = _row_values(row)
+    return {**values, "evidence": items} if items else values
+
+
+def _evidence(evidence: Evidence) -> dict[str, object]:
+    return {
+        "name": escape_hidden(evidence.name),
+        "source": escape_hidden(evidence.source),
+        "at": evidence.at.isoformat(),
+        "rows": [_json_values(row) for row in evidence.rows],
+        "more": evidence.more,
+        "error": escape_hidden(evidence.error, 500) or None,
+    }
+
+
+def _row_values(row: TrackedViolation) -> dict[str, object]:
     return {
         "key": _json_values(row.key),
         "shown": _json_values(row.shown),

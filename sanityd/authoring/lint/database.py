@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -17,10 +18,17 @@ from sanityd.checks.scope import Scope
 from sanityd.errors import CheckError, Problem
 from sanityd.rules.diagnostics import as_advice
 from sanityd.rules.draft import RuleDraft
+from sanityd.rules.evidence import (
+    EvidenceQuery,
+    parameter_problem,
+    unknown_columns,
+    unknown_parameter,
+)
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
 from sanityd.sources.base import Snapshot
 from sanityd.sources.sql_gate import check_against
+from sanityd.sources.sql_parameters import parameters_of, without_parameters
 
 #: The words of databases for a function that doesn't exist.
 _NO_FUNCTION = re.compile("no such function|does not exist", re.IGNORECASE)
@@ -75,6 +83,45 @@ class RuleDatabaseCheck:
         # The error of the whole statement repeats the error of its part.
         if refused is not None and not sql_problems and not faults:
             yield from self._fault_problems(refused)
+
+    def evidence_problems(self, query: EvidenceQuery, snapshot: Snapshot) -> Iterator[Problem]:
+        """Yield the problems of one query of `evidence`.
+
+        Parameters: `snapshot` is that of the source that the query reads.
+        """
+        path = (*self._path, "evidence", query.name)
+        sql_path = self._document.find(path, query.sql) or path
+        values: dict[str, object] = dict.fromkeys(query.parameters)
+
+        def ask(sql: str) -> object:
+            return snapshot.lookup(sql, values, query.rows)
+
+        try:
+            lookup = snapshot.lookup(query.sql, values, query.rows)
+        except CheckError as refused:
+            sql = without_parameters(query.sql, snapshot.source.dialect.name)
+            rule_text = _RuleText(sql_path, sql, snapshot, None, ask)
+            yield from self._word_problems(rule_text, refused)
+            return
+        yield from unknown_columns(self._document, path, query.own_show, lookup.c.keys())
+        key = self._key()
+        if key is None:
+            return
+        for parameter in parameters_of(query.sql, snapshot.source.dialect.name):
+            fault = unknown_parameter(parameter.name, key)
+            if fault is not None:
+                yield parameter_problem(self._document, sql_path, query.sql, parameter, fault)
+
+    def _key(self) -> tuple[str, ...] | None:
+        """Return the columns of the key of the rule's violations; None for a wrong rule."""
+        if self._invariant is None:
+            return None
+        if not self._invariant.check.quotes_rows:
+            return ()
+        with suppress(CheckError):
+            check = planner.plan_check(self._invariant, self._snapshot, self._elsewhere, [])
+            return tuple(check.key)
+        return None
 
     def _ask(self, faults: list[CheckError]) -> None:
         """Let the database read the rule's SQL and no row. Raises CheckError when it refuses."""

@@ -154,6 +154,7 @@ class _DatabaseCheck:
             check = RuleDatabaseCheck(self._document, draft, snapshot, elsewhere)
             problems = list(check.problems())
             yield from problems
+            yield from self._evidence(pool, draft, check)
             if not problems and elsewhere is not None:
                 yield from self._unmatched(draft, snapshot, elsewhere)
             yield from self._row_security(draft, pool.snapshot(draft.source))
@@ -161,6 +162,14 @@ class _DatabaseCheck:
             name = error.source or draft.source
             self.down.add(name)
             yield self._source_problem(name, error)
+
+    def _evidence(
+        self, pool: SnapshotPool, draft: RuleDraft, check: RuleDatabaseCheck
+    ) -> Iterator[Problem]:
+        """Ask the source of each query of `evidence` about it."""
+        for query in draft.evidence:
+            if query.source not in self.down:
+                yield from check.evidence_problems(query, pool.snapshot(query.source))
 
     def privileges(self, name: str) -> Iterator[Problem]:
         """Yield a warning when the login of a source can write."""

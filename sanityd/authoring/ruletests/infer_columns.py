@@ -174,6 +174,9 @@ class _RecordingSnapshot(Snapshot):
             raise CheckError("the columns of the query can't be determined from its text")
         return raw_sql.subquery(sql, names)
 
+    def lookup(self, sql: str, values: Mapping[str, Any], rows: int) -> Subquery:
+        raise CheckError("nothing is read here")
+
     def rows(self, statement: AnySelect, *, by_sorting: bool = False) -> Sequence[AnyRow]:
         raise CheckError("nothing is read here")
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     Text,
@@ -34,6 +35,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.model.identical_rows import IDENTICAL_ROW
+from sanityd.store import episodes
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -117,6 +119,41 @@ def count_first_seen(connection: Connection, rule: str, since: datetime) -> dict
     return {row.first_seen: row.rows for row in connection.execute(query)}
 
 
+def keys_first_seen(connection: Connection, rule: str, at: datetime, most: int) -> list[Key]:
+    """Return the keys of rows that were first seen at that time, `most` at most."""
+    return _keys(connection, violations.c.first_seen == at, rule, most)
+
+
+def keys_resolved(connection: Connection, rule: str, at: datetime, most: int) -> list[Key]:
+    """Return the keys of rows that were resolved at that time, `most` at most."""
+    return _keys(connection, violations.c.resolved_at == at, rule, most)
+
+
+def _keys(
+    connection: Connection, condition: ColumnElement[bool], rule: str, most: int
+) -> list[Key]:
+    query = select(violations.c.key).where(violations.c.rule == rule, condition)
+    keys = connection.execute(query.order_by(violations.c.fingerprint).limit(most)).scalars()
+    return [decode_values(key) for key in keys]
+
+
+def earlier_episodes(connection: Connection, row: TrackedViolation, rule: str) -> list[TrackedViolation]:
+    """Return the earlier episodes of a row that are still known, oldest first."""
+    earlier = []
+    for begin, end, resolution, detail in episodes.of_row(connection, rule, row.fingerprint):
+        episode = replace(
+            row,
+            open=False,
+            first_seen=begin,
+            last_seen=begin,
+            resolved_at=end,
+            resolution=resolution,
+            detail=detail,
+        )
+        earlier.append(episode)
+    return earlier
+
+
 def count_resolved(
     connection: Connection, rule: str, since: datetime
 ) -> dict[datetime, dict[Resolution, int]]:
@@ -176,6 +213,7 @@ def remove(connection: Connection, rule: str) -> None:
         # Otherwise the deleted values stay in the file until they are overwritten.
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(violations).where(violations.c.rule == rule))
+    episodes.remove(connection, rule)
 
 
 def _rank(value: Value) -> tuple[int, Any]:
@@ -202,12 +240,13 @@ class RowChanges:
 
 
 def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -> None:
-    """Write the changes of runs in three statements at most.
+    """Write the changes of runs in a few statements.
 
-    Violations that go on are written only when what is shown of them changed.
+    Violations that go on are written only when what is shown of them changed. Of a row that begins
+    again, the episode before is kept.
     """
     updated = []
-    begun = []
+    begun: list[Mapping[str, Any]] = []
     ended = []
     for changed in changes:
         for transition in changed.transitions:
@@ -217,9 +256,17 @@ def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -
                 begun.append(_begun(changed.rule, changed.source, transition, at))
             elif transition.change is Change.RESOLVED:
                 ended.append(_ended(changed.rule, transition, at))
+    _keep_episodes(connection, begun)
     for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
         if rows:
             connection.execute(statement, rows)
+
+
+def _keep_episodes(connection: Connection, begun: Iterable[Mapping[str, Any]]) -> None:
+    by_rule: dict[str, list[str]] = {}
+    for row in begun:
+        by_rule.setdefault(row["rule"], []).append(row["fingerprint"])
+    episodes.keep(connection, by_rule)
 
 
 _END = (

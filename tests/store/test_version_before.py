@@ -30,7 +30,7 @@ OLD_TABLES = {
     "pending_confirmations": "suspects",
 }
 #: What the version before did not have.
-NEW_TABLES = {"adopted_rules"}
+NEW_TABLES = {"adopted_rules", "audit_chain", "rule_texts", "episodes"}
 NEW_REASONS = {Reason.KEPT_OPEN, Reason.NOT_TAKEN}
 OLD_REASONS = {
     "calm",

@@ -57,9 +57,7 @@ def append_all(connection: Connection, at: datetime, entries: Sequence[AuditEntr
 def last_rule_changes(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
     """Return the last change of each rule of a file: the action, and the hash of the rule since."""
     actions = (*RULE_CHANGES, RULE_KEPT)
-    newest = (
-        select(func.max(audit.c.id)).where(audit.c.action.in_(actions)).group_by(audit.c.rule)
-    )
+    newest = select(func.max(audit.c.id)).where(audit.c.action.in_(actions)).group_by(audit.c.rule)
     entries = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
     return {
         entry["rule"]: (entry["action"], entry["detail"]["print"])

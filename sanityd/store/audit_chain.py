@@ -66,9 +66,7 @@ def text_digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def linked(
-    connection: Connection, entries: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
+def linked(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return new entries with their numbers and digests, and move the head, in two statements.
 
     No other transaction can append until this one ends.
@@ -87,6 +85,12 @@ def linked(
 def head(connection: Connection) -> Link | None:
     """Return the head of the chain; None before the first entry."""
     return _stored(connection, _HEAD)
+
+
+def head_text(connection: Connection) -> str:
+    """Return the head as digest mails show it: `1234:0a1b2c3d4e5f`; empty without entries."""
+    last = head(connection)
+    return str(last) if last is not None else ""
 
 
 def checkpoint(connection: Connection) -> Link:

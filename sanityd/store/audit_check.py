@@ -56,7 +56,9 @@ def verify(connection: Connection, anchor: Link | None = None) -> ChainReport:
     not_compared = ""
     if fault is None and anchor is not None:
         if anchor.seq < walk.checkpoint.seq:
-            not_compared = f"entry {anchor.seq} was removed by retention; use the head of a newer mail"
+            not_compared = (
+                f"entry {anchor.seq} was removed by retention; use the head of a newer mail"
+            )
         else:
             fault = _compared(connection, walk, anchor)
     return ChainReport(walk.entries, walk.last, walk.checkpoint, fault, not_compared)
@@ -117,14 +119,18 @@ def _broken_link(connection: Connection, walk: _Walk, row: RowMapping) -> ChainF
 
 def _diagnosis(connection: Connection, walk: _Walk, row: RowMapping) -> ChainFault:
     """Return why the digest of an entry is not that of its content, number and predecessor."""
+    head = audit_chain.head(connection)
+    if head is not None and row["seq"] > head.seq:
+        return _fault("inserted", row, "sanityd did not append it")
     later = [other for other in _entries(connection) if other["seq"] > row["seq"]]
     moved = _entry_of_place(walk.last, row, later)
     if moved is not None:
-        is_next = moved["seq"] == row["seq"] + 1
+        has_own_digest = entry_digest(walk.last.digest, row["seq"], moved) != row["digest"]
+        is_next = has_own_digest and moved["seq"] == row["seq"] + 1
         if is_next and not _was_written_elsewhere(walk.last, row, later):
             return _fault("inserted", row, "the entries after it belong to the one before it")
         return _fault("reordered", row, f"entry {moved['seq']} was written in its place")
-    if _is_renumbered(connection, row, later):
+    if _is_renumbered(head, row, later):
         return _removed(row["seq"], row["seq"])
     return _fault("altered", row, "its content does not match its digest")
 
@@ -150,10 +156,9 @@ def _was_written_elsewhere(before: Link, row: RowMapping, later: Sequence[RowMap
     return False
 
 
-def _is_renumbered(connection: Connection, row: RowMapping, later: Sequence[RowMapping]) -> bool:
+def _is_renumbered(head: Link | None, row: RowMapping, later: Sequence[RowMapping]) -> bool:
     """Return whether the entry of that number was removed, and those after it moved up."""
     if not later:
-        head = audit_chain.head(connection)
         return head is not None and head.seq > row["seq"]
     following = later[0]
     digest = entry_digest(row["digest"], following["seq"] + 1, following)
@@ -202,7 +207,9 @@ def _altered_text(connection: Connection) -> ChainFault | None:
     digest = rule_texts.first_altered(connection)
     if digest is None:
         return None
-    sentence = f"the stored text of a rule, {digest[:audit_chain.SHOWN]}, does not match its digest"
+    sentence = (
+        f"the stored text of a rule, {digest[: audit_chain.SHOWN]}, does not match its digest"
+    )
     return ChainFault("altered", None, sentence)
 
 

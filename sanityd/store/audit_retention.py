@@ -91,12 +91,13 @@ def _kept_rules(connection: Connection, last: int) -> list[AuditEntry]:
         .where(audit_table.c.action.in_(actions))
         .group_by(audit_table.c.rule)
     )
-    query = select(audit_table).where(audit_table.c.id.in_(newest), audit_table.c.seq <= last)
-    entries = []
-    for row in connection.execute(query.order_by(audit_table.c.seq)).mappings():
-        if row["action"] != audit.RULE_REMOVED:
-            entries.append(_repeated(row))
-    return entries
+    query = select(audit_table).where(
+        audit_table.c.id.in_(newest),
+        audit_table.c.seq <= last,
+        audit_table.c.action != audit.RULE_REMOVED,
+    )
+    rows = connection.execute(query.order_by(audit_table.c.seq)).mappings()
+    return [_repeated(row) for row in rows]
 
 
 def _repeated(row: Mapping[str, Any]) -> AuditEntry:

@@ -43,9 +43,7 @@ def of_row(
     connection: Connection, rule: str, fingerprint: str
 ) -> list[tuple[datetime, datetime, Resolution | None, str]]:
     """Return begin, end, resolution and detail of the earlier episodes of a row, oldest first."""
-    query = select(episodes).where(
-        episodes.c.rule == rule, episodes.c.fingerprint == fingerprint
-    )
+    query = select(episodes).where(episodes.c.rule == rule, episodes.c.fingerprint == fingerprint)
     rows = connection.execute(query.order_by(episodes.c.first_seen, episodes.c.id))
     result = []
     for row in rows:

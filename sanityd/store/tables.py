@@ -382,6 +382,7 @@ audit = Table(
     Index("audit_by_seq", "seq", unique=True),
 )
 
+
 def insert_into(connection: Connection, table: Table) -> Any:
     """Return an INSERT that can have ON CONFLICT, of the dialect of the connection.
 

@@ -137,7 +137,9 @@ def _keys(
     return [decode_values(key) for key in keys]
 
 
-def earlier_episodes(connection: Connection, row: TrackedViolation, rule: str) -> list[TrackedViolation]:
+def earlier_episodes(
+    connection: Connection, row: TrackedViolation, rule: str
+) -> list[TrackedViolation]:
     """Return the earlier episodes of a row that are still known, oldest first."""
     earlier = []
     for begin, end, resolution, detail in episodes.of_row(connection, rule, row.fingerprint):

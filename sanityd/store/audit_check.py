@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from sanityd.store import audit_chain, rule_texts
 from sanityd.store.audit_chain import Link, entry_digest
@@ -13,6 +13,8 @@ from sanityd.store.tables import audit
 
 #: The action of the entry that retention writes when it removes entries of the audit.
 TRIMMED = "audit trimmed"
+#: How many entries are read at once.
+_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,16 @@ class _Walk:
             self.trimmed = Link(row["detail"]["seq"], row["detail"]["digest"])
 
 
-def _entries(connection: Connection) -> Iterator[RowMapping]:
-    query = select(audit).where(audit.c.seq.is_not(None), audit.c.digest.is_not(None))
-    ordered = query.order_by(audit.c.seq)
-    streamed = connection.execution_options(yield_per=1000).execute(ordered)
-    yield from streamed.mappings()
+def _entries(connection: Connection, after: int = -1) -> Iterator[RowMapping]:
+    """Yield the entries with a number above `after`, a chunk at a time."""
+    has_link = and_(audit.c.seq.is_not(None), audit.c.digest.is_not(None))
+    while True:
+        query = select(audit).where(has_link, audit.c.seq > after).order_by(audit.c.seq)
+        rows = connection.execute(query.limit(_CHUNK)).mappings().all()
+        yield from rows
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1]["seq"]
 
 
 def _first_broken_link(connection: Connection, walk: _Walk) -> ChainFault | None:
@@ -122,7 +129,7 @@ def _diagnosis(connection: Connection, walk: _Walk, row: RowMapping) -> ChainFau
     head = audit_chain.head(connection)
     if head is not None and row["seq"] > head.seq:
         return _fault("inserted", row, "sanityd did not append it")
-    later = [other for other in _entries(connection) if other["seq"] > row["seq"]]
+    later = list(_entries(connection, row["seq"]))
     moved = _entry_of_place(walk.last, row, later)
     if moved is not None:
         has_own_digest = entry_digest(walk.last.digest, row["seq"], moved) != row["digest"]

@@ -2,7 +2,7 @@
 last time. Written when a row begins to violate its rule again."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
@@ -39,17 +39,27 @@ def _keep_of_rule(connection: Connection, rule: str, fingerprints: Collection[st
     connection.execute(insert(episodes).from_select(list(_COLUMNS), ended))
 
 
-def of_row(
-    connection: Connection, rule: str, fingerprint: str
-) -> list[tuple[datetime, datetime, Resolution | None, str]]:
-    """Return begin, end, resolution and detail of the earlier episodes of a row, oldest first."""
-    query = select(episodes).where(episodes.c.rule == rule, episodes.c.fingerprint == fingerprint)
-    rows = connection.execute(query.order_by(episodes.c.first_seen, episodes.c.id))
-    result = []
-    for row in rows:
-        resolution = Resolution(row.resolution) if row.resolution else None
-        result.append((row.first_seen, row.resolved_at, resolution, row.detail))
-    return result
+def of_rows(
+    connection: Connection, rule: str, fingerprints: Collection[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the earlier episodes of rows of a rule, by fingerprint, oldest first.
+
+    Each has `first_seen`, `resolved_at`, `resolution` and `detail`.
+    """
+    marks = name_list(connection, fingerprints)
+    query = select(episodes).where(
+        episodes.c.rule == rule, episodes.c.fingerprint.in_(select(marks.c.value))
+    )
+    by_row: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(query.order_by(episodes.c.first_seen, episodes.c.id)):
+        values = {
+            "first_seen": row.first_seen,
+            "resolved_at": row.resolved_at,
+            "resolution": Resolution(row.resolution) if row.resolution else None,
+            "detail": row.detail,
+        }
+        by_row.setdefault(row.fingerprint, []).append(values)
+    return by_row
 
 
 def remove(connection: Connection, rule: str) -> None:

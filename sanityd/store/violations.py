@@ -141,19 +141,22 @@ def earlier_episodes(
     connection: Connection, row: TrackedViolation, rule: str
 ) -> list[TrackedViolation]:
     """Return the earlier episodes of a row that are still known, oldest first."""
-    earlier = []
-    for begin, end, resolution, detail in episodes.of_row(connection, rule, row.fingerprint):
-        episode = replace(
-            row,
-            open=False,
-            first_seen=begin,
-            last_seen=begin,
-            resolved_at=end,
-            resolution=resolution,
-            detail=detail,
-        )
-        earlier.append(episode)
-    return earlier
+    ended = episodes.of_rows(connection, rule, [row.fingerprint])
+    return [_episode(row, values) for values in ended.get(row.fingerprint, [])]
+
+
+def all_episodes(connection: Connection, rule: str) -> list[TrackedViolation]:
+    """Return every stored violation of a rule with its earlier episodes, oldest first."""
+    rows = all_rows(connection, rule)
+    ended = episodes.of_rows(connection, rule, [row.fingerprint for row in rows])
+    result = list(rows)
+    for row in rows:
+        result += [_episode(row, values) for values in ended.get(row.fingerprint, [])]
+    return sorted(result, key=lambda row: row.first_seen)
+
+
+def _episode(row: TrackedViolation, values: Mapping[str, Any]) -> TrackedViolation:
+    return replace(row, open=False, last_seen=values["first_seen"], **values)
 
 
 def count_resolved(

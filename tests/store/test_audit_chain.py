@@ -272,5 +272,5 @@ def test_writers_of_several_processes_make_one_chain(
 
 @pytest.mark.parametrize("words", [":", "7", "7:", "x:0a1b2c3d4e5f", "7:0a1b", "7:0a1b2c3d4e5g"])
 def test_what_is_no_head_of_a_mail_is_refused(words: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         audit_check.parse_anchor(words)

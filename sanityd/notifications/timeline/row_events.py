@@ -37,7 +37,7 @@ def changes_of_rows(query: EventQuery) -> Iterator[Event]:
             yield _row_event(query, at, words, keys, count, rule_incidents)
 
 
-def _row_event(  # noqa: PLR0913 (each is a part of the event)
+def _row_event(
     query: EventQuery,
     at: datetime,
     words: str,
@@ -91,10 +91,9 @@ def matching_rows(
     """
     all_rows = list(rows)
     _check_is_single(all_rows, key)
-    matching = []
-    for row in all_rows:
-        if _has_values(row.key, key) and (not whole or len(row.key) == len(key)):
-            matching.append(row)
+    matching = [row for row in all_rows if _has_values(row.key, key)]
+    if whole:
+        return [row for row in matching if len(row.key) == len(key)]
     return matching
 
 

@@ -88,7 +88,7 @@ def markdown(
     lines += [f"Written by sanityd at {show.time(at)}. Times are in {words(show.zone)}.", ""]
     sections = {
         "Summary": _summary(facts, at, show),
-        "Impact": _impact(facts, at, show),
+        "Impact": _impact(facts, events, at, show),
         "Timeline": _timeline(events, show),
         "Who did what": _acts(events, show),
         "Mails": _mails(facts, events, show),
@@ -126,7 +126,9 @@ def _state(incident: Incident, show: Presentation) -> str:
     return words(f"{show.counted(incident.rule, incident.violations) or 'violated'} open")
 
 
-def _impact(facts: Sequence[IncidentFacts], at: datetime, show: Presentation) -> Iterator[str]:
+def _impact(
+    facts: Sequence[IncidentFacts], events: Sequence[Event], at: datetime, show: Presentation
+) -> Iterator[str]:
     for fact in facts:
         incident = fact.incident
         end = incident.resolved_at or at
@@ -139,9 +141,16 @@ def _impact(facts: Sequence[IncidentFacts], at: datetime, show: Presentation) ->
         if delivered:
             delay = format_duration(min(delivered) - incident.opened_at)
             yield f"  - First mail delivered after {delay}"
+        acts = [event.at for event in events if _is_act_about(event, incident)]
+        if acts:
+            yield f"  - First act of a person after {format_duration(min(acts) - incident.opened_at)}"
         yield from _row_lines(fact.rows, show)
     if not facts:
         yield "None."
+
+
+def _is_act_about(event: Event, incident: Incident) -> bool:
+    return event.kind is EventKind.ACT and event.incident == incident.id
 
 
 def _row_lines(rows: Sequence[TrackedViolation], show: Presentation) -> Iterator[str]:
@@ -169,7 +178,7 @@ def _timeline(events: Sequence[Event], show: Presentation) -> Iterator[str]:
         parts = [f"**{show.time(event.at)}**"]
         if several:
             parts.append(code(event.rule))
-        parts.append(f"{event.kind.value}: {words(event.what)}")
+        parts.append(words(event.what))
         parts += [code(part) for part in (event.who, event.detail) if part]
         yield f"- {' · '.join(parts)}"
 

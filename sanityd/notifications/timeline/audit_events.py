@@ -10,12 +10,12 @@ from sanityd.store import audit
 
 #: Reasons for no notification that say nothing that the timeline does not say anyway.
 _DULL = {
-    Reason.UNCHANGED,
-    Reason.WAITING,
     Reason.NOT_VERIFIED,
     Reason.NEVER_NOTIFIED,
     Reason.BELOW_THRESHOLD,
 }
+#: Reasons that never say anything: a mail follows, or came before.
+_EMPTY = {Reason.UNCHANGED, Reason.WAITING}
 
 
 def audit_events(query: EventQuery) -> Iterator[Event]:
@@ -29,9 +29,9 @@ def _is_dull(row: RowMapping, every_decision: bool) -> bool:
     is_closed_by_rule = row["action"] == "closed" and "resolution" not in row["detail"]
     if row["action"] in ("notified", audit.RULE_KEPT) or is_closed_by_rule:
         return True
-    if every_decision:
-        return False
-    return row["action"] == "not notified" and row["reason"] in _DULL
+    if row["action"] != "not notified" or row["reason"] in _EMPTY:
+        return row["action"] == "not notified"
+    return row["reason"] in _DULL and not every_decision
 
 
 def _audit_event(rule: str, row: RowMapping) -> Event:

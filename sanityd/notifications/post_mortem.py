@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from sanityd.model import Cause, Incident, TrackedViolation
 from sanityd.model.durations import format_duration
 from sanityd.notifications.markdown import code, code_block, words
-from sanityd.notifications.rule_history import RuleText, texts_between
+from sanityd.notifications.rule_history import RuleVersion, texts_between
 from sanityd.notifications.timeline.event import Counted, Event, EventKind
 from sanityd.notifications.timeline.incident_events import RESOLUTIONS, incident_end
 from sanityd.notifications.timeline.message_events import DELIVERY, UNDELIVERED
@@ -30,7 +30,7 @@ class IncidentFacts:
     peak: int
     rows: Sequence[TrackedViolation]
     messages: Sequence[RowMapping]
-    texts: Sequence[RuleText]
+    texts: Sequence[RuleVersion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +131,29 @@ def _impact(
 ) -> Iterator[str]:
     for fact in facts:
         incident = fact.incident
-        end = incident.resolved_at or at
+        duration = (incident.resolved_at or at) - incident.opened_at
         yield f"- Incident {code(incident.id)}"
-        yield f"  - Duration: {format_duration(end - incident.opened_at)}"
+        yield f"  - Duration: {format_duration(duration)}"
         if incident.cause is Cause.VIOLATED:
             most = show.counted(incident.rule, fact.peak) or f"{fact.peak:,}"
             yield f"  - At most {words(most)} at once"
-        delivered = [message["ended_at"] for message in fact.messages if message["state"] == "sent"]
-        if delivered:
-            delay = format_duration(min(delivered) - incident.opened_at)
-            yield f"  - First mail delivered after {delay}"
-        acts = [event.at for event in events if _is_act_about(event, incident)]
-        if acts:
-            yield f"  - First act of a person after {format_duration(min(acts) - incident.opened_at)}"
+        yield from _delays(fact, events)
         yield from _row_lines(fact.rows, show)
     if not facts:
         yield "None."
+
+
+def _delays(fact: IncidentFacts, events: Iterable[Event]) -> Iterator[str]:
+    """Yield how long it took until somebody was mailed, and until somebody acted."""
+    incident = fact.incident
+    delivered = [message["ended_at"] for message in fact.messages if message["state"] == "sent"]
+    if delivered:
+        delay = format_duration(min(delivered) - incident.opened_at)
+        yield f"  - First mail delivered after {delay}"
+    acts = [event.at for event in events if _is_act_about(event, incident)]
+    if acts:
+        delay = format_duration(min(acts) - incident.opened_at)
+        yield f"  - First act of a person after {delay}"
 
 
 def _is_act_about(event: Event, incident: Incident) -> bool:
@@ -239,8 +246,9 @@ def _rules(
             if (text.rule, text.since) in shown:
                 continue
             shown.add((text.rule, text.since))
-            yield f"{code(text.rule)} since {show.time(text.since)}: {words(text.action)} by"
-            yield f"{code(text.author)}, {code(text.reason)}"
+            author, reason = code(text.author), code(text.reason)
+            change = f"{words(text.action)} by {author}, {reason}"
+            yield f"{code(text.rule)} since {show.time(text.since)}: {change}"
             yield ""
             yield from code_block(show.dump(text.content), "yaml")
             yield ""

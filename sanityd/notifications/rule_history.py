@@ -14,7 +14,7 @@ _END = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class RuleText:
+class RuleVersion:
     """What a rules file said of a rule, as plain data, since when, and who changed it."""
 
     rule: str
@@ -28,7 +28,7 @@ class RuleText:
 
 def texts_between(
     connection: Connection, rule: str, begin: datetime, end: datetime
-) -> list[RuleText]:
+) -> list[RuleVersion]:
     """Return the texts of a rule that held at some time between these, oldest first.
 
     Empty when they were not stored, as versions before this one did not.
@@ -59,9 +59,9 @@ def _since(entry: RowMapping) -> datetime:
     return at
 
 
-def _text(rule: str, entry: RowMapping, content: Mapping[str, Any]) -> RuleText:
+def _text(rule: str, entry: RowMapping, content: Mapping[str, Any]) -> RuleVersion:
     since = _since(entry)
-    return RuleText(rule, since, entry["actor"], entry["action"], entry["reason"], content)
+    return RuleVersion(rule, since, entry["actor"], entry["action"], entry["reason"], content)
 
 
 def last_tables(connection: Connection, rules: Iterable[str]) -> dict[str, str]:

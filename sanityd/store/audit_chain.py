@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from sanityd.store.history_tables import audit_chain
 from sanityd.store.tables import audit, insert_into
@@ -41,7 +41,7 @@ class Link:
         return f"{self.seq}:{self.digest[:SHOWN]}"
 
 
-def entry_digest(previous: str, seq: int, entry: Mapping[str, Any]) -> str:
+def entry_digest(previous: str, seq: int, entry: Mapping[str, Any] | RowMapping) -> str:
     """Return the digest of an entry: the sha256 of its canonical JSON, in hexadecimal digits.
 
     Parameters: `previous` is the digest of the entry before, `entry` has the columns of the audit.
@@ -72,7 +72,7 @@ def linked(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> list
     No other transaction can append until this one ends.
     """
     last = _locked_head(connection)
-    links = []
+    links: list[Mapping[str, Any]] = []
     for entry in entries:
         seq = last.seq + 1
         last = Link(seq, entry_digest(last.digest, seq, entry))

@@ -168,8 +168,8 @@ def _is_renumbered(head: Link | None, row: RowMapping, later: Sequence[RowMappin
     if not later:
         return head is not None and head.seq > row["seq"]
     following = later[0]
-    digest = entry_digest(row["digest"], following["seq"] + 1, following)
-    return digest == following["digest"]
+    digest: str = following["digest"]
+    return digest == entry_digest(row["digest"], following["seq"] + 1, following)
 
 
 def _unlinked(connection: Connection, fault: ChainFault | None, walk: _Walk) -> ChainFault | None:

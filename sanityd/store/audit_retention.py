@@ -4,12 +4,11 @@ The checkpoint has the number and the digest of the last removed entry, and so h
 tells of the removal: an entry that somebody else removes is missed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from sanityd.store import audit, audit_chain
 from sanityd.store.audit import AuditEntry
@@ -25,7 +24,7 @@ AT_ONCE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class _TrimRange:
     """Entries before `until` are removed, if their number is at most `seq`."""
 
     until: datetime
@@ -51,19 +50,19 @@ def trim(store: Store, at: datetime, kept: timedelta) -> int:
             return removed
 
 
-def _limits(connection: Connection, at: datetime, kept: timedelta) -> _Limits | None:
+def _limits(connection: Connection, at: datetime, kept: timedelta) -> _TrimRange | None:
     """Return what is to be removed; None when nothing is so old."""
     oldest = connection.execute(_instant(func.min)).scalar()
     if oldest is None or oldest >= at - kept:
         return None
-    return _Limits(min(at - kept, oldest + AT_ONCE), audit_chain.last_link(connection).seq)
+    return _TrimRange(min(at - kept, oldest + AT_ONCE), audit_chain.last_link(connection).seq)
 
 
 def _instant(function: Any) -> Any:
     return select(function(audit_table.c.at, type_=audit_table.c.at.type))
 
 
-def _remove(connection: Connection, at: datetime, limits: _Limits) -> int:
+def _remove(connection: Connection, at: datetime, limits: _TrimRange) -> int:
     """Remove the first entries up to the first that is new. Returns their number."""
     before = audit_chain.checkpoint(connection)
     first_new = select(func.min(audit_table.c.seq)).where(audit_table.c.at >= limits.until)
@@ -100,6 +99,6 @@ def _kept_rules(connection: Connection, last: int) -> list[AuditEntry]:
     return [_repeated(row) for row in rows]
 
 
-def _repeated(row: Mapping[str, Any]) -> AuditEntry:
+def _repeated(row: RowMapping) -> AuditEntry:
     detail = {"at": row["at"].isoformat(), **row["detail"]}
     return AuditEntry(row["actor"], audit.RULE_KEPT, row["reason"], row["rule"], detail=detail)

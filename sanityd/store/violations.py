@@ -84,10 +84,7 @@ def open_keys_of(connection: Connection, rules: Iterable[str]) -> dict[str, dict
 def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     """A rule's open violations, oldest first, and in the order of their keys."""
     query = select(violations).where(violations.c.rule == rule, violations.c.open)
-    rows = (_tracked(row) for row in connection.execute(query).mappings())
-    return sorted(
-        rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
-    )
+    return _in_order(_tracked(row) for row in connection.execute(query).mappings())
 
 
 def resolved_rows(connection: Connection, rule: str, since: datetime) -> list[TrackedViolation]:
@@ -152,7 +149,7 @@ def all_episodes(connection: Connection, rule: str) -> list[TrackedViolation]:
     result = list(rows)
     for row in rows:
         result += [_episode(row, values) for values in ended.get(row.fingerprint, [])]
-    return sorted(result, key=lambda row: row.first_seen)
+    return _in_order(result)
 
 
 def _episode(row: TrackedViolation, values: Mapping[str, Any]) -> TrackedViolation:
@@ -219,6 +216,13 @@ def remove(connection: Connection, rule: str) -> None:
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(violations).where(violations.c.rule == rule))
     episodes.remove(connection, rule)
+
+
+def _in_order(rows: Iterable[TrackedViolation]) -> list[TrackedViolation]:
+    """Return rows oldest first, and in the order of their keys."""
+    return sorted(
+        rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
+    )
 
 
 def _rank(value: Value) -> tuple[int, Any]:

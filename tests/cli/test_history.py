@@ -83,7 +83,12 @@ def _check_post_mortem(text: str, number: str) -> None:
         "## Mails",
         "## The rule at that time",
     ]
-    for fact in ("At most 3 rows at once", "`id 777` from", "`team@example.com`", "by\n`"):
+    for fact in (
+        "At most 3 rows at once",
+        "`id 777` from",
+        "`team@example.com`",
+        "rule changed by `",
+    ):
         assert fact in text
     assert "tags:\n    - mail\n```" in text, "the rule as it was"
     assert "- mail\n    - new\n```" in text, "and as it was changed"

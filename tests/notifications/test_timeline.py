@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from sanityd.notifications import timeline
 from sanityd.notifications.markdown import code, code_block, words
-from sanityd.notifications.timeline import EventKind
+from sanityd.notifications.timeline.event import Event, EventKind
 from tests.alerts.hostile import HOSTILE
 from tests.support.scene import ADULTS, Scene
 from tests.support.smtp_server import Mailbox
@@ -21,7 +21,7 @@ def of_row(scene: Scene, number: int) -> list[tuple[EventKind, str]]:
     return [(event.kind, event.what) for event in events]
 
 
-def of_rule(scene: Scene, rule: str, **options: bool) -> list[timeline.Event]:
+def of_rule(scene: Scene, rule: str, **options: bool) -> list[Event]:
     with scene.store.read() as connection:
         counted = scene.load().counted
         return timeline.events_since(connection, rule, timeline.BEGINNING, counted, **options)

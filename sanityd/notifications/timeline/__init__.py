@@ -4,7 +4,7 @@
 function that takes an `EventQuery` and yields events, and its name in `SOURCES`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -107,16 +107,23 @@ def _about_rows(
     query: EventQuery, rows: Iterable[TrackedViolation], own_events: Iterable[Event]
 ) -> Iterator[Event]:
     """Yield the events of the incidents that the rows were a part of, and the acts about them."""
-    times = [event.at for event in own_events]
-    ids = set()
-    for incident in incidents.of_rule(query.connection, query.rule, BEGINNING):
-        is_over = incident.resolved_at is not None and incident.resolved_at < min(times)
-        if not is_over and incident.opened_at <= max(times):
-            ids.add(incident.id)
+    ids = _incidents_between(query, [event.at for event in own_events])
     fingerprints = {row.fingerprint for row in rows}
     for event in _of_rule(query):
-        if event.row in fingerprints or (event.incident in ids and event.kind is not EventKind.ROW):
+        is_of_incident = event.incident in ids and event.kind is not EventKind.ROW
+        if is_of_incident or event.row in fingerprints:
             yield event
+
+
+def _incidents_between(query: EventQuery, times: Sequence[datetime]) -> set[str]:
+    """Return the incidents of the rule that were open at some time between the first and the last
+    of these times."""
+    first, last = min(times), max(times)
+    ids = set()
+    for incident in incidents.of_rule(query.connection, query.rule, first):
+        if incident.opened_at <= last:
+            ids.add(incident.id)
+    return ids
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:

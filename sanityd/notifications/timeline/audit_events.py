@@ -30,7 +30,7 @@ def _is_dull(row: RowMapping, every_decision: bool) -> bool:
     if row["action"] in ("notified", audit.RULE_KEPT) or is_closed_by_rule:
         return True
     if row["action"] != "not notified" or row["reason"] in _EMPTY:
-        return row["action"] == "not notified"
+        return bool(row["action"] == "not notified")
     return row["reason"] in _DULL and not every_decision
 
 

@@ -97,7 +97,7 @@ def matching_rows(
     return matching
 
 
-def _has_values(row_key: Key, key: Mapping[str, str]) -> bool:
+def _has_values(row_key: Key, key: Key) -> bool:
     for name, text in key.items():
         if name not in row_key:
             return False

@@ -255,8 +255,10 @@ from sanityd.store.open import Store
 store = Store.open(sys.argv[1], Path.cwd())
 print("ready", flush=True)
 sys.stdin.readline()
+# On PostgreSQL without the lock that makes all writers wait: the head of the chain is enough.
+begin = store.write if sys.argv[1].startswith("sqlite") else store.engine.begin
 for number in range(10):
-    with store.write() as connection:
+    with begin() as connection:
         at = datetime.now(UTC)
         audit.append_all(connection, at, [AuditEntry("x", "acted", str(number), "r")] * 3)
 """

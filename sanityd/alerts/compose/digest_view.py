@@ -269,10 +269,11 @@ def _data(digest: Digest) -> dict[str, object]:
         "at": digest.at.isoformat(),
         "holding": digest.holding,
         "quality": escape_hidden(digest.quality, 300),
-        "audit_head": escape_hidden(digest.audit_head) or None,
     }
     for name, lines in _listed(digest).items():
         content[name] = [_json_line(line) for line in lines]
+    if digest.audit_head:
+        content["audit_head"] = escape_hidden(digest.audit_head)
     return content
 
 

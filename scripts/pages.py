@@ -26,7 +26,7 @@ SHELVES: dict[str, tuple[str, dict[str, list[str]]]] = {
             ],
             "Run them": ["cron", "serve", "containers", "airflow", "dagster", "store"],
             "Use them in a project": ["django", "sqlalchemy", "github-actions"],
-            "Live with them": ["acting", "evidence", "own-templates"],
+            "Live with them": ["acting", "evidence", "history", "own-templates"],
         },
     ),
     "reference": (

@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sanityd.model.option_types import Duration, DurationOrZero, Names, Zone, option_error
 
@@ -153,6 +153,12 @@ class QuietHours(_SettingsSection):
         return self
 
 
+def _long_enough(value: timedelta) -> timedelta:
+    if value < 90 * _DAY:
+        raise option_error("the audit is kept for 90 days at least", "write `90d` or more")
+    return value
+
+
 class Settings(_SettingsSection):
     """The whole section `alerts:`."""
 
@@ -174,6 +180,9 @@ class Settings(_SettingsSection):
     noise: Noise = Noise()
     digest: DigestSettings = DigestSettings()
     quiet_hours: QuietHours = QuietHours()
+    keep_audit: Annotated[Duration, AfterValidator(_long_enough)] | None = Field(
+        None, description="How long the audit is kept, at least `90d`; for ever unless set."
+    )
     zone: Zone = Field(ZoneInfo("UTC"), description="The zone of the times in mails.")
     owners: dict[str, Names] = Field(
         {}, description="The channels of each owner.", examples=[{"payments": ["payments-mail"]}]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,7 +168,7 @@ def _recorded_run(
         waiting, unnotified = _undelivered(store, now)
         with store.read() as connection:
             daemon = leases.get(connection, rules.name)
-        _apply_retention(store, now)
+        _apply_retention(store, now, rules.alerts.keep_audit)
     finally:
         store.close()
     code = exit_code(results, delivered, waiting + unnotified)
@@ -320,13 +320,13 @@ def _in_order(results: Iterable["Result"], selected: Sequence["Rule"]) -> list["
     return sorted(results, key=lambda result: order[result.rule.id])
 
 
-def _apply_retention(store: "Store", at: datetime) -> None:
+def _apply_retention(store: "Store", at: datetime, keep_audit: timedelta | None) -> None:
     """Remove old data. A failure does not fail the pass; the next pass tries again."""
     from sanityd.errors import StoreError
     from sanityd.store import retention
 
     with suppress(StoreError):
-        retention.apply_retention(store, at)
+        retention.apply_retention(store, at, keep_audit)
 
 
 def _undelivered(store: "Store", at: datetime) -> tuple[int, int]:

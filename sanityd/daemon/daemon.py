@@ -201,13 +201,15 @@ class Daemon(ScheduledJobs):
             for complaint in complaints:
                 log.warning("unhealthy: %s", complaint)
             heartbeat.beat(complaints)
-            deleted = retention.apply_retention(self.store, at)
+            kept = self.rules.alerts.keep_audit
+            deleted = retention.apply_retention(self.store, at, kept)
             if deleted is not None:
                 log.info(
-                    "retention: %d runs, %d violations, %d messages deleted",
+                    "retention: %d runs, %d violations, %d messages, %d audit entries deleted",
                     deleted.runs,
                     deleted.violations,
                     deleted.messages,
+                    deleted.audit_entries,
                 )
 
     def changed(self) -> bool:

@@ -7,7 +7,7 @@ reads the same file reports one twice.
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -18,9 +18,10 @@ from sanityd.model import Cause, file_rule_id
 from sanityd.rules import adopted
 from sanityd.rules.provenance import provenance
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import adopted_rules, audit, evidence, incidents, outbox
+from sanityd.store import adopted_rules, audit, evidence, incidents, outbox, rule_texts
 from sanityd.store.adopted_rules import AdoptedRules
 from sanityd.store.audit import AuditEntry
+from sanityd.store.audit_chain import text_digest
 from sanityd.store.open import Store
 
 log = logging.getLogger(__name__)
@@ -55,12 +56,14 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
         # Compared again: another process may have been first.
         changes = _changes(audit.last_rule_changes(connection, rules.name), imprints)
         entries = []
+        texts = _save_texts(connection, rules, changes)
         for rule, (action, mark) in changes.items():
             detail = {
                 "file": rules.name,
                 "print": mark,
                 "revision": rules.revision,
                 "commit": author.commit,
+                **texts.get(rule, {}),
             }
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
@@ -97,10 +100,23 @@ def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
             removed = {**detail, "print": ""}
             reason = f"renamed to {new}"
             audit.append(connection, at, author.author, _REMOVED, reason, rule=old, detail=removed)
-            renamed = {**detail, "print": imprint(rules.rules[new]), "formerly": old}
+            text = _save_texts(connection, rules, [new])[new]
+            renamed = {**detail, "print": imprint(rules.rules[new]), "formerly": old, **text}
             reason = f"formerly {old}"
             audit.append(connection, at, author.author, _RENAMED, reason, rule=new, detail=renamed)
     return len(pairs)
+
+
+def _save_texts(
+    connection: Connection, rules: RuleSet, names: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Store what the file says of these rules.
+
+    Returns, for those that are in the file, what the audit has in addition: the digest of the text.
+    """
+    texts = {name: adopted.rule_text(rules, name) for name in names if name in rules.rules}
+    rule_texts.save_all(connection, texts.values())
+    return {name: {"text": text_digest(text)} for name, text in texts.items()}
 
 
 def warn_of_renames(rules: RuleSet, store: Store) -> None:

@@ -15,5 +15,6 @@ Around them:
     triage.py      people acknowledge, snooze, accept and close; each decision ends by itself
     noise/         which rules mail too often, and when one is downgraded or flapping
     digest.py      the daily mail about all that is not mailed at once
-    timeline.py    what happened to a rule, for `sanityd history`
+    timeline/      what happened to a rule, an incident or a row; one file for each kind of event
+    post_mortem.py the same as a document in Markdown, with the rules as they were (rule_history.py)
 """

@@ -24,6 +24,7 @@ from sanityd.notifications.notify import EXPIRES
 from sanityd.notifications.recipients import Recipient
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
+    audit_chain,
     incidents,
     noise_state,
     notification_log,
@@ -158,6 +159,8 @@ class DigestFacts:
     sent: Sequence[tuple[str, str]]
     acted_on: Set[str]
     outbox: Summary
+    #: The number and digest of the last entry of the audit; empty without entries.
+    audit_head: str
 
     @classmethod
     def load(
@@ -186,6 +189,7 @@ class DigestFacts:
             sent=notification_log.sent_since(connection, at - _QUALITY),
             acted_on={decision.incident for decision in acted},
             outbox=outbox_summary.summary(connection),
+            audit_head=audit_chain.head_text(connection),
         )
 
 
@@ -239,6 +243,7 @@ class _DigestComposer:
             resolved=tuple(self._resolved()),
             quality=self._quality(),
             holding=self._holding(),
+            audit_head=self.facts.audit_head,
         )
 
     def _sorted_open(

@@ -27,6 +27,7 @@ from sanityd.notifications import noise
 from sanityd.notifications.context import counted_incidents, end_of_triage
 from sanityd.rules.rule import RuleSet
 from sanityd.store import audit, incidents, noise_state, silences, triage, violations
+from sanityd.store.audit import AuditEntry
 
 #: How a person may say that an incident is over.
 RESOLUTIONS = ("fixed", "false_positive", "wont_fix", "duplicate")
@@ -91,6 +92,7 @@ def decide(
     """
     until = _until(rules, action, act)
     decisions = []
+    entries = []
     for incident in _open(connection, rules, name, act.at):
         decision = Triage(
             id=0,
@@ -106,15 +108,11 @@ def decide(
             resolution=resolution,
         )
         decisions.append(triage.add(connection, decision))
-        _write_audit(
-            connection,
-            act,
-            action.value,
-            incident.rule,
-            incident.id,
-            until=until,
-            resolution=resolution,
+        entry = _audit_entry(
+            act, action.value, incident.rule, incident.id, until=until, resolution=resolution
         )
+        entries.append(entry)
+    audit.append_all(connection, act.at, entries)
     return decisions
 
 
@@ -129,6 +127,7 @@ def accept_rows(
     until = _until(rules, TriageAction.ACCEPTED, act)
     rows = violations.open_rows(connection, rule)
     accepted = []
+    entries = []
     for key in keys:
         row = _row(rows, key, rule)
         _check_is_single(rows, row, rule)
@@ -146,9 +145,11 @@ def accept_rows(
             fingerprint=row.fingerprint,
         )
         accepted.append((row, triage.add(connection, decision)))
-        _write_audit(
-            connection, act, "accepted a row", rule, None, until=until, fingerprint=row.fingerprint
+        mark = row.fingerprint
+        entries.append(
+            _audit_entry(act, "accepted a row", rule, None, until=until, fingerprint=mark)
         )
+    audit.append_all(connection, act.at, entries)
     return accepted
 
 
@@ -167,15 +168,18 @@ def withdraw(connection: Connection, rules: RuleSet, name: str, act: Act) -> lis
             _check_name(rules, name)
         raise ActError(f"`{name}` has no decision to withdraw")
     triage.end(connection, [decision.id for decision in decisions], "withdrawn", act.at)
+    entries = []
     for decision in decisions:
-        _write_audit(
-            connection,
+        entry = _audit_entry(
             act,
             "withdrew",
             decision.rule,
             decision.incident or None,
             decision=decision.action.value,
+            fingerprint=decision.fingerprint,
         )
+        entries.append(entry)
+    audit.append_all(connection, act.at, entries)
     return decisions
 
 
@@ -363,18 +367,17 @@ def _write_audit(
     **detail: object,
 ) -> None:
     """Append the act to the audit, with the details that are not empty."""
+    entry = _audit_entry(act, action, rule, incident, **detail)
+    audit.append_all(connection, act.at, [entry])
+
+
+def _audit_entry(
+    act: Act, action: str, rule: str | None, incident: str | None, **detail: object
+) -> AuditEntry:
+    """Return an entry of the audit about the act, with the details that are not empty."""
     details = {}
     for name, value in detail.items():
         if value:
             details[name] = value.isoformat() if isinstance(value, datetime) else value
     reason = " ".join(act.reason.split())
-    audit.append(
-        connection,
-        act.at,
-        act.author,
-        action,
-        reason,
-        rule=rule,
-        incident=incident,
-        detail=details,
-    )
+    return AuditEntry(act.author, action, reason, rule, incident, details)

@@ -58,6 +58,16 @@ def content(rules: RuleSet) -> dict[str, Any]:
     }
 
 
+def rule_text(rules: RuleSet, name: str) -> dict[str, Any]:
+    """Return what the file says of a rule, with the defaults, as plain data without passwords."""
+    text: dict[str, Any] = {}
+    if rules.data.get("defaults"):
+        text["defaults"] = _cleaned(rules.data["defaults"])
+    written = rules.rules[name].written
+    text["rules"] = {written: _cleaned(rules.data.get("rules", {}).get(written))}
+    return text
+
+
 def from_content(stored: Mapping[str, Any], path: Path, file: str, revision: str) -> RuleSet:
     """Return the rules of a content.
 

@@ -1,4 +1,5 @@
-"""The audit: every decision with its reason. Entries are added and never changed."""
+"""The audit: every decision with its reason. Entries are added and never changed, which
+`audit_check` verifies."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,11 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
+from sanityd.store import audit_chain
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.tables import audit
 
 #: The actions for changes of the rules file.
 RULE_CHANGES = ("rule added", "rule changed", "rule removed", "rule renamed")
+RULE_REMOVED, RULE_RENAMED = RULE_CHANGES[2:]
+#: The action of the entry that repeats the last change of a rule, as retention removes that one.
+RULE_KEPT = "rule kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +48,16 @@ def append(  # noqa: PLR0913 (each is a column)
 
 
 def append_all(connection: Connection, at: datetime, entries: Sequence[AuditEntry]) -> None:
-    """Add entries in their order, in one statement."""
+    """Add entries in their order, in three statements, however many there are."""
     rows = [{**asdict(entry), "at": at, "detail": dict(entry.detail)} for entry in entries]
     if rows:
-        connection.execute(insert(audit), rows)
+        connection.execute(insert(audit), audit_chain.linked(connection, rows))
 
 
 def last_rule_changes(connection: Connection, file: str) -> dict[str, tuple[str, str]]:
     """Return the last change of each rule of a file: the action, and the hash of the rule since."""
-    newest = (
-        select(func.max(audit.c.id)).where(audit.c.action.in_(RULE_CHANGES)).group_by(audit.c.rule)
-    )
+    actions = (*RULE_CHANGES, RULE_KEPT)
+    newest = select(func.max(audit.c.id)).where(audit.c.action.in_(actions)).group_by(audit.c.rule)
     entries = connection.execute(select(audit).where(audit.c.id.in_(newest))).mappings()
     return {
         entry["rule"]: (entry["action"], entry["detail"]["print"])
@@ -76,7 +80,7 @@ def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
 
 
 def _former_names(connection: Connection, rule: str) -> list[str]:
-    renames = select(audit.c.detail).where(audit.c.rule == rule, audit.c.action == RULE_CHANGES[-1])
+    renames = select(audit.c.detail).where(audit.c.rule == rule, audit.c.action == RULE_RENAMED)
     return [detail["formerly"] for detail in connection.execute(renames).scalars()]
 
 

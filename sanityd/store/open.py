@@ -17,10 +17,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 import sanityd.store.evidence  # noqa: F401  (its table is created, too)
 from sanityd import clock
 from sanityd.errors import StoreError, StoreUnavailableError
-from sanityd.store.tables import create_all
+from sanityd.store.history_tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0013"
+HEAD = "0014"
 _WAIT_SECONDS = 10
 #: How long a thread waits for the transactions of the other threads of this process.
 _OWN_WAIT_SECONDS = 30

@@ -1,8 +1,9 @@
 """Retention: delete old history, so that the store stays small.
 
 Runs older than 90 days become one row per rule and day. Violations, messages and decisions of that
-age are deleted when they have ended. Incidents and the audit are kept. Every step is a small
-transaction, so that nobody waits for long; a step that was interrupted is done again.
+age are deleted when they have ended. Incidents are kept, and so is the audit unless the rules file
+says for how long. Every step is a small transaction, so that nobody waits for long; a step that was
+interrupted is done again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,8 @@ from sqlalchemy import (
     select,
 )
 
-from sanityd.store import audit, evidence
+from sanityd.store import audit, audit_retention, evidence
+from sanityd.store.history_tables import episodes
 from sanityd.store.open import Store
 from sanityd.store.tables import audit as audit_table
 from sanityd.store.tables import (
@@ -60,11 +62,15 @@ class RetentionResult:
     runs: int = 0
     violations: int = 0
     messages: int = 0
+    audit_entries: int = 0
 
 
-def apply_retention(store: Store, at: datetime) -> RetentionResult | None:
+def apply_retention(
+    store: Store, at: datetime, keep_audit: timedelta | None = None
+) -> RetentionResult | None:
     """Delete old history.
 
+    Parameters: `keep_audit` is how long entries of the audit are kept; None for ever.
     Returns None when that was done in the last 20 hours, or nothing is old. Raises StoreError.
     """
     with store.read() as connection:
@@ -88,9 +94,11 @@ def apply_retention(store: Store, at: datetime) -> RetentionResult | None:
         runs=sum(_roll_up(store, rule, until) for rule in _rules(store)),
         violations=sum(_in_chunks(store, _delete_violations, until)),
         messages=sum(_in_chunks(store, _delete_messages, until)),
+        audit_entries=audit_retention.trim(store, at, keep_audit) if keep_audit else 0,
     )
     with store.write() as connection:
         _delete_decisions(connection, until)
+        connection.execute(delete(episodes).where(episodes.c.resolved_at < until))
     return done
 
 

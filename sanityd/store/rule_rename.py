@@ -8,9 +8,17 @@ from sqlalchemy import Connection, delete, select, update
 
 from sanityd.model import decode_values, fingerprint
 from sanityd.store import evidence, rules_seen, tables
+from sanityd.store.history_tables import episodes
 
 #: Tables with any number of rows per rule.
-_MANY = (tables.runs, tables.incidents, tables.triage, tables.silences, tables.news)
+_MANY = (
+    tables.runs,
+    tables.incidents,
+    tables.triage,
+    tables.silences,
+    tables.news,
+    episodes,
+)
 #: Tables with one row per rule.
 _ONE = (tables.noise, tables.watermarks, tables.unchanged, tables.pending_confirmations)
 
@@ -62,6 +70,8 @@ def _carry_rows(connection: Connection, old: str, new: str) -> None:
         decisions = tables.triage
         is_about_row = (decisions.c.rule == old) & (decisions.c.fingerprint == mark)
         connection.execute(update(decisions).where(is_about_row).values(fingerprint=new_mark))
+        is_of_row = (episodes.c.rule == old) & (episodes.c.fingerprint == mark)
+        connection.execute(update(episodes).where(is_of_row).values(fingerprint=new_mark))
         this_row = (rows.c.rule == old) & (rows.c.fingerprint == mark)
         if new_mark in own:
             connection.execute(delete(rows).where(this_row))

@@ -308,6 +308,14 @@ def violations_at(connection: Connection, rule: str, at: datetime) -> int | None
     )
 
 
+def most_violations(connection: Connection, rule: str, begin: datetime, end: datetime) -> int:
+    """Return the highest number of violations of the stored runs between these times."""
+    most = select(func.max(runs.c.violations)).where(
+        runs.c.rule == rule, runs.c.at >= begin, runs.c.at <= end
+    )
+    return connection.execute(most).scalar() or 0
+
+
 def never_empty(connection: Connection, rule: str) -> bool:
     """Return whether the rule ran before and always had rows in its scope."""
     fewest = select(func.min(runs.c.checked)).where(

@@ -233,7 +233,7 @@ incidents = Table(
     Index("incidents_by_rule", "rule", "opened_at"),
     Index("incidents_unsettled", "settled", "opened_at"),
 )
-_one_open = Index(
+one_open = Index(
     "one_open_incident",
     incidents.c.cause,
     incidents.c.rule,
@@ -359,7 +359,8 @@ news = Table(
     Index("news_of_rule", "rule", "message"),
 )
 
-#: Every decision, of people and of sanityd, with its reason. Rows are only added.
+#: Every decision, of people and of sanityd, with its reason. Rows are only added; `audit_chain`
+#: shows whether one was changed.
 audit = Table(
     "audit",
     metadata,
@@ -373,18 +374,13 @@ audit = Table(
     Column("rule", String),
     Column("incident", String),
     Column("detail", JSON, nullable=False),
+    #: The number of the entry, without gaps, and its digest; NULL if not sanityd appended it.
+    Column("seq", BigInteger),
+    Column("digest", String),
     Index("audit_by_rule", "rule", "at"),
     Index("audit_by_action", "action", "rule"),
+    Index("audit_by_seq", "seq", unique=True),
 )
-
-
-def create_all(connection: Connection) -> None:
-    """Create all tables in an empty database."""
-    if connection.dialect.name == "postgresql":
-        # As an argument above, this option would import PostgreSQL's dialect for every store.
-        condition = _one_open.dialect_options["sqlite"]["where"]
-        _one_open.dialect_options["postgresql"]["where"] = condition
-    metadata.create_all(connection)
 
 
 def insert_into(connection: Connection, table: Table) -> Any:

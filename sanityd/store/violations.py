@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     Text,
@@ -34,7 +35,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.model.identical_rows import IDENTICAL_ROW
-from sanityd.store import evidence
+from sanityd.store import episodes, evidence
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -83,10 +84,7 @@ def open_keys_of(connection: Connection, rules: Iterable[str]) -> dict[str, dict
 def open_rows(connection: Connection, rule: str) -> list[TrackedViolation]:
     """A rule's open violations, oldest first, and in the order of their keys."""
     query = select(violations).where(violations.c.rule == rule, violations.c.open)
-    rows = (_tracked(row) for row in connection.execute(query).mappings())
-    return sorted(
-        rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
-    )
+    return _in_order(_tracked(row) for row in connection.execute(query).mappings())
 
 
 def resolved_rows(connection: Connection, rule: str, since: datetime) -> list[TrackedViolation]:
@@ -116,6 +114,46 @@ def count_first_seen(connection: Connection, rule: str, since: datetime) -> dict
         .group_by(at)
     )
     return {row.first_seen: row.rows for row in connection.execute(query)}
+
+
+def keys_first_seen(connection: Connection, rule: str, at: datetime, most: int) -> list[Key]:
+    """Return the keys of rows that were first seen at that time, `most` at most."""
+    return _keys(connection, violations.c.first_seen == at, rule, most)
+
+
+def keys_resolved(connection: Connection, rule: str, at: datetime, most: int) -> list[Key]:
+    """Return the keys of rows that were resolved at that time, `most` at most."""
+    return _keys(connection, violations.c.resolved_at == at, rule, most)
+
+
+def _keys(
+    connection: Connection, condition: ColumnElement[bool], rule: str, most: int
+) -> list[Key]:
+    query = select(violations.c.key).where(violations.c.rule == rule, condition)
+    keys = connection.execute(query.order_by(violations.c.fingerprint).limit(most)).scalars()
+    return [decode_values(key) for key in keys]
+
+
+def earlier_episodes(
+    connection: Connection, row: TrackedViolation, rule: str
+) -> list[TrackedViolation]:
+    """Return the earlier episodes of a row that are still known, oldest first."""
+    ended = episodes.of_rows(connection, rule, [row.fingerprint])
+    return [_episode(row, values) for values in ended.get(row.fingerprint, [])]
+
+
+def all_episodes(connection: Connection, rule: str) -> list[TrackedViolation]:
+    """Return every stored violation of a rule with its earlier episodes, oldest first."""
+    rows = all_rows(connection, rule)
+    ended = episodes.of_rows(connection, rule, [row.fingerprint for row in rows])
+    result = list(rows)
+    for row in rows:
+        result += [_episode(row, values) for values in ended.get(row.fingerprint, [])]
+    return _in_order(result)
+
+
+def _episode(row: TrackedViolation, values: Mapping[str, Any]) -> TrackedViolation:
+    return replace(row, open=False, last_seen=values["first_seen"], **values)
 
 
 def count_resolved(
@@ -178,6 +216,14 @@ def remove(connection: Connection, rule: str) -> None:
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(violations).where(violations.c.rule == rule))
     evidence.remove(connection, rule)
+    episodes.remove(connection, rule)
+
+
+def _in_order(rows: Iterable[TrackedViolation]) -> list[TrackedViolation]:
+    """Return rows oldest first, and in the order of their keys."""
+    return sorted(
+        rows, key=lambda row: (row.first_seen, [_rank(value) for value in row.key.values()])
+    )
 
 
 def _rank(value: Value) -> tuple[int, Any]:
@@ -204,12 +250,13 @@ class RowChanges:
 
 
 def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -> None:
-    """Write the changes of runs in three statements at most.
+    """Write the changes of runs in a few statements.
 
-    Violations that go on are written only when what is shown of them changed.
+    Violations that go on are written only when what is shown of them changed. Of a row that begins
+    again, the episode before is kept.
     """
     updated = []
-    begun = []
+    begun: list[Mapping[str, Any]] = []
     ended = []
     for changed in changes:
         for transition in changed.transitions:
@@ -219,9 +266,17 @@ def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -
                 begun.append(_begun(changed.rule, changed.source, transition, at))
             elif transition.change is Change.RESOLVED:
                 ended.append(_ended(changed.rule, transition, at))
+    _keep_episodes(connection, begun)
     for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
         if rows:
             connection.execute(statement, rows)
+
+
+def _keep_episodes(connection: Connection, begun: Iterable[Mapping[str, Any]]) -> None:
+    by_rule: dict[str, list[str]] = {}
+    for row in begun:
+        by_rule.setdefault(row["rule"], []).append(row["fingerprint"])
+    episodes.keep(connection, by_rule)
 
 
 _END = (

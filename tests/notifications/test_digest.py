@@ -1,5 +1,6 @@
 """The digest: when it comes, to whom, and what it says."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import time_machine
 
 from sanityd import pipeline
 from sanityd.model import NoiseState, Severity, Silence, Triage, TriageAction
-from sanityd.store import noise_state, silences, triage
+from sanityd.store import audit_check, noise_state, silences, triage
 from tests.support.scene import ADULTS, Scene, events
 from tests.support.smtp_server import Mailbox
 
@@ -51,6 +52,18 @@ def test_warnings_come_in_the_digest_once_a_day_and_not_before_its_time(
     scene.wait(hours=24)
     assert len(digests(box)) == 2
     assert "STILL OPEN" in body(digests(box)[1])
+
+
+def test_each_digest_states_the_end_of_the_audit(scene: Scene, box: Mailbox) -> None:
+    warn(scene)
+    scene.wait(hours=2)
+    text = " ".join(body(digests(box)[0]).split())
+    [head] = re.findall(r"The audit ends with (\d+:[0-9a-f]{12})\.", text)
+    scene.children()
+    scene.tick()
+    with scene.store.read() as connection:
+        report = audit_check.verify(connection, audit_check.parse_anchor(head))
+    assert (report.fault, report.not_compared) == (None, "")
 
 
 def test_no_digest_comes_at_the_weekend_and_mondays_tells_since_friday(

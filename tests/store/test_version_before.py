@@ -30,7 +30,7 @@ OLD_TABLES = {
     "pending_confirmations": "suspects",
 }
 #: What the version before did not have.
-NEW_TABLES = {"adopted_rules", "evidence"}
+NEW_TABLES = {"adopted_rules", "audit_chain", "episodes", "evidence", "rule_texts"}
 NEW_REASONS = {
     Reason.AUTO_PAUSED,
     Reason.IN_DIGEST,

@@ -59,6 +59,8 @@ class Digest:
     quality: str = ""
     #: The number of rules that held at their last check.
     holding: int = 0
+    #: The last entry of the audit, for `sanityd history --verify --head`: `1234:0a1b2c3d4e5f`.
+    audit_head: str = ""
 
     @property
     def empty(self) -> bool:
@@ -187,9 +189,16 @@ def digest_view(digest: Digest, zone: tzinfo, version: str, instance: str) -> Di
         sections=_sections(digest, zone),
         because=(
             f"You get this because `{escape_hidden(digest.channel)}` gets a digest. "
-            f"{name}, {escape_hidden(version)}. Times are in {zone}."
+            f"{name}, {escape_hidden(version)}. Times are in {zone}.{_audit_head(digest)}"
         ),
     )
+
+
+def _audit_head(digest: Digest) -> str:
+    """Return the sentence that keeps the head of the audit out of reach of who alters the store."""
+    if not digest.audit_head:
+        return ""
+    return f" The audit ends with {escape_hidden(digest.audit_head)}."
 
 
 def _tone(digest: Digest) -> str:
@@ -263,6 +272,8 @@ def _data(digest: Digest) -> dict[str, object]:
     }
     for name, lines in _listed(digest).items():
         content[name] = [_json_line(line) for line in lines]
+    if digest.audit_head:
+        content["audit_head"] = escape_hidden(digest.audit_head)
     return content
 
 

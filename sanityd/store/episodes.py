@@ -1,0 +1,67 @@
+"""The earlier episodes of rows: when they violated a rule before, as the row itself has only the
+last time. Written when a row begins to violate its rule again."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, select
+
+from sanityd.model import Resolution
+from sanityd.store.history_tables import episodes
+from sanityd.store.name_list import name_list
+from sanityd.store.tables import violations
+
+_COLUMNS = ("rule", "fingerprint", "first_seen", "resolved_at", "resolution", "detail")
+
+
+def keep(connection: Connection, rows: Mapping[str, Collection[str]]) -> None:
+    """Keep the ended episodes of these rows, before they are overwritten.
+
+    Parameters: `rows` are the fingerprints by rule. Takes one statement, and one more for each
+    rule that has ended episodes.
+    """
+    if not rows:
+        return
+    rules = name_list(connection, rows)
+    ended = and_(violations.c.rule.in_(select(rules.c.value)), violations.c.open.is_(False))
+    for rule in connection.execute(select(violations.c.rule).where(ended).distinct()).scalars():
+        _keep_of_rule(connection, rule, rows[rule])
+
+
+def _keep_of_rule(connection: Connection, rule: str, fingerprints: Collection[str]) -> None:
+    marks = name_list(connection, fingerprints)
+    ended = select(*(violations.c[name] for name in _COLUMNS)).where(
+        violations.c.rule == rule,
+        violations.c.open.is_(False),
+        violations.c.resolved_at.is_not(None),
+        violations.c.fingerprint.in_(select(marks.c.value)),
+    )
+    connection.execute(insert(episodes).from_select(list(_COLUMNS), ended))
+
+
+def of_rows(
+    connection: Connection, rule: str, fingerprints: Collection[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the earlier episodes of rows of a rule, by fingerprint, oldest first.
+
+    Each has `first_seen`, `resolved_at`, `resolution` and `detail`.
+    """
+    marks = name_list(connection, fingerprints)
+    query = select(episodes).where(
+        episodes.c.rule == rule, episodes.c.fingerprint.in_(select(marks.c.value))
+    )
+    by_row: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(query.order_by(episodes.c.first_seen, episodes.c.id)):
+        values = {
+            "first_seen": row.first_seen,
+            "resolved_at": row.resolved_at,
+            "resolution": Resolution(row.resolution) if row.resolution else None,
+            "detail": row.detail,
+        }
+        by_row.setdefault(row.fingerprint, []).append(values)
+    return by_row
+
+
+def remove(connection: Connection, rule: str) -> None:
+    """Delete all earlier episodes of a rule."""
+    connection.execute(delete(episodes).where(episodes.c.rule == rule))

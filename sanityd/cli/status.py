@@ -67,6 +67,7 @@ def command(
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)
+        _announced(console, connection, at)
         _noise(console, connection, selected, at)
         verified = {rule: run for rule, run in last_runs.items() if rule not in pending}
         _holding(console, connection, verified, at)
@@ -297,6 +298,20 @@ def _silences(console: Any, connection: "Connection", at: "datetime") -> None:
             f"until {end} by {display_value(silence.author)}: {display_value(silence.reason)}"
         )
         console.print(terminal.signed(terminal.MILD, f"silenced: {subject} {decision}"))
+
+
+def _announced(console: Any, connection: "Connection", at: "datetime") -> None:
+    """Print the mass changes that are announced and not over."""
+    from sanityd.alerts.compose.sanitize import display_value
+    from sanityd.cli import terminal
+    from sanityd.store import announced_changes
+
+    for change in announced_changes.list_active(connection, at):
+        words = (
+            f"announced: {display_value(change.ticket)} until {terminal.until(change.until, at)}"
+            f" by {display_value(change.author)}: {display_value(change.reason)}"
+        )
+        console.print(terminal.signed(terminal.MILD, words))
 
 
 def _silence_subject(silence: "Silence") -> str:

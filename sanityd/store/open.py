@@ -19,7 +19,7 @@ from sanityd.errors import StoreError, StoreUnavailableError
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0012"
+HEAD = "0016"
 _WAIT_SECONDS = 10
 #: How long a thread waits for the transactions of the other threads of this process.
 _OWN_WAIT_SECONDS = 30

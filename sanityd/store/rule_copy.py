@@ -57,6 +57,7 @@ def _conditions(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool
         (cases, or_(cases.c.settled.is_(False), and_(own, cases.c.resolved_at >= at - RUNS))),
         (tables.triage, tables.triage.c.rule == rule),
         (tables.silences, true()),
+        (tables.announced_changes, true()),
         (tables.noise, tables.noise.c.rule == rule),
         (tables.decisions, tables.decisions.c.incident.in_(select(cases.c.id).where(own))),
     ]

@@ -223,6 +223,8 @@ incidents = Table(
     Column("checked", BigInteger),
     #: Whether one fault broke very many rows at once.
     Column("systemic", Boolean, nullable=False),
+    #: The ticket of the announced change that it began in; empty for others.
+    Column("ticket", String, nullable=False),
     #: How many rows ended with each resolution.
     Column("resolutions", JSON, nullable=False),
     Column("meaning", String, nullable=False),
@@ -278,6 +280,22 @@ silences = Table(
     Column("tag", String, nullable=False),
     Column("source", String, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("starts", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+
+#: Mass changes that were announced, as an import: what opens meanwhile belongs to the ticket.
+announced_changes = Table(
+    "announced_changes",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("ticket", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    #: Ids of rules, and the tables that were named.
+    Column("rules", JSON, nullable=False),
+    Column("tables", JSON, nullable=False),
     Column("starts", Instant, nullable=False),
     Column("until", Instant, nullable=False),
     Column("ended_at", Instant),

@@ -383,4 +383,8 @@ def _holding(
     if passed:
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"
-        console.print(f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}.")
+        line = f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}."
+        proved = sum(run.proved_by is not None for run in passed)
+        if proved:
+            line += f" Constraints prove {proved} of them."
+        console.print(line)

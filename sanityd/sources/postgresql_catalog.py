@@ -107,6 +107,14 @@ def _enforced(
             ForeignKey(name, pairs, target) for name, (target, pairs) in foreign.items()
         ),
         checks={check.name: check.sql for check in checks},
+        unique_expressions={
+            index.name: tuple(index.parts)
+            for index in connection.execute(text(_EXPRESSIONS), {"table": table})
+        },
+        exclusions={
+            constraint.name: constraint.sql
+            for constraint in connection.execute(text(_EXCLUSIONS), {"table": table})
+        },
     )
 
 
@@ -236,6 +244,25 @@ _CHECKS = f"""
 SELECT k.conname AS name, pg_get_expr(k.conbin, k.conrelid) AS sql
 FROM pg_catalog.pg_constraint k
 WHERE k.conrelid = :table AND k.contype = 'c' AND {_HOLDS} ORDER BY k.conname
+"""
+
+#: An exclusion that is deferred may be violated until the end of a transaction.
+_EXCLUSIONS = f"""
+SELECT k.conname AS name, pg_get_constraintdef(k.oid) AS sql
+FROM pg_catalog.pg_constraint k
+WHERE k.conrelid = :table AND k.contype = 'x' AND {_HOLDS} AND NOT k.condeferrable
+ORDER BY k.conname
+"""
+
+_EXPRESSIONS = """
+SELECT x.relname AS name, (
+    SELECT array_agg(pg_get_indexdef(i.indexrelid, place, false) ORDER BY place)
+    FROM generate_series(1, i.indnkeyatts) AS place
+) AS parts
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = :table AND i.indisunique AND i.indisvalid AND i.indimmediate
+    AND i.indpred IS NULL AND i.indexprs IS NOT NULL
+ORDER BY i.indexrelid
 """
 
 _NAMES = """

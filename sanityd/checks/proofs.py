@@ -75,7 +75,7 @@ def folded_column(sql: str) -> tuple[str, frozenset[str]]:
     none other.
     """
     text = sql.lower()
-    functions = set()
+    functions: set[str] = set()
     while True:
         text = _without_parentheses(_NO_CHANGE.sub("", text.strip()).strip())
         function = _FUNCTION.fullmatch(text)

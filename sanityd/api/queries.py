@@ -127,18 +127,18 @@ def events(
 ) -> tuple[HistoryEvent, ...]:
     """Return what happened to a row, a rule, or all rules of the file. Raises UnknownRuleError."""
     if name is None:
-        found = timeline.events_since(connection, None, since, rules.counted)
+        past = timeline.events_since(connection, None, since, rules.counted)
         names = _names(connection, rules)
-        found = [event for event in found if event.rule in names]
+        past = [event for event in past if event.rule in names]
     else:
         rule_id = find_rule_id(connection, rules, name)
         if key is None:
-            found = timeline.events_since(connection, rule_id, since, rules.counted)
+            past = timeline.events_since(connection, rule_id, since, rules.counted)
         else:
             texts = {column: str(value) for column, value in key.items()}
-            found = timeline.row_events(connection, rule_id, texts)
+            past = timeline.row_events(connection, rule_id, texts)
     return tuple(
-        HistoryEvent(event.at, event.rule, event.what, event.who, event.detail) for event in found
+        HistoryEvent(event.at, event.rule, event.what, event.who, event.detail) for event in past
     )
 
 
@@ -192,7 +192,7 @@ def _rule_state(
 
 
 def find_rule_id(connection: Connection, rules: RuleSet, name: str) -> str:
-    """Return the rule id for the id of a rule, source or incident. Removed rules are found, too.
+    """Return the rule id for the id of a rule, source or incident. Removed rules are past, too.
 
     Raises UnknownRuleError.
     """

@@ -12,7 +12,7 @@ from sanityd.cli.options import rules_option
 from sanityd.cli.selection import filter_options, select_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rich.text import Text
@@ -384,7 +384,10 @@ def _holding(
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"
         line = f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}."
-        proved = sum(run.proved_by is not None for run in passed)
-        if proved:
-            line += f" Constraints prove {proved} of them."
-        console.print(line)
+        console.print(line + _proved(passed))
+
+
+def _proved(passed: "Iterable[Run]") -> str:
+    """Return the sentence about the rules that constraints prove; nothing without any."""
+    proved = sum(run.proved_by is not None for run in passed)
+    return f" Constraints prove {proved} of them." if proved else ""

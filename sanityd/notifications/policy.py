@@ -125,13 +125,18 @@ def decide_reason(facts: PolicyInput, settings: Settings, at: datetime) -> Reaso
         return Reason.INHIBITED
     if not reason.mails:
         return reason
+    return _reason_to_wait(facts) or reason
+
+
+def _reason_to_wait(facts: PolicyInput) -> Reason | None:
+    """Return why what is to be mailed is not mailed now; None when it is."""
     if facts.silenced:
         return Reason.SILENCED
     if facts.announced and _waits_for_announced(facts):
         return Reason.ANNOUNCED
     if facts.quiet_hours and facts.incident.severity < Severity.CRITICAL:
         return Reason.QUIET_HOURS
-    return reason
+    return None
 
 
 def _waits_for_announced(facts: PolicyInput) -> bool:

@@ -107,15 +107,21 @@ def _enforced(
             ForeignKey(name, pairs, target) for name, (target, pairs) in foreign.items()
         ),
         checks={check.name: check.sql for check in checks},
-        unique_expressions={
-            index.name: tuple(index.parts)
-            for index in connection.execute(text(_EXPRESSIONS), {"table": table})
-        },
-        exclusions={
-            constraint.name: constraint.sql
-            for constraint in connection.execute(text(_EXCLUSIONS), {"table": table})
-        },
+        unique_expressions=_unique_expressions(connection, table),
+        exclusions=_exclusions(connection, table),
     )
+
+
+def _unique_expressions(connection: Connection, table: int) -> dict[str, tuple[str, ...]]:
+    """Return the parts of the unique indexes over expressions, by name."""
+    indexes = connection.execute(text(_EXPRESSIONS), {"table": table})
+    return {index.name: tuple(index.parts) for index in indexes}
+
+
+def _exclusions(connection: Connection, table: int) -> dict[str, str]:
+    """Return the definitions of the EXCLUDE constraints, by name."""
+    constraints = connection.execute(text(_EXCLUSIONS), {"table": table})
+    return {constraint.name: constraint.sql for constraint in constraints}
 
 
 def value_type(connection: Connection, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:

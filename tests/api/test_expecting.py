@@ -1,5 +1,8 @@
 """An announced mass change is one fault of its ticket and one mail, and ends by itself."""
 
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,7 +49,9 @@ def test_what_opens_is_one_fault_of_the_ticket_and_one_mail(two: Scene, box: Mai
     two.wait(hours=2)
     [(_, mail)] = box.mails
     assert mail["Subject"].startswith("[ERROR, SYSTEMIC, IMPORT-42] 2 ")
-    assert "It belongs to IMPORT-42" in mail.get_body(("plain",)).get_content()
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "It belongs to IMPORT-42" in text.get_content()
     two.look()
     two.mail()
     assert len(box.mails) == 1
@@ -134,6 +139,25 @@ def test_what_was_open_before_belongs_to_it_when_it_grows(two: Scene, box: Mailb
 def test_a_wrong_announcement_begins_nothing(two: Scene, given: dict[str, Any], what: str) -> None:
     with pytest.raises(sanityd.SanitydError, match=what), announce(two, **given):
         pytest.fail("it began")
+
+
+def test_a_killed_import_leaves_it_ending_by_its_time(project: Project) -> None:
+    code = (
+        "import os, signal, sanityd\n"
+        "with sanityd.expecting('IMPORT-42', tables=['people'], for_='2h', reason='r', by='ana'):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], cwd=project.folder, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [(left,)] = project.state(
+        "SELECT CAST((julianday(until) - julianday(starts)) * 24 * 60 + 0.5 AS INTEGER)"
+        " FROM announced_changes WHERE ended_at IS NULL"
+    )
+    assert left == 120
+    assert project.state("SELECT action FROM audit WHERE action LIKE '%announced%'") == [
+        ("announced",),
+        ("announced",),
+    ]
 
 
 def test_the_command_does_the_same(project: Project) -> None:

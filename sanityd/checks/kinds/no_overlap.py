@@ -74,8 +74,10 @@ class NoOverlap(QueryCheck):
 
     def proof(self, scope: Scope) -> str | None:
         """An EXCLUDE constraint about the same intervals."""
+        if not scope.info.enforced.exclusions:
+            return None
         definition = self.exclusion(scope)
-        if definition is None or not scope.info.enforced.exclusions:
+        if definition is None:
             return None
         return proofs.of_exclusion(scope.info, definition)
 

@@ -65,6 +65,7 @@ def of_exclusion(table: TableInfo, definition: str) -> str | None:
 
 #: What changes neither which texts are equal nor their letters: casts, and the last collation.
 _NO_CHANGE = re.compile(r'::(?:text|character varying)|\s+collate\s+"(?:c|default)"$')
+_NAME_ALONE = re.compile(r'(?<![\w"])\(("[^"]+"|\w+)\)')
 _FUNCTION = re.compile(r'(?:main\.)?"?(lower|trim|btrim)"?\((?:both\s+from\s+)?(.*)\)', re.DOTALL)
 
 
@@ -74,15 +75,24 @@ def folded_column(sql: str) -> tuple[str, frozenset[str]]:
     An expression that is more than that is returned as a column of that text, so that it equals
     none other.
     """
-    text = sql.lower()
+    text = _simplified(sql.lower())
     functions: set[str] = set()
     while True:
-        text = _without_parentheses(_NO_CHANGE.sub("", text.strip()).strip())
         function = _FUNCTION.fullmatch(text)
         if function is None:
             return text, frozenset(functions)
         functions.add(function[1].removeprefix("b"))
-        text = function[2].strip()
+        text = _simplified(function[2])
+
+
+def _simplified(sql: str) -> str:
+    """Return SQL without casts, the last collation, and parentheses that are not needed."""
+    before, text = "", sql
+    while text != before:
+        before = text
+        text = _NO_CHANGE.sub("", text.strip())
+        text = _without_parentheses(_NAME_ALONE.sub(r"\1", text))
+    return text
 
 
 def _without_parentheses(text: str) -> str:

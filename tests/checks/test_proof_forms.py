@@ -14,6 +14,7 @@ ICU = 'email collate "und-x-icu"'
         ('trim(lower(email COLLATE "und-x-icu") COLLATE "C")', ICU, BOTH),
         ('TRIM(BOTH FROM (lower((email COLLATE "und-x-icu")) COLLATE "C"))', ICU, BOTH),
         ("lower((email)::text)", "email", {"lower"}),
+        ('TRIM(BOTH FROM (lower(((email)::text COLLATE "und-x-icu")) COLLATE "C"))', ICU, BOTH),
         ('(lower(main."trim"(email)))', "email", BOTH),
         ('trim(lower(email COLLATE "C"))', "email", BOTH),
         ("btrim(email)", "email", {"trim"}),

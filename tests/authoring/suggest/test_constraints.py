@@ -111,10 +111,12 @@ DATA = (
 
 def run_all(url: str, *statements: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+    finally:
+        engine.dispose()
 
 
 def loaded(url: str, folder: Path, rules: Mapping[str, Any]) -> RuleSet:

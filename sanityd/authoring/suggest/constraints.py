@@ -84,7 +84,7 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
     request = _request(invariant, snapshot, info)
     check: Any = invariant.check
     match invariant.kind:
-        case "not_null":
+        case "not_null" if check.blank == "pass":
             nullable = [name for name in check.columns if info.columns[name].nullable]
             return ddl.not_null(request, nullable)
         case "unique":
@@ -113,7 +113,7 @@ def _is_expressible(invariant: Invariant) -> bool:
     check = invariant.check
     match invariant.kind:
         case "not_null":
-            return getattr(check, "blank", "") == "pass"
+            return True
         case "unique":
             return _is_expressible_key(invariant)
         case "no_overlap":

@@ -44,6 +44,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "words": {"table": "app.orders", "accepted_values": {"status": ["it's", "paid"]}},
     "condition": {"table": "app.orders", "always": "total <= number"},
     "never": {"table": "app.orders", "never": "total > number"},
+    "blank": {"table": "app.users", "not_null": {"columns": "login", "blank": "fail"}},
     "length": {"table": "app.people", "length": {"name": {"max": 20}}},
     "folded": {"table": "app.users", "unique": {"columns": "login", "ignore": ["case", "spaces"]}},
     "overlap": {
@@ -64,6 +65,7 @@ PROVED = {
         "condition",
         "never",
         "length",
+        "blank",
         "folded",
         "overlap",
     },
@@ -83,9 +85,20 @@ IMPOSSIBLE = {
         "condition",
         "never",
         "length",
+        "blank",
         "overlap",
     },
-    "duckdb": {"some", "reference", "range", "words", "condition", "never", "length", "overlap"},
+    "duckdb": {
+        "some",
+        "reference",
+        "range",
+        "words",
+        "condition",
+        "never",
+        "length",
+        "blank",
+        "overlap",
+    },
 }
 #: A row that each rule forbids, after those that are there.
 FORBIDDEN = {
@@ -99,6 +112,7 @@ FORBIDDEN = {
     "condition": "INSERT INTO orders VALUES (9, 1, 19, 20, 'paid', 9)",
     "never": "INSERT INTO orders VALUES (9, 1, 19, 20, 'paid', 9)",
     "length": "INSERT INTO people VALUES (9, 'Edward the Confessor of Wessex', 'n@x')",
+    "blank": "INSERT INTO users VALUES (9, ' ')",
     "folded": "INSERT INTO users VALUES (9, ' ANA')",
     "overlap": "INSERT INTO stays VALUES (9, 1, '2026-01-02 12:00:00', NULL)",
 }
@@ -189,7 +203,6 @@ def undo(url: str, proposed: Mapping[str, Constraint]) -> None:
 
 
 UNSAID: Mapping[str, Mapping[str, Any]] = {
-    "blank": {"table": "app.people", "not_null": {"columns": "name", "blank": "fail"}},
     "some-case": {
         "table": "app.people",
         "unique": {"columns": "email", "ignore": ["case"]},

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from sanityd.model import AnnouncedChange
-from sanityd.store.tables import announced_changes
+from sanityd.store.announced_tables import announced_changes
 
 
 def add(connection: Connection, change: AnnouncedChange) -> AnnouncedChange:

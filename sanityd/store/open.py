@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sanityd import clock
 from sanityd.errors import StoreError, StoreUnavailableError
+from sanityd.store import announced_tables  # noqa: F401 (a part of the schema)
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.

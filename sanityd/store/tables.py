@@ -133,8 +133,7 @@ violations = Table(
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
-#: Rows that count as violations only when a later evaluation finds them, too (`confirm`). One row
-#: per rule that has such rows.
+#: Rows that count only when a later evaluation finds them, too (`confirm`): one row per rule.
 pending_confirmations = Table(
     "pending_confirmations",
     metadata,
@@ -221,9 +220,8 @@ incidents = Table(
     Column("declared", Integer, nullable=False),
     Column("violations", BigInteger, nullable=False),
     Column("checked", BigInteger),
-    #: Whether one fault broke very many rows at once.
+    #: Whether one fault broke very many rows at once; the ticket of the announced change, or "".
     Column("systemic", Boolean, nullable=False),
-    #: The ticket of the announced change that it began in; empty for others.
     Column("ticket", String, nullable=False),
     #: How many rows ended with each resolution.
     Column("resolutions", JSON, nullable=False),
@@ -280,22 +278,6 @@ silences = Table(
     Column("tag", String, nullable=False),
     Column("source", String, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("starts", Instant, nullable=False),
-    Column("until", Instant, nullable=False),
-    Column("ended_at", Instant),
-)
-
-#: Mass changes that were announced, as an import: what opens meanwhile belongs to the ticket.
-announced_changes = Table(
-    "announced_changes",
-    metadata,
-    Column("id", Serial, primary_key=True),
-    Column("ticket", String, nullable=False),
-    Column("author", String, nullable=False),
-    Column("reason", Text, nullable=False),
-    #: Ids of rules, and the tables that were named.
-    Column("rules", JSON, nullable=False),
-    Column("tables", JSON, nullable=False),
     Column("starts", Instant, nullable=False),
     Column("until", Instant, nullable=False),
     Column("ended_at", Instant),

@@ -70,6 +70,16 @@ def test_what_is_critical_is_told_at_once_and_once(two: Scene, box: Mailbox) -> 
     assert events(box) == [("ada", "opened"), ("ada", "escalated")]
 
 
+def test_the_end_of_what_was_told_is_told_at_once(two: Scene, box: Mailbox) -> None:
+    two.rules["adults"]["severity"] = "critical"
+    with announce(two, rules=["adults"]):
+        for rows in ([1], []):
+            two.children(*rows)
+            two.look()
+            two.mail()
+    assert events(box) == [("ada", "opened"), ("ada", "resolved")]
+
+
 def test_it_ends_by_its_time_though_the_block_failed(two: Scene, box: Mailbox) -> None:
     with pytest.raises(ZeroDivisionError), announce(two, tables=["people"]):
         raise ZeroDivisionError

@@ -4,6 +4,7 @@
     ├── RuleError       author of the rules: file, line and column of all problems at once
     ├── CheckError      operator: a rule can't be evaluated, which says nothing about the data
     ├── SourceError     operator: a watched database does not answer, so its rules are skipped
+    ├── UnknownRuleError  caller: there is no rule, incident, tag or source of that name
     ├── StoreError      operator: sanityd's own database (`state:`) can't be read or written
     ├── WebError        operator: the web server can't be started
     └── DeliveryError   dispatcher: retry later, or give up and report it
@@ -100,6 +101,12 @@ class IdenticalRowsError(SanitydError):
     """Error of a request for one of several rows that are identical in all columns."""
 
     hint = "`sanityd history RULE` shows how many rows came and went."
+
+
+class UnknownRuleError(SanitydError):
+    """Error of a name that no rule, incident, tag or source has."""
+
+    hint = "`sanityd explain` lists the rules."
 
 
 class StoreError(SanitydError):

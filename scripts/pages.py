@@ -25,13 +25,24 @@ SHELVES: dict[str, tuple[str, dict[str, list[str]]]] = {
                 "migrate",
             ],
             "Run them": ["cron", "serve", "containers", "airflow", "dagster", "store"],
-            "Use them in a project": ["django", "sqlalchemy", "github-actions"],
-            "Live with them": ["acting", "evidence", "history", "own-templates"],
+            "Use them in a project": ["django", "sqlalchemy", "github-actions", "mass-changes"],
+            "Live with them": ["acting", "evidence", "history", "prevent", "own-templates"],
         },
     ),
     "reference": (
         "Reference",
-        {"": ["rules", "kinds", "channels", "commands", "exit-codes", "environment", "json"]},
+        {
+            "": [
+                "rules",
+                "kinds",
+                "channels",
+                "commands",
+                "exit-codes",
+                "environment",
+                "json",
+                "python",
+            ]
+        },
     ),
     "explanation": (
         "Explanation",

@@ -66,6 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 SERVERS = {"postgres", "postgresql", "mariadb", "duckdb", "postgres_url", "mariadb_url"}
 #: Tests that start processes, browsers or servers, or that try very many cases.
 SLOW = (
+    "api",
     "alerts/channels",
     "alerts/compose/test_looks.py",
     "alerts/compose/test_own_templates.py",
@@ -84,7 +85,7 @@ SLOW = (
     "end_to_end",
     "fuzz",
     "modules/test_pytest_plugin.py",
-    "modules/test_scheduler_process.py",
+    "daemon/test_scheduler_process.py",
     "modules/test_telemetry.py",
     "notifications/test_digest.py",
     "notifications/test_events.py",

@@ -6,6 +6,7 @@ selects. Where a collation takes different texts for equal, a unique index is st
 rule, which compares exactly, and proves it all the same.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from sanityd.sources.catalog import TableInfo
@@ -40,3 +41,80 @@ def of_reference(table: TableInfo, on: Mapping[str, str], target: TableInfo) -> 
         if key.table == target.id and dict(key.columns) == dict(on):
             return key.name
     return None
+
+
+def of_expressions(table: TableInfo, expressions: Iterable[str]) -> str | None:
+    """No combination of these values occurs twice, by a unique index over the expressions.
+
+    Parameters: `expressions` are SQL as the rule has it, without the name of the table.
+    """
+    wanted = {folded_column(sql) for sql in expressions}
+    for name, parts in table.enforced.unique_expressions.items():
+        if {folded_column(part) for part in parts} <= wanted:
+            return name
+    return None
+
+
+def of_exclusion(table: TableInfo, definition: str) -> str | None:
+    """No two rows that an EXCLUDE constraint compares, by one with that definition."""
+    for name, sql in table.enforced.exclusions.items():
+        if _bare(sql) == _bare(definition):
+            return name
+    return None
+
+
+#: What changes neither which texts are equal nor their letters: casts, and the last collation.
+_NO_CHANGE = re.compile(r'::(?:text|character varying)|\s+collate\s+"(?:c|default)"$')
+_NAME_ALONE = re.compile(r'(?<![\w"])\(("[^"]+"|\w+)\)')
+_FUNCTION = re.compile(r'(?:main\.)?"?(lower|trim|btrim)"?\((?:both\s+from\s+)?(.*)\)', re.DOTALL)
+
+
+def folded_column(sql: str) -> tuple[str, frozenset[str]]:
+    """Return the column of an expression, and which of LOWER and TRIM it passes through.
+
+    An expression that is more than that is returned as a column of that text, so that it equals
+    none other.
+    """
+    text = _simplified(sql.lower())
+    functions: set[str] = set()
+    while True:
+        function = _FUNCTION.fullmatch(text)
+        if function is None:
+            return text, frozenset(functions)
+        functions.add(function[1].removeprefix("b"))
+        text = _simplified(function[2])
+
+
+def _simplified(sql: str) -> str:
+    """Return SQL without casts, the last collation, and parentheses that are not needed."""
+    before, text = "", sql
+    while text != before:
+        before = text
+        text = _NO_CHANGE.sub("", text.strip())
+        text = _without_parentheses(_NAME_ALONE.sub(r"\1", text))
+    return text
+
+
+def _without_parentheses(text: str) -> str:
+    """Return a text without the parentheses around all of it."""
+    while text.startswith("(") and _closes_at(text) == len(text) - 1:
+        text = text[1:-1].strip()
+    return text
+
+
+def _closes_at(text: str) -> int:
+    """Return where the parenthesis closes that a text begins with; -1 if nowhere."""
+    depth = 0
+    for position, letter in enumerate(text):
+        if letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+        if depth == 0:
+            return position
+    return -1
+
+
+def _bare(sql: str) -> str:
+    """Return SQL without case, blanks and parentheses: these differ as the database writes it."""
+    return re.sub(r"[\s()]", "", sql.lower())

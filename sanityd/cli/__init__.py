@@ -36,6 +36,7 @@ COMMANDS = {
     "accept": ("act:accept", "Accept an incident, or single rows, as they are."),
     "close": ("act:close", "Close an incident with a resolution."),
     "silence": ("silence", "Silence rules for a while, as during a deployment."),
+    "expect": ("expect", "Announce a mass change, so that it is one fault and one mail."),
     "import": ("import_rules", "Convert dbt tests, Soda checks or a data contract to rules."),
     "export": ("export_rules", "Write the rules as a data contract."),
     "noise": ("noise", "Show which rules mail too often, and which are downgraded."),

@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,20 +13,13 @@ import click
 from sanityd.cli import EXIT_UNKNOWN
 from sanityd.cli.local_time import use_zone
 from sanityd.cli.options import no_such, open_store, rule_named, rules_option
-from sanityd.cli.rechecks import Rechecks
 from sanityd.cli.selection import check_words, is_selected
 
 if TYPE_CHECKING:
-    from sanityd.alerts.dispatcher import DispatchSummary
-    from sanityd.checks.confirm import Suspects
+    from sanityd.api.one_pass import Observer
     from sanityd.cli.reports import CheckReport
-    from sanityd.model import Run
-    from sanityd.pipeline import Result
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.store.open import Store
-
-#: How long a pass waits for the mail server; the rest stays in the outbox for the next pass.
-DELIVERY_SECONDS = 30.0
 
 
 @click.command("check")
@@ -119,73 +111,51 @@ def _load(path: Path, form: str) -> "RuleSet":
 
 def _dry_run(rules: "RuleSet", selection: Selection, at: datetime, started: float) -> "CheckReport":
     from sanityd import clock
+    from sanityd.api import one_pass
     from sanityd.cli.reports import CheckReport
 
-    selected = _selected(rules, selection)
-    rechecks = Rechecks()
-    results = _run(rules, selected, None, at, rechecks)
-    results += _recheck(rules, None, rechecks)
-    results = _in_order(results, selected)
-    code = exit_code(results, None, 0)
-    return CheckReport(rules, tuple(results), at, clock.stopwatch() - started, None, 0, code)
+    results = one_pass.dry(rules, _selected(rules, selection), at, _observer(rules))
+    code = one_pass.exit_code(results, None, 0)
+    return CheckReport(rules, results, at, clock.stopwatch() - started, None, 0, code)
 
 
 def _recorded_run(
     rules: "RuleSet", selection: Selection, at: datetime, started: float
 ) -> "CheckReport":
-    """Evaluate, record and notify; then remove data that is past its retention."""
-    from sanityd import clock, pipeline
-    from sanityd.alerts.dispatcher import DispatchSummary
+    from sanityd import clock
+    from sanityd.api import one_pass
     from sanityd.cli.reports import CheckReport
-    from sanityd.daemon import rule_changes
-    from sanityd.store import leases
+
+    def select(store: "Store") -> "Sequence[Rule]":
+        selected = _selected(rules, selection)
+        return _due(selected, store, at) if selection.due else selected
 
     store = open_store(rules)
     try:
-        with store.read() as connection:
-            suggested = pipeline.suggested_renames(connection, rules)
-        rule_changes.adopt(rules, store, at)
-        selected = _selected(rules, selection)
-        if selection.due:
-            selected = _due(selected, store, at)
-        rechecks = Rechecks()
-        results = _run(rules, selected, store, at, rechecks)
-        delivered = DispatchSummary()
-        if rechecks.rules:
-            # What needs no confirmation is mailed before the wait. What could not be delivered is
-            # tried again, or counted as waiting, after it.
-            early = pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
-            delivered = replace(early, retried=0)
-            results += _recheck(rules, store, rechecks)
-        # What follows must not be judged by a time before the rechecks.
-        now = clock.now() if rechecks.rules else at
-        results = _in_order(results, selected)
-        removed: Mapping[str, int] = {}
-        if selection.is_all:
-            removed = pipeline.forget_removed(rules, store, now)
-        pipeline.notify_due(rules, store, now)
-        delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
-        waiting, unnotified = _undelivered(store, now)
-        with store.read() as connection:
-            daemon = leases.get(connection, rules.name)
-        _apply_retention(store, now, rules.alerts.keep_audit)
+        done = one_pass.recorded(
+            rules, store, at, _observer(rules), select, is_complete=selection.is_all
+        )
     finally:
         store.close()
-    code = exit_code(results, delivered, waiting + unnotified)
-    seconds = clock.stopwatch() - started
     return CheckReport(
         rules,
-        tuple(results),
+        done.results,
         at,
-        seconds,
-        delivered,
-        waiting,
-        code,
-        removed,
-        unnotified,
-        daemon,
-        {new: old for old, new in suggested},
+        clock.stopwatch() - started,
+        done.delivered,
+        done.waiting,
+        done.code,
+        done.removed,
+        done.unnotified,
+        done.daemon,
+        done.suggested_renames,
     )
+
+
+def _observer(rules: "RuleSet") -> "Observer":
+    from sanityd.cli.pass_progress import ProgressBar
+
+    return ProgressBar(rules)
 
 
 def _is_empty(report: "CheckReport") -> bool:
@@ -209,23 +179,6 @@ def _beat(ended: Mapping[str, int]) -> None:
     if ended.get("code", EXIT_UNKNOWN) > 1:
         problems.append("something could not be checked or delivered")
     heartbeat.beat(problems)
-
-
-def exit_code(
-    results: Iterable["Result"], delivered: "DispatchSummary | None", waiting: int
-) -> int:
-    """Return the exit code of a pass. What is unknown outranks a violation, as it may hide more."""
-    from sanityd.model import Severity
-
-    if waiting or (delivered is not None and (delivered.retried or delivered.dead)):
-        return EXIT_UNKNOWN
-    code = 0
-    for result in results:
-        if result.run.verdict in ("errored", "skipped"):
-            return EXIT_UNKNOWN
-        if result.severity is not None and result.severity >= Severity.ERROR:
-            code = 1
-    return code
 
 
 def _selected(rules: "RuleSet", selection: Selection) -> list["Rule"]:
@@ -254,85 +207,3 @@ def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:
         if rule.id not in last_runs or last_runs[rule.id] < scheduled:
             due.append(rule)
     return due
-
-
-def _run(
-    rules: "RuleSet",
-    selected: Sequence["Rule"],
-    store: "Store | None",
-    at: datetime,
-    rechecks: Rechecks,
-) -> list["Result"]:
-    """Run the rules source by source; those that must be confirmed are added to `rechecks`."""
-    from sanityd.cli.terminal import progress
-
-    results: list[Result] = []
-    with progress(len(selected), "checking") as bar:
-        [task] = bar.task_ids
-
-        def seen(run: "Run") -> None:
-            if run.unconfirmed:
-                rechecks.add(rules.rules[run.rule], run)
-            bar.advance(task)
-
-        for source, batch in rules.by_source(selected).items():
-            bar.update(task, description=source)
-            results += _run_batch(rules, batch, store, at, seen)
-    return results
-
-
-def _recheck(rules: "RuleSet", store: "Store | None", rechecks: Rechecks) -> list["Result"]:
-    """Wait, once, until all rechecks are due, and run these rules again."""
-    from sanityd import clock
-
-    rechecks.wait()
-    at = clock.now()
-    results: list[Result] = []
-    for batch in rules.by_source(rechecks.rules).values():
-        results += _run_batch(rules, batch, store, at, suspects=rechecks.suspects)
-    return results
-
-
-def _run_batch(
-    rules: "RuleSet",
-    batch: Sequence["Rule"],
-    store: "Store | None",
-    at: datetime,
-    seen: Callable[["Run"], object] = lambda _: None,
-    suspects: Mapping[str, "Suspects"] | None = None,
-) -> list["Result"]:
-    """Run rules of one source; record nothing without a store. Returns the runs that count."""
-    from sanityd import pipeline
-
-    if store is not None:
-        return pipeline.run_batch(rules, batch, store, at, seen, suspects=suspects)
-    results: list[Result] = []
-    for run in pipeline.evaluate(rules, batch, at, suspects=suspects or {}):
-        seen(run)
-        if not run.unconfirmed:
-            results.append(pipeline.Result(rules.rules[run.rule], run))
-    return results
-
-
-def _in_order(results: Iterable["Result"], selected: Sequence["Rule"]) -> list["Result"]:
-    """Return the results in the order of the rules."""
-    order = {rule.id: number for number, rule in enumerate(selected)}
-    return sorted(results, key=lambda result: order[result.rule.id])
-
-
-def _apply_retention(store: "Store", at: datetime, keep_audit: timedelta | None) -> None:
-    """Remove old data. A failure does not fail the pass; the next pass tries again."""
-    from sanityd.errors import StoreError
-    from sanityd.store import retention
-
-    with suppress(StoreError):
-        retention.apply_retention(store, at, keep_audit)
-
-
-def _undelivered(store: "Store", at: datetime) -> tuple[int, int]:
-    """Count the messages that wait, and the recipients whose last message was given up."""
-    from sanityd.store import notification_log, outbox_summary
-
-    with store.read() as connection:
-        waiting = outbox_summary.count_undelivered(connection, at)
-        return waiting, notification_log.count_undelivered_recipients(connection)

@@ -76,8 +76,8 @@ def _create_folder(folder: Path) -> None:
 def _check(console: Any, rules: "RuleSet", store: "Store", catcher: "Catcher") -> None:
     """Run one pass as `sanityd check` does, and print its report and its mails."""
     from sanityd import clock, pipeline
+    from sanityd.api.one_pass import exit_code
     from sanityd.cli import check_text
-    from sanityd.cli.check import exit_code
     from sanityd.cli.reports import CheckReport
 
     at, started = clock.now(), clock.stopwatch()

@@ -12,7 +12,7 @@ from sanityd.cli.options import rules_option
 from sanityd.cli.selection import filter_options, select_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rich.text import Text
@@ -77,6 +77,7 @@ def command(
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)
+        _announced(console, connection, at)
         _noise(console, connection, selected, at)
         verified = {rule: run for rule, run in last_runs.items() if rule not in pending}
         _holding(console, connection, verified, at)
@@ -321,6 +322,20 @@ def _silences(console: Any, connection: "Connection", at: "datetime") -> None:
         console.print(terminal.signed(terminal.MILD, f"silenced: {subject} {decision}"))
 
 
+def _announced(console: Any, connection: "Connection", at: "datetime") -> None:
+    """Print the mass changes that are announced and not over."""
+    from sanityd.alerts.compose.sanitize import display_value
+    from sanityd.cli import terminal
+    from sanityd.store import announced_changes
+
+    for change in announced_changes.list_active(connection, at):
+        words = (
+            f"announced: {display_value(change.ticket)} until {terminal.until(change.until, at)}"
+            f" by {display_value(change.author)}: {display_value(change.reason)}"
+        )
+        console.print(terminal.signed(terminal.MILD, words))
+
+
 def _silence_subject(silence: "Silence") -> str:
     parts = []
     if silence.rule:
@@ -390,4 +405,11 @@ def _holding(
     if passed:
         newest = max(run.at for run in passed)
         words = "rule holds" if len(passed) == 1 else "rules hold"
-        console.print(f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}.")
+        line = f"\n{len(passed)} {words}, last checked {terminal.since(newest, at)}."
+        console.print(line + _proved(passed))
+
+
+def _proved(passed: "Iterable[Run]") -> str:
+    """Return the sentence about the rules that constraints prove; nothing without any."""
+    proved = sum(run.proved_by is not None for run in passed)
+    return f" Constraints prove {proved} of them." if proved else ""

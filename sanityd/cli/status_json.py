@@ -11,7 +11,7 @@ from sanityd.model import Cause, Severity, Triage
 from sanityd.notifications import open_incidents
 from sanityd.notifications.open_incidents import OpenIncident
 from sanityd.rules.rule import RuleSet
-from sanityd.store import outbox_summary, rechecks, runs, silences
+from sanityd.store import announced_changes, outbox_summary, rechecks, runs, silences
 
 
 def text(
@@ -69,9 +69,25 @@ def text(
             }
             for silence in silences.list_active(connection, at)
         ],
+        "announced": _announced(connection, at),
         **_rule_lists(connection, selected, at),
     }
     return json.dumps(document, ensure_ascii=True, indent=2)
+
+
+def _announced(connection: Connection, at: datetime) -> list[dict[str, Any]]:
+    """Return the mass changes that are announced and not over."""
+    return [
+        {
+            "number": change.id,
+            "ticket": change.ticket,
+            "rules": list(change.rules),
+            "until": _time(change.until),
+            "by": change.author,
+            "reason": change.reason,
+        }
+        for change in announced_changes.list_active(connection, at)
+    ]
 
 
 def _rule_lists(connection: Connection, rules: RuleSet, at: datetime) -> dict[str, Any]:

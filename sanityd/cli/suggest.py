@@ -40,6 +40,13 @@ Table = tuple[str | None, str]
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it."
 )
+@click.option(
+    "--constraints",
+    "prevent",
+    is_flag=True,
+    help="Instead: for rules that were violated and repaired, what makes that impossible.",
+)
+@click.option("--all", "show_all", is_flag=True, help="With --constraints: for all rules.")
 @sample_option
 @rules_option
 @click.pass_context
@@ -48,6 +55,8 @@ def command(
     words: tuple[str, ...],
     accepted: tuple[str, ...],
     form: str,
+    prevent: bool,
+    show_all: bool,
     whole: int,
     path: Path,
 ) -> None:
@@ -64,6 +73,13 @@ def command(
     from sanityd.rules.load import load
 
     telemetry.start(ctx.obj["log"])
+    if prevent:
+        if accepted:
+            raise click.UsageError("--constraints proposes no rules, so --accept has nothing to do")
+        _print_preventions(load(path), words, form, show_all=show_all)
+        return
+    if show_all:
+        raise click.UsageError("--all is an option of --constraints")
     rules = load(path, need_rules=False)
     taken = ExistingRules.by(rules.rules.values())
     per_table = PER_NAMED_TABLE if words else None
@@ -80,6 +96,20 @@ def command(
         _print_offers(offers)
     if chosen:
         _write(path, chosen, to_stderr=form == "json")
+
+
+def _print_preventions(
+    rules: "RuleSet", words: tuple[str, ...], form: str, *, show_all: bool
+) -> None:
+    from sanityd.cli import prevention
+
+    selected = [rule for rule in rules.rules.values() if _is_about(rule, words)]
+    preventions = prevention.find(rules, selected, show_all=show_all)
+    if form == "json":
+        document = {"version": 1, "constraints": prevention.as_json(preventions)}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        prevention.write(preventions, show_all=show_all)
 
 
 def _print_json(

@@ -35,9 +35,9 @@ def command(ctx: click.Context, name: str, show_mail: bool, form: str, path: Pat
     import os
 
     from sanityd import clock, telemetry
+    from sanityd.api.one_pass import exit_code
     from sanityd.authoring.trial import run_trial
     from sanityd.cli import terminal, trial_text
-    from sanityd.cli.check import exit_code
     from sanityd.cli.local_time import use_zone
     from sanityd.cli.trial_json import as_json
     from sanityd.pipeline import Result

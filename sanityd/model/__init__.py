@@ -5,6 +5,7 @@ fields. This package imports nothing else of sanityd; every other one may import
 """
 
 from sanityd.model.incidents import (
+    AnnouncedChange,
     Cause,
     HeldBack,
     Incident,
@@ -44,6 +45,7 @@ __all__ = [
     "DEFAULT_OVERLAP",
     "REGRESSION_WINDOW",
     "Alert",
+    "AnnouncedChange",
     "Cause",
     "Change",
     "ClaimedMessage",

@@ -93,6 +93,8 @@ class Reason(enum.StrEnum):
     AUTO_PAUSED = "auto_paused"
     #: Nobody acted on the last mails about the rule, so the next one comes later.
     NOT_ACTED_ON = "not_acted_on"
+    #: It belongs to an announced change, whose mail comes at the end.
+    ANNOUNCED = "announced"
     #: The digest says so, which the recipient gets.
     IN_DIGEST = "in_digest"
     #: Open for weeks, with reminders sent: only the digest lists it, until it grows.
@@ -169,6 +171,8 @@ class Incident:
     declared: Severity = Severity.ERROR
     #: Whether very many rows broke at once, which points to one common fault.
     systemic: bool = False
+    #: The ticket of the announced change that it began or grew in; empty for others.
+    ticket: str = ""
     #: Why the rule can't be evaluated or the source does not answer, and what to do about it.
     error: str = ""
     hint: str = ""
@@ -294,6 +298,27 @@ class Silence:
     rule: str = ""
     tag: str = ""
     source: str = ""
+    #: When it was ended early; None otherwise.
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedChange:
+    """A mass change that somebody announced, as an import: until its end, one mail for all of it.
+
+    What opens or grows meanwhile belongs to its ticket. It ends by itself.
+    """
+
+    id: int
+    ticket: str
+    author: str
+    #: Why, in the author's words.
+    reason: str
+    #: The ids of the rules whose tables it changes, and the tables as they were named.
+    rules: tuple[str, ...]
+    tables: tuple[str, ...]
+    starts: datetime
+    until: datetime
     #: When it was ended early; None otherwise.
     ended_at: datetime | None = None
 

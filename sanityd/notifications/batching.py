@@ -121,13 +121,17 @@ def _within_limit(
 
 
 def _grouped(recipient: Recipient, decisions: Sequence[Decision], most: int) -> list[Notification]:
-    """Return one message for each reason, or one for all when these would be too many."""
-    by_reason: dict[Reason, list[Decision]] = {}
+    """Return one message for each reason, or one for all when these would be too many.
+
+    What belongs to an announced change has a message of its own.
+    """
+    shared: dict[tuple[Reason, str], list[Decision]] = {}
     for decision in decisions:
-        by_reason.setdefault(decision.reason, []).append(decision)
-    if len(by_reason) > max(most, 1):
+        key = (decision.reason, decision.incident.ticket)
+        shared.setdefault(key, []).append(decision)
+    if len(shared) > max(most, 1):
         return [Notification(recipient, tuple(decisions))]
-    return [Notification(recipient, tuple(shared)) for shared in by_reason.values()]
+    return [Notification(recipient, tuple(together)) for together in shared.values()]
 
 
 def _with_waiting_outages(

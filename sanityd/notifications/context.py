@@ -8,6 +8,7 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from sanityd.model import (
+    AnnouncedChange,
     Cause,
     HeldBack,
     Incident,
@@ -29,6 +30,7 @@ from sanityd.notifications.noise import effective
 from sanityd.notifications.recipients import Recipient, reading
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
+    announced_changes,
     audit,
     incidents,
     noise_state,
@@ -87,6 +89,7 @@ class AlertContext:
     #: The last decision of a person that ran out or was broken, by incident.
     ended_triage: Mapping[str, Triage]
     silences: Sequence[Silence]
+    announced: Sequence[AnnouncedChange]
     #: By rule.
     noise_states: Mapping[str, NoiseState]
     #: By rule, for the rules of all incidents.
@@ -122,6 +125,7 @@ class AlertContext:
             triage=triage_in_force(connection, counted, at),
             ended_triage=triage.last_ended(connection, ids),
             silences=silences.list_active(connection, at),
+            announced=announced_changes.list_active(connection, at),
             noise_states=noise_state.all_of(connection),
             last_runs=last_runs,
             measured=values_of_incidents(connection, rules, counted, measured),

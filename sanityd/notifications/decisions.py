@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sanityd.model import Incident, NoiseState, Reason
-from sanityd.notifications import policy
+from sanityd.notifications import announcements, policy
 from sanityd.notifications.context import AlertContext
 from sanityd.notifications.policy import PolicyInput
 from sanityd.notifications.recipients import Recipient, recipients
@@ -60,6 +60,7 @@ def _policy_input(
         triage=context.triage.get(incident.id),
         held_back=context.held_back.get((incident.id, *recipient)),
         lapsed=context.lapsed_triage(incident, state),
+        announced=announcements.goes_on(context.announced, incident, context.at),
         silenced=policy.is_silenced(context.facts(incident), context.silences, context.at),
         inhibited=context.is_inhibited(incident, inhibiting),
         peak=noise.peak if is_flapping else None,

@@ -79,7 +79,9 @@ def _notes(rules: RuleSet, incident: Incident, accepted: int, repeated: int) -> 
     if accepted:
         rows = "row is" if accepted == 1 else "rows are"
         notes.append(f"{accepted:,} more {rows} accepted")
-    if incident.systemic:
+    if incident.ticket:
+        notes.append(f"belongs to {incident.ticket}, a change that was announced")
+    elif incident.systemic:
         notes.append("systemic: so many rows violate the rule that it counts as one problem")
     rule = rules.rules.get(incident.rule)
     if rule is not None and not rule.enabled:

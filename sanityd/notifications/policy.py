@@ -11,7 +11,8 @@ A decision is made in this order, and the first step that has an answer gives it
     3. flapping, the first mail, what got worse, reminders, new rows
     4. what the noise policy spares: the first mail waits, or mails come ever more rarely
     5. what waits in the outbox already
-    6. what the channel does not take, what another incident explains, silences, quiet hours
+    6. what the channel does not take, what another incident explains, silences, announced
+       changes, quiet hours
 
 More violations never mean less mail, and what is critical passes by the steps 3 (as far as it is
 about flapping) and 4.
@@ -99,6 +100,8 @@ class PolicyInput:
     held_back: HeldBack | None = None
     #: Reasons for which the channel takes no messages.
     refused: Set[Reason] = frozenset()
+    #: Whether it belongs to an announced change that still goes on.
+    announced: bool = False
     silenced: bool = False
     inhibited: bool = False
     #: The most violations notified of a rule that is flapping; None when it is not.
@@ -122,11 +125,31 @@ def decide_reason(facts: PolicyInput, settings: Settings, at: datetime) -> Reaso
         return Reason.INHIBITED
     if not reason.mails:
         return reason
+    return _reason_to_wait(facts) or reason
+
+
+def _reason_to_wait(facts: PolicyInput) -> Reason | None:
+    """Return why what is to be mailed is not mailed now; None when it is."""
     if facts.silenced:
         return Reason.SILENCED
+    if facts.announced and _waits_for_announced(facts):
+        return Reason.ANNOUNCED
     if facts.quiet_hours and facts.incident.severity < Severity.CRITICAL:
         return Reason.QUIET_HOURS
-    return reason
+    return None
+
+
+def _waits_for_announced(facts: PolicyInput) -> bool:
+    """Return whether the mail about an announced change comes when the change is over.
+
+    Its end comes at once, and so does the first word about what is critical.
+    """
+    incident, last = facts.incident, facts.last_notification
+    if not incident.open:
+        return False
+    if incident.severity < Severity.CRITICAL:
+        return True
+    return last is not None and last.severity >= Severity.CRITICAL
 
 
 def _news(facts: PolicyInput, settings: Settings, at: datetime) -> Reason:

@@ -99,8 +99,8 @@ def decide(
             action=action,
             rule=incident.rule,
             incident=incident.id,
-            author=_required(act.author, "author"),
-            reason=_required(act.reason, "reason"),
+            author=required(act.author, "author"),
+            reason=required(act.reason, "reason"),
             at=act.at,
             until=until,
             violations=incident.violations,
@@ -136,8 +136,8 @@ def accept_rows(
             action=TriageAction.ACCEPTED,
             rule=rule,
             incident="",
-            author=_required(act.author, "author"),
-            reason=_required(act.reason, "reason"),
+            author=required(act.author, "author"),
+            reason=required(act.reason, "reason"),
             at=act.at,
             until=until,
             violations=1,
@@ -191,11 +191,11 @@ def silence(connection: Connection, rules: RuleSet, requested: Silence) -> Silen
     """
     _check_matchers(rules, requested)
     begin = max(requested.at, requested.starts)
-    _check_end(requested.until, begin, rules.alerts.acknowledge.max, "a silence")
+    check_end(requested.until, begin, rules.alerts.acknowledge.max, "a silence")
     checked = replace(
         requested,
-        author=_required(requested.author, "author"),
-        reason=_required(requested.reason, "reason"),
+        author=required(requested.author, "author"),
+        reason=required(requested.reason, "reason"),
     )
     added = silences.add(connection, checked)
     _write_audit(
@@ -290,11 +290,12 @@ def _until(rules: RuleSet, action: TriageAction, act: Act) -> datetime:
     else:
         longest, default = limits.max, limits.default
     until = act.until or act.at + default
-    _check_end(until, act.at, longest, f"what is {action.value}")
+    check_end(until, act.at, longest, f"what is {action.value}")
     return until
 
 
-def _check_end(until: datetime, begin: datetime, longest: timedelta, subject: str) -> None:
+def check_end(until: datetime, begin: datetime, longest: timedelta, subject: str) -> None:
+    """Raise ActError when `until` is not after `begin`, or too long after it."""
     if until <= begin:
         raise ActError(
             "the end is in the past",
@@ -344,7 +345,7 @@ def _check_is_single(rows: Iterable[TrackedViolation], row: TrackedViolation, ru
         )
 
 
-def _required(text: str, name: str) -> str:
+def required(text: str, name: str) -> str:
     """Return the text with single spaces. Raises ActError when it is empty or too long."""
     words = " ".join(text.split())
     if not words:

@@ -11,9 +11,27 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from sanityd.model import Cause, Change, Incident, NoiseState, Run, TrackedViolation, Transition
+from sanityd.model import (
+    AnnouncedChange,
+    Cause,
+    Change,
+    Incident,
+    NoiseState,
+    Run,
+    TrackedViolation,
+    Transition,
+)
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import evidence, incidents, noise_state, rules_seen, runs, unchanged, violations
+from sanityd.store import (
+    announced_changes,
+    evidence,
+    incidents,
+    noise_state,
+    rules_seen,
+    runs,
+    unchanged,
+    violations,
+)
 from sanityd.store.rules_seen import SeenRule
 from sanityd.store.violations import RowChanges
 
@@ -40,6 +58,7 @@ class BatchState:
     #: The open violations and the recently resolved ones, by rule and fingerprint.
     rows: dict[str, dict[str, TrackedViolation]]
     noise_states: Mapping[str, NoiseState]
+    announced: Sequence[AnnouncedChange] = ()
     _meanings: dict[str, str] = field(default_factory=dict)
     _row_changes: list[RowChanges] = field(default_factory=list)
     _unchanged: list[tuple[str, Run]] = field(default_factory=list)
@@ -63,6 +82,7 @@ class BatchState:
             seen=rules_seen.of_rules(connection, rules.name, names),
             rows=violations.recent_rows_of(connection, names, at),
             noise_states=noise_state.of_rules(connection, names),
+            announced=announced_changes.list_active(connection, at),
         )
 
     def meaning_before(self, rule: Rule) -> str | None:

@@ -24,7 +24,7 @@ from sanityd.model import (
     source_rule_id,
     watermark_after,
 )
-from sanityd.notifications import noise, noise_review
+from sanityd.notifications import announcements, noise, noise_review
 from sanityd.notifications.recipients import reading
 from sanityd.pipeline import guards
 from sanityd.pipeline.batch_state import BatchState, parts
@@ -127,6 +127,7 @@ def _record(state: BatchState, rule: Rule, run: Run) -> Result:
         incident_before = _end_if_replaced(state, incident_before, run, transitions)
     incident = lifecycle.incident_after(incident_before, run, transitions, meaning=rule.meaning)
     incident = _kept_open(connection, rule, run, incident)
+    incident = announcements.assign(state.announced, rule, run.at, incident_before, incident)
     incident = _save_incident(state, incident_before, incident)
     _record_fault(state, rule, run)
     state.save_run(run, incident)

@@ -319,6 +319,7 @@ class VirtualTime:
             triage=self._triage,
             ended_triage=self._ended_triage,
             silences=(),
+            announced=(),
             noise_states={name: self.noise_state(name) for name in names},
             last_runs={name: self._last_runs(name) for name in names},
             measured={},

@@ -87,6 +87,12 @@ class EnforcedConstraints:
     #: Columns that can't be NULL.
     not_null: frozenset[str] = frozenset()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    #: Unique indexes over expressions: name → the expressions in the database's SQL.
+    unique_expressions: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    #: EXCLUDE constraints: name → definition in the database's SQL.
+    exclusions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     #: CHECK constraints: name → condition in the database's SQL, which no row makes false.
     checks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -59,7 +59,10 @@ class DuckdbCatalog:
             unique.append(UniqueIndex("PRIMARY KEY", primary))
         enforced, estimate = EnforcedConstraints(), None
         for table in self.estimates.get(full_name, ()):
-            enforced, estimate = EnforcedConstraints(tuple(unique), not_null), table.estimate
+            enforced = EnforcedConstraints(
+                tuple(unique), not_null, unique_expressions=self._expressions(full_name, columns)
+            )
+            estimate = table.estimate
         return TableInfo(
             rows[0].table_name,
             schema,
@@ -69,6 +72,17 @@ class DuckdbCatalog:
             enforced,
             estimate=estimate,
         )
+
+    def _expressions(
+        self, full_name: _FullName, columns: Mapping[str, ColumnInfo]
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the parts of the unique indexes that have a part that is no column, by name."""
+        expressions = {}
+        for index in self.indexes.get(full_name, ()):
+            parts = tuple(_unquoted(part) for part in index.parts)
+            if not columns.keys() >= set(parts):
+                expressions[index.index_name] = parts
+        return expressions
 
     def _keys(
         self, full_name: _FullName, columns: Mapping[str, ColumnInfo]

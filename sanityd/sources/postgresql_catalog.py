@@ -107,7 +107,21 @@ def _enforced(
             ForeignKey(name, pairs, target) for name, (target, pairs) in foreign.items()
         ),
         checks={check.name: check.sql for check in checks},
+        unique_expressions=_unique_expressions(connection, table),
+        exclusions=_exclusions(connection, table),
     )
+
+
+def _unique_expressions(connection: Connection, table: int) -> dict[str, tuple[str, ...]]:
+    """Return the parts of the unique indexes over expressions, by name."""
+    indexes = connection.execute(text(_EXPRESSIONS), {"table": table})
+    return {index.name: tuple(index.parts) for index in indexes}
+
+
+def _exclusions(connection: Connection, table: int) -> dict[str, str]:
+    """Return the definitions of the EXCLUDE constraints, by name."""
+    constraints = connection.execute(text(_EXCLUSIONS), {"table": table})
+    return {constraint.name: constraint.sql for constraint in constraints}
 
 
 def value_type(connection: Connection, value: ColumnElement[Any], table: FromClause) -> ColumnInfo:
@@ -236,6 +250,25 @@ _CHECKS = f"""
 SELECT k.conname AS name, pg_get_expr(k.conbin, k.conrelid) AS sql
 FROM pg_catalog.pg_constraint k
 WHERE k.conrelid = :table AND k.contype = 'c' AND {_HOLDS} ORDER BY k.conname
+"""
+
+#: An exclusion that is deferred may be violated until the end of a transaction.
+_EXCLUSIONS = f"""
+SELECT k.conname AS name, pg_get_constraintdef(k.oid) AS sql
+FROM pg_catalog.pg_constraint k
+WHERE k.conrelid = :table AND k.contype = 'x' AND {_HOLDS} AND NOT k.condeferrable
+ORDER BY k.conname
+"""
+
+_EXPRESSIONS = """
+SELECT x.relname AS name, (
+    SELECT array_agg(pg_get_indexdef(i.indexrelid, place, false) ORDER BY place)
+    FROM generate_series(1, i.indnkeyatts) AS place
+) AS parts
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = :table AND i.indisunique AND i.indisvalid AND i.indimmediate
+    AND i.indpred IS NULL AND i.indexprs IS NOT NULL
+ORDER BY i.indexrelid
 """
 
 _NAMES = """

@@ -1,10 +1,10 @@
 """The tables of the schema that keep what was: the chain of the audit, texts of rules, episodes of
-rows. Also creates all tables; for the rest of them see `tables`."""
+rows. For the rest of them see `tables`."""
 
-from sqlalchemy import JSON, BigInteger, Column, Connection, Index, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, String, Table, Text
 
 from sanityd.store.column_types import Instant, Serial
-from sanityd.store.tables import metadata, one_open
+from sanityd.store.tables import metadata
 
 #: The ends of the chain of the audit: `head` is its last entry, and `checkpoint` the last one that
 #: retention removed.
@@ -37,13 +37,3 @@ episodes = Table(
     Column("detail", Text, nullable=False),
     Index("episodes_by_row", "rule", "fingerprint"),
 )
-
-
-def create_all(connection: Connection) -> None:
-    """Create all tables in an empty database."""
-    if connection.dialect.name == "postgresql":
-        # As an argument of the index, this option would import PostgreSQL's dialect for every
-        # store.
-        condition = one_open.dialect_options["sqlite"]["where"]
-        one_open.dialect_options["postgresql"]["where"] = condition
-    metadata.create_all(connection)

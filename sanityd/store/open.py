@@ -14,13 +14,12 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-import sanityd.store.evidence  # noqa: F401  (its table is created, too)
 from sanityd import clock
 from sanityd.errors import StoreError, StoreUnavailableError
-from sanityd.store.history_tables import create_all
+from sanityd.store.schema import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0014"
+HEAD = "0016"
 _WAIT_SECONDS = 10
 #: How long a thread waits for the transactions of the other threads of this process.
 _OWN_WAIT_SECONDS = 30

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, insert, or_, select, true
 
 from sanityd.store import tables
+from sanityd.store.announced_tables import announced_changes
 
 #: How far back runs and incidents are copied: a few days more than any policy looks back.
 RUNS = timedelta(days=35)
@@ -57,6 +58,7 @@ def _conditions(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool
         (cases, or_(cases.c.settled.is_(False), and_(own, cases.c.resolved_at >= at - RUNS))),
         (tables.triage, tables.triage.c.rule == rule),
         (tables.silences, true()),
+        (announced_changes, true()),
         (tables.noise, tables.noise.c.rule == rule),
         (tables.decisions, tables.decisions.c.incident.in_(select(cases.c.id).where(own))),
     ]

@@ -133,8 +133,7 @@ violations = Table(
     Index("violations_open", "rule", "open", "first_seen"),
 )
 
-#: Rows that count as violations only when a later evaluation finds them, too (`confirm`). One row
-#: per rule that has such rows.
+#: Rows that count only when a later evaluation finds them, too (`confirm`): one row per rule.
 pending_confirmations = Table(
     "pending_confirmations",
     metadata,
@@ -221,8 +220,9 @@ incidents = Table(
     Column("declared", Integer, nullable=False),
     Column("violations", BigInteger, nullable=False),
     Column("checked", BigInteger),
-    #: Whether one fault broke very many rows at once.
+    #: Whether one fault broke very many rows at once; the ticket of the announced change, or "".
     Column("systemic", Boolean, nullable=False),
+    Column("ticket", String, nullable=False),
     #: How many rows ended with each resolution.
     Column("resolutions", JSON, nullable=False),
     Column("meaning", String, nullable=False),

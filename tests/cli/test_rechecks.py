@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sanityd import clock, pipeline
-from sanityd.cli.rechecks import Rechecks, describe
+from sanityd.api.rechecks import Rechecks
+from sanityd.cli.recheck_wait import describe, wait
 from sanityd.demo.catcher import Catcher
 from sanityd.rules.load import load
 from tests.support.project import Project
@@ -93,7 +94,7 @@ def test_the_wait_is_one(three: Project, monkeypatch: pytest.MonkeyPatch) -> Non
         for run in pipeline.evaluate(rules, batch, clock.now()):
             if run.unconfirmed:
                 waits.add(rules.rules[run.rule], run)
-    waits.wait()
+    wait(waits)
     assert [rule.id for rule in waits.rules] == ["mailed", "known", "buyers", "paid"]
     assert sum(paused) <= 2
     assert describe(waits.rules) == (
@@ -104,7 +105,7 @@ def test_the_wait_is_one(three: Project, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_to_confirm_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "pause", lambda *_: pytest.fail("it waited"))
-    Rechecks().wait()
+    wait(Rechecks())
 
 
 def told(catcher: Catcher) -> list[str]:

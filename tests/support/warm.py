@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import sanityd.api.one_pass
 import sanityd.cli.check
 import sanityd.cli.reports
 import sanityd.store.migrate  # noqa: F401

@@ -106,6 +106,9 @@ def _after_resolution(news: News, incident: Incident, at: datetime, zone: tzinfo
 
 
 def _systemic(incident: Incident) -> str:
+    if incident.ticket:
+        ticket = escape_hidden(incident.ticket, 100)
+        return f"It belongs to {ticket}, a change that was announced: look there for the cause."
     if not incident.systemic:
         return ""
     return (

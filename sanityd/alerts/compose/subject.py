@@ -23,6 +23,7 @@ from sanityd.model import Alert, Cause, Incident, News, Reason, Resolution, Seve
 LONGEST = 120
 # The most characters of a rule's title before a fact.
 _LONGEST_TITLE = 70
+_LONGEST_TICKET = 30
 _MOST_FACTS = 10
 _STATE_WORDS = {
     Reason.ESCALATED: "worse",
@@ -53,7 +54,7 @@ def subject(alert: Alert) -> str:
 
 
 def _state_words(news: News) -> str:
-    """Return the words in brackets: `ERROR`, `WORSE, CRITICAL`, `ERROR, SYSTEMIC`."""
+    """Return the words in brackets: `ERROR`, `WORSE, CRITICAL`, `ERROR, SYSTEMIC, IMPORT-42`."""
     words = [state(news).word]
     incident = news.incident
     if incident is not None and incident.open and incident.cause is Cause.VIOLATED:
@@ -63,6 +64,8 @@ def _state_words(news: News) -> str:
                 words.append(incident.severity.label)
         if incident.systemic and news.reason not in RULE_REASONS:
             words.append("systemic")
+        if incident.ticket and news.reason not in RULE_REASONS:
+            words.append(ascii_line(incident.ticket, _LONGEST_TICKET))
     return ", ".join(words).upper()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, column, not_, select
 
-from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest
+from sanityd.authoring.suggest.ddl import DIALECTS, Constraint, ConstraintRequest, Ddl, FoldedColumn
 from sanityd.checks import planner
 from sanityd.checks.base import Check, RowCheck
 from sanityd.checks.expressions import own_expressions
@@ -84,11 +84,13 @@ def constraint_for(invariant: Invariant, snapshot: Snapshot) -> Constraint | Non
     request = _request(invariant, snapshot, info)
     check: Any = invariant.check
     match invariant.kind:
-        case "not_null":
+        case "not_null" if check.blank == "pass":
             nullable = [name for name in check.columns if info.columns[name].nullable]
             return ddl.not_null(request, nullable)
         case "unique":
-            return ddl.unique(request, check.columns, invariant.subject.where)
+            return _unique(ddl, planned.scope, request, check)
+        case "no_overlap":
+            return _exclusion(ddl, planned.scope, request, check)
         case "references":
             return _foreign_key(planned.scope, request, check.requirements())
         case _:
@@ -111,15 +113,26 @@ def _is_expressible(invariant: Invariant) -> bool:
     check = invariant.check
     match invariant.kind:
         case "not_null":
-            return getattr(check, "blank", "") == "pass"
+            return True
         case "unique":
-            return not getattr(check, "ignore", ()) and getattr(check, "nulls", "") == "distinct"
+            return _is_expressible_key(invariant)
+        case "no_overlap":
+            return True
         case "references":
             return _is_foreign_key(check)
     if invariant.kind in _CONDITIONS:
         return True
-    # An expensive expression would slow down each write.
-    return bool(check.value_columns()) and not check.is_expensive
+    # An expensive expression would slow down each write; the clock moves on after it.
+    is_cheap = not check.is_expensive and not check.reads_clock
+    return bool(check.value_columns()) and is_cheap
+
+
+def _is_expressible_key(invariant: Invariant) -> bool:
+    """Return whether a unique index can say the same; some rows, and folded, is too much."""
+    check: Any = invariant.check
+    if check.ignore and invariant.subject.where is not None:
+        return False
+    return bool(check.nulls == "distinct")
 
 
 def _is_foreign_key(check: Check) -> bool:
@@ -149,6 +162,30 @@ def _request(invariant: Invariant, snapshot: Snapshot, info: TableInfo) -> Const
         name=snapshot.quoted(constraint_name),
         quoted={name: snapshot.quoted(name) for name in info.columns},
     )
+
+
+def _unique(ddl: Ddl, scope: Scope, request: ConstraintRequest, check: Any) -> Constraint:
+    if check.ignore:
+        return ddl.unique_folded(request, _folded(scope, check))
+    return ddl.unique(request, check.columns, scope.subject.where)
+
+
+def _exclusion(ddl: Ddl, scope: Scope, request: ConstraintRequest, check: Any) -> Constraint | None:
+    """Return the constraint against overlaps; None for ends of a type that has no ranges."""
+    definition = check.exclusion(scope)
+    if definition is None and ddl.has_ranges:
+        return None
+    return ddl.exclude(request, definition or "", bool(check.per))
+
+
+def _folded(scope: Scope, check: Any) -> list[FoldedColumn]:
+    """Return the columns of a unique key, with how the rule compares them."""
+    expressions = check.key_expressions(scope)
+    columns = []
+    for name, sql in zip(check.columns, expressions, strict=True):
+        ignored = tuple(check.ignore) if scope.is_text(name) else ()
+        columns.append(FoldedColumn(name, sql, ignored))
+    return columns
 
 
 def _quoted_table(snapshot: Snapshot, info: TableInfo) -> str:

@@ -5,9 +5,20 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, or_, select
 
+from sanityd.checks import proofs
 from sanityd.checks.base import ROWS, QueryCheck, Scope, plural
 from sanityd.model.option_types import Names
 from sanityd.sources.base import AnySelect
+
+#: The range type of PostgreSQL for each type of the ends.
+_RANGES = {
+    "int4": "int4range",
+    "int8": "int8range",
+    "numeric": "numrange",
+    "date": "daterange",
+    "timestamp": "tsrange",
+    "timestamptz": "tstzrange",
+}
 
 
 class NoOverlap(QueryCheck):
@@ -60,6 +71,28 @@ class NoOverlap(QueryCheck):
         return select(*keys, once).select_from(
             later.join(earlier, and_(*same_group, first, overlaps))
         )
+
+    def proof(self, scope: Scope) -> str | None:
+        """An EXCLUDE constraint about the same intervals."""
+        if not scope.info.enforced.exclusions:
+            return None
+        definition = self.exclusion(scope)
+        if definition is None:
+            return None
+        return proofs.of_exclusion(scope.info, definition)
+
+    def exclusion(self, scope: Scope) -> str | None:
+        """The EXCLUDE constraint that says the same on PostgreSQL; None where none can."""
+        infos = [scope.column_info(name) for name in (self.from_, self.to)]
+        ranges = {_RANGES.get(info.base) for info in infos}
+        if len(ranges) != 1 or None in ranges:
+            return None
+        [kind] = ranges
+        begins, ends = (scope.snapshot.quoted(info.name) for info in infos)
+        parts = [f"{scope.snapshot.quoted(name)} WITH =" for name in self.per]
+        parts.append(f"{kind}({begins}, {ends}) WITH &&")
+        condition = f"{begins} IS NOT NULL AND ({ends} IS NULL OR {ends} > {begins})"
+        return f"EXCLUDE USING gist ({', '.join(parts)}) WHERE ({condition})"
 
     def says(self, count: int) -> str:
         """The end of the sentence."""

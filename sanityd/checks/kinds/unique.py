@@ -108,11 +108,21 @@ class Unique(QueryCheck):
     def proof(self, scope: Scope) -> str | None:
         """A unique index; one that ignores less than the rule proves nothing."""
         nulls_equal = self.nulls == "equal"
-        return (
-            None
-            if self.ignore
-            else proofs.of_unique(scope.info, self.columns, nulls_equal=nulls_equal)
-        )
+        if not self.ignore:
+            return proofs.of_unique(scope.info, self.columns, nulls_equal=nulls_equal)
+        if nulls_equal or not scope.info.enforced.unique_expressions:
+            return None
+        return proofs.of_expressions(scope.info, self.key_expressions(scope))
+
+    def key_expressions(self, scope: Scope) -> list[str]:
+        """The SQL by which each column is compared, without the name of the table."""
+        expressions = []
+        for value in self._compared(scope).values():
+            statement = scope.snapshot.sql(select(value.label("value")).select_from(scope.table))
+            before, _, _ = statement.partition(" AS value")
+            text = before.removeprefix("SELECT ")
+            expressions.append(text.replace(f"{scope.snapshot.quoted(scope.info.name)}.", ""))
+        return expressions
 
     def population(self, scope: Scope) -> AnySelect:
         """All keys, once each."""

@@ -60,7 +60,8 @@ def _beginning(incident: Incident, number: str) -> str:
     match incident.cause:
         case Cause.VIOLATED:
             violated = f"violated: {number}" if number else "violated"
-            return f"{violated}, {incident.declared.label}"
+            announced = f", announced as {incident.ticket}" if incident.ticket else ""
+            return f"{violated}, {incident.declared.label}{announced}"
         case Cause.ERRORED:
             return f"can't be checked: {incident.error}"
         case Cause.SOURCE_DOWN:

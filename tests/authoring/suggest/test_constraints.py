@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from sanityd.authoring.suggest import constraints
+from sanityd.authoring.suggest.ddl import Constraint
 from sanityd.checks import planner
 from sanityd.model import Outcome, Run, Severity
 from sanityd.rules.load import load
@@ -26,6 +28,8 @@ TABLES = (
     "CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR(40), email VARCHAR(40){exact})",
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, person_id INTEGER, number INTEGER, total INTEGER,"
     " status VARCHAR(9), {odd} INTEGER)",
+    "CREATE TABLE stays (id INTEGER PRIMARY KEY, room INTEGER, starts TIMESTAMP, ends TIMESTAMP)",
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, login VARCHAR(40){exact})",
     "INSERT INTO people VALUES (1, 'Ana', 'a@x'), (2, 'Ben', 'A@x')",
     "INSERT INTO orders VALUES (1, 1, 10, 5, 'it''s', 1), (2, NULL, 11, 7, 'paid', 2)",
 )
@@ -40,6 +44,13 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "words": {"table": "app.orders", "accepted_values": {"status": ["it's", "paid"]}},
     "condition": {"table": "app.orders", "always": "total <= number"},
     "never": {"table": "app.orders", "never": "total > number"},
+    "blank": {"table": "app.users", "not_null": {"columns": "login", "blank": "fail"}},
+    "length": {"table": "app.people", "length": {"name": {"max": 20}}},
+    "folded": {"table": "app.users", "unique": {"columns": "login", "ignore": ["case", "spaces"]}},
+    "overlap": {
+        "table": "app.stays",
+        "no_overlap": {"from": "starts", "to": "ends", "per": "room"},
+    },
 }
 #: The rules that the database proves after the statements have run.
 PROVED = {
@@ -53,26 +64,73 @@ PROVED = {
         "words",
         "condition",
         "never",
+        "length",
+        "blank",
+        "folded",
+        "overlap",
     },
     "mysql": {"not-null", "unique", "unique-text", "odd"},
     "sqlite": {"unique", "unique-text", "odd"},
-    "duckdb": {"not-null", "unique", "unique-text", "odd"},
+    "duckdb": {"not-null", "unique", "unique-text", "odd", "folded"},
 }
 #: Those that can't be added to a table there.
 IMPOSSIBLE = {
     "postgres": set[str](),
-    "mysql": {"some"},
-    "sqlite": {"not-null", "reference", "range", "words", "condition", "never"},
-    "duckdb": {"some", "reference", "range", "words", "condition", "never"},
+    "mysql": {"some", "overlap"},
+    "sqlite": {
+        "not-null",
+        "reference",
+        "range",
+        "words",
+        "condition",
+        "never",
+        "length",
+        "blank",
+        "overlap",
+    },
+    "duckdb": {
+        "some",
+        "reference",
+        "range",
+        "words",
+        "condition",
+        "never",
+        "length",
+        "blank",
+        "overlap",
+    },
 }
+#: A row that each rule forbids, after those that are there.
+FORBIDDEN = {
+    "not-null": "INSERT INTO people VALUES (9, NULL, 'n@x')",
+    "unique": "INSERT INTO orders VALUES (9, 1, 10, 5, 'paid', 9)",
+    "unique-text": "INSERT INTO people VALUES (9, 'Ed', 'a@x')",
+    "odd": "INSERT INTO orders VALUES (9, 1, 19, 5, 'paid', 1)",
+    "reference": "INSERT INTO orders VALUES (9, 99, 19, 5, 'paid', 9)",
+    "range": "INSERT INTO orders VALUES (9, 1, 999, 100, 'paid', 9)",
+    "words": "INSERT INTO orders VALUES (9, 1, 19, 5, 'lost', 9)",
+    "condition": "INSERT INTO orders VALUES (9, 1, 19, 20, 'paid', 9)",
+    "never": "INSERT INTO orders VALUES (9, 1, 19, 20, 'paid', 9)",
+    "length": "INSERT INTO people VALUES (9, 'Edward the Confessor of Wessex', 'n@x')",
+    "blank": "INSERT INTO users VALUES (9, ' ')",
+    "folded": "INSERT INTO users VALUES (9, ' ANA')",
+    "overlap": "INSERT INTO stays VALUES (9, 1, '2026-01-02 12:00:00', NULL)",
+}
+DATA = (
+    "INSERT INTO users VALUES (1, 'Ana'), (2, 'ben')",
+    "INSERT INTO stays VALUES (1, 1, '2026-01-01 00:00:00', '2026-01-03 00:00:00'),"
+    " (2, 2, '2026-01-02 00:00:00', NULL)",
+)
 
 
 def run_all(url: str, *statements: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+    finally:
+        engine.dispose()
 
 
 def loaded(url: str, folder: Path, rules: Mapping[str, Any]) -> RuleSet:
@@ -99,6 +157,7 @@ def test_they_run_and_prove_the_rule_or_say_why_not(database_url: str, tmp_path:
     odd = "`odd name`" if is_mysql else '"odd name"'
     exact = " COLLATE utf8mb4_nopad_bin" if is_mysql else ""
     run_all(database_url, *(statement.format(odd=odd, exact=exact) for statement in TABLES))
+    run_all(database_url, *DATA)
     rules = loaded(database_url, tmp_path, RULES)
     with snapshot_of(rules) as snapshot:
         name = snapshot.source.dialect.name
@@ -125,11 +184,31 @@ def test_they_run_and_prove_the_rule_or_say_why_not(database_url: str, tmp_path:
     # `some` is proved, too, where all are unique.
     assert proofs - {"some"} == PROVED[name]
     assert {rule for rule in PROVED[name] if again[rule] is not None} == set()
+    # What the rule would find can't be written any more, until the statements are undone.
+    for rule in proposed.keys() & FORBIDDEN.keys() - without_statements:
+        with pytest.raises(DBAPIError):
+            run_all(database_url, FORBIDDEN[rule])
+    undo(database_url, proposed)
+    with snapshot_of(rules) as snapshot:
+        plan = planner.plan([rule.invariant for rule in rules.rules.values()], snapshot)
+        assert [look.invariant.id for look in plan.checks if look.proof] == []
+
+
+def undo(url: str, proposed: Mapping[str, Constraint]) -> None:
+    """Run what undoes the statements; in DuckDB indexes go first, as before."""
+    ordered = sorted(proposed.values(), key=lambda item: "INDEX" not in "".join(item.reverse))
+    for constraint in ordered:
+        assert bool(constraint.reverse) == bool(constraint.statements)
+        run_all(url, *constraint.reverse)
 
 
 UNSAID: Mapping[str, Mapping[str, Any]] = {
-    "blank": {"table": "app.people", "not_null": {"columns": "name", "blank": "fail"}},
-    "case": {"table": "app.people", "unique": {"columns": "email", "ignore": ["case"]}},
+    "some-case": {
+        "table": "app.people",
+        "unique": {"columns": "email", "ignore": ["case"]},
+        "where": "id > 1",
+    },
+    "clock": {"table": "app.stays", "between": {"starts": {"max": "now"}}},
     "equal-nulls": {"table": "app.people", "unique": {"columns": "email", "nulls": "equal"}},
     "window": {"table": "app.people", "not_null": "name", "where": "id > 1"},
     "nulls": {"table": "app.orders", "between": {"total": {"min": 0}}, "nulls": "fail"},

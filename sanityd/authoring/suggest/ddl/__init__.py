@@ -3,7 +3,7 @@
 sanityd never runs them.
 """
 
-from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl
+from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, FoldedColumn
 from sanityd.authoring.suggest.ddl.duckdb import DuckdbDdl
 from sanityd.authoring.suggest.ddl.mysql import MysqlDdl
 from sanityd.authoring.suggest.ddl.postgresql import PostgresqlDdl
@@ -17,4 +17,4 @@ DIALECTS: dict[str, Ddl] = {
     "duckdb": DuckdbDdl(),
 }
 
-__all__ = ["DIALECTS", "Constraint", "ConstraintRequest", "Ddl"]
+__all__ = ["DIALECTS", "Constraint", "ConstraintRequest", "Ddl", "FoldedColumn"]

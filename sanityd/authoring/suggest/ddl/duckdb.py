@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, impossible
+from sanityd.authoring.suggest.ddl.base import (
+    Constraint,
+    ConstraintRequest,
+    Ddl,
+    FoldedColumn,
+    impossible,
+)
 
 _NEW_TABLE = "DuckDB can't add it to a table: make a new one with it and copy the rows"
 _EXCLUSIVE = "Nobody else may have the file open."
@@ -14,11 +20,13 @@ class DuckdbDdl(Ddl):
 
     def not_null(self, request: ConstraintRequest, columns: Sequence[str]) -> Constraint:
         """Return one ALTER TABLE for each column. A table with an index can't be altered."""
-        statements = []
+        statements, reverse = [], []
         for name in columns:
-            column = request.quoted[name]
-            statements.append(f"ALTER TABLE {request.table} ALTER COLUMN {column} SET NOT NULL")
-        return Constraint(tuple(statements), f"{_EXCLUSIVE} {_INDEXES}")
+            altered = f"ALTER TABLE {request.table} ALTER COLUMN {request.quoted[name]}"
+            statements.append(f"{altered} SET NOT NULL")
+            reverse.append(f"{altered} DROP NOT NULL")
+        advice = f"{_EXCLUSIVE} {_INDEXES}"
+        return Constraint(tuple(statements), advice, reverse=tuple(reverse))
 
     def unique(
         self, request: ConstraintRequest, columns: Sequence[str], where: str | None
@@ -28,7 +36,15 @@ class DuckdbDdl(Ddl):
             return impossible("an index can't be about some of the rows")
         key = request.columns(columns)
         statement = f"CREATE UNIQUE INDEX {request.name} ON {request.table} ({key})"
-        return Constraint((statement,), _EXCLUSIVE)
+        return Constraint((statement,), _EXCLUSIVE, reverse=(f"DROP INDEX {request.name}",))
+
+    def unique_folded(
+        self, request: ConstraintRequest, columns: Sequence[FoldedColumn]
+    ) -> Constraint:
+        """Return a unique index over expressions."""
+        expressions = ", ".join(f"({request.folded(column)})" for column in columns)
+        statement = f"CREATE UNIQUE INDEX {request.name} ON {request.table} ({expressions})"
+        return Constraint((statement,), _EXCLUSIVE, reverse=(f"DROP INDEX {request.name}",))
 
     def reference(
         self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]

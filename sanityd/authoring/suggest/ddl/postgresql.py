@@ -1,18 +1,31 @@
 """PostgreSQL: constraints are added in two steps; the long one blocks neither reads nor writes."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, impossible
+from sanityd.authoring.suggest.ddl.base import (
+    Constraint,
+    ConstraintRequest,
+    Ddl,
+    FoldedColumn,
+    impossible,
+)
 
 _TWO_STEPS = (
     "The first statement holds a lock for a moment; VALIDATE reads the table while others write."
 )
 _CONCURRENTLY = "Outside of a transaction; if it fails, DROP INDEX CONCURRENTLY what it leaves."
+_LOCKING = (
+    "The table is locked while the index is built, which can't be done concurrently: at a quiet"
+    " hour, with a lock_timeout."
+)
 _PARTIAL_INDEX = "sanityd keeps checking the rule: it does not read the condition of an index."
 
 
 class PostgresqlDdl(Ddl):
     """`NOT VALID` and `VALIDATE`, `CONCURRENTLY` and `USING INDEX`."""
+
+    has_ranges: ClassVar[bool] = True
 
     def not_null(self, request: ConstraintRequest, columns: Sequence[str]) -> Constraint:
         """Return a validated CHECK, by which SET NOT NULL needn't read the table when locked."""
@@ -26,6 +39,12 @@ class PostgresqlDdl(Ddl):
         return Constraint(
             statements,
             f"{_TWO_STEPS} SET NOT NULL trusts the CHECK, which is not needed after that.",
+            reverse=(
+                f"ALTER TABLE {request.table} "
+                + ", ".join(
+                    f"ALTER COLUMN {request.quoted[name]} DROP NOT NULL" for name in columns
+                ),
+            ),
         )
 
     def unique(
@@ -45,9 +64,34 @@ class PostgresqlDdl(Ddl):
         index = f"CREATE UNIQUE INDEX CONCURRENTLY {request.name} ON {key}"
         if where is not None:
             statement = f"{index} WHERE ({where})"
-            return Constraint((statement,), f"{_CONCURRENTLY} {_PARTIAL_INDEX}", proves=False)
+            return Constraint(
+                (statement,),
+                f"{_CONCURRENTLY} {_PARTIAL_INDEX}",
+                proves=False,
+                reverse=_without_index(request),
+            )
         constraint = f"ADD CONSTRAINT {request.name} UNIQUE USING INDEX {request.name}"
-        return Constraint((index, f"ALTER TABLE {request.table} {constraint}"), _CONCURRENTLY)
+        return Constraint(
+            (index, f"ALTER TABLE {request.table} {constraint}"),
+            _CONCURRENTLY,
+            reverse=_without_constraint(request),
+        )
+
+    def unique_folded(
+        self, request: ConstraintRequest, columns: Sequence[FoldedColumn]
+    ) -> Constraint:
+        """Return an index over the expressions by which the rule compares, built concurrently."""
+        expressions = ", ".join(f"({column.sql})" for column in columns)
+        statement = (
+            f"CREATE UNIQUE INDEX CONCURRENTLY {request.name} ON {request.table} ({expressions})"
+        )
+        return Constraint((statement,), _CONCURRENTLY, reverse=_without_index(request))
+
+    def exclude(self, request: ConstraintRequest, definition: str, groups: bool) -> Constraint:
+        """Return an EXCLUDE constraint. It can be built neither concurrently nor in two steps."""
+        constraint = f"ALTER TABLE {request.table} ADD CONSTRAINT {request.name} {definition}"
+        extension = ("CREATE EXTENSION IF NOT EXISTS btree_gist",) if groups else ()
+        return Constraint((*extension, constraint), _LOCKING, reverse=_without_constraint(request))
 
     def reference(
         self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]
@@ -57,11 +101,27 @@ class PostgresqlDdl(Ddl):
         return Constraint(
             _in_two_steps(request, clause),
             f"{_TWO_STEPS} An index on the columns keeps deletes from the other table quick.",
+            reverse=_without_constraint(request),
         )
 
     def check(self, request: ConstraintRequest, condition: str) -> Constraint:
         """Return a CHECK."""
-        return Constraint(_in_two_steps(request, f"CHECK ({condition})"), _TWO_STEPS)
+        return Constraint(
+            _in_two_steps(request, f"CHECK ({condition})"),
+            _TWO_STEPS,
+            reverse=_without_constraint(request),
+        )
+
+
+def _without_constraint(request: ConstraintRequest) -> tuple[str, ...]:
+    return (f"ALTER TABLE {request.table} DROP CONSTRAINT {request.name}",)
+
+
+def _without_index(request: ConstraintRequest) -> tuple[str, ...]:
+    """Return the statement that drops the index, which is in the schema of its table."""
+    schema, _, _ = request.table.rpartition(".")
+    prefix = f"{schema}." if schema else ""
+    return (f"DROP INDEX CONCURRENTLY {prefix}{request.name}",)
 
 
 def _in_two_steps(request: ConstraintRequest, clause: str) -> tuple[str, str]:

@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 
-from sanityd.authoring.suggest.ddl.base import Constraint, ConstraintRequest, Ddl, impossible
+from sanityd.authoring.suggest.ddl.base import (
+    Constraint,
+    ConstraintRequest,
+    Ddl,
+    FoldedColumn,
+    impossible,
+)
 from sanityd.sources.catalog import UNCOMMON, Family
 
 _NEW_TABLE = (
     "SQLite can't add it to a table: make a new one with it, copy the rows, and rename it"
     " (lang_altertable.html, 7)"
 )
+_ASCII = "sanityd keeps checking the rule: SQLite's lower() knows the letters of ASCII only."
 _PARTIAL_INDEX = "sanityd keeps checking the rule: it does not read the condition of an index."
 
 
@@ -37,8 +44,26 @@ class SqliteDdl(Ddl):
         advice = "Writers wait meanwhile."
         if where is not None:
             statement = f"{index} WHERE ({where})"
-            return Constraint((statement,), f"{advice} {_PARTIAL_INDEX}", proves=False)
-        return Constraint((index,), advice)
+            return Constraint(
+                (statement,),
+                f"{advice} {_PARTIAL_INDEX}",
+                proves=False,
+                reverse=(f"DROP INDEX {request.name}",),
+            )
+        return Constraint((index,), advice, reverse=(f"DROP INDEX {request.name}",))
+
+    def unique_folded(
+        self, request: ConstraintRequest, columns: Sequence[FoldedColumn]
+    ) -> Constraint:
+        """Return a unique index over expressions, which know the letters of ASCII only."""
+        expressions = ", ".join(request.folded(column) for column in columns)
+        statement = f"CREATE UNIQUE INDEX {request.name} ON {request.table} ({expressions})"
+        return Constraint(
+            (statement,),
+            f"Writers wait meanwhile. {_ASCII}",
+            proves=False,
+            reverse=(f"DROP INDEX {request.name}",),
+        )
 
     def reference(
         self, request: ConstraintRequest, columns: Sequence[str], target: str, key: Sequence[str]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from examples.signup import proxy, tables, web
+from examples.signup import mailer, tables, web
 from examples.signup.app import AddressTakenError, App, QueueTimeoutError
 from examples.signup.gateway import Gateway
 from examples.signup.mailer import Mailer
@@ -92,12 +92,12 @@ def world(project: Project, tmp_path: Path) -> Iterator[World]:
         web.Service(gateway) as served_gateway,
         Proxy(served_gateway.server_address[1], drawing(fates[1])) as to_gateway,
     ):
-        mailer = Mailer(engine, to_gateway.url, timedelta(milliseconds=300))
+        service = Mailer(engine, to_gateway.url, timedelta(milliseconds=300))
         with (
-            web.Service(mailer) as served,
+            web.Service(service) as served,
             Proxy(served.server_address[1], drawing(fates[0])) as to_mailer,
         ):
-            yield World(project, app, gateway, mailer, served.url, to_mailer, to_gateway, *fates)
+            yield World(project, app, gateway, service, served.url, to_mailer, to_gateway, *fates)
             gateway.is_open.set()
     app.engine.dispose()
     engine.dispose()
@@ -169,9 +169,9 @@ def test_a_batch_that_is_started_again_half_way(world: World, troubles: list[Tro
     world.app.replay("shop")
     world.work(*troubles)
     assert sorted(world.gateway.counts().values()) == ([1, 1, 2, 2] if troubles else [1, 1, 1, 1])
-    found = {"nobody-gets-two-welcome-mails": 2} if troubles else {}
-    assert found.items() <= world.violated().items()
-    assert bool(troubles) == bool(world.violated())
+    violated = world.violated()
+    assert violated.get("nobody-gets-two-welcome-mails") == (2 if troubles else None)
+    assert bool(troubles) == bool(violated)
 
 
 def test_an_import_past_validations_is_found(world: World) -> None:
@@ -270,17 +270,15 @@ def test_what_the_gateway_took_without_an_answer_is_sent_once(world: World) -> N
 
 def test_a_request_of_a_process_that_died_is_taken_over(world: World) -> None:
     """It had claimed the request; then nothing more was heard of it."""
+    world.mailer.lease = timedelta(seconds=30)
     body: dict[str, Any] = dict(MAIL)
-    claim = world.mailer._claim("r1", __import__("examples.signup.mailer", fromlist=["_"])._digest(body))
-    assert claim == 1
+    assert world.mailer._claim("r1", mailer._digest(body)) == 1
     assert ask(world, "r1").status == 409
-    world.mailer.lease = timedelta(0)
     with world.mailer.engine.begin() as connection:
         connection.execute(update(tables.requests).values(leased_until=tables.now() - LONG_AGO))
     assert ask(world, "r1").status == 200
     # It was only slow: it must not record a second mail.
     assert world.mailer._finish("r1", body, 1).status == 409
-    assert world.violated() == {"every-mail-has-its-person": 1} or world.violated() == {}
     assert world.gateway.counts() == {"ada": 1}
 
 

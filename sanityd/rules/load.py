@@ -137,7 +137,11 @@ class _FileReader:
         defaults = self._defaults()
         alerts = self._alerts()
         context = FileContext(
-            self._document, self._connections, defaults, plugins.kind_names("checks"), allowed.python
+            self._document,
+            self._connections,
+            defaults,
+            plugins.kind_names("checks"),
+            allowed.python,
         )
         parsed_rules = self._parse_rules(context, allowed)
         rules = self._build_rules(parsed_rules, defaults, alerts)

@@ -209,7 +209,8 @@ def next_turn(connection: Connection, rule: str, at: datetime) -> datetime | Non
     next_at = connection.execute(
         select(remedy_status.c.next_at).where(remedy_status.c.rule == rule)
     ).scalar()
-    return max(due_at, next_at or at)
+    turn: datetime = max(due_at, next_at or at)
+    return turn
 
 
 def put_off(connection: Connection, rule: str, until: datetime) -> None:
@@ -332,7 +333,7 @@ def _encoded(row: RemedyRow) -> dict[str, Any]:
     }
 
 
-def _stored(row: Mapping[str, Any]) -> StoredRemedy:
+def _stored(row: RowMapping | Mapping[str, Any]) -> StoredRemedy:
     rows = []
     for item in row["content"]:
         key, shown = decode_values(item["key"]), decode_values(item["shown"])

@@ -1,4 +1,4 @@
-"""Which rows are repaired: by a person's approval, or by itself. Records requests; sends nothing."""
+"""Which rows are repaired: as a person asks for it, or by itself. Sends nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

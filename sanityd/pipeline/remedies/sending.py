@@ -71,7 +71,8 @@ def attempt(spec: RemedySpec, request: Request, at: datetime) -> AttemptResult:
 
 def backoff(attempts: int) -> timedelta:
     """Return how long to wait after so many attempts: doubling, with a quarter of jitter."""
-    pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_BACKOFF)
+    doublings = min(max(attempts - 1, 0), 20)
+    pause = min(FIRST_PAUSE * (1 << doublings), LONGEST_BACKOFF)
     return pause * random.uniform(0.75, 1.25)  # noqa: S311 (no secret)
 
 
@@ -174,6 +175,6 @@ def _run(spec: CommandSpec, request: Request) -> AttemptResult:
     if code == 0:
         return AttemptResult(RemedyState.DONE, code)
     if code == TRY_LATER or code < 0:
-        error = f"the command asks to try again later, or was killed ({code})"
-        return AttemptResult(RemedyState.PLANNED, code, error)
+        words = f"the command asks to try again later, or was killed ({code})"
+        return AttemptResult(RemedyState.PLANNED, code, words)
     return AttemptResult(RemedyState.REFUSED, code, f"the command failed ({code})")

@@ -136,6 +136,7 @@ def _recorded_run(
     """Evaluate, record and notify; then remove data that is past its retention."""
     from sanityd import clock, pipeline
     from sanityd.alerts.dispatcher import DispatchSummary
+    from sanityd.cli import remedy_status
     from sanityd.cli.reports import CheckReport
     from sanityd.daemon import rule_changes
     from sanityd.store import leases
@@ -165,6 +166,9 @@ def _recorded_run(
             removed = pipeline.forget_removed(rules, store, now)
         pipeline.notify_due(rules, store, now)
         delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
+        if remedy_status.run_in_pass(rules, store, seconds=DELIVERY_SECONDS):
+            # They may have news for the recipients.
+            delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
         waiting, unnotified = _undelivered(store, now)
         with store.read() as connection:
             daemon = leases.get(connection, rules.name)

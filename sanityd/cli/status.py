@@ -46,7 +46,7 @@ def command(
 ) -> None:
     """Show what is violated, since when, and what is not verified."""
     from sanityd import clock
-    from sanityd.cli import status_json, terminal
+    from sanityd.cli import remedy_status, status_json, terminal
     from sanityd.model import Severity
     from sanityd.store import rechecks, runs
 
@@ -64,6 +64,7 @@ def command(
         pending = rechecks.of_rules(connection, meanings, at)
         _unverified(console, connection, rules, selected, last_runs, pending, at)
         _open(console, connection, rules, selected, least, at)
+        remedy_status.print_remedies(console, connection, selected, at)
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)

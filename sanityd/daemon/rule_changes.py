@@ -154,6 +154,8 @@ def imprint(rule: Rule) -> str:
     text = repr(parts).replace("LadderStep(", "Step(") + rule.summary
     # Options that came later are only in it where they are set, so that no other rule changes.
     text += "".join(map(repr, filter(None, (invariant.confirm.lasting, rule.keep_open))))
+    if rule.remedy is not None:
+        text += repr(rule.remedy.written)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -50,12 +50,22 @@ def content(rules: RuleSet) -> dict[str, Any]:
             "zone": settings.zone.key,
         }
     sections = {name: rules.data[name] for name in _SECTIONS if name in rules.data}
+    if isinstance(sections.get("rules"), dict):
+        sections["rules"] = _without_remedies(sections["rules"])
     return {
         "sections": _cleaned(sections),
         "sources": sources,
         "channels": {name: channel.recipients() for name, channel in rules.channels.items()},
         "locations": {rule.id: rule.location for rule in rules.rules.values()},
     }
+
+
+def _without_remedies(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules without `remedy`, which may have tokens; nothing is sent without it."""
+    kept = {}
+    for name, rule in rules.items():
+        kept[name] = {key: value for key, value in rule.items() if key != "remedy"}
+    return kept
 
 
 def from_content(stored: Mapping[str, Any], path: Path, file: str, revision: str) -> RuleSet:

@@ -15,6 +15,7 @@ from sanityd.rules import misplaced_keys, recovery, references, validation_error
 from sanityd.rules.compatibility import CompatibilityCheck
 from sanityd.rules.connections import Connections
 from sanityd.rules.draft import RuleDraft
+from sanityd.rules.remedy_spec import Remedy
 from sanityd.rules.select_check import CheckKey, select_check
 from sanityd.rules.spec import Defaults, RuleSpec
 from sanityd.rules.user_sql import SqlGate
@@ -49,6 +50,7 @@ class ParsedRule:
     #: None when it is not known what the rule is about.
     draft: RuleDraft | None
     problems: tuple[Problem, ...] = ()
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class RuleParser:
         values = {
             key: value
             for key, value in self._raw.items()
-            if key not in self._context.kinds and value is not None
+            if key not in self._context.kinds and key != "remedy" and value is not None
         }
         try:
             return RuleSpec.model_validate(values), ()

@@ -16,10 +16,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sanityd import clock
 from sanityd.errors import StoreError, StoreUnavailableError
+from sanityd.store import remedy_tables  # noqa: F401 (a part of the schema)
 from sanityd.store.tables import create_all
 
 #: The newest migration; a test compares it with the scripts.
-HEAD = "0012"
+HEAD = "0015"
 _WAIT_SECONDS = 10
 #: How long a thread waits for the transactions of the other threads of this process.
 _OWN_WAIT_SECONDS = 30

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from sanityd.store import audit
+from sanityd.store import audit, remedies
 from sanityd.store.open import Store
 from sanityd.store.tables import audit as audit_table
 from sanityd.store.tables import (
@@ -91,6 +91,7 @@ def apply_retention(store: Store, at: datetime) -> RetentionResult | None:
     )
     with store.write() as connection:
         _delete_decisions(connection, until)
+        remedies.delete_ended(connection, until)
     return done
 
 

@@ -34,6 +34,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.model.identical_rows import IDENTICAL_ROW
+from sanityd.store import remedies
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -176,6 +177,7 @@ def remove(connection: Connection, rule: str) -> None:
         # Otherwise the deleted values stay in the file until they are overwritten.
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     connection.execute(delete(violations).where(violations.c.rule == rule))
+    remedies.forget_values(connection, rule)
 
 
 def _rank(value: Value) -> tuple[int, Any]:

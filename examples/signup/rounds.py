@@ -1,6 +1,6 @@
 """Many rounds in which something goes wrong, everything may die, and answers are lost.
 
-`python -m examples.signup.rounds [ROUNDS] [--seed N] [--folder PATH]` prints a table. In each round
+`python -m examples.signup.rounds [--help]` plays 500 and prints a table. In each round
 people sign up while one trouble is on; worker, mailer and sanityd are killed with SIGKILL at random
 moments; proxies delay requests and cut connections before and after the answer. sanityd finds what
 is missing, mails the team, and asks the application to send again. At the end every person must
@@ -8,7 +8,6 @@ have exactly one welcome mail, and every violation must have been mailed once an
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -21,10 +20,10 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from http.client import HTTPException
+from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -36,7 +35,7 @@ from examples.signup.mailer import Mailer
 from examples.signup.proxy import CUT_AFTER, CUT_BEFORE, DELAY, PASS, Proxy
 from examples.signup.tables import jobs, mails, people
 from examples.signup.troubles import Trouble
-from examples.signup.web import Service, send
+from examples.signup.web import Service
 from examples.signup.worker import Worker
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -74,6 +73,27 @@ def run_worker(folder: Path, mailer: str) -> None:
     Worker(engine, mailer, (), LEASE, WAIT, 2 * TIMEOUT).work_until_empty(60)
 
 
+class FakeClock:
+    """A clock that is ahead of ours, and on which nobody waits: a pause only moves it."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self.ahead = ahead.total_seconds()
+        self.moved = 0.0
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self.ahead + self.moved)
+
+    def stopwatch(self) -> float:
+        """Return seconds that pass with the clock."""
+        return time.monotonic() + self.moved
+
+    def pause(self, seconds: float, until: Event | None = None) -> None:
+        """Move on, unless the event is set."""
+        if until is None or not until.wait(0.001):
+            self.moved += seconds
+
+
 def run_sanityd(folder: Path, environment: dict[str, str], ahead: timedelta) -> None:
     """Run `sanityd check`, whose clock is ahead of ours."""
     from sanityd import clock
@@ -84,8 +104,8 @@ def run_sanityd(folder: Path, environment: dict[str, str], ahead: timedelta) -> 
     output = os.open("sanityd.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    real = clock.now
-    clock.now = lambda: real() + ahead
+    fake = FakeClock(ahead)
+    clock.now, clock.stopwatch, clock.pause = fake.now, fake.stopwatch, fake.pause
     sys.argv = ["sanityd", "check"]
     run_command()
 
@@ -139,6 +159,7 @@ class Rounds:
         self.to_app = enter(Proxy(app.server_address[1], self._fate))
         self.team = enter(Catcher(self.folder / "mails"))
         self._start_mailer()
+        self._found()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,6 +171,13 @@ class Rounds:
         self.app.engine.dispose()
         self.mail.dispose()
 
+    def _found(self) -> None:
+        """Let people sign up to whom nothing happens: the others are few among them."""
+        at = tables.now() - AGO
+        rows = [(f"founder-{n}", "Founder", f"founder-{n}@example.com") for n in range(40)]
+        self.app.import_people(rows, "founders", at)
+        run_worker(self.folder, f"http://127.0.0.1:{self.to_mailer.port}")
+
     def play(self, number: int) -> None:
         """Play one round: something happens, and everybody repairs until all is well."""
         self.counts["rounds"] += 1
@@ -158,7 +186,6 @@ class Rounds:
         self._check()
         self._repair_by_hand()
         for _ in range(PASSES):
-            self._resend()
             self._work()
             self.ahead += STEP
             self._check()
@@ -190,6 +217,7 @@ class Rounds:
             Line("people with exactly one welcome mail", _with_one(per_person), len(persons)),
             Line("mails to somebody who is no person", len(set(per_person) - persons), 0),
             Line("mails that the mailer recorded", recorded, len(persons)),
+            *self._remedies(),
             Line("violations found", found),
             Line("violations in exactly one mail", mailed, found),
             Line("violations that are still open", self._still_open(), 0),
@@ -277,17 +305,8 @@ class Rounds:
                 self.pass_seconds = 0.8 * self.pass_seconds + 0.2 * took
                 return
             self.ahead += STEP
-
-    def _resend(self) -> None:
-        """Ask the application for the mails that sanityd misses, with the same ids each time."""
-        rows = self._ask(
-            "SELECT key, fingerprint, episodes FROM violations "
-            "WHERE open AND rule = 'every-person-has-a-welcome-mail'"
-        )
-        for key, fingerprint, episodes in rows:
-            body = {"person_id": json.loads(key)["id"]}
-            with suppress(OSError, HTTPException):
-                send("POST", f"{self.to_app.url}/resend", body, f"{fingerprint}-{episodes}")
+            # What it asked for is done before the next pass; else the remedy did not help.
+            self._work()
 
     def _repair_by_hand(self) -> None:
         """Do what no request can: merge accounts, correct a status, delete a job of nobody."""
@@ -331,6 +350,17 @@ class Rounds:
             )
             once.append(len(rows))
         return int(incidents), once[0], once[1]
+
+    def _remedies(self) -> list[Line]:
+        rows = self._ask("SELECT state, count(*), sum(attempts) FROM remedies GROUP BY state")
+        lines = [Line(f"requests to repair: {state}", count) for state, count, _ in rows]
+        attempts = sum(attempts for _, _, attempts in rows)
+        stopped = self._ask("SELECT count(*) FROM remedy_status WHERE stopped_at IS NOT NULL")
+        return [
+            *lines,
+            Line("attempts to send them", attempts),
+            Line("remedies that stopped by themselves", stopped[0][0], 0),
+        ]
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.folder / ".sanityd" / "state.db", timeout=10)
@@ -410,13 +440,17 @@ def main() -> None:
     parser.add_argument("rounds", nargs="?", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no round after them")
     words = parser.parse_args()
     # A process is forked from one that has imported everything: that takes longer than a pass.
     CONTEXT.set_forkserver_preload(["examples.signup.preload"])
     folder = words.folder or Path(tempfile.mkdtemp(prefix="signup-"))
     folder.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + 60 * words.minutes
     with Rounds(folder, words.seed) as rounds:
         for number in range(1, words.rounds + 1):
+            if time.monotonic() > until:
+                break
             rounds.play(number)
             if number % 25 == 0:
                 print(f"{number} rounds …", file=sys.stderr)

@@ -52,9 +52,7 @@ class App:
         self.troubles = frozenset(troubles)
         self.before_commit = before_commit
 
-    def sign_up(
-        self, name: str, email: str, person: str = "", at: datetime | None = None
-    ) -> str:
+    def sign_up(self, name: str, email: str, person: str = "", at: datetime | None = None) -> str:
         """Add a person and the job of the welcome mail, and return the person's id.
 
         `person` is the id to use, `at` the time of the sign-up. Raises AddressTakenError, and
@@ -112,7 +110,9 @@ class App:
                 _queue_again(connection, person)
         except IntegrityError:
             # Another request for this person, or this one, came at the same moment.
-            return Answer(409, {"error": "this person's mail is being queued"}, {"Retry-After": "1"})
+            return Answer(
+                409, {"error": "this person's mail is being queued"}, {"Retry-After": "1"}
+            )
         return Answer(202, {"id": request_id, "queued": True})
 
     def replay(self, batch: str) -> None:

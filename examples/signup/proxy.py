@@ -41,7 +41,10 @@ class Proxy:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         """Listen no more."""
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)

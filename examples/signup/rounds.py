@@ -53,6 +53,7 @@ FATES = {PASS: 60, DELAY: 15, CUT_BEFORE: 12, CUT_AFTER: 13}
 
 #: Rounds follow each other in hours of sanityd's clock: as flapping, they would not be mailed.
 ALERTS = """
+# Added for the rounds.
 alerts:
   digest: {at: null}
   noise: {auto: off}
@@ -225,8 +226,10 @@ class Rounds:
             Line("incidents mailed once when they opened", opened, incidents),
             Line("incidents mailed once when they were resolved", resolved, incidents),
             Line("mails to the team", len(set(identities))),
-            Line("mails that came twice, with the same Message-ID",
-                 len(identities) - len(set(identities))),
+            Line(
+                "mails that came twice, with the same Message-ID",
+                len(identities) - len(set(identities)),
+            ),
             Line("rounds that did not end", self.counts["unfinished rounds"], 0),
         ]
 
@@ -322,7 +325,7 @@ class Rounds:
     def _is_over(self) -> bool:
         waiting = "state IN ('pending', 'leased', 'uncertain')"
         return self._still_open() == 0 and self._ask(
-            f"SELECT count(*) FROM outbox WHERE {waiting}"  # noqa: S608 (ours)
+            f"SELECT count(*) FROM outbox WHERE {waiting}"
         ) == [(0,)]
 
     def _still_open(self) -> int:
@@ -345,7 +348,7 @@ class Rounds:
         for reason in ("opened", "resolved"):
             rows = self._ask(
                 "SELECT incident FROM news JOIN outbox ON message = seq WHERE outbox.state = "
-                f"'sent' AND news.reason = '{reason}' "  # noqa: S608 (ours)
+                f"'sent' AND news.reason = '{reason}' "
                 "GROUP BY incident HAVING count(DISTINCT message_id) = 1"
             )
             once.append(len(rows))

@@ -105,7 +105,7 @@ class _Conversation(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content.encode())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name upstream)
+    def log_message(self, format: str, *args: object) -> None:
         """Log nothing: addresses of people are in the requests."""
 
 

@@ -2,7 +2,8 @@
 rounds of deaths and lost answers end with one mail for each person."""
 
 import json
-import sqlite3
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.parse
@@ -22,11 +23,13 @@ from examples.signup.app import AddressTakenError, App, QueueTimeoutError
 from examples.signup.gateway import Gateway
 from examples.signup.mailer import Mailer
 from examples.signup.proxy import CUT_AFTER, CUT_BEFORE, DELAY, PASS, Proxy
+from examples.signup.rounds import Rounds
 from examples.signup.troubles import Trouble
 from examples.signup.worker import Worker
 from sanityd.authoring.ruletests.runner import CaseRunner
 from sanityd.authoring.ruletests.suite import read, run_suite
 from tests import ROOT
+from tests.docs import pages
 from tests.support.project import Project
 
 EXAMPLE = ROOT / "examples" / "signup"
@@ -300,7 +303,7 @@ def test_the_form_signs_up_and_says_what_is_wrong(world: World) -> None:
                 return error.code, error.read().decode()
 
     with web.Service(world.app) as service:
-        with urllib.request.urlopen(service.url, timeout=10) as page:
+        with urllib.request.urlopen(service.url, timeout=10) as page:  # noqa: S310 (ours)
             assert "<form" in page.read().decode()
         status, text = post(service.url, name="<Ada>", email="Ada@Example.com")
         assert (status, "&lt;Ada&gt;" in text) == (201, True)
@@ -339,3 +342,36 @@ def test_the_rules_have_tests_that_leave_nothing_unshown() -> None:
         report = run_suite(read(EXAMPLE / "rules.yaml"), runner)
     assert [verdict.case.title for verdict in report.verdicts if not verdict.passed] == []
     assert [gap.message for gap in report.gaps] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_after_rounds_of_kills_and_lost_answers_everybody_has_one_mail(tmp_path: Path) -> None:
+    with Rounds(tmp_path, seed=3) as rounds:
+        for number in range(8):
+            rounds.play(number)
+        table = rounds.table()
+    counts = {line.name.strip(): line.count for line in table}
+    assert [str(line) for line in table if not line.is_right] == []
+    assert counts["kills of sanityd"] + counts["kills of the worker"] > 0
+    assert counts["connections: cut after"] > 0
+    assert counts["violations found"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "examples.signup.demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    [shown] = (
+        block.text.partition("\n")[2]
+        for block in pages.blocks(EXAMPLE / "README.md", "console")
+        if "scripts/demo --signup" in block.text
+    )
+    assert not pages.difference(shown, ended.stdout)

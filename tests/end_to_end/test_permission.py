@@ -127,7 +127,9 @@ def test_commands_are_allowed_as_a_whole_or_not_at_all(project: Project) -> None
     project.rules("allow: {commands: [reboot]}\n" + OF_OWN_KIND)
     said = project.run("lint").err
     assert "`commands`" in said
-    project.rules(HEAD + "  r: {table: app.people, not_null: id, remedy: {command: [reboot, "{key.id}"]}}\n")
+    project.rules(
+        HEAD + "  r: {table: app.people, not_null: id, remedy: {command: [reboot, '{key.id}']}}\n"
+    )
     refused = project.run("check")
     assert refused.code == 2
     assert "a command runs with sanityd's own rights" in refused.err

@@ -132,7 +132,11 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
             return 0
     result = _attempt(remedy, claimed, at)
     with store.write() as connection:
-        state = _record(connection, rules, rule, claimed, result, clock.now())
+        state = _record(connection, rule, claimed, result, clock.now())
+    if state in _PROBLEMS:
+        # In a transaction of its own: no fault of a message may lose the answer.
+        with store.write() as connection:
+            _tell_problem(connection, rules, rule, state, result, clock.now())
     if state is not None:
         summary.states[state] += 1
         if result.error:
@@ -192,7 +196,6 @@ def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResu
 
 def _record(
     connection: Connection,
-    rules: RuleSet,
     rule: Rule,
     claimed: StoredRemedy,
     result: AttemptResult,
@@ -213,8 +216,6 @@ def _record(
         remedies.put_off(connection, rule.id, next_at)
     if not state.is_waiting:
         _write_end(connection, rule, claimed, state, result, at)
-    if state in _PROBLEMS:
-        _tell_problem(connection, rules, rule, state, result, at)
     return state
 
 

@@ -10,13 +10,14 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import make_url, select, update
 
 from examples.signup import mailer, tables, web
 from examples.signup.app import AddressTakenError, App, QueueTimeoutError
@@ -50,6 +51,8 @@ class World:
     #: What the proxies do with the next connections.
     fates_to_mailer: list[str] = field(default_factory=list)
     fates_to_gateway: list[str] = field(default_factory=list)
+    #: Where sanityd finds the databases, if not in the folder.
+    environment: dict[str, str] = field(default_factory=dict)
 
     def worker(self, *troubles: Trouble) -> Worker:
         """One whose second attempt comes soon."""
@@ -67,7 +70,7 @@ class World:
 
     def violated(self) -> dict[str, int]:
         """The rules that don't hold, with the number of their violations."""
-        ended = self.project.run("check", "--dry-run", "--format", "json")
+        ended = self.project.run("check", "--dry-run", "--format", "json", **self.environment)
         assert ended.code in (0, 1), ended.err + ended.out
         rules = json.loads(ended.out)["rules"]
         return {rule["id"]: rule["violations"] for rule in rules if rule["outcome"] == "failed"}
@@ -82,13 +85,12 @@ def drawing(fates: list[str]) -> Callable[[], str]:
     return lambda: fates.pop(0) if fates else PASS
 
 
-@pytest.fixture
-def world(project: Project, tmp_path: Path) -> Iterator[World]:
+@contextmanager
+def world_of(project: Project, app_url: str, mailer_url: str) -> Iterator[World]:
     """Nobody has signed up yet."""
     project.rules((EXAMPLE / "rules.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "app.db").unlink(missing_ok=True)
-    app = App(tables.connect(f"sqlite:///{tmp_path}/app.db", tables.app))
-    engine = tables.connect(f"sqlite:///{tmp_path}/mailer.db", tables.mailer)
+    app = App(tables.connect(app_url, tables.app))
+    engine = tables.connect(mailer_url, tables.mailer)
     gateway = Gateway()
     fates: tuple[list[str], list[str]] = [], []
     with (
@@ -104,6 +106,15 @@ def world(project: Project, tmp_path: Path) -> Iterator[World]:
             gateway.is_open.set()
     app.engine.dispose()
     engine.dispose()
+
+
+@pytest.fixture
+def world(project: Project, tmp_path: Path) -> Iterator[World]:
+    """On SQLite."""
+    (tmp_path / "app.db").unlink(missing_ok=True)
+    urls = (f"sqlite:///{tmp_path}/{name}.db" for name in ("app", "mailer"))
+    with world_of(project, *urls) as made:
+        yield made
 
 
 def test_when_all_is_well_every_rule_holds(world: World) -> None:
@@ -160,6 +171,27 @@ def test_a_retry_with_its_id_sends_once(world: World) -> None:
     world.work()
     assert world.gateway.counts() == {"ada": 1}
     assert world.violated() == {}
+
+
+def test_all_of_it_works_on_postgresql(project: Project, postgres: str) -> None:
+    url = make_url(postgres).set(drivername="postgresql+psycopg")
+    with world_of(project, *[url.render_as_string(hide_password=False)] * 2) as world:
+        world.environment = {"APP_DATABASE_URL": postgres, "MAILER_DATABASE_URL": postgres}
+        world.sign_up("ada")
+        world.fates_to_mailer += [CUT_AFTER, CUT_BEFORE]
+        world.fates_to_gateway.append(CUT_AFTER)
+        world.app.troubles = frozenset({Trouble.QUEUE_TIMEOUT})
+        with pytest.raises(QueueTimeoutError):
+            world.sign_up("bert")
+        world.work()
+        assert world.violated() == {"every-person-has-a-welcome-mail": 1}
+        assert [world.app.resend("r1", "bert").status for _ in range(2)] == [202, 202]
+        assert world.app.resend("r1", "ada").status == 422
+        world.work()
+        assert [ask(world, "r2").status for _ in range(2)] == [200, 200]
+        assert ask(world, "r2", person_id="bert").status == 422
+        assert world.gateway.counts() == {"ada": 2, "bert": 1}
+        assert world.violated() == {"nobody-gets-two-welcome-mails": 1}
 
 
 @pytest.mark.parametrize("troubles", [[], [Trouble.HALF_DONE_REPLAY]])

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qs
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -169,8 +170,14 @@ def _add_person(
 
 
 def _add_job(connection: Connection, person: str, at: datetime, batch: str = "") -> None:
-    row = {"request_id": f"{WELCOME}-{person}", "person_id": person, "template": WELCOME}
-    row |= {"state": "waiting", "batch": batch, "not_before": at, "created_at": at}
+    row: dict[str, Any] = {"request_id": f"{WELCOME}-{person}", "person_id": person}
+    row |= {
+        "template": WELCOME,
+        "state": "waiting",
+        "batch": batch,
+        "not_before": at,
+        "created_at": at,
+    }
     connection.execute(insert(jobs).values(row))
 
 

@@ -73,7 +73,8 @@ class Demo:
         print("\n$ sanityd " + " ".join(f'"{word}"' if " " in word else word for word in words))
         mails_before = len(self.team.mails)
         root.main([*words], prog_name="sanityd", standalone_mode=False)
-        for mail in self.team.mails[mails_before:]:
+        # Two mails of one pass may come in any order.
+        for mail in sorted(self.team.mails[mails_before:], key=lambda mail: str(mail["Subject"])):
             print(f"\n  ✉ to {mail['To']}: {mail['Subject']}")
             print(f"    {_first_paragraph(mail)}")
         self.time.moved += 300

@@ -12,7 +12,7 @@ from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
     from sanityd.model.remedies import StoredRemedy
-    from sanityd.pipeline.remedies.planning import Approval, Plan
+    from sanityd.pipeline.remedies.planning import Approval, RepairPlan
     from sanityd.rules.rule import Rule, RuleSet
     from sanityd.store.open import Store
 
@@ -95,7 +95,7 @@ def _print_requests(rule: "Rule", store: "Store", approval: "Approval") -> None:
         click.echo(f"The remedy is stopped: {stopped}; `--resume` lets it go on.")
 
 
-def _done_words(plan: "Plan") -> str:
+def _done_words(plan: "RepairPlan") -> str:
     if not plan.done:
         return ""
     return f" {len(plan.done):,} were accepted before; the next complete run verifies them."

@@ -35,7 +35,7 @@ class RemedyError(SanitydError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RepairPlan:
     """What a repair of a rule comes to: new requests, and what became of earlier ones."""
 
     new: tuple[StoredRemedy, ...] = ()
@@ -70,7 +70,7 @@ def remedy_of(rule: Rule) -> Remedy:
     return rule.remedy
 
 
-def prepare(connection: Connection, rule: Rule, approval: Approval) -> Plan:
+def prepare(connection: Connection, rule: Rule, approval: Approval) -> RepairPlan:
     """Return what the repair of a rule comes to. Records nothing.
 
     Raises RemedyError when the rule has no remedy, or a row is not open, or is accepted or snoozed.
@@ -82,7 +82,7 @@ def prepare(connection: Connection, rule: Rule, approval: Approval) -> Plan:
     return _plan(connection, rule, remedy, rows, approval)
 
 
-def approve(connection: Connection, rules: RuleSet, rule: Rule, approval: Approval) -> Plan:
+def approve(connection: Connection, rules: RuleSet, rule: Rule, approval: Approval) -> RepairPlan:
     """Record the requests that a person asks for, inside a write transaction.
 
     Raises RemedyError as `prepare` does, and when the remedy is stopped.
@@ -109,11 +109,8 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     remedy = rule.remedy
     if remedy is None or remedy.filled.auto == "no" or status.stopped_at is not None:
         return
-    last_run = runs.last(connection, rule.id, at)
-    if is_quiet(rules, rule, at) or last_run is None or not last_run.answered:
-        return
     incident = open_incident(connection, rules, rule, at)
-    if incident is None or incident.violations <= 0:
+    if incident is None or not _may_send_now(connection, rules, rule, at):
         return
     limit = remedy.filled.max_rows
     if incident.violations > limit or incident.systemic:
@@ -123,6 +120,14 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     plan = prepare(connection, rule, approval)
     # What failed or was refused is for a person to decide.
     _record_plan(connection, rules, rule, replace(plan, again=()), approval)
+
+
+def _may_send_now(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> bool:
+    """Return whether it is outside of quiet hours, and the last run had an answer."""
+    if is_quiet(rules, rule, at):
+        return False
+    last_run = runs.last(connection, rule.id, at)
+    return last_run is not None and last_run.answered
 
 
 def is_quiet(rules: RuleSet, rule: Rule, at: datetime) -> bool:
@@ -170,7 +175,7 @@ def _plan(
     remedy: Remedy,
     rows: Sequence[RemedyRow],
     approval: Approval,
-) -> Plan:
+) -> RepairPlan:
     """Divide the rows by the requests that were recorded for them in the same episode."""
     by_state: dict[RemedyState, dict[str, StoredRemedy]] = {state: {} for state in RemedyState}
     by_row = {}
@@ -184,7 +189,7 @@ def _plan(
             uncovered.append(row)
         else:
             by_state[earlier.state][earlier.id] = earlier
-    return Plan(
+    return RepairPlan(
         new=tuple(requests_of(rule.id, remedy, uncovered, approval)),
         again=_all(by_state, RemedyState.FAILED, RemedyState.REFUSED),
         waiting=_all(by_state, RemedyState.PLANNED, RemedyState.SENT),
@@ -202,7 +207,7 @@ def _all(
 
 
 def _record_plan(
-    connection: Connection, rules: RuleSet, rule: Rule, plan: Plan, approval: Approval
+    connection: Connection, rules: RuleSet, rule: Rule, plan: RepairPlan, approval: Approval
 ) -> None:
     requests = len(plan.new) + len(plan.again)
     if not requests:

@@ -84,9 +84,7 @@ def judge(spec: HttpSpec, request: Request, answer: Answer, at: datetime) -> Att
         problem = "it was answered for a different request"
     if problem:
         return AttemptResult(RemedyState.PLANNED, status, f"{problem} ({status})")
-    if 200 <= status < 300:
-        return AttemptResult(RemedyState.DONE, status)
-    if status == _CONFLICT and _says_done(answer, content):
+    if _is_accepted(answer, content):
         return AttemptResult(RemedyState.DONE, status)
     if 300 <= status < 400:
         error = f"it was redirected, which is not followed ({status})"
@@ -117,6 +115,12 @@ def _is_for_another(spec: HttpSpec, request: Request, answer: Answer, content: A
     if not spec.answers_id or not isinstance(content, dict) or "id" not in content:
         return False
     return str(content["id"]) != request.id
+
+
+def _is_accepted(answer: Answer, content: Any) -> bool:
+    if answer.status == _CONFLICT:
+        return _says_done(answer, content)
+    return 200 <= answer.status < 300
 
 
 def _says_done(answer: Answer, content: Any) -> bool:

@@ -65,21 +65,25 @@ def _did_not_help(connection: Connection, rule: Rule, status: RemedyStatus, at: 
     last_run = runs.last(connection, rule.id, at)
     if last_run is None or last_run.outcome is not Outcome.COMPLETE:
         return ""
+    repaired = _repaired_rows(connection, status, last_run.at)
+    if not repaired:
+        return ""
+    violated = len(remedies.eligible_rows(connection, rule.id, at, repaired))
+    if violated == 0:
+        return ""
+    rows = f"{violated:,} rows that were repaired are"
+    if violated == 1:
+        rows = "1 row that was repaired is"
+    return f"{rows} violated again after a complete run"
+
+
+def _repaired_rows(connection: Connection, status: RemedyStatus, until: datetime) -> set[str]:
+    """Return the rows whose request was accepted before then, and after the remedy went on."""
     repaired = set()
-    for remedy in remedies.of_rule(connection, rule.id, [RemedyState.DONE]):
+    for remedy in remedies.of_rule(connection, status.rule, [RemedyState.DONE]):
         ended_at = remedy.ended_at
-        if ended_at is None or ended_at >= last_run.at:
+        if ended_at is None or ended_at >= until:
             continue
         if status.resumed_at is None or ended_at > status.resumed_at:
             repaired |= {row.fingerprint for row in remedy.rows}
-    if not repaired:
-        return ""
-    violated = remedies.eligible_rows(connection, rule.id, at, repaired)
-    if not violated:
-        return ""
-    rows = (
-        "1 row that was repaired is"
-        if len(violated) == 1
-        else (f"{len(violated):,} rows that were repaired are")
-    )
-    return f"{rows} violated again after a complete run"
+    return repaired

@@ -48,7 +48,7 @@ def act(scene: Scene, seconds: float = 5) -> None:
     scene.mail()
 
 
-def approve(scene: Scene, **options: Any) -> planning.Plan:
+def approve(scene: Scene, **options: Any) -> planning.RepairPlan:
     rules = scene.load()
     approval = Approval("ana", "because", now(), **options)
     with scene.store.write() as connection:

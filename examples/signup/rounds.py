@@ -71,7 +71,7 @@ def run_mailer(folder: Path, gateway: str, port: int) -> None:
 def run_worker(folder: Path, mailer: str) -> None:
     """Work until the queue is empty."""
     engine = tables.connect(f"sqlite:///{folder}/app.db", tables.app)
-    Worker(engine, mailer, (), LEASE, WAIT, 2 * TIMEOUT).work_until_empty(60)
+    Worker(engine, mailer, (), LEASE, WAIT, 2 * TIMEOUT).work_until_empty(20)
 
 
 class FakeClock:
@@ -253,6 +253,8 @@ class Rounds:
         self.app.sign_up("New", f"{prefix}-new@example.com", f"{prefix}-new")
 
     def _start_mailer(self) -> None:
+        # A port that was free may be taken when a mailer comes back.
+        self.to_mailer.port = _free_port()
         arguments = (self.folder, self.to_gateway.url, self.to_mailer.port)
         self.mailer = CONTEXT.Process(target=run_mailer, args=arguments)
         self.mailer.start()
@@ -261,6 +263,8 @@ class Rounds:
         """Let workers work until the queue is empty. Worker and mailer may die on the way."""
         worker_dies, mailer_dies = self._is_drawn(), self._is_drawn()
         while not self._is_idle():
+            if self.mailer is not None and not self.mailer.is_alive():
+                self._start_mailer()
             worker = CONTEXT.Process(target=run_worker, args=(self.folder, self.to_mailer.url))
             worker.start()
             if mailer_dies:

@@ -27,6 +27,8 @@ Event = Literal[
     "restored",
     "flapping_started",
     "flapping_ended",
+    "remedy_stopped",
+    "remedy_failed",
     "digest",
 ]
 EVENTS: tuple[Event, ...] = get_args(Event)

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -91,7 +91,37 @@ def get(to: Target, *, timeout: float = TIMEOUT) -> None:
     _request(to, "GET", None, {}, timeout=timeout, total_timeout=timeout)
 
 
-def _request(
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. Nothing of it but the status may be shown to people."""
+
+    status: int
+    headers: HTTPMessage
+    #: At most as many bytes as were asked for, and one more if there were more.
+    body: bytes = b""
+
+
+def exchange(
+    to: Target,
+    method: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    timeout: float,
+    most_bytes: int,
+) -> Answer:
+    """Send one request and return the answer, whatever its status is.
+
+    Parameters: `timeout` limits all of it, in seconds, and `most_bytes` how much of the body is
+    read. Raises DeliveryError: `uncertain` when the request was sent completely and the answer was
+    lost.
+    """
+    return _exchange(
+        to, method, body, headers, timeout=timeout, total_timeout=timeout, most_bytes=most_bytes
+    )
+
+
+def _exchange(
     to: Target,
     method: str,
     body: bytes | None,
@@ -99,7 +129,8 @@ def _request(
     *,
     timeout: float,
     total_timeout: float,
-) -> None:
+    most_bytes: int,
+) -> Answer:
     all_headers = {"User-Agent": f"sanityd/{__version__}", **headers}
     with Deadline(total_timeout) as deadline:
         connection = _Connection(to, deadline, timeout)
@@ -111,7 +142,10 @@ def _request(
                 message = f"the server can't be reached: {_describe(error)}"
                 raise DeliveryError(message, retryable=True, stage="connect") from None
             try:
-                status = connection.getresponse().status
+                response = connection.getresponse()
+                return Answer(
+                    response.status, response.headers, _body(response, most_bytes, deadline)
+                )
             except _CONNECTION_ERRORS as error:
                 message = (
                     f"the server got the whole request, but its answer was lost: {_describe(error)}"
@@ -121,6 +155,33 @@ def _request(
                 ) from None
         finally:
             connection.close()
+
+
+def _body(response: HTTPResponse, most_bytes: int, deadline: Deadline) -> bytes:
+    """Return the body up to one byte more than the limit. Raises OSError when it is cut off."""
+    if most_bytes == 0:
+        return b""
+    body = response.read(most_bytes + 1)
+    # A connection that the deadline shut down looks like the end of the body.
+    deadline.remaining()
+    if len(body) <= most_bytes and response.length:
+        raise ConnectionError
+    return body
+
+
+def _request(
+    to: Target,
+    method: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    timeout: float,
+    total_timeout: float,
+) -> None:
+    answer = _exchange(
+        to, method, body, headers, timeout=timeout, total_timeout=total_timeout, most_bytes=0
+    )
+    status = answer.status
     if 200 <= status < 300:
         return
     raise DeliveryError(

@@ -13,6 +13,7 @@ from sanityd.daemon import rule_changes
 from sanityd.errors import StoreError
 from sanityd.model import Run, Severity
 from sanityd.pipeline import Result
+from sanityd.pipeline.remedies import running
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import leases, notification_log, outbox_summary, retention
 from sanityd.store.leases import Lease
@@ -35,6 +36,9 @@ class Observer:
 
     def seen(self, run: Run) -> None:
         """Called with each run as it ends."""
+
+    def repaired(self, words: str) -> None:
+        """Called with what became of the remedies, if a rule has one; empty for nothing."""
 
     def end(self) -> None:
         """Called when all rules were evaluated, also after an error."""
@@ -103,6 +107,10 @@ def recorded(
         removed = pipeline.forget_removed(rules, store, now)
     pipeline.notify_due(rules, store, now)
     delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
+    if any(rule.remedy for rule in rules.enabled()):
+        observer.repaired(running.run_pass(rules, store, seconds=DELIVERY_SECONDS).text)
+        # Remedies may have news for the recipients.
+        delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
     with store.read() as connection:
         waiting = outbox_summary.count_undelivered(connection, now)
         unnotified = notification_log.count_undelivered_recipients(connection)

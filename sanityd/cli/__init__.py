@@ -35,6 +35,7 @@ COMMANDS = {
     "snooze": ("act:snooze", "Snooze an incident: no mails until a time, then a reminder."),
     "accept": ("act:accept", "Accept an incident, or single rows, as they are."),
     "close": ("act:close", "Close an incident with a resolution."),
+    "remedy": ("remedy", "Repair the rows of a rule, each once, by its remedy."),
     "silence": ("silence", "Silence rules for a while, as during a deployment."),
     "expect": ("expect", "Announce a mass change, so that it is one fault and one mail."),
     "import": ("import_rules", "Convert dbt tests, Soda checks or a data contract to rules."),

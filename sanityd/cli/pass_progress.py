@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+import click
 from rich.progress import Progress
 
 from sanityd.api.one_pass import Observer
@@ -34,6 +35,11 @@ class ProgressBar(Observer):
         """Move the bar by one rule."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
+
+    def repaired(self, words: str) -> None:
+        """Print what became of the remedies on stderr."""
+        if words:
+            click.echo(f"remedies: {words}", err=True)
 
     def end(self) -> None:
         """Remove the bar."""

@@ -54,7 +54,7 @@ def command(
     When more than 100 rules are violated, the worst are printed; JSON has all.
     """
     from sanityd import clock
-    from sanityd.cli import status_json, terminal
+    from sanityd.cli import remedy_status, status_json, terminal
     from sanityd.model import Severity
     from sanityd.store import rechecks, runs
 
@@ -74,6 +74,7 @@ def command(
         shown = _open_incidents(connection, rules, selected, least, at)
         _open(console, shown if is_whole else shown[:MOST_INCIDENTS], at)
         _left_out(console, len(shown), is_whole=is_whole)
+        remedy_status.print_remedies(console, connection, selected, at)
         if selected is rules:
             _removed(console, connection, rules, at)
         _silences(console, connection, at)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sanityd.cli import remedy_status
 from sanityd.daemon import health
 from sanityd.model import Cause, Severity, Triage
 from sanityd.notifications import open_incidents
@@ -57,6 +58,7 @@ def text(
             and (selected is rules or entry.incident.rule in selected.rules)
             and entry.incident.severity >= least
         ],
+        "remedies": remedy_status.as_json(connection, selected),
         "silences": [
             {
                 "number": silence.id,

@@ -17,6 +17,7 @@ from sanityd import clock, pipeline, telemetry
 from sanityd.daemon import health, heartbeat, rule_changes
 from sanityd.daemon.batches import batch_of, batches_of, due_part
 from sanityd.daemon.rechecks import due_rechecks, rules_to_evaluate
+from sanityd.daemon.remedies import RemedyWorker
 from sanityd.daemon.run_log import log_result
 from sanityd.daemon.scheduler import Batch, ScheduledJobs, Scheduler
 from sanityd.errors import CheckError, Problem, RuleError, StoreError
@@ -57,6 +58,7 @@ class Daemon(ScheduledJobs):
         #: Whether this process does what only one may do.
         self.leads = False
         self._watch = FileWatch(rules.path)
+        self._remedies = RemedyWorker(store)
         #: The tokens of the evaluations that are running, with their batches.
         self._cancel_tokens: dict[CancelToken, Batch] = {}
         self._notified_at: datetime | None = None
@@ -149,6 +151,8 @@ class Daemon(ScheduledJobs):
             if self.leads and _is_due(self._notified_at, at):
                 self._notified_at = at
                 pipeline.notify_due(self.rules, self.store, at)
+            if self.leads:
+                self._remedies.start(self.rules, lambda: self.scheduler.stopping)
             summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.scheduler.stopping)
             if summary.sent or summary.dead or summary.retried or summary.uncertain:
                 log.info(

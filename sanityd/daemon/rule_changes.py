@@ -180,6 +180,8 @@ def imprint(rule: Rule) -> str:
     # Options that came later are only in it where they are set, so that no other rule changes.
     later = (invariant.confirm.lasting, rule.keep_open, rule.evidence)
     text += "".join(map(repr, filter(None, later)))
+    if rule.remedy is not None:
+        text += repr(rule.remedy.written)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -50,6 +50,10 @@ class Reason(enum.StrEnum):
     FLAPPING_STARTED = "flapping_started"
     #: The rule is stable again, so its notifications start again.
     FLAPPING_ENDED = "flapping_ended"
+    #: The remedy of a rule stopped by itself, or sends nothing as too many rows are violated.
+    REMEDY_STOPPED = "remedy_stopped"
+    #: A request of a remedy was refused or given up.
+    REMEDY_FAILED = "remedy_failed"
     #: Many entries in one message: after an outage of the mail server, or over the hourly limit.
     SUMMARY = "summary"
     #: The regular digest.
@@ -125,6 +129,8 @@ _NOTIFYING = frozenset(
         Reason.RESTORED,
         Reason.FLAPPING_STARTED,
         Reason.FLAPPING_ENDED,
+        Reason.REMEDY_STOPPED,
+        Reason.REMEDY_FAILED,
         Reason.SUMMARY,
         Reason.DIGEST,
     }

@@ -50,6 +50,8 @@ def content(rules: RuleSet) -> dict[str, Any]:
             "zone": settings.zone.key,
         }
     sections = {name: rules.data[name] for name in _SECTIONS if name in rules.data}
+    if isinstance(sections.get("rules"), dict):
+        sections["rules"] = _without_remedies(sections["rules"])
     return {
         "sections": _cleaned(sections),
         "sources": sources,
@@ -64,8 +66,17 @@ def rule_text(rules: RuleSet, name: str) -> dict[str, Any]:
     if rules.data.get("defaults"):
         text["defaults"] = _cleaned(rules.data["defaults"])
     written = rules.rules[name].written
-    text["rules"] = {written: _cleaned(rules.data.get("rules", {}).get(written))}
+    rule = _without_remedies({written: rules.data.get("rules", {}).get(written, {})})
+    text["rules"] = _cleaned(rule)
     return text
+
+
+def _without_remedies(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules without `remedy`, which may have tokens; nothing is sent without it."""
+    kept = {}
+    for name, rule in rules.items():
+        kept[name] = {key: value for key, value in rule.items() if key != "remedy"}
+    return kept
 
 
 def from_content(stored: Mapping[str, Any], path: Path, file: str, revision: str) -> RuleSet:

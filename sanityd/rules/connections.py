@@ -64,7 +64,7 @@ class Connections:
             return None
         if isinstance(value, str):
             value = {"url": value}
-        filled, unset = self._filled(path, value)
+        filled, unset = self.filled(path, value)
         spec = self._source_spec(path, name, filled, unset)
         if spec is None or unset:
             return None
@@ -102,7 +102,7 @@ class Connections:
                     path, f"channel `{name}`", f"write a mapping with one of: {kinds}"
                 )
                 continue
-            filled, unset = self._filled(path, value)
+            filled, unset = self.filled(path, value)
             if (channel := self._channel(path, name, filled, unset)) is not None:
                 channels[name] = channel
         return channels
@@ -118,7 +118,7 @@ class Connections:
                 )
             )
             return None
-        filled, unset = self._filled(("state",), value)
+        filled, unset = self.filled(("state",), value)
         return None if unset else self._url(("state",), filled)
 
     def _check_name(self, path: KeyPath, name: str) -> None:
@@ -130,7 +130,7 @@ class Connections:
     def _report_empty(self, path: KeyPath, what: str, advice: str) -> None:
         self.problems.append(self.document.problem(path, f"{what} says nothing", advice, key=True))
 
-    def _filled(self, path: KeyPath, value: Any) -> tuple[Any, frozenset[KeyPath]]:
+    def filled(self, path: KeyPath, value: Any) -> tuple[Any, frozenset[KeyPath]]:
         """Return the value with its variables replaced, and the paths of texts where that failed.
 
         Each failure is reported.

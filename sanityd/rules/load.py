@@ -6,7 +6,7 @@ without errors; of the others `lint` gets the valid parts, as drafts.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,7 +128,7 @@ class _FileReader:
 
     def examine(self, *, need_rules: bool) -> Examination:
         """Return all that the file says, and all its problems."""
-        runs_python = self._allows_python()
+        allowed = self._allowed()
         self._check_section_names()
         sources = self._connections.sources(self._section("sources"))
         channels = self._connections.channels(self._section("channels"))
@@ -137,9 +137,13 @@ class _FileReader:
         defaults = self._defaults()
         alerts = self._alerts()
         context = FileContext(
-            self._document, self._connections, defaults, plugins.kind_names("checks"), runs_python
+            self._document,
+            self._connections,
+            defaults,
+            plugins.kind_names("checks"),
+            allowed.python,
         )
-        parsed_rules = self._parse_rules(context)
+        parsed_rules = self._parse_rules(context, allowed)
         rules = self._build_rules(parsed_rules, defaults, alerts)
         self._check_dependencies(parsed_rules)
         cases = self._cases(parsed_rules, rules)
@@ -164,13 +168,12 @@ class _FileReader:
         problems = dict.fromkeys((*self._all_problems(), *warnings))
         return Examination(rule_set, drafts, in_order(problems))
 
-    def _allows_python(self) -> bool:
+    def _allowed(self) -> AllowSpec:
         """Return what `allow` says; with Python allowed, check kinds beside the file count."""
-        allowed = self._spec(AllowSpec, "allow")
-        if allowed is None or not allowed.python:
-            return False
-        plugins.trust_folder(self._folder)
-        return True
+        allowed = self._spec(AllowSpec, "allow") or AllowSpec()
+        if allowed.python:
+            plugins.trust_folder(self._folder)
+        return allowed
 
     def _check_section_names(self) -> None:
         for name in self._document.data.keys() - set(misplaced_keys.SECTIONS):
@@ -218,14 +221,31 @@ class _FileReader:
             self._check_channels(("alerts", "tags", tag), channels)
         return alerts
 
-    def _parse_rules(self, context: FileContext) -> list[ParsedRule]:
+    def _parse_rules(self, context: FileContext, allowed: AllowSpec) -> list[ParsedRule]:
         parsed_rules = []
         for name, raw in self._section("rules").items():
             for suffix, expanded in foreach.expand(raw):
                 rule = RuleParser(context, str(name), suffix, expanded).parse()
+                if isinstance(expanded, dict) and expanded.get("remedy") is not None:
+                    rule = self._with_remedy(rule, expanded["remedy"], context, allowed)
                 self._problems += rule.problems
                 parsed_rules.append(rule)
         return parsed_rules
+
+    def _with_remedy(
+        self, rule: ParsedRule, raw: Any, context: FileContext, allowed: AllowSpec
+    ) -> ParsedRule:
+        """Return the rule with its remedy and the problems of that."""
+        # Imported here, as few rules have one.
+        from sanityd.rules.remedy_parser import RemedyParser
+
+        parser = RemedyParser(
+            self._document, self._connections, rule.name, runs_commands=allowed.commands
+        )
+        check = rule.draft.check if rule.draft is not None else None
+        is_redacted = (rule.spec.redact or context.defaults.redact) == "hash"
+        remedy = parser.parse(raw, rule.spec, check, redacted=is_redacted)
+        return replace(rule, remedy=remedy, problems=(*rule.problems, *parser.problems))
 
     def _build_rules(
         self, parsed_rules: list[ParsedRule], defaults: Defaults, alerts: Settings
@@ -243,7 +263,8 @@ class _FileReader:
             if parsed.problems:
                 continue
             location = self._document.location(("rules", parsed.name))
-            rules[parsed.id] = builder.build(draft, draft.check, parsed.spec, redaction, location)
+            rule = builder.build(draft, draft.check, parsed.spec, redaction, location)
+            rules[parsed.id] = replace(rule, remedy=parsed.remedy)
         return rules
 
     def _check_dependencies(self, parsed_rules: list[ParsedRule]) -> None:

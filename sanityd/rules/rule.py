@@ -15,6 +15,7 @@ from sanityd.model import RuleFacts, Run, Severity
 from sanityd.model.schedule import Schedule
 from sanityd.rules.cases import Case
 from sanityd.rules.evidence import EvidenceQuery
+from sanityd.rules.remedy_spec import Remedy
 from sanityd.rules.spec import COUNT
 from sanityd.sources.base import SourceSettings
 
@@ -46,6 +47,8 @@ class Rule:
     keep_open: timedelta = timedelta(0)
     #: What is read about each new violation.
     evidence: tuple[EvidenceQuery, ...] = ()
+    #: What may repair its rows; None without one, or while its variables are not set.
+    remedy: Remedy | None = None
     #: Its place in the file: `rules.yaml:21`.
     location: str = ""
     #: A hash of what it asks for; `why`, `fix`, times and recipients are not in it.

@@ -16,6 +16,7 @@ from sanityd.rules.compatibility import CompatibilityCheck
 from sanityd.rules.connections import Connections
 from sanityd.rules.draft import RuleDraft
 from sanityd.rules.evidence import EvidenceParser, shown_columns
+from sanityd.rules.remedy_spec import Remedy
 from sanityd.rules.select_check import CheckKey, select_check
 from sanityd.rules.spec import Defaults, RuleSpec
 from sanityd.rules.user_sql import SqlGate
@@ -50,6 +51,7 @@ class ParsedRule:
     #: None when it is not known what the rule is about.
     draft: RuleDraft | None
     problems: tuple[Problem, ...] = ()
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class RuleParser:
         values = {
             key: value
             for key, value in self._raw.items()
-            if key not in self._context.kinds and value is not None
+            if key not in self._context.kinds and key != "remedy" and value is not None
         }
         try:
             return RuleSpec.model_validate(values), ()

@@ -16,6 +16,7 @@ from sanityd.model.option_types import Duration, Names, Zone, option_error
 from sanityd.model.schedule import Schedule, ScheduleError, parse_schedule
 from sanityd.rules import option_schemas
 from sanityd.rules.ladder_parser import parse_ladder
+from sanityd.rules.remedy_spec import RemedySpec
 
 #: Stands for the number of violations in `summary`.
 COUNT = "{count}"
@@ -25,7 +26,6 @@ MOST_TIME = timedelta(seconds=30)
 
 #: Keys that are reserved for later versions. They are refused, not ignored.
 NOT_YET = {
-    "remedy": "repairs",
     "executor": "workers on other machines",
 }
 
@@ -324,6 +324,12 @@ class RuleSpec(Defaults):
         description="What to do about it, or a link to a page that says so. It stands in the mail.",
         examples=["https://wiki.example.com/runbooks/welcome-mail"],
     )
+    remedy: RemedySpec | None = Field(
+        None,
+        description="What may repair its rows: an HTTP request or a command, "
+        "sent under one id for each row and episode.",
+        examples=[{"http": {"url": "${MAILER_URL}/resend", "json": {"person_id": "{key.id}"}}}],
+    )
     enabled: bool = Field(
         True,
         description="`false` switches it off; naming it in `sanityd check RULE` still runs it.",
@@ -345,4 +351,7 @@ class AllowSpec(Spec):
         False,
         description="Python functions, and check kinds in `checks/` beside the rules file.",
         examples=[True],
+    )
+    commands: bool = Field(
+        False, description="Commands of `remedy`, with the rights of sanityd.", examples=[True]
     )

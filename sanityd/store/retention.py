@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from sanityd.store import audit, audit_retention, evidence
+from sanityd.store import audit, audit_retention, evidence, remedies
 from sanityd.store.history_tables import episodes
 from sanityd.store.open import Store
 from sanityd.store.tables import audit as audit_table
@@ -99,6 +99,7 @@ def apply_retention(
     with store.write() as connection:
         _delete_decisions(connection, until)
         connection.execute(delete(episodes).where(episodes.c.resolved_at < until))
+        remedies.delete_ended(connection, until)
     return done
 
 

@@ -7,7 +7,7 @@ watermarks. The audit keeps its entries as they are.
 from sqlalchemy import Connection, delete, select, update
 
 from sanityd.model import decode_values, fingerprint
-from sanityd.store import evidence, rules_seen, tables
+from sanityd.store import evidence, remedies, rules_seen, tables
 from sanityd.store.history_tables import episodes
 
 #: Tables with any number of rows per rule.
@@ -28,7 +28,8 @@ def rename(connection: Connection, file: str, old: str, new: str) -> None:
 
     What the store has of the new id already stays. Nothing may be open under both ids.
     """
-    _carry_rows(connection, old, new)
+    fingerprints = _carry_rows(connection, old, new)
+    remedies.rename(connection, old, new, fingerprints)
     _carry_days(connection, old, new)
     for table in _ONE:
         has_own = connection.execute(select(table.c.rule).where(table.c.rule == new)).first()
@@ -60,13 +61,18 @@ def _carry_days(connection: Connection, old: str, new: str) -> None:
     connection.execute(update(days).where(days.c.rule == old).values(rule=new))
 
 
-def _carry_rows(connection: Connection, old: str, new: str) -> None:
-    """Carry the violating rows over. The id is part of their fingerprints."""
+def _carry_rows(connection: Connection, old: str, new: str) -> dict[str, str]:
+    """Carry the violating rows over. The id is part of their fingerprints.
+
+    Returns the new fingerprints by the old ones.
+    """
     rows = tables.violations
+    fingerprints = {}
     own = set(connection.execute(select(rows.c.fingerprint).where(rows.c.rule == new)).scalars())
     query = select(rows.c.fingerprint, rows.c.source, rows.c.key).where(rows.c.rule == old)
     for mark, source, key in connection.execute(query).all():
         new_mark = fingerprint(new, source, decode_values(key))
+        fingerprints[mark] = new_mark
         decisions = tables.triage
         is_about_row = (decisions.c.rule == old) & (decisions.c.fingerprint == mark)
         connection.execute(update(decisions).where(is_about_row).values(fingerprint=new_mark))
@@ -80,3 +86,4 @@ def _carry_rows(connection: Connection, old: str, new: str) -> None:
             values = {"rule": new, "fingerprint": new_mark}
             connection.execute(update(rows).where(this_row).values(**values))
             evidence.rename(connection, (old, mark), (new, new_mark))
+    return fingerprints

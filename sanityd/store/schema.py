@@ -6,6 +6,7 @@ from sanityd.store import (  # noqa: F401  (their tables are a part of it)
     announced_tables,
     evidence,
     history_tables,
+    remedy_tables,
 )
 from sanityd.store.tables import metadata, one_open
 

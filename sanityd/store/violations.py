@@ -35,7 +35,7 @@ from sanityd.model import (
     encode_values,
 )
 from sanityd.model.identical_rows import IDENTICAL_ROW
-from sanityd.store import episodes, evidence
+from sanityd.store import episodes, evidence, remedies
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -217,6 +217,7 @@ def remove(connection: Connection, rule: str) -> None:
     connection.execute(delete(violations).where(violations.c.rule == rule))
     evidence.remove(connection, rule)
     episodes.remove(connection, rule)
+    remedies.forget_values(connection, rule)
 
 
 def _in_order(rows: Iterable[TrackedViolation]) -> list[TrackedViolation]:

@@ -123,14 +123,16 @@ def test_a_kind_beside_the_rules_never_takes_the_place_of_ours(haunted: Project)
     assert ran(haunted) == []
 
 
-def test_commands_cannot_be_allowed_yet(project: Project) -> None:
+def test_commands_are_allowed_as_a_whole_or_not_at_all(project: Project) -> None:
     project.rules("allow: {commands: [reboot]}\n" + OF_OWN_KIND)
     said = project.run("lint").err
     assert "`commands`" in said
-    project.rules(HEAD + "  r: {table: app.people, not_null: id, remedy: {command: reboot}}\n")
+    project.rules(
+        HEAD + "  r: {table: app.people, not_null: id, remedy: {command: [reboot, '{key.id}']}}\n"
+    )
     refused = project.run("check")
     assert refused.code == 2
-    assert "remedy" in refused.err
+    assert "a command runs with sanityd's own rights" in refused.err
 
 
 def test_a_folder_that_is_trusted_once_is_not_trusted_for_others(

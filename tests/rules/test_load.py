@@ -144,7 +144,7 @@ def test_five_mistakes_are_told_at_once_each_at_its_place(tmp_path: Path) -> Non
         ),
         (
             "  r:\n    table: app.t\n    unique: a\n    remedy: x\n",
-            "4:5 `remedy` (repairs) is not in this version",
+            "4:13 `remedy` can't be `x`",
         ),
         (
             "  r:\n    table: app.t\n    references: {a: other.x.id, b: y.id}\n",

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-#: What a server may do instead of answering: hang up before it has read, hang up afterwards, or
-#: answer a byte a second.
+#: What a server may do instead of answering a status, besides a whole answer: hang up before it has
+#: read, hang up afterwards, or answer a byte a second.
 DROP_FIRST, DROP, DRIP = "drop first", "drop", "drip"
 
 
@@ -74,6 +74,11 @@ def _answer(server: Server, connection: socket.socket) -> None:
         for letter in "HTTP/1.1 200 OK":
             connection.sendall(letter.encode())
             time.sleep(1)
+        return
+    if isinstance(answer, str):
+        # A whole answer, in which the id of the request may stand.
+        sent_id = server.got[-1].headers.get("idempotency-key", "")
+        connection.sendall(answer.replace("{id}", sent_id).encode())
         return
     words = f"HTTP/1.1 {answer} Whatever\r\nContent-Length: 6\r\n{server.headers}\r\nsecret"
     connection.sendall(words.encode())

@@ -41,7 +41,13 @@ _NEXT_WHEN_FAILED = {
     Cause.RULES_WRONG: "You are notified again when it can be read.",
 }
 _NOT_AGAIN = "You are not notified of it again."
+_REMEDY_COMMANDS = {
+    Reason.REMEDY_STOPPED: 'sanityd remedy {} --resume --reason "…"',
+    Reason.REMEDY_FAILED: 'sanityd remedy {} --reason "…"',
+}
 _REASONS_WITHOUT_NEXT = {
+    Reason.REMEDY_STOPPED,
+    Reason.REMEDY_FAILED,
     Reason.DOWNGRADE_NOTICE,
     Reason.DOWNGRADED,
     Reason.RESTORED,
@@ -313,6 +319,8 @@ def _act(news: News, rule_name: str) -> tuple[str, str]:
     """Return the heading and the command to act with; both empty when there is nothing to do."""
     if news.reason in _UNDO_TITLES:
         return _UNDO_TITLES[news.reason], f"sanityd noise undo {rule_name}"
+    if news.reason in _REMEDY_COMMANDS:
+        return "REPAIR", _REMEDY_COMMANDS[news.reason].format(rule_name)
     if _is_violated(news):
         return "ACKNOWLEDGE", f'sanityd ack {rule_name} --for 3d --reason "…"'
     return "", ""

@@ -30,6 +30,10 @@ _RULE_FACTS = {
         "While it is flapping, you are only notified when it gets worse. Its severity stays."
     ),
     Reason.FLAPPING_ENDED: "You are notified as before.",
+    Reason.REMEDY_STOPPED: "Nothing is sent until a person decides. It is checked as before.",
+    Reason.REMEDY_FAILED: (
+        "It is checked as before; nothing counts as repaired before a run has verified it."
+    ),
 }
 _AFTER_RECOVERY = {
     Cause.SOURCE_DOWN: (

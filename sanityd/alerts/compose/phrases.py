@@ -29,6 +29,8 @@ _RULE_HEADLINES = {
     Reason.RESTORED: "this rule has its declared severity again",
     Reason.FLAPPING_STARTED: "this rule is flapping",
     Reason.FLAPPING_ENDED: "this rule is no longer flapping",
+    Reason.REMEDY_STOPPED: "the remedy of this rule has stopped",
+    Reason.REMEDY_FAILED: "a request of the remedy of this rule failed",
 }
 _SEVERITIES_WITH_PLURAL = ("error", "warning", "info")
 #: The verbs of a mail about one incident, and about several.
@@ -44,6 +46,8 @@ _VERBS = {
     Reason.RESTORED: ("has its declared severity again", "have their declared severity again"),
     Reason.FLAPPING_STARTED: ("is flapping", "are flapping"),
     Reason.FLAPPING_ENDED: ("is no longer flapping", "are no longer flapping"),
+    Reason.REMEDY_STOPPED: ("is not repaired any more", "are not repaired any more"),
+    Reason.REMEDY_FAILED: ("has a failed remedy", "have failed remedies"),
 }
 _RESOLVED_VERBS = {
     "resolved": ("holds again", "hold again"),

@@ -13,6 +13,8 @@ RULE_REASONS = {
     Reason.RESTORED,
     Reason.FLAPPING_STARTED,
     Reason.FLAPPING_ENDED,
+    Reason.REMEDY_STOPPED,
+    Reason.REMEDY_FAILED,
 }
 _NOT_CHECKED = {
     Cause.ERRORED: "not checked",

@@ -86,7 +86,7 @@ printed. Digests go to `email` and `file`. A channel is notified of everything, 
 `events`: `opened`, `escalated`,
 `updated`, `reminder`, `resolved`, `source_down`, `errored`, `downgrade_notice`, `downgraded`, \
 `restored`, `flapping_started`,
-`flapping_ended`, `digest`. The others are recorded as \
+`flapping_ended`, `remedy_stopped`, `remedy_failed`, `digest`. The others are recorded as \
 [`not_taken`](../explanation/alerting.md#who-is-notified-and-why-not).
 Which messages are sent again, and for how long: see \
 [the outbox](../explanation/alerting.md#the-outbox).

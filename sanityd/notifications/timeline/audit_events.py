@@ -46,6 +46,8 @@ def _audit_event(rule: str, row: RowMapping) -> Event:
     kind = EventKind.ACT
     if action in audit.RULE_CHANGES:
         kind = EventKind.RULE
+    elif action.startswith("remedy "):
+        kind = EventKind.REMEDY
     what = action
     if detail.get("resolution"):
         what += f" as {detail['resolution'].replace('_', ' ')}"

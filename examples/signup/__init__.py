@@ -1,0 +1,2 @@
+"""A small application with a mailer service, and the rules that watch both. Start with
+README.md."""

@@ -1,0 +1,254 @@
+"""Send the requests that are due: claim one, commit, send it, record the answer."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from sanityd import clock
+from sanityd.model import Reason
+from sanityd.model.remedies import RemedyState, StoredRemedy
+from sanityd.pipeline.remedies.planning import (
+    AUTOMATIC,
+    Approval,
+    is_quiet,
+    plan_automatically,
+    requests_of,
+)
+from sanityd.pipeline.remedies.requests import RemedyValueError, build
+from sanityd.pipeline.remedies.sending import AttemptResult, attempt, backoff
+from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
+from sanityd.rules.remedy_spec import Remedy
+from sanityd.rules.rule import Rule, RuleSet
+from sanityd.store import remedies
+from sanityd.store.open import Store
+
+log = logging.getLogger(__name__)
+#: The shortest wait for the turn of a rule, in seconds.
+_SHORTEST_WAIT = 0.01
+#: How many attempts more are made of a request whose process died each time.
+_LOST_ATTEMPTS = 3
+#: Results that people are notified of.
+_PROBLEMS = (RemedyState.FAILED, RemedyState.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class RemedySummary:
+    """How many requests ended in each state, and the last problem of each rule."""
+
+    states: Counter[RemedyState] = field(default_factory=Counter)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The numbers in words, as in `3 done, 1 refused`; empty when nothing was sent."""
+        words = {**{state: state.value for state in RemedyState}}
+        words[RemedyState.PLANNED] = "to be tried again"
+        parts = [f"{count:,} {words[state]}" for state, count in self.states.items()]
+        return ", ".join(parts)
+
+
+def with_remedies(rules: RuleSet) -> list[Rule]:
+    """Return the enabled rules that have a remedy."""
+    return [rule for rule in rules.enabled() if rule.remedy is not None]
+
+
+def run_pass(
+    rules: RuleSet,
+    store: Store,
+    *,
+    seconds: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> RemedySummary:
+    """Plan what is repaired by itself, and send all that is due. To be called after notifications.
+
+    Parameters: `seconds` is for how long at most; `stop` is asked between two requests. Raises
+    StoreError.
+    """
+    selected = with_remedies(rules)
+    if not selected:
+        return RemedySummary()
+    at = clock.now()
+    with store.write() as connection:
+        for rule in selected:
+            plan_automatically(connection, rules, rule, at)
+    return send_due(rules, store, selected, seconds=seconds, stop=stop)
+
+
+def send_due(
+    rules: RuleSet,
+    store: Store,
+    selected: Sequence[Rule],
+    *,
+    seconds: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> RemedySummary:
+    """Send the recorded requests of rules that are due, each rule at its rate.
+
+    Ends when none is due, after `seconds`, or when `stop()` is true. Raises StoreError.
+    """
+    begin = clock.stopwatch()
+    summary = RemedySummary()
+    while not stop():
+        waits = []
+        for rule in selected:
+            wait = _send_next(rules, store, rule, summary)
+            if wait is not None:
+                waits.append(wait)
+        if not waits:
+            break
+        left = float("inf") if seconds is None else seconds - (clock.stopwatch() - begin)
+        # What is due much later, as after a failure, is for a later pass.
+        if min(waits) > min(left, 60):
+            break
+        if min(waits) > 0:
+            clock.pause(max(min(waits), _SHORTEST_WAIT))
+    return summary
+
+
+def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary) -> float | None:
+    """Send one request of a rule, if it is its turn.
+
+    Returns after how many seconds the next one may be due; None when none waits.
+    """
+    remedy = rule.remedy
+    if remedy is None:
+        return None
+    at = clock.now()
+    with store.write() as connection:
+        if remedies.status_of(connection, rule.id).stopped_at is not None:
+            return None
+        claimed = _claim(connection, rules, rule, remedy, at)
+        if claimed is None:
+            next_at = remedies.next_turn(connection, rule.id, at)
+            if next_at is None or is_quiet(rules, rule, at):
+                return None
+            return max((next_at - at).total_seconds(), _SHORTEST_WAIT)
+        if not _is_still_needed(connection, rule, remedy, claimed, at):
+            summary.states[RemedyState.CANCELLED] += 1
+            return 0
+    result = _attempt(remedy, claimed, at)
+    with store.write() as connection:
+        state = _record(connection, rule, claimed, result, clock.now())
+    if state in _PROBLEMS:
+        # In a transaction of its own: no fault of a message may lose the answer.
+        with store.write() as connection:
+            _tell_problem(connection, rules, rule, state, result, clock.now())
+    if state is not None:
+        summary.states[state] += 1
+        if result.error:
+            summary.problems[rule.id] = result.error
+            log.warning("remedy of %s: %s", rule.id, result.error)
+    return 0
+
+
+def _claim(
+    connection: Connection, rules: RuleSet, rule: Rule, remedy: Remedy, at: datetime
+) -> StoredRemedy | None:
+    spec = remedy.filled
+    return remedies.claim(
+        connection,
+        rule.id,
+        at,
+        lease=spec.timeout + remedies.LEASE_MARGIN,
+        pause=spec.rate.pause,
+        # What a person approved is sent at once.
+        except_by=AUTOMATIC if is_quiet(rules, rule, at) else None,
+    )
+
+
+def _is_still_needed(
+    connection: Connection, rule: Rule, remedy: Remedy, claimed: StoredRemedy, at: datetime
+) -> bool:
+    """Return whether the rows of a request are open still; else cancel it.
+
+    A batch that was never sent is replaced by one without the rows that are not. One that may have
+    arrived keeps its rows, as it keeps its id.
+    """
+    fingerprints = [row.fingerprint for row in claimed.rows]
+    wanted = {row.request_id for row in claimed.rows}
+    rows = [
+        row
+        for row in remedies.eligible_rows(connection, rule.id, at, fingerprints)
+        if row.request_id in wanted
+    ]
+    if len(rows) == len(claimed.rows) or (rows and claimed.attempts > 1):
+        return True
+    remedies.finish(connection, claimed, RemedyState.CANCELLED, at, error="no longer needed")
+    approval = Approval(claimed.author, claimed.reason, at)
+    for request in requests_of(rule.id, remedy, rows, approval):
+        remedies.plan(connection, request)
+    return False
+
+
+def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResult:
+    if claimed.attempts > remedy.filled.attempts + _LOST_ATTEMPTS:
+        return AttemptResult(RemedyState.PLANNED, error="no answer to it was ever recorded")
+    try:
+        request = build(remedy.filled, claimed)
+    except RemedyValueError as error:
+        return AttemptResult(RemedyState.REFUSED, error=error.message)
+    return attempt(remedy.filled, request, at)
+
+
+def _record(
+    connection: Connection,
+    rule: Rule,
+    claimed: StoredRemedy,
+    result: AttemptResult,
+    at: datetime,
+) -> RemedyState | None:
+    """Record the result of an attempt; None when the lease was lost meanwhile."""
+    state, next_at = result.state, None
+    if state is RemedyState.PLANNED:
+        next_at = max(result.not_before or at, at + backoff(claimed.attempts))
+        if rule.remedy is not None and claimed.attempts >= rule.remedy.filled.attempts:
+            state = RemedyState.FAILED
+    own = remedies.finish(
+        connection, claimed, state, at, code=result.code, error=result.error, next_at=next_at
+    )
+    if not own:
+        return None
+    if next_at is not None and (result.is_down or result.not_before is not None):
+        remedies.put_off(connection, rule.id, next_at)
+    if not state.is_waiting:
+        _write_end(connection, rule, claimed, state, result, at)
+    return state
+
+
+def _write_end(
+    connection: Connection,
+    rule: Rule,
+    claimed: StoredRemedy,
+    state: RemedyState,
+    result: AttemptResult,
+    at: datetime,
+) -> None:
+    code = "" if result.code is None else f" ({result.code})"
+    words = result.error or f"the receiver accepted it{code}"
+    detail = {
+        "request": claimed.id,
+        "rows": len(claimed.rows),
+        "attempts": claimed.attempts,
+        "code": result.code,
+    }
+    record(connection, rule, at, f"remedy {state.value}", words, detail=detail)
+
+
+def _tell_problem(
+    connection: Connection,
+    rules: RuleSet,
+    rule: Rule,
+    state: RemedyState,
+    result: AttemptResult,
+    at: datetime,
+) -> None:
+    """Notify the recipients, once in an incident for each kind of end."""
+    incident = open_incident(connection, rules, rule, at)
+    occasion = f"{incident.id if incident else at.isoformat()} {state.value}"
+    what = "was refused" if state is RemedyState.REFUSED else "was given up"
+    words = f"a request of its remedy {what}: {result.error}"
+    notify_recipients(connection, rules, rule, Reason.REMEDY_FAILED, words, at, occasion=occasion)

@@ -1,0 +1,340 @@
+"""Remedies, end to end: a real database, store, mail server and receiver, in a time of our own."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sanityd.model import TriageAction
+from sanityd.model.remedies import RemedyState
+from sanityd.notifications import triage
+from sanityd.notifications.triage import Act
+from sanityd.pipeline.remedies import planning, running, stopping
+from sanityd.pipeline.remedies.planning import Approval, RemedyError
+from sanityd.store import audit, remedies, rule_rename, violations
+from tests.support.scene import ADULTS, Scene, events
+from tests.support.smtp_server import Mailbox
+from tests.support.web_server import DROP, Server, serving
+
+LEASE = timedelta(seconds=40)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def arrange(scene: Scene, server: Server, **options: Any) -> None:
+    """The rule has a remedy, automatic unless said."""
+    http = {"url": f"http://127.0.0.1:{server.port}/", "json": {"people": ["{key.id}"]}}
+    scene.rules["adults"] = {
+        **ADULTS,
+        "remedy": {"http": http, "auto": "yes", "rate": "5 per second", **options},
+    }
+
+
+def act(scene: Scene, seconds: float = 5) -> None:
+    """What a pass does at its end, as often as the rate needs, and its mails."""
+    for _ in range(5):
+        running.run_pass(scene.load(), scene.store, seconds=0)
+        scene.clock.shift(timedelta(seconds=seconds / 5))
+    scene.mail()
+
+
+def approve(scene: Scene, **options: Any) -> planning.RepairPlan:
+    rules = scene.load()
+    approval = Approval("ana", "because", now(), **options)
+    with scene.store.write() as connection:
+        return planning.approve(connection, rules, rules.rules["adults"], approval)
+
+
+def states(scene: Scene) -> list[RemedyState]:
+    with scene.store.read() as connection:
+        return [remedy.state for remedy in remedies.of_rule(connection, "adults")]
+
+
+def sent(server: Server) -> list[list[int]]:
+    return [json.loads(got.body)["people"] for got in server.got]
+
+
+def ids(server: Server) -> list[str]:
+    return [got.headers["idempotency-key"] for got in server.got]
+
+
+def stopped(scene: Scene) -> str:
+    with scene.store.read() as connection:
+        return remedies.status_of(connection, "adults").stopped
+
+
+def test_each_row_is_repaired_once_in_an_episode_and_only_a_run_resolves_it(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    act(scene)
+    assert sorted(sent(server)) == [[1], [2]]
+    assert len(set(ids(server))) == 2
+    assert all(name.endswith(".1") for name in ids(server))
+    assert scene.rows() == [1, 2]
+    scene.children()
+    scene.tick()
+    assert scene.rows() == []
+
+
+def test_a_row_that_comes_back_stops_the_remedy_until_a_person_lets_it_go_on(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    scene.children()
+    scene.tick()
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    assert stopped(scene) == "1 row that was repaired is violated again after a complete run"
+    assert len(server.got) == 1
+    assert [event for _, event in events(box)].count("remedy_stopped") == 1
+    with pytest.raises(RemedyError, match="stopped"):
+        approve(scene)
+    rule = scene.load().rules["adults"]
+    with scene.store.write() as connection:
+        assert stopping.resume(connection, rule, "ana", "the mailer was repaired", now())
+        assert not stopping.resume(connection, rule, "ana", "again", now())
+    act(scene)
+    assert [name.rpartition(".")[2] for name in ids(server)] == ["1", "2"]
+
+
+def test_a_repair_that_does_not_help_stops_at_the_next_complete_run(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    scene.tick()
+    act(scene)
+    assert "violated again" in stopped(scene)
+    [mail] = [mail for _, mail in box.mails if mail["X-Sanityd-Event"] == "remedy_stopped"]
+    assert "--resume" in mail.as_string()
+
+
+def test_more_violations_than_at_the_first_request_stop_it(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    server.answers = [503]
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    scene.children(1, 2, 3)
+    scene.tick()
+    act(scene)
+    assert stopped(scene) == "there are 3 violations now, and were 1 at the first request"
+    assert sent(server) == [[1]]
+
+
+def test_too_many_violations_are_for_a_person(scene: Scene, box: Mailbox, server: Server) -> None:
+    arrange(scene, server, max_rows=2)
+    scene.children(1, 2, 3)
+    scene.tick()
+    act(scene)
+    act(scene)
+    assert server.got == []
+    assert [event for _, event in events(box)] == ["opened", "remedy_stopped"]
+    approve(scene)
+    act(scene)
+    assert sorted(sent(server)) == [[1], [2], [3]]
+
+
+def test_without_auto_a_person_decides_and_chooses_rows(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no")
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    assert server.got == []
+    with pytest.raises(RemedyError, match="id 9"):
+        approve(scene, keys=[{"id": "9"}])
+    approve(scene, keys=[{"id": "2"}])
+    act(scene)
+    assert sent(server) == [[2]]
+    plan = approve(scene)
+    assert (len(plan.new), len(plan.done)) == (1, 1)
+
+
+def test_accepted_and_snoozed_rows_are_left_alone(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no", rate="1 per hour")
+    scene.children(1, 2)
+    scene.tick()
+    rules = scene.load()
+    approve(scene)
+    with scene.store.write() as connection:
+        triage.accept_rows(connection, rules, "adults", [{"id": "1"}], Act("ana", "so", now()))
+        triage.decide(connection, rules, "adults", TriageAction.SNOOZED, Act("ana", "later", now()))
+    act(scene, seconds=20_000)
+    assert (server.got, set(states(scene))) == ([], {RemedyState.CANCELLED})
+    assert approve(scene).to_send == ()
+
+
+def test_a_batch_that_was_never_sent_goes_without_the_rows_that_are_resolved(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no", per="batch", batch_size=2)
+    scene.children(1, 2, 3)
+    scene.tick()
+    assert len(approve(scene).new) == 2
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    assert sorted(number for people in sent(server) for number in people) == [1, 2]
+    assert RemedyState.CANCELLED in states(scene)
+
+
+def test_quiet_hours_hold_what_is_automatic_and_not_what_a_person_wants(
+    scene: Scene, server: Server
+) -> None:
+    scene.alerts = {"quiet_hours": {"from": "00:00", "to": "23:59"}}
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    assert states(scene) == []
+    approve(scene)
+    act(scene)
+    assert sent(server) == [[1]]
+
+
+def test_a_refusal_is_told_and_sent_again_only_by_a_person_under_the_same_id(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    server.answers = [404, 200]
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    act(scene)
+    assert (states(scene), len(server.got)) == ([RemedyState.REFUSED], 1)
+    [mail] = [mail for _, mail in box.mails if mail["X-Sanityd-Event"] == "remedy_failed"]
+    assert "the server refused it (404)" in str(mail["Subject"])
+    assert "secret" not in mail.as_string()
+    approve(scene)
+    act(scene)
+    assert (states(scene), len(set(ids(server)))) == ([RemedyState.DONE], 1)
+
+
+def test_a_receiver_in_trouble_loses_nothing_and_is_given_up_and_told_in_the_end(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    server.answers = [503, DROP, 429, 500]
+    arrange(scene, server, attempts=4)
+    scene.children(1)
+    scene.tick()
+    for _ in range(8):
+        act(scene, seconds=1000)
+    assert (states(scene), len(server.got)) == ([RemedyState.FAILED], 4)
+    assert len(set(ids(server))) == 1
+    assert [event for _, event in events(box)].count("remedy_failed") == 1
+    assert scene.rows() == [1]
+
+
+def test_a_receiver_that_asks_for_a_pause_gets_it_for_all_requests(
+    scene: Scene, server: Server
+) -> None:
+    server.answers = [429]
+    server.headers = "Retry-After: 600\r\n"
+    arrange(scene, server)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene, seconds=500)
+    assert len(server.got) == 1
+    act(scene, seconds=500)
+    assert len(server.got) == 2
+
+
+def test_the_rate_holds_for_the_whole_rule(scene: Scene, server: Server) -> None:
+    arrange(scene, server, rate="60 per hour")
+    scene.children(1, 2, 3)
+    scene.tick()
+    act(scene, seconds=25)
+    assert len(server.got) == 1
+    act(scene, seconds=60)
+    assert len(server.got) == 2
+
+
+def test_two_replicas_never_send_the_same_request_and_a_dead_one_is_followed(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no")
+    scene.children(1)
+    scene.tick()
+    [planned] = approve(scene).new
+
+    def claim() -> Any:
+        with scene.store.write() as connection:
+            return remedies.claim(
+                connection, "adults", now(), lease=LEASE, pause=timedelta(milliseconds=1)
+            )
+
+    first = claim()
+    assert (first.id, first.attempts, claim()) == (planned.id, 1, None)
+    scene.clock.shift(LEASE + timedelta(seconds=1))
+    second = claim()
+    assert (second.id, second.attempts) == (planned.id, 2)
+    with scene.store.write() as connection:
+        assert not remedies.finish(connection, first, RemedyState.DONE, now())
+        assert remedies.finish(connection, second, RemedyState.DONE, now())
+
+
+def test_a_rule_under_a_new_id_does_not_send_again(scene: Scene, server: Server) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    with scene.store.write() as connection:
+        rule_rename.rename(connection, scene.load().name, "adults", "grown-ups")
+    scene.rules["grown-ups"] = scene.rules.pop("adults")
+    running.run_pass(scene.load(), scene.store, seconds=0)
+    assert len(server.got) == 1
+
+
+def test_an_errored_run_sends_nothing(scene: Scene, server: Server) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    scene.sql("ALTER TABLE people RENAME TO persons")
+    scene.tick()
+    act(scene)
+    assert server.got == []
+
+
+def test_what_was_done_is_in_the_audit_without_values(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no")
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    act(scene)
+    with scene.store.read() as connection:
+        entries = audit.of_rule(connection, "adults")
+    told = [(entry["action"], entry["actor"], entry["reason"]) for entry in entries]
+    assert ("remedy approved", "ana", "because") in told
+    assert ("remedy done", "sanityd", "the receiver accepted it (200)") in told
+
+
+def test_keys_that_must_be_forgotten_are_in_no_request(scene: Scene, server: Server) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    with scene.store.write() as connection:
+        violations.remove(connection, "adults")
+    assert states(scene) == []

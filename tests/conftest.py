@@ -15,7 +15,7 @@ from typing import NoReturn
 import duckdb as duckdb_driver
 import pytest
 
-from sanityd.demo import story
+from sanityd.authoring.demo import story
 from tests import ROOT
 from tests.support import kill_counts, services
 from tests.support.databases import PostgreSQLDatabases, fresh_database
@@ -85,7 +85,7 @@ SLOW = (
     "end_to_end",
     "fuzz",
     "modules/test_pytest_plugin.py",
-    "daemon/test_scheduler_process.py",
+    "modules/test_scheduler_process.py",
     "modules/test_telemetry.py",
     "notifications/test_digest.py",
     "notifications/test_events.py",

@@ -27,8 +27,8 @@ from examples.signup.troubles import Trouble
 from examples.signup.web import Service
 from examples.signup.worker import Worker
 from sanityd import clock
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli import root
-from sanityd.demo.catcher import Catcher
 
 AGO = timedelta(minutes=20)
 #: The people who are there when the demo begins.

@@ -147,7 +147,7 @@ class Rounds:
 
     def __enter__(self) -> "Rounds":
         """Start everything that is not killed, and the first mailer."""
-        from sanityd.demo.catcher import Catcher
+        from sanityd.authoring.demo.catcher import Catcher
 
         rules = Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")
         (self.folder / "rules.yaml").write_text(rules + ALERTS, encoding="utf-8")

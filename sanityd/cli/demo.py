@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from sanityd.demo.catcher import Catcher
+    from sanityd.authoring.demo.catcher import Catcher
     from sanityd.rules.rule import RuleSet
     from sanityd.store.open import Store
 
@@ -32,16 +32,18 @@ def command(folder: Path) -> None:
     mails are sent."""
     from importlib import resources
 
+    from sanityd.authoring.demo import story
+    from sanityd.authoring.demo.catcher import Catcher
     from sanityd.cli import terminal
     from sanityd.cli.options import open_store
-    from sanityd.demo import story
-    from sanityd.demo.catcher import Catcher
     from sanityd.rules.load import load
 
     _create_folder(folder)
     mails = folder / "mails"
     mails.mkdir()
-    rules_text = resources.files("sanityd.demo").joinpath("rules.yaml").read_text(encoding="utf-8")
+    rules_text = (
+        resources.files("sanityd.authoring.demo").joinpath("rules.yaml").read_text(encoding="utf-8")
+    )
     path = folder / "rules.yaml"
     path.write_text(rules_text, encoding="utf-8")
     console = terminal.console()

@@ -11,7 +11,7 @@ import click
 
 from sanityd.cli.act import DurationParam
 from sanityd.cli.adopted_rules import rules_and_store
-from sanityd.cli.history_targets import History, Request, select_history
+from sanityd.cli.history_targets import History, HistoryRequest, select_history
 from sanityd.cli.options import rules_option
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(
     if verify:
         _verify(path, form, head)
         return
-    request = Request(name, key, row, begin, every or form == "markdown")
+    request = HistoryRequest(name, key, row, begin, every or form == "markdown")
     with rules_and_store(path, form) as (rules, store), store.read() as connection:
         history = select_history(connection, rules, request, at)
         if form == "markdown":

@@ -23,7 +23,7 @@ DEFAULT_LENGTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HistoryRequest:
     """The arguments of the command. `since` is None where they do not say it."""
 
     name: str | None
@@ -45,7 +45,7 @@ class History:
 
 
 def select_history(
-    connection: "Connection", rules: "RuleSet", request: Request, at: datetime
+    connection: "Connection", rules: "RuleSet", request: HistoryRequest, at: datetime
 ) -> History:
     """Read the history that is asked for. Raises a usage error for an unknown name."""
     if request.key is not None:
@@ -63,7 +63,11 @@ def select_history(
 
 
 def _of_rules(
-    connection: "Connection", rules: "RuleSet", rule: str | None, request: Request, at: datetime
+    connection: "Connection",
+    rules: "RuleSet",
+    rule: str | None,
+    request: HistoryRequest,
+    at: datetime,
 ) -> History:
     from sanityd.notifications import timeline
     from sanityd.store import incidents

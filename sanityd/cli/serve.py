@@ -37,8 +37,8 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
     be reached. Exit 70: the process can't go on, and a new one must begin.
     """
     from sanityd import telemetry
-    from sanityd.daemon.scheduler import block_signals
     from sanityd.rules.load import load
+    from sanityd.scheduler import block_signals
 
     block_signals()
     telemetry.start(ctx.obj["log"])
@@ -67,8 +67,8 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
 
 def _wait_for_store(rules: "RuleSet") -> "Store | None":
     """Open the store, and wait until it can be used. Returns None if stopped meanwhile."""
-    from sanityd.daemon.scheduler import SIGNALS
     from sanityd.errors import StoreUnavailableError
+    from sanityd.scheduler import SIGNALS
 
     while True:
         try:

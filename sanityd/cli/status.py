@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.daemon.health import HealthSigns
-    from sanityd.model import Incident, NoiseState, Run, Severity, Silence
+    from sanityd.model import Incident, Run, Severity
     from sanityd.notifications.open_incidents import OpenIncident
     from sanityd.rules.rule import RuleSet
     from sanityd.store.rechecks import Recheck
@@ -54,7 +54,7 @@ def command(
     When more than 100 rules are violated, the worst are printed; JSON has all.
     """
     from sanityd import clock
-    from sanityd.cli import remedy_status, status_json, terminal
+    from sanityd.cli import held_back, remedy_status, status_json, terminal
     from sanityd.model import Severity
     from sanityd.store import rechecks, runs
 
@@ -77,9 +77,7 @@ def command(
         remedy_status.print_remedies(console, connection, selected, at)
         if selected is rules:
             _removed(console, connection, rules, at)
-        _silences(console, connection, at)
-        _announced(console, connection, at)
-        _noise(console, connection, selected, at)
+        held_back.print_all(console, connection, selected, at)
         verified = {rule: run for rule, run in last_runs.items() if rule not in pending}
         _holding(console, connection, verified, at)
 
@@ -307,78 +305,6 @@ def _removed(console: Any, connection: "Connection", rules: "RuleSet", at: "date
                     f" {incident.violations:,} open {violations}; see `sanityd history {rule}`"
                 )
                 console.print(terminal.signed(terminal.MILD, line))
-
-
-def _silences(console: Any, connection: "Connection", at: "datetime") -> None:
-    from sanityd.alerts.compose.sanitize import display_value
-    from sanityd.cli import terminal
-    from sanityd.store import silences
-
-    for silence in silences.list_active(connection, at):
-        subject = display_value(_silence_subject(silence))
-        end = terminal.until(silence.until, at)
-        decision = (
-            f"until {end} by {display_value(silence.author)}: {display_value(silence.reason)}"
-        )
-        console.print(terminal.signed(terminal.MILD, f"silenced: {subject} {decision}"))
-
-
-def _announced(console: Any, connection: "Connection", at: "datetime") -> None:
-    """Print the mass changes that are announced and not over."""
-    from sanityd.alerts.compose.sanitize import display_value
-    from sanityd.cli import terminal
-    from sanityd.store import announced_changes
-
-    for change in announced_changes.list_active(connection, at):
-        words = (
-            f"announced: {display_value(change.ticket)} until {terminal.until(change.until, at)}"
-            f" by {display_value(change.author)}: {display_value(change.reason)}"
-        )
-        console.print(terminal.signed(terminal.MILD, words))
-
-
-def _silence_subject(silence: "Silence") -> str:
-    parts = []
-    if silence.rule:
-        parts.append(silence.rule)
-    if silence.tag:
-        parts.append(f"tag {silence.tag}")
-    if silence.source:
-        parts.append(silence.source)
-    return " ".join(parts) or "everything"
-
-
-def _noise(console: Any, connection: "Connection", rules: "RuleSet", at: "datetime") -> None:
-    """Print the rules that are flapping or downgraded, or will be downgraded."""
-    from sanityd.cli import terminal
-    from sanityd.store import noise_state
-
-    for rule, state in noise_state.all_of(connection).items():
-        if rule not in rules.rules:
-            continue
-        for sentence in _noise_sentences(rule, state, at):
-            console.print(terminal.signed(terminal.MILD, f"{rule}: {sentence}"))
-
-
-def _noise_sentences(rule: str, state: "NoiseState", at: "datetime") -> list[str]:
-    from sanityd.cli import terminal
-
-    sentences = []
-    if state.flapping_since:
-        since = terminal.since(state.flapping_since, at)
-        sentences.append(f"flapping since {since}, so it is not mailed")
-    if state.due:
-        due = terminal.until(state.due, at)
-        sentences.append(f"will be downgraded {due}; `sanityd noise undo {rule}` prevents it")
-    elif state.steps:
-        sentences.append(state.sentence)
-    if state.mails_from is not None and at < state.mails_from:
-        begin = terminal.until(state.mails_from, at)
-        sentences.append(
-            f"nobody acted on {state.ignored} mails, so the next one comes {begin}, "
-            f"unless it is worse than usual"
-        )
-    return sentences
 
 
 def _pending_line(rule: str, recheck: "Recheck") -> "Text":

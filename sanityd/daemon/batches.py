@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sanityd.daemon.scheduler import Batch
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.scheduler import Batch
 from sanityd.store.slots import Slot
 
 #: The time limit of a batch besides its statements, and the longest of all.

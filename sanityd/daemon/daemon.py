@@ -19,7 +19,6 @@ from sanityd.daemon.batches import batch_of, batches_of, due_part
 from sanityd.daemon.rechecks import due_rechecks, rules_to_evaluate
 from sanityd.daemon.remedies import RemedyWorker
 from sanityd.daemon.run_log import log_result
-from sanityd.daemon.scheduler import Batch, ScheduledJobs, Scheduler
 from sanityd.errors import CheckError, Problem, RuleError, StoreError
 from sanityd.model import Run
 from sanityd.pipeline import Result
@@ -27,6 +26,7 @@ from sanityd.rules.diagnostics import format_problems
 from sanityd.rules.file_watch import FileWatch
 from sanityd.rules.load import load
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.scheduler import Batch, ScheduledJobs, Scheduler
 from sanityd.sources import privileges
 from sanityd.sources.snapshot_pool import CancelToken
 from sanityd.store import leases, retention, runs, slots

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from sanityd.daemon.batches import batch_of
-from sanityd.daemon.scheduler import Batch
 from sanityd.rules.rule import Rule, RuleSet
+from sanityd.scheduler import Batch
 from sanityd.store import rechecks
 
 #: Ends the names of these batches.

@@ -141,11 +141,7 @@ class RuleParser:
         self._problems += validation_errors.empty_keys(
             self._document, self._path, self._raw, misplaced_keys.rule_keys()
         )
-        values = {
-            key: value
-            for key, value in self._raw.items()
-            if key not in self._context.kinds and key != "remedy" and value is not None
-        }
+        values = self._values_besides_check()
         try:
             return RuleSpec.model_validate(values), ()
         except ValidationError as error:
@@ -163,6 +159,12 @@ class RuleParser:
         if "evidence" in invalid_keys:
             valid["evidence"] = recovery.valid_evidence(values["evidence"])
         return RuleSpec.model_validate(valid), recovery.age_columns(values, invalid_keys)
+
+    def _values_besides_check(self) -> dict[str, Any]:
+        """Return what the rule says besides its check and its remedy."""
+        apart = {*self._context.kinds, "remedy"}
+        given = {key: value for key, value in self._raw.items() if value is not None}
+        return {key: value for key, value in given.items() if key not in apart}
 
     def _options(self, check_key: CheckKey) -> _Options:
         """Return the check, or as much of it as is valid."""

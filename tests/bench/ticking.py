@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
-from sanityd.daemon.scheduler import Batch, Scheduler
 from sanityd.model.schedule import parse_schedule
+from sanityd.scheduler import Batch, Scheduler
 from tests.bench.peer.told import peak
 from tests.support.clockwork import NoWork
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli.act import parse_time
-from sanityd.demo.catcher import Catcher
 from tests.support.project import RULES, Project
 
 RULE = "every-person-has-a-welcome-mail"

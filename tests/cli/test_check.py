@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
-from sanityd.demo.catcher import Catcher
+from sanityd.authoring.demo.catcher import Catcher
 from tests.support.forked import Ended
 from tests.support.project import RULES, Project
 from tests.support.smtp_server import scripted

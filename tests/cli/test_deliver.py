@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sanityd.demo.catcher import Catcher
+from sanityd.authoring.demo.catcher import Catcher
 from tests.support.project import Project
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sanityd.demo.catcher import Catcher
+from sanityd.authoring.demo.catcher import Catcher
 from tests.support.project import RULES, Project
 
 RULE = "every-person-has-a-welcome-mail"

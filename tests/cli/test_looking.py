@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from sanityd import plugins
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli import root
-from sanityd.demo.catcher import Catcher
 from tests.support.project import RULES, Project
 
 

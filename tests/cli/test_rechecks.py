@@ -14,8 +14,8 @@ import pytest
 
 from sanityd import clock, pipeline
 from sanityd.api.rechecks import Rechecks
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli.recheck_wait import describe, wait
-from sanityd.demo.catcher import Catcher
 from sanityd.rules.load import load
 from tests.support.project import Project
 

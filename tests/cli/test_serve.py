@@ -15,8 +15,8 @@ import pytest
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli import serve
-from sanityd.demo.catcher import Catcher
 from sanityd.rules.load import load
 from tests.support.project import RULES, Project
 

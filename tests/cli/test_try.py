@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sanityd.authoring.demo import story
+from sanityd.authoring.demo.catcher import Catcher
 from sanityd.cli import trial_text
 from sanityd.cli.trial_text import share
-from sanityd.demo import story
-from sanityd.demo.catcher import Catcher
 from sanityd.model import Reason
 from tests import ROOT
 from tests.support.project import RULES, Project

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from sanityd import clock
 from sanityd.daemon.daemon import Daemon
-from sanityd.daemon.scheduler import Batch
 from sanityd.rules.load import load
+from sanityd.scheduler import Batch
 from sanityd.store.open import Store
 
 BEGIN = datetime(2026, 11, 23, 8, 0, 1, tzinfo=UTC)

@@ -23,8 +23,8 @@ from sqlalchemy import text
 
 from sanityd import clock
 from sanityd.daemon.daemon import Daemon
-from sanityd.daemon.scheduler import Batch
 from sanityd.rules.load import load
+from sanityd.scheduler import Batch
 from sanityd.store import slots
 from sanityd.store.open import Store
 from tests.support.smtp_server import Mailbox, working

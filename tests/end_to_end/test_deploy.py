@@ -21,7 +21,7 @@ from cronsim import CronSim
 from dockerfile_parse import DockerfileParser
 
 from sanityd import clock
-from sanityd.demo import story
+from sanityd.authoring.demo import story
 from sanityd.rules.load import load
 from tests import ROOT
 from tests.support.project import RULES, Project

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sanityd.demo import story
+from sanityd.authoring.demo import story
 from tests.support import kill_counts
 from tests.support.forked import Death, Process
 from tests.support.project import RULES, Project

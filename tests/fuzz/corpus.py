@@ -38,7 +38,7 @@ def files() -> tuple[str, ...]:
     """All of them, always in the same order."""
     found = [
         path.read_text(encoding="utf-8")
-        for path in (ROOT / "rules.yaml", ROOT / "sanityd/demo/rules.yaml")
+        for path in (ROOT / "rules.yaml", ROOT / "sanityd/authoring/demo/rules.yaml")
     ]
     for page in sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]):
         found += [

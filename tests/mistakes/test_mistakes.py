@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from sanityd.demo import story
+from sanityd.authoring.demo import story
 from tests import mistakes
 from tests.mistakes import Case, tables
 

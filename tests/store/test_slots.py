@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from sanityd.daemon.scheduler import KEEP_EVERY
+from sanityd.scheduler import KEEP_EVERY
 from sanityd.store import leases, slots
 from sanityd.store.open import Store
 from sanityd.store.slots import LEASE, SlotClaim

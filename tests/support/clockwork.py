@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sanityd.daemon.scheduler import Batch, ScheduledJobs
+from sanityd.scheduler import Batch, ScheduledJobs
 
 
 class NoWork(ScheduledJobs):

@@ -11,7 +11,7 @@ import sanityd.cli.check
 import sanityd.cli.reports
 import sanityd.store.migrate  # noqa: F401
 from sanityd import pipeline
-from sanityd.demo import story
+from sanityd.authoring.demo import story
 from sanityd.rules.load import load
 from sanityd.store.open import Store
 from tests.support.project import RULES

@@ -108,6 +108,6 @@ def test_it_marks_a_mistake_at_its_line(
 
 
 def test_it_marks_nothing_in_what_is_right(editor: LanguageServer) -> None:
-    for path in ("rules.yaml", "sanityd/demo/rules.yaml", "deploy/kubernetes/rules.yaml"):
+    for path in ("rules.yaml", "sanityd/authoring/demo/rules.yaml", "deploy/kubernetes/rules.yaml"):
         text = (ROOT / path).read_text(encoding="utf-8")
         assert editor.marks(schema.MODELINE + text) == []

@@ -93,7 +93,7 @@ def right_files() -> list[tuple[str, dict[str, Any]]]:
 def _right_files() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in (
         "rules.yaml",
-        "sanityd/demo/rules.yaml",
+        "sanityd/authoring/demo/rules.yaml",
         "deploy/docker/rules.yaml",
         "deploy/kubernetes/rules.yaml",
     ):

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sanityd.daemon.scheduler import Batch, SlotTrigger
 from sanityd.model.schedule import parse_schedule
+from sanityd.scheduler import Batch, SlotTrigger
 
 AT = datetime(2026, 11, 23, 8, 2, 30, tzinfo=UTC)
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from sanityd import clock
-from sanityd.daemon import scheduler
-from sanityd.daemon.scheduler import Batch, Scheduler
+from sanityd import clock, scheduler
 from sanityd.model.schedule import Schedule, parse_schedule
+from sanityd.scheduler import Batch, Scheduler
 from tests.support.clockwork import NoWork
 
 _CONTEXT = multiprocessing.get_context("forkserver")

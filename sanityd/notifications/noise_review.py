@@ -31,6 +31,7 @@ from sanityd.store import (
     noise_state,
     notification_log,
     outbox,
+    remedies,
     rules_seen,
     runs,
     triage,
@@ -66,6 +67,8 @@ def records_of(
             first_opened = min(first_opened, incident.opened_at)
     decisions = triage.of_rules(connection, names, first_opened)
     sent = notification_log.sent_of_rules(connection, names, since)
+    with_remedy = [rule.id for rule in selected if rule.remedy is not None]
+    repairs = remedies.times_done(connection, with_remedy, first_opened)
     seen = rules_seen.of_rules(connection, rules.name, names)
     looks = _past_results(connection, rules, names, states, at)
     records = {}
@@ -73,7 +76,8 @@ def records_of(
         name = rule.id
         is_seen = name in seen and seen[name].removed_at is None
         mails = [SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())]
-        episodes = [_episode(each, rule, decisions.get(name, ())) for each in violated[name]]
+        acts, repaired_at = decisions.get(name, ()), repairs.get(name, ())
+        episodes = [_episode(each, rule, acts, repaired_at) for each in violated[name]]
         records[name] = Record(
             declared=_declared(rule, violated[name]),
             since=seen[name].since if is_seen else at,
@@ -137,22 +141,27 @@ def _violated_days(
     return noise.daily_peaks(past, rules.alerts.zone)
 
 
-def _episode(incident: Incident, rule: Rule, decisions: Iterable[Triage]) -> Episode:
+def _episode(
+    incident: Incident, rule: Rule, decisions: Iterable[Triage], repaired_at: Iterable[datetime]
+) -> Episode:
     """Return what the policy knows of an incident.
 
     Parameters: `decisions` are those of people about the rule, among them those about others of
-    its incidents.
+    its incidents; at `repaired_at` requests of its remedy were done.
     """
     about = [decision for decision in decisions if decision.incident == incident.id]
     resolutions = {decision.resolution for decision in about}
     # Whoever changes the rule while it is violated has acted, too.
     has_other_meaning = incident.meaning not in ("", rule.meaning)
     is_edited = has_other_meaning and not incident.open
+    is_repaired = any(
+        incident.opened_at <= at <= (incident.resolved_at or at) for at in repaired_at
+    )
     return Episode(
         incident=incident.id,
         began=incident.opened_at,
         ended=incident.resolved_at,
-        acted=bool(about) or is_edited,
+        acted=any((about, is_edited, is_repaired)),
         false_positive="false_positive" in resolutions,
         closed=bool(resolutions - {""}),
     )

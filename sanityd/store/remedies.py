@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from sanityd.model import TriageAction, decode_values, encode_values
 from sanityd.model.remedies import RemedyRow, RemedyState, RemedyStatus, StoredRemedy
+from sanityd.store.name_list import name_list
 from sanityd.store.remedy_tables import remedies, remedy_status
 from sanityd.store.runs import OVERLAP
 from sanityd.store.tables import insert_into, triage, violations
@@ -74,6 +75,22 @@ def of_rule(
         query = query.where(remedies.c.state.in_([state.value for state in states]))
     rows = connection.execute(query.order_by(remedies.c.at, remedies.c.id)).mappings()
     return [_stored(row) for row in rows]
+
+
+def times_done(
+    connection: Connection, rules: Collection[str], since: datetime
+) -> dict[str, list[datetime]]:
+    """Return when requests of these rules were done since then, by rule, oldest first."""
+    if not rules:
+        return {}
+    done = and_(remedies.c.state == RemedyState.DONE.value, remedies.c.ended_at >= since)
+    query = select(remedies.c.rule, remedies.c.ended_at).where(
+        done, remedies.c.rule.in_(select(name_list(connection, rules).c.value))
+    )
+    times: dict[str, list[datetime]] = {}
+    for row in connection.execute(query.order_by(remedies.c.ended_at)):
+        times.setdefault(row.rule, []).append(row.ended_at)
+    return times
 
 
 def counts(connection: Connection) -> dict[str, dict[RemedyState, int]]:

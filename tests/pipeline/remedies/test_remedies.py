@@ -9,7 +9,7 @@ import pytest
 
 from sanityd.model import TriageAction
 from sanityd.model.remedies import RemedyState
-from sanityd.notifications import triage
+from sanityd.notifications import noise_review, triage
 from sanityd.notifications.triage import Act
 from sanityd.pipeline.remedies import planning, running, stopping
 from sanityd.pipeline.remedies.planning import Approval, RemedyError
@@ -71,6 +71,22 @@ def ids(server: Server) -> list[str]:
 def stopped(scene: Scene) -> str:
     with scene.store.read() as connection:
         return remedies.status_of(connection, "adults").stopped
+
+
+@pytest.mark.parametrize("auto", ["yes", "no"])
+def test_an_incident_whose_rows_were_repaired_was_acted_on(
+    scene: Scene, server: Server, box: Mailbox, auto: str
+) -> None:
+    arrange(scene, server, auto=auto)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    scene.children()
+    scene.tick()
+    rules = scene.load()
+    with scene.store.read() as connection:
+        known = noise_review.profile(connection, rules, rules.rules["adults"], now())
+    assert (known.sent, known.acted) == (1, 1 if auto == "yes" else 0)
 
 
 def test_each_row_is_repaired_once_in_an_episode_and_only_a_run_resolves_it(

@@ -59,7 +59,7 @@ def batch(
     """
     all_decisions = list(decisions)
     batches: list[Batched] = []
-    for recipient, mailed in _mailed_by_recipient(all_decisions).items():
+    for recipient, mailed in _mailed_by_recipient(_in_order(all_decisions, context)).items():
         if recipient in backlogged and len(mailed) > 1:
             batches.append(Notification(recipient, tuple(mailed)))
             continue
@@ -71,6 +71,17 @@ def batch(
         batches += _limited(recipient, critical, context, critical_sent)
         batches += _limited(recipient, other, context, len(sent) - critical_sent)
     return [_with_waiting_outages(batched, all_decisions, context) for batched in batches]
+
+
+def _in_order(decisions: Iterable[Decision], context: AlertContext) -> list[Decision]:
+    """Return the decisions with the most severe first, then in the order of the rules file."""
+    places = {name: place for place, name in enumerate(context.rules.rules)}
+
+    def order(decision: Decision) -> tuple[int, int]:
+        rule = decision.incident.rule
+        return -decision.incident.severity, places.get(rule, len(places))
+
+    return sorted(decisions, key=order)
 
 
 def _limited(

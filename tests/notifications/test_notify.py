@@ -65,6 +65,18 @@ def test_rules_that_open_together_share_a_mail_and_have_an_incident_each(
     assert told(box) == ["opened"]
 
 
+def test_a_shared_mail_lists_its_rules_in_the_order_of_the_file(scene: Scene, box: Mailbox) -> None:
+    """Otherwise each team would see another order, and each day."""
+    names = ["of-zoe", "of-ana", "of-mia", "of-bo", "of-eve", "of-ida"]
+    scene.rules = dict.fromkeys(names, ADULTS)
+    scene.children(1)
+    scene.look()
+    scene.mail()
+    assert told(box) == ["opened"]
+    found = [name for name in re.findall(r"of-[a-z]+", body(box)) if name in names]
+    assert list(dict.fromkeys(found)) == names
+
+
 def test_what_opens_waits_a_moment_and_what_is_over_by_then_is_never_told(
     scene: Scene, box: Mailbox
 ) -> None:

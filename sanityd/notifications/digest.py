@@ -18,7 +18,7 @@ from sanityd.alerts.compose.times import format_time
 from sanityd.alerts.settings import WEEKDAYS
 from sanityd.model import Alert, Cause, Incident, NoiseState, Reason, Run, Severity, Silence, Triage
 from sanityd.model.durations import format_duration
-from sanityd.notifications import noise
+from sanityd.notifications import noise, noise_review
 from sanityd.notifications.context import counted_incidents, sentence, triage_in_force
 from sanityd.notifications.notify import EXPIRES
 from sanityd.notifications.recipients import Recipient
@@ -171,7 +171,6 @@ class DigestFacts:
         open_incidents = incidents.list_open(connection)
         violated_rules = {incident.rule for incident in open_incidents}
         resolved = incidents.resolved_since(connection, min(since, at - _AGAIN))
-        acted = triage.since(connection, at - _QUALITY - _AGAIN)
         return cls(
             rules=rules,
             at=at,
@@ -187,7 +186,7 @@ class DigestFacts:
             noise_states=noise_state.all_of(connection),
             silences=silences.list_active(connection, at),
             sent=notification_log.sent_since(connection, at - _QUALITY),
-            acted_on={decision.incident for decision in acted},
+            acted_on=noise_review.acted_on(connection, rules, at),
             outbox=outbox_summary.summary(connection),
             audit_head=audit_chain.head_text(connection),
         )

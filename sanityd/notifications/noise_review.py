@@ -91,6 +91,16 @@ def records_of(
     return records
 
 
+def acted_on(connection: Connection, rules: RuleSet, at: datetime) -> set[str]:
+    """Return the incidents of the last weeks that somebody acted on."""
+    states = noise_state.all_of(connection)
+    records = records_of(connection, rules, list(rules.enabled()), states, at)
+    ids = set()
+    for record in records.values():
+        ids |= {episode.incident for episode in record.episodes if episode.acted}
+    return ids
+
+
 def _declared(rule: Rule, violated: Iterable[Incident]) -> Severity:
     """Return the declared severity of the open incident; that of the rule without one."""
     return max((incident.declared for incident in violated if incident.open), default=rule.severity)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, insert, or_, sele
 
 from sanityd.store import tables
 from sanityd.store.announced_tables import announced_changes
+from sanityd.store.remedy_tables import remedies
 
 #: How far back runs and incidents are copied: a few days more than any policy looks back.
 RUNS = timedelta(days=35)
@@ -59,6 +60,7 @@ def _conditions(rule: str, at: datetime) -> list[tuple[Table, ColumnElement[bool
         (tables.triage, tables.triage.c.rule == rule),
         (tables.silences, true()),
         (announced_changes, true()),
+        (remedies, remedies.c.rule == rule),
         (tables.noise, tables.noise.c.rule == rule),
         (tables.decisions, tables.decisions.c.incident.in_(select(cases.c.id).where(own))),
     ]

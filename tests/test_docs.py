@@ -24,7 +24,7 @@ from sanityd.rules.spec import Defaults, RuleSpec, SourceSpec
 from tests import ROOT
 from tests.docs import pages
 from tests.docs.pages import PAGES
-from tests.support.project import Project
+from tests.support.project import RULES, Project
 
 USUAL = settings.Settings()
 ENVIRONMENT = {
@@ -61,7 +61,7 @@ def test_the_rule_tests_shown_pass_and_leave_nothing_unshown(tmp_path: Path) -> 
     [page] = (text for page, text in blocks("yaml", titled=True) if page == "test-rules.md")
     files = [
         ROOT / "rules.yaml",
-        ROOT / "sanityd" / "demo" / "rules.yaml",
+        ROOT / "sanityd" / "authoring" / "demo" / "rules.yaml",
         tmp_path / "readme.yaml",
         tmp_path / "page.yaml",
     ]
@@ -125,7 +125,7 @@ def test_the_reference_knows_every_key_and_every_key_is_in_it() -> None:
 
 
 def test_the_alerts_shown_are_the_defaults(tmp_path: Path) -> None:
-    """But for the words that have none: zones, quiet hours, owners and tags."""
+    """But for the words that have none: zones, quiet hours, the audit, owners and tags."""
     text = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
     [shown] = [
         block
@@ -138,6 +138,7 @@ def test_the_alerts_shown_are_the_defaults(tmp_path: Path) -> None:
     read = load(tmp_path / "rules.yaml", {}).alerts
     usual = {
         "zone": ZoneInfo("UTC"),
+        "keep_audit": None,
         "quiet_hours": settings.QuietHours(),
         "owners": {},
         "tags": {},
@@ -164,6 +165,8 @@ def test_the_commands_of_the_page_on_acting_run_in_their_order(
     text = (ROOT / "docs" / "howto" / "acting.md").read_text(encoding="utf-8")
     commands = [shlex.split(line)[1:] for line in re.findall(r"`(sanityd [^`]* [^`]*)`", text)]
     assert len(commands) > 10
+    remedy = "    tags: [mail]\n    remedy: {command: ['true', '{key.id}']}\n"
+    project.rules("allow: {commands: true}\n" + RULES.replace("    tags: [mail]\n", remedy))
     lose_mails()
     project.run("check")
     for words in commands:
@@ -220,5 +223,5 @@ def test_the_json_shown_has_the_keys_that_check_prints(project: Project) -> None
 
 def test_the_demo_rules_are_plain_yaml_too() -> None:
     """Nothing in our dialect of YAML means something else to other tools."""
-    text = (ROOT / "sanityd" / "demo" / "rules.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "sanityd" / "authoring" / "demo" / "rules.yaml").read_text(encoding="utf-8")
     assert set(yaml.safe_load(text)) == {"sources", "channels", "defaults", "rules", "tests"}

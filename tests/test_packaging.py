@@ -37,7 +37,7 @@ NEEDLESS = {"alembic", "apscheduler", "css_inline", "jinja2", "psycopg", "sentry
 #: How many modules such a pass imports at most. It was 660 when this was written, of which 240 are
 #: SQLAlchemy's and pydantic's; a new dependency that comes with a hundred should be imported where
 #: it is of use.
-MODULES = 680
+MODULES = 690
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_script_is_one_screen_of_plain_shell(name: str) -> None:
 def test_ci_runs_the_tests_and_requires_the_databases() -> None:
     run = ROOT / ".ci" / "run"
     assert run.stat().st_mode & 0o111
-    assert "SANITYD_REQUIRE_SERVICES=1 exec scripts/test" in run.read_text(encoding="utf-8")
+    assert "\nSANITYD_REQUIRE_SERVICES=1 scripts/test" in run.read_text(encoding="utf-8")
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -13,7 +13,6 @@ from sanityd.daemon import rule_changes
 from sanityd.errors import StoreError
 from sanityd.model import Run, Severity
 from sanityd.pipeline import Result
-from sanityd.pipeline.remedies import running
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import leases, notification_log, outbox_summary, retention
 from sanityd.store.leases import Lease
@@ -108,6 +107,8 @@ def recorded(
     pipeline.notify_due(rules, store, now)
     delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)
     if any(rule.remedy for rule in rules.enabled()):
+        from sanityd.pipeline.remedies import running
+
         observer.repaired(running.run_pass(rules, store, seconds=DELIVERY_SECONDS).text)
         # Remedies may have news for the recipients.
         delivered += pipeline.deliver(rules, store, seconds=DELIVERY_SECONDS)

@@ -45,6 +45,7 @@ QUIET = {
     Reason.AUTO_PAUSED: "most incidents of the rule end by themselves, so the mail waits for that",
     Reason.NOT_ACTED_ON: "nobody acted on the last mails about the rule, so the next comes later",
     Reason.IN_DIGEST: "the digest says so",
+    Reason.ANNOUNCED: "it belongs to a change that was announced; one mail comes at its end",
     Reason.LONG_RUNNING: "open for weeks; in the digest only, until it grows",
     Reason.WAITING: "a message about it is being delivered",
     Reason.NEVER_NOTIFIED: "resolved, and nobody was notified of it",

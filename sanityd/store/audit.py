@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
+from sanityd.errors import StoreError
 from sanityd.store import audit_chain
 from sanityd.store.incidents import IncidentRecipient
 from sanityd.store.tables import audit
@@ -76,7 +77,13 @@ def of_rule(connection: Connection, rule: str) -> list[RowMapping]:
             names.append(name)
             pending += _former_names(connection, name)
     entries = select(audit).where(audit.c.rule.in_(names)).order_by(audit.c.id)
-    return list(connection.execute(entries).mappings())
+    try:
+        return list(connection.execute(entries).mappings())
+    except (ValueError, TypeError):
+        raise StoreError(
+            "an entry of the audit can't be read: somebody altered it",
+            "`sanityd history --verify` names it.",
+        ) from None
 
 
 def _former_names(connection: Connection, rule: str) -> list[str]:

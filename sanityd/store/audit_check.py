@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, String, and_, cast, func, or_, select
 
 from sanityd.store import audit_chain, rule_texts
 from sanityd.store.audit_chain import Link, entry_digest
@@ -13,6 +13,8 @@ from sanityd.store.tables import audit
 
 #: The action of the entry that retention writes when it removes entries of the audit.
 TRIMMED = "audit trimmed"
+#: What reading a value raises that is not of its column's type, as SQLite allows.
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 #: How many entries are read at once.
 _CHUNK = 1000
 
@@ -50,6 +52,14 @@ def verify(connection: Connection, anchor: Link | None = None) -> ChainReport:
 
     Parameters: `anchor` is the head that a mail shows, with the beginning of its digest.
     """
+    try:
+        return _verified(connection, anchor)
+    except _UNREADABLE:
+        # Who alters an entry so that it can't be read must not get around this by it.
+        return ChainReport(0, Link(), Link(), _first_unreadable(connection))
+
+
+def _verified(connection: Connection, anchor: Link | None) -> ChainReport:
     walk = _Walk(audit_chain.checkpoint(connection))
     fault = _first_broken_link(connection, walk)
     fault = _unlinked(connection, fault, walk) or fault
@@ -64,6 +74,27 @@ def verify(connection: Connection, anchor: Link | None = None) -> ChainReport:
         else:
             fault = _compared(connection, walk, anchor)
     return ChainReport(walk.entries, walk.last, walk.checkpoint, fault, not_compared)
+
+
+def _first_unreadable(connection: Connection) -> ChainFault:
+    """Return the first entry whose columns are not of their types."""
+    ids = connection.execute(select(audit.c.id).order_by(audit.c.id)).scalars().all()
+    for row_id in ids:
+        # As it is stored: an altered number can't be decoded, either.
+        number = select(cast(audit.c.seq, String)).where(audit.c.id == row_id)
+        text = str(connection.execute(number).scalar_one())
+        seq = int(text) if text.isdigit() else None
+        try:
+            row = connection.execute(select(audit).where(audit.c.id == row_id)).mappings().one()
+            entry_digest(row["digest"], int(row["seq"]), row)
+        except _UNREADABLE:
+            return ChainFault("altered", seq, f"{_name(seq)} can't be read: it was altered")
+    sentence = "the ends of the chain, or the text of a rule, can't be read"
+    return ChainFault("altered", None, sentence)
+
+
+def _name(seq: int | None) -> str:
+    return "an entry" if seq is None else f"entry {seq}"
 
 
 @dataclass

@@ -143,6 +143,34 @@ def test_each_kind_of_change_is_named_with_its_entry(five: Store) -> None:
     assert verify(five).fault is None
 
 
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("UPDATE audit SET detail = '{bad' WHERE seq = 2", ("altered", 2)),
+        ("UPDATE audit SET at = 'garbage' WHERE seq = 2", ("altered", 2)),
+        ("UPDATE audit SET reason = x'ff' WHERE seq = 2", ("altered", 2)),
+        ("UPDATE audit SET digest = x'00ff' WHERE seq = 2", ("altered", 2)),
+        ("UPDATE audit SET seq = 'x' WHERE seq = 2", ("removed", 2)),
+        ("UPDATE audit_chain SET seq = 'x' WHERE name = 'head'", ("altered", None)),
+        ("UPDATE rule_texts SET content = 'zzz'", ("altered", None)),
+    ],
+)
+def test_an_entry_that_cannot_be_read_any_more_was_altered(
+    tmp_path: Path, statement: str, expected: tuple[str, int | None]
+) -> None:
+    """SQLite stores any bytes in any column."""
+    store = Store.open("sqlite:///state.db", tmp_path)
+    append(store, "one", "two", "three")
+    with store.write() as connection:
+        connection.execute(text("INSERT INTO rule_texts VALUES ('digest', '{}')"))
+        connection.execute(text(statement))
+    if "rule_texts" in statement:
+        assert fault(store)[0] == "altered"
+    else:
+        assert fault(store) == expected
+    store.close()
+
+
 def test_who_rewrites_all_digests_is_found_out_by_the_head_of_a_mail(five: Store) -> None:
     mailed = audit_check.parse_anchor(str(head(five)))
     with five.write() as connection:

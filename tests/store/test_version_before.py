@@ -30,13 +30,25 @@ OLD_TABLES = {
     "pending_confirmations": "suspects",
 }
 #: What the version before did not have.
-NEW_TABLES = {"adopted_rules", "audit_chain", "episodes", "evidence", "rule_texts"}
+NEW_TABLES = {
+    "adopted_rules",
+    "announced_changes",
+    "audit_chain",
+    "episodes",
+    "evidence",
+    "remedies",
+    "remedy_status",
+    "rule_texts",
+}
 NEW_REASONS = {
+    Reason.ANNOUNCED,
     Reason.AUTO_PAUSED,
     Reason.IN_DIGEST,
     Reason.KEPT_OPEN,
     Reason.NOT_ACTED_ON,
     Reason.NOT_TAKEN,
+    Reason.REMEDY_FAILED,
+    Reason.REMEDY_STOPPED,
 }
 OLD_REASONS = {
     "calm",

@@ -142,7 +142,7 @@ def retry_after(answer: Answer, at: datetime) -> datetime | None:
         return at + timedelta(seconds=seconds)
     try:
         wish = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if wish.tzinfo is None:
         wish = wish.replace(tzinfo=UTC)

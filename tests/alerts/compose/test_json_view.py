@@ -13,7 +13,7 @@ from tests.alerts.samples import ALL, MANY, alert, mail, news, opened, row
 
 KEYS = (
     "event rule title sentence noise owner tags table location fix incident cause severity "
-    "declared violations checked opened_at resolved_at systemic source error hint stale_since "
+    "declared violations checked opened_at resolved_at systemic ticket source error hint stale_since "
     "due rows"
 )
 

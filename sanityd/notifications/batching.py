@@ -75,11 +75,11 @@ def batch(
 
 def _in_order(decisions: Iterable[Decision], context: AlertContext) -> list[Decision]:
     """Return the decisions with the most severe first, then in the order of the rules file."""
-    places = {name: place for place, name in enumerate(context.rules.rules)}
+    positions = {name: position for position, name in enumerate(context.rules.rules)}
 
     def order(decision: Decision) -> tuple[int, int]:
         rule = decision.incident.rule
-        return -decision.incident.severity, places.get(rule, len(places))
+        return -decision.incident.severity, positions.get(rule, len(positions))
 
     return sorted(decisions, key=order)
 

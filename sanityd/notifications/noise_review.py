@@ -59,12 +59,9 @@ def records_of(
     settings = rules.alerts
     names = [rule.id for rule in selected]
     since = at - settings.noise.window - settings.noise.grace
-    violated: dict[str, list[Incident]] = {name: [] for name in names}
-    first_opened = since
-    for incident in chain.from_iterable(incidents.of_rules(connection, names, since).values()):
-        if incident.cause is Cause.VIOLATED:
-            violated[incident.rule].append(incident)
-            first_opened = min(first_opened, incident.opened_at)
+    violated = _violated_incidents(connection, names, since)
+    opened = [incident.opened_at for incident in chain.from_iterable(violated.values())]
+    first_opened = min([since, *opened])
     decisions = triage.of_rules(connection, names, first_opened)
     sent = notification_log.sent_of_rules(connection, names, since)
     with_remedy = [rule.id for rule in selected if rule.remedy is not None]
@@ -89,6 +86,17 @@ def records_of(
             mode=rule.noise,
         )
     return records
+
+
+def _violated_incidents(
+    connection: Connection, names: Sequence[str], since: datetime
+) -> dict[str, list[Incident]]:
+    """Return the incidents of rules that were violated, by rule, oldest first."""
+    violated: dict[str, list[Incident]] = {name: [] for name in names}
+    for incident in chain.from_iterable(incidents.of_rules(connection, names, since).values()):
+        if incident.cause is Cause.VIOLATED:
+            violated[incident.rule].append(incident)
+    return violated
 
 
 def acted_on(connection: Connection, rules: RuleSet, at: datetime) -> set[str]:

@@ -104,6 +104,7 @@ def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
             renamed = {**detail, "print": imprint(rules.rules[new]), "formerly": old, **text}
             reason = f"formerly {old}"
             audit.append(connection, at, author.author, _RENAMED, reason, rule=new, detail=renamed)
+            _forget_hidden(connection, rules.rules[new])
     return len(pairs)
 
 

@@ -40,7 +40,7 @@ def texts_between(
             continue
         if _since(entry) <= begin:
             before = entry
-        elif entry["at"] <= end and entry["action"] != audit.RULE_KEPT:
+        elif _since(entry) <= end and (entry["action"] != audit.RULE_KEPT or not during):
             during.append(entry)
     entries = during if before is None else [before, *during]
     texts = []

@@ -130,8 +130,9 @@ def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collec
         if row["name"] not in allowed:
             connection.execute(delete(evidence).where(this))
             continue
-        columns = allowed[row["name"]]
-        refused = [name for name in (row["rows"] or [{}])[0] if name not in columns]
+        # Compared as where they are read.
+        columns = {column.casefold() for column in allowed[row["name"]]}
+        refused = [name for name in (row["rows"] or [{}])[0] if name.casefold() not in columns]
         if not refused:
             continue
         rows = [_without(values, refused) for values in row["rows"]]

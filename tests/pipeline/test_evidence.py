@@ -131,6 +131,16 @@ def test_a_key_of_two_columns_is_bound_by_their_names(project: Project) -> None:
     assert who(found[8, "s"]) == ["o'hara"]
 
 
+def test_columns_are_shown_whatever_their_case(project: Project) -> None:
+    """PostgreSQL folds `Who` to `who`; the names of a rule are compared as `lint` does."""
+    query = "select Who, old_email from changes where person = cast(:key as char(20))"
+    found = project.check(changes={"query": query, "show": ["WHO"]})
+    assert [list(row.values()) for row in found[8]["changes"].rows] == [["o'hara"]]
+    with project.store.write() as connection:
+        evidence.keep_columns(connection, "r", {"changes": ["wHo"]})
+    assert [list(row.values()) for row in project.stored()[8]["changes"].rows] == [["o'hara"]]
+
+
 def test_a_hostile_key_is_a_value(project: Project) -> None:
     hostile = "' OR 1=1 --"
     project.sql(

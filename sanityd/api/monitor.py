@@ -118,16 +118,19 @@ class Monitor:
         """Return what happened, oldest first: incidents, decisions, mails, changes of rows.
 
         Parameters: `about` is a row of `violations`, an incident, or the id of a rule or incident;
-        None for all rules. `key` limits a rule to the row with that key, of any age; otherwise
-        `since` is how far back. Raises UnknownRuleError and StoreError.
+        None for all rules. `key` limits a rule to the row with that key. A row and an incident have
+        all that is known of them; otherwise `since` is how far back. Raises UnknownRuleError and
+        StoreError.
         """
-        name = about if isinstance(about, str) or about is None else about.rule
+        name = _name_of(about)
         row_key = about.key if isinstance(about, ViolatingRow) else key
         if row_key is not None and name is None:
             raise SanitydError("a key needs its rule", 'Name it: `history("RULE", key={"id": 7})`.')
-        begin = clock.now() - since
+        at = clock.now()
         return self._read(
-            lambda connection: queries.events(connection, self._rules, name, row_key, begin),
+            lambda connection: queries.events(
+                connection, self._rules, name, row_key, at, at - since
+            ),
             (),
             name,
         )
@@ -287,6 +290,15 @@ def expecting(  # noqa: PLR0913 (those of `open`, and of the change)
     """
     monitor = open_rules(rules, env_file=env_file, env=env)
     return monitor.expecting(ticket, rules=rule_ids, tables=tables, for_=for_, reason=reason, by=by)
+
+
+def _name_of(about: str | ViolatingRow | IncidentRecord | None) -> str | None:
+    """Return the id of the rule or incident; None for all rules."""
+    if isinstance(about, IncidentRecord):
+        return about.id
+    if isinstance(about, ViolatingRow):
+        return about.rule
+    return about
 
 
 def _selected(

@@ -68,6 +68,13 @@ def test_what_is_repaired_is_told_as_such(broken: Project) -> None:
         [first, _] = monitor.violations(MAILED, resolved=True)
         assert (first.open, first.resolution) == (False, "fixed")
         assert monitor.incidents(resolved=True, since=timedelta(0)) == ()
+        broken.sql("UPDATE mails SET status = 'queued' WHERE person_id = 7")
+        monitor.check([MAILED])
+        told = monitor.history(incident, since=timedelta(0))
+        assert told == monitor.history(incident.id)
+        assert {event.incident for event in told} <= {incident.id, ""}, "the next one has its own"
+        assert {event.kind for event in told} >= {"incident", "mail"}
+        assert len(monitor.history(MAILED)) > len(told)
 
 
 def test_reading_writes_nothing(broken: Project) -> None:

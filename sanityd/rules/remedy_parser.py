@@ -91,9 +91,7 @@ class RemedyParser:
                 if group == "key" and spec.key is not None and column not in spec.key:
                     self._report_column(path, match[0], f"`{column}` is not in `key`", spec.key)
 
-    def _report_column(
-        self, path: KeyPath, word: str, message: str, columns: list[str]
-    ) -> None:
+    def _report_column(self, path: KeyPath, word: str, message: str, columns: list[str]) -> None:
         column = word.strip("{}").partition(".")[2]
         advice = did_you_mean(column, columns)
         if not advice and word.startswith("{show."):

@@ -25,7 +25,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def write(store: Store, at: datetime, action: str, text: dict[str, dict[str, dict[str, str]]]) -> None:
+def write(
+    store: Store, at: datetime, action: str, text: dict[str, dict[str, dict[str, str]]]
+) -> None:
     detail = {"file": "f", "print": "p", "text": text_digest(text)}
     with store.write() as connection:
         rule_texts.save_all(connection, [text])

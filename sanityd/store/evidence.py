@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sanityd.model import Evidence, Run, decode_values, encode_values
 from sanityd.store.column_types import Instant
 from sanityd.store.name_list import name_list
+from sanityd.store.secure_delete import overwrite_deleted
 from sanityd.store.tables import insert_into, metadata
 
 #: Of how many times as a violation the evidence of a row is kept.
@@ -128,6 +129,7 @@ def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collec
     for row in connection.execute(query).mappings().all():
         this = and_(*(column == row[column.name] for column in evidence.primary_key))
         if row["name"] not in allowed:
+            overwrite_deleted(connection)
             connection.execute(delete(evidence).where(this))
             continue
         # Compared as where they are read.
@@ -135,6 +137,7 @@ def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collec
         refused = [name for name in (row["rows"] or [{}])[0] if name.casefold() not in columns]
         if not refused:
             continue
+        overwrite_deleted(connection)
         rows = [_without(values, refused) for values in row["rows"]]
         hidden = [*row["hidden"], *refused]
         connection.execute(update(evidence).where(this).values(rows=rows, hidden=hidden))

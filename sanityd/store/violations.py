@@ -38,6 +38,7 @@ from sanityd.model.identical_rows import IDENTICAL_ROW
 from sanityd.store import episodes, evidence, remedies
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
+from sanityd.store.secure_delete import overwrite_deleted
 from sanityd.store.tables import insert_into, triage, violations
 
 
@@ -211,9 +212,7 @@ def count_repeated(connection: Connection) -> dict[str, int]:
 
 def remove(connection: Connection, rule: str) -> None:
     """Delete all violations of a rule, as their keys may not stay as they are."""
-    if connection.dialect.name == "sqlite":
-        # Otherwise the deleted values stay in the file until they are overwritten.
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    overwrite_deleted(connection)
     connection.execute(delete(violations).where(violations.c.rule == rule))
     evidence.remove(connection, rule)
     episodes.remove(connection, rule)

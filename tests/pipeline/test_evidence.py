@@ -248,3 +248,18 @@ def test_it_is_deleted_with_its_violation(lite: Project) -> None:
         [row] = violations.all_rows(connection, "r")
         assert row.key["id"] == 8
         assert len(evidence.since(connection, "r", AT)) == 1
+
+
+@pytest.mark.parametrize("allowed", [{"changes": ["note"]}, {}])
+def test_what_may_not_be_stored_any_more_is_overwritten(
+    lite: Project, allowed: dict[str, list[str]]
+) -> None:
+    lite.check(changes=CHANGES)
+    with lite.store.write() as connection:
+        # Some builds of SQLite overwrite by default, others don't.
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+        evidence.keep_columns(connection, "r", allowed)
+    lite.store.close()
+    files = [path for path in (lite.folder / ".sanityd").rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if b"eve :key ?" in path.read_bytes()] == []

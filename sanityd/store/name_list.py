@@ -15,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.types import TypeEngine
@@ -28,6 +29,20 @@ def name_list(connection: Connection, names: Iterable[str]) -> FromClause:
 def number_list(connection: Connection, numbers: Iterable[int]) -> FromClause:
     """Return a table of these numbers; its only column is `value`."""
     return _table(connection, list(numbers), Integer())
+
+
+def pair_list(connection: Connection, pairs: Iterable[tuple[str, str]]) -> FromClause:
+    """Return a table of these pairs; its columns are `first` and `second`."""
+    parameter = bindparam(None, [list(pair) for pair in pairs], type_=JSON)
+    if connection.dialect.name == "postgresql":
+        value = func.json_array_elements(parameter).table_valued("value").c.value
+        first = value.op("->>")(literal_column("0"))
+        second = value.op("->>")(literal_column("1"))
+    else:
+        value = func.json_each(parameter).table_valued("value").c.value
+        first = func.json_extract(value, "$[0]")
+        second = func.json_extract(value, "$[1]")
+    return select(first.label("first"), second.label("second")).subquery()
 
 
 def _table(

@@ -266,17 +266,11 @@ def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -
                 begun.append(_begun(changed.rule, changed.source, transition, at))
             elif transition.change is Change.RESOLVED:
                 ended.append(_ended(changed.rule, transition, at))
-    _keep_episodes(connection, begun)
+    if begun:
+        episodes.keep(connection, {(row["rule"], row["fingerprint"]) for row in begun})
     for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
         if rows:
             connection.execute(statement, rows)
-
-
-def _keep_episodes(connection: Connection, begun: Iterable[Mapping[str, Any]]) -> None:
-    by_rule: dict[str, list[str]] = {}
-    for row in begun:
-        by_rule.setdefault(row["rule"], []).append(row["fingerprint"])
-    episodes.keep(connection, by_rule)
 
 
 _END = (

@@ -137,7 +137,7 @@ def test_columns_are_shown_whatever_their_case(project: Project) -> None:
     found = project.check(changes={"query": query, "show": ["WHO"]})
     assert [list(row.values()) for row in found[8]["changes"].rows] == [["o'hara"]]
     with project.store.write() as connection:
-        evidence.keep_columns(connection, "r", {"changes": ["wHo"]})
+        evidence.keep_columns(connection, {"r": {"changes": ["wHo"]}})
     assert [list(row.values()) for row in project.stored()[8]["changes"].rows] == [["o'hara"]]
 
 
@@ -258,7 +258,7 @@ def test_what_may_not_be_stored_any_more_is_overwritten(
     with lite.store.write() as connection:
         # Some builds of SQLite overwrite by default, others don't.
         connection.exec_driver_sql("PRAGMA secure_delete = OFF")
-        evidence.keep_columns(connection, "r", allowed)
+        evidence.keep_columns(connection, {"r": allowed})
     lite.store.close()
     files = [path for path in (lite.folder / ".sanityd").rglob("*") if path.is_file()]
     assert files

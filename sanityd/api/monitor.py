@@ -1,6 +1,7 @@
 """`sanityd.open`: a rules file with its store, for programs. Reading never writes."""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -48,6 +49,8 @@ class Monitor:
         self._rules = load(path, environment, need_secrets=False)
         self._reader: Store | None = None
         self._is_closed = False
+        #: Held while the reader is opened or closed.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -64,10 +67,11 @@ class Monitor:
 
     def close(self) -> None:
         """Give back all connections. Further calls raise SanitydError."""
-        self._is_closed = True
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        with self._lock:
+            self._is_closed = True
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -227,13 +231,15 @@ class Monitor:
 
     @contextmanager
     def _existing_store(self) -> Iterator[Connection | None]:
-        self._check_open()
-        if self._reader is None:
-            self._reader = Store.existing(self._url(self._rules), self._rules.folder)
-        if self._reader is None:
+        with self._lock:
+            self._check_open()
+            if self._reader is None:
+                self._reader = Store.existing(self._url(self._rules), self._rules.folder)
+            reader = self._reader
+        if reader is None:
             yield None
             return
-        with self._reader.read() as connection:
+        with reader.read() as connection:
             yield connection
 
     def _open_store(self, rules: RuleSet) -> Store:

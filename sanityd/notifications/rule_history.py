@@ -34,7 +34,7 @@ def texts_between(
     Empty when they were not stored, as versions before this one did not.
     """
     before: RowMapping | None = None
-    during = []
+    during: list[RowMapping] = []
     for entry in audit.of_rule(connection, rule):
         if entry["action"] not in (*audit.RULE_CHANGES, audit.RULE_KEPT):
             continue

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     FromClause,
     Integer,
@@ -33,16 +34,15 @@ def number_list(connection: Connection, numbers: Iterable[int]) -> FromClause:
 
 def pair_list(connection: Connection, pairs: Iterable[tuple[str, str]]) -> FromClause:
     """Return a table of these pairs; its columns are `first` and `second`."""
+    parts: list[ColumnElement[str]]
     parameter = bindparam(None, [list(pair) for pair in pairs], type_=JSON)
     if connection.dialect.name == "postgresql":
         value = func.json_array_elements(parameter).table_valued("value").c.value
-        first = value.op("->>")(literal_column("0"))
-        second = value.op("->>")(literal_column("1"))
+        parts = [value.op("->>")(literal_column(place)) for place in ("0", "1")]
     else:
         value = func.json_each(parameter).table_valued("value").c.value
-        first = func.json_extract(value, "$[0]")
-        second = func.json_extract(value, "$[1]")
-    return select(first.label("first"), second.label("second")).subquery()
+        parts = [func.json_extract(value, place) for place in ("$[0]", "$[1]")]
+    return select(parts[0].label("first"), parts[1].label("second")).subquery()
 
 
 def _table(

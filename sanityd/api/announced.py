@@ -94,16 +94,17 @@ class Announcement:
         """The ids of the rules that it concerns. Raises SanitydError before it began."""
         return self._begun().rules
 
-    def end(self) -> None:
+    def end(self, reason: str = "it is done") -> None:
         """End it before its time: what it kept back is mailed at the next pass.
 
-        Raises StoreError, and SanitydError when it is over already.
+        Parameters: `reason` is why, as the audit tells it. Raises StoreError, and SanitydError when
+        it is over already or the reason is empty.
         """
         change = self._begun()
         store = self._open_store(self._rules)
         try:
             with store.write() as connection:
-                announcements.end(connection, change.id, change.author, "", clock.now())
+                announcements.end(connection, change.id, change.author, reason, clock.now())
         finally:
             store.close()
 

@@ -1,6 +1,7 @@
 """`sanityd.open`: a rules file with its store, for programs. Reading never writes."""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -48,6 +49,8 @@ class Monitor:
         self._rules = load(path, environment, need_secrets=False)
         self._reader: Store | None = None
         self._is_closed = False
+        #: Held while the reader is opened or closed.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -64,10 +67,11 @@ class Monitor:
 
     def close(self) -> None:
         """Give back all connections. Further calls raise SanitydError."""
-        self._is_closed = True
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        with self._lock:
+            self._is_closed = True
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -118,16 +122,19 @@ class Monitor:
         """Return what happened, oldest first: incidents, decisions, mails, changes of rows.
 
         Parameters: `about` is a row of `violations`, an incident, or the id of a rule or incident;
-        None for all rules. `key` limits a rule to the row with that key, of any age; otherwise
-        `since` is how far back. Raises UnknownRuleError and StoreError.
+        None for all rules. `key` limits a rule to the row with that key. A row and an incident have
+        all that is known of them; otherwise `since` is how far back. Raises UnknownRuleError and
+        StoreError.
         """
-        name = about if isinstance(about, str) or about is None else about.rule
+        name = _name_of(about)
         row_key = about.key if isinstance(about, ViolatingRow) else key
         if row_key is not None and name is None:
             raise SanitydError("a key needs its rule", 'Name it: `history("RULE", key={"id": 7})`.')
-        begin = clock.now() - since
+        at = clock.now()
         return self._read(
-            lambda connection: queries.events(connection, self._rules, name, row_key, begin),
+            lambda connection: queries.events(
+                connection, self._rules, name, row_key, at, at - since
+            ),
             (),
             name,
         )
@@ -224,13 +231,15 @@ class Monitor:
 
     @contextmanager
     def _existing_store(self) -> Iterator[Connection | None]:
-        self._check_open()
-        if self._reader is None:
-            self._reader = Store.existing(self._url(self._rules), self._rules.folder)
-        if self._reader is None:
+        with self._lock:
+            self._check_open()
+            if self._reader is None:
+                self._reader = Store.existing(self._url(self._rules), self._rules.folder)
+            reader = self._reader
+        if reader is None:
             yield None
             return
-        with self._reader.read() as connection:
+        with reader.read() as connection:
             yield connection
 
     def _open_store(self, rules: RuleSet) -> Store:
@@ -287,6 +296,15 @@ def expecting(  # noqa: PLR0913 (those of `open`, and of the change)
     """
     monitor = open_rules(rules, env_file=env_file, env=env)
     return monitor.expecting(ticket, rules=rule_ids, tables=tables, for_=for_, reason=reason, by=by)
+
+
+def _name_of(about: str | ViolatingRow | IncidentRecord | None) -> str | None:
+    """Return the id of the rule or incident; None for all rules."""
+    if isinstance(about, IncidentRecord):
+        return about.id
+    if isinstance(about, ViolatingRow):
+        return about.rule
+    return about
 
 
 def _selected(

@@ -19,6 +19,7 @@ from sanityd.model import Cause, Incident, TrackedViolation, Triage, file_rule_i
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.notifications import timeline
 from sanityd.notifications.open_incidents import OpenIncident, list_open_incidents
+from sanityd.notifications.timeline.event import Event
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import (
     announced_changes,
@@ -123,22 +124,45 @@ def events(
     rules: RuleSet,
     name: str | None,
     key: Mapping[str, object] | None,
+    at: datetime,
     since: datetime,
 ) -> tuple[HistoryEvent, ...]:
-    """Return what happened to a row, a rule, or all rules of the file. Raises UnknownRuleError."""
+    """Return what happened to a row, an incident, a rule, or all rules of the file.
+
+    Parameters: `at` is the present time. Raises UnknownRuleError.
+    """
     if name is None:
         past = timeline.events_since(connection, None, since, rules.counted)
         names = _names(connection, rules)
         past = [event for event in past if event.rule in names]
+    elif key is None:
+        past = _events_of(connection, rules, name, at, since)
     else:
-        rule_id = find_rule_id(connection, rules, name)
-        if key is None:
-            past = timeline.events_since(connection, rule_id, since, rules.counted)
-        else:
-            texts = {column: str(value) for column, value in key.items()}
-            past = timeline.row_events(connection, rule_id, texts)
-    return tuple(
-        HistoryEvent(event.at, event.rule, event.what, event.who, event.detail) for event in past
+        texts = {column: str(value) for column, value in key.items()}
+        past = timeline.row_events(connection, find_rule_id(connection, rules, name), texts)
+    return tuple(_event(event) for event in past)
+
+
+def _events_of(
+    connection: Connection, rules: RuleSet, name: str, at: datetime, since: datetime
+) -> list[Event]:
+    """Return what happened to a rule since then, or all that belongs to an incident."""
+    rule_id = find_rule_id(connection, rules, name)
+    incident = None if name == rule_id else incidents.get(connection, name)
+    if incident is not None:
+        return timeline.events_of_incident(connection, incident, at, rules.counted)
+    return timeline.events_since(connection, rule_id, since, rules.counted)
+
+
+def _event(event: Event) -> HistoryEvent:
+    return HistoryEvent(
+        at=event.at,
+        rule=event.rule,
+        what=event.what,
+        who=event.who,
+        detail=event.detail,
+        kind=event.kind.value,
+        incident=event.incident,
     )
 
 

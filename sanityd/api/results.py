@@ -89,6 +89,10 @@ class HistoryEvent:
     what: str
     who: str = ""
     detail: str = ""
+    #: `rule`, `run`, `incident`, `row`, `evidence`, `decision`, `mail`, `act` or `remedy`.
+    kind: str = ""
+    #: The id of the incident that it belongs to; empty where that is not known.
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,18 +67,20 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             }
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
-        for name in changes:
-            _forget_hidden(connection, rules.rules.get(name))
+        _forget_hidden(connection, rules, changes)
         _save_incident(connection, rules, "", "", at)
     counts = Counter(action for action, _ in changes.values())
     return counts + Counter({_RENAMED: renamed})
 
 
-def _forget_hidden(connection: Connection, rule: Rule | None) -> None:
-    """Delete evidence that a changed rule does not allow to be stored any more."""
-    if rule is not None:
-        allowed = {query.name: query.show for query in rule.evidence}
-        evidence.keep_columns(connection, rule.id, allowed)
+def _forget_hidden(connection: Connection, rules: RuleSet, changed: Iterable[str]) -> None:
+    """Delete evidence that changed rules do not allow to be stored any more."""
+    allowed = {}
+    for name in changed:
+        if name in rules.rules:
+            queries = rules.rules[name].evidence
+            allowed[name] = {query.name: query.show for query in queries}
+    evidence.keep_columns(connection, allowed)
 
 
 def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
@@ -104,6 +106,7 @@ def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
             renamed = {**detail, "print": imprint(rules.rules[new]), "formerly": old, **text}
             reason = f"formerly {old}"
             audit.append(connection, at, author.author, _RENAMED, reason, rule=new, detail=renamed)
+            _forget_hidden(connection, rules, [new])
     return len(pairs)
 
 

@@ -58,8 +58,9 @@ def end(
 ) -> AnnouncedChange:
     """End an announced change before its time: what it kept back is mailed now.
 
-    Returns it. Raises ActError when there is none of that number.
+    Returns it. Raises ActError when there is none of that number, or no author or reason.
     """
+    author, reason = required(author, "author"), required(reason, "reason")
     change = announced_changes.get(connection, number)
     if change is None or not announced_changes.end(connection, number, at):
         raise ActError(
@@ -97,11 +98,25 @@ def assign(
     return after
 
 
-def goes_on(announced: Iterable[AnnouncedChange], incident: Incident, at: datetime) -> bool:
-    """Return whether an incident belongs to an announced change that is not over."""
+def goes_on(
+    announced: Iterable[AnnouncedChange],
+    incident: Incident,
+    at: datetime,
+    formerly: Iterable[str] = (),
+) -> bool:
+    """Return whether an incident belongs to an announced change that is not over.
+
+    Parameters: `formerly` are the ids that its rule had before. The same ticket may be announced
+    again for other rules, which holds nothing back of this one.
+    """
     if not incident.ticket or incident.cause is not Cause.VIOLATED:
         return False
-    return any(change.ticket == incident.ticket and _goes_on(change, at) for change in announced)
+    ids = {incident.rule, *formerly}
+    for change in announced:
+        is_of_rule = change.ticket == incident.ticket and not ids.isdisjoint(change.rules)
+        if is_of_rule and _goes_on(change, at):
+            return True
+    return False
 
 
 def _goes_on(change: AnnouncedChange, at: datetime) -> bool:

@@ -48,6 +48,8 @@ def _policy_input(
     settings = context.rules.alerts
     noise = context.noise_states.get(incident.rule, _NOTHING_DECIDED)
     is_flapping = noise.flapping_since is not None
+    rule = context.rules.rules.get(incident.rule)
+    formerly = rule.formerly if rule is not None else ()
     return PolicyInput(
         incident=incident,
         last_notification=state.last_notification,
@@ -60,7 +62,7 @@ def _policy_input(
         triage=context.triage.get(incident.id),
         held_back=context.held_back.get((incident.id, *recipient)),
         lapsed=context.lapsed_triage(incident, state),
-        announced=announcements.goes_on(context.announced, incident, context.at),
+        announced=announcements.goes_on(context.announced, incident, context.at, formerly),
         silenced=policy.is_silenced(context.facts(incident), context.silences, context.at),
         inhibited=context.is_inhibited(incident, inhibiting),
         peak=noise.peak if is_flapping else None,

@@ -34,13 +34,13 @@ def texts_between(
     Empty when they were not stored, as versions before this one did not.
     """
     before: RowMapping | None = None
-    during = []
+    during: list[RowMapping] = []
     for entry in audit.of_rule(connection, rule):
         if entry["action"] not in (*audit.RULE_CHANGES, audit.RULE_KEPT):
             continue
         if _since(entry) <= begin:
             before = entry
-        elif entry["at"] <= end and entry["action"] != audit.RULE_KEPT:
+        elif _since(entry) <= end and (entry["action"] != audit.RULE_KEPT or not during):
             during.append(entry)
     entries = during if before is None else [before, *during]
     texts = []

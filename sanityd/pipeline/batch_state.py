@@ -126,8 +126,7 @@ class BatchState:
         rules_seen.save(connection, self.rules.name, self._meanings, revision, self.at)
         unchanged.save(connection, self._unchanged)
         violations.apply(connection, self._row_changes, self.at)
-        for run, opened in self._evidence:
-            evidence.save(connection, run, opened)
+        evidence.save_all(connection, self._evidence)
         incidents.save_all(connection, self._incidents.values())
         runs.record_all(connection, self._runs, revision=revision, incidents=self._incident_of_run)
 

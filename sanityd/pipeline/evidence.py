@@ -137,8 +137,10 @@ class EvidenceReader:
         lookup = snapshot.lookup(query.sql, values, query.rows + 1)
         shown = []
         hidden = []
+        # As `lint` compares them: PostgreSQL folds the names that a SELECT does not quote.
+        allowed = {name.casefold() for name in query.show}
         for name in lookup.c.keys():  # noqa: SIM118 (it is no dict)
-            if name in query.show:
+            if name.casefold() in allowed:
                 shown.append(name)
             else:
                 hidden.append(name)

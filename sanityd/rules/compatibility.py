@@ -6,6 +6,7 @@ from typing import Any
 from sanityd.checks.base import Check
 from sanityd.checks.invariant import Ladder
 from sanityd.errors import Problem
+from sanityd.rules.evidence import shown_columns
 from sanityd.rules.spec import Defaults, RuleSpec
 from sanityd.rules.yaml.reader import KeyPath
 from sanityd.rules.yaml.rules_document import Document
@@ -105,7 +106,7 @@ class CompatibilityCheck:
         advice = "take `show` out"
         if names:
             advice = f"write {names}, or take it out"
-        for name in spec.show or ():
+        for name in shown_columns(spec):
             if name in showable:
                 continue
             show_path = (*self._path, "show")

@@ -16,6 +16,7 @@ from sanityd.errors import Problem
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.rules import validation_errors
 from sanityd.rules.connections import Connections
+from sanityd.rules.evidence import shown_columns
 from sanityd.rules.remedy_spec import PLACEHOLDER, Remedy, RemedySpec, of_row, placeholders
 from sanityd.rules.spec import RuleSpec
 from sanityd.rules.yaml.reader import KeyPath
@@ -81,19 +82,18 @@ class RemedyParser:
 
     def _check_columns(self, raw: Any, spec: RuleSpec) -> None:
         """Report the columns that may not be sent: only those of `key` and `show` may."""
+        shown = list(shown_columns(spec))
         for path, text in texts(raw):
             for match in PLACEHOLDER.finditer(text):
                 group, column = match[1], match[2]
-                if group == "show" and column not in (spec.show or ()):
-                    self._report_column(path, match[0], f"`{column}` is not in `show`", spec.show)
+                if group == "show" and column not in shown:
+                    self._report_column(path, match[0], f"`{column}` is not in `show`", shown)
                 if group == "key" and spec.key is not None and column not in spec.key:
                     self._report_column(path, match[0], f"`{column}` is not in `key`", spec.key)
 
-    def _report_column(
-        self, path: KeyPath, word: str, message: str, columns: list[str] | None
-    ) -> None:
+    def _report_column(self, path: KeyPath, word: str, message: str, columns: list[str]) -> None:
         column = word.strip("{}").partition(".")[2]
-        advice = did_you_mean(column, columns or ())
+        advice = did_you_mean(column, columns)
         if not advice and word.startswith("{show."):
             advice = f"add `{column}` to `show`: only such columns leave the database"
         if not advice:

@@ -6,7 +6,6 @@ tells of the removal: an entry that somebody else removes is missed.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
@@ -52,14 +51,12 @@ def trim(store: Store, at: datetime, kept: timedelta) -> int:
 
 def _limits(connection: Connection, at: datetime, kept: timedelta) -> _TrimRange | None:
     """Return what is to be removed; None when nothing is so old."""
-    oldest = connection.execute(_instant(func.min)).scalar()
+    # Not the lowest time: one entry of a clock that was years behind would stop it for ever.
+    first = select(audit_table.c.at).order_by(audit_table.c.seq).limit(1)
+    oldest = connection.execute(first).scalar()
     if oldest is None or oldest >= at - kept:
         return None
     return _TrimRange(min(at - kept, oldest + AT_ONCE), audit_chain.last_link(connection).seq)
-
-
-def _instant(function: Any) -> Any:
-    return select(function(audit_table.c.at, type_=audit_table.c.at.type))
 
 
 def _remove(connection: Connection, at: datetime, limits: _TrimRange) -> int:

@@ -1,40 +1,33 @@
 """The earlier episodes of rows: when they violated a rule before, as the row itself has only the
 last time. Written when a row begins to violate its rule again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
 from sanityd.model import Resolution
 from sanityd.store.history_tables import episodes
-from sanityd.store.name_list import name_list
+from sanityd.store.name_list import name_list, pair_list
 from sanityd.store.tables import violations
 
 _COLUMNS = ("rule", "fingerprint", "first_seen", "resolved_at", "resolution", "detail")
 
 
-def keep(connection: Connection, rows: Mapping[str, Collection[str]]) -> None:
-    """Keep the ended episodes of these rows, before they are overwritten.
+def keep(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Keep the ended episodes of these rows, before they are overwritten; takes one statement.
 
-    Parameters: `rows` are the fingerprints by rule. Takes one statement, and one more for each
-    rule that has ended episodes.
+    Parameters: `rows` are rules and fingerprints.
     """
-    if not rows:
-        return
-    rules = name_list(connection, rows)
-    ended = and_(violations.c.rule.in_(select(rules.c.value)), violations.c.open.is_(False))
-    for rule in connection.execute(select(violations.c.rule).where(ended).distinct()).scalars():
-        _keep_of_rule(connection, rule, rows[rule])
-
-
-def _keep_of_rule(connection: Connection, rule: str, fingerprints: Collection[str]) -> None:
-    marks = name_list(connection, fingerprints)
-    ended = select(*(violations.c[name] for name in _COLUMNS)).where(
-        violations.c.rule == rule,
-        violations.c.open.is_(False),
-        violations.c.resolved_at.is_not(None),
-        violations.c.fingerprint.in_(select(marks.c.value)),
+    pairs = pair_list(connection, rows)
+    ended = (
+        select(*(violations.c[name] for name in _COLUMNS))
+        .join_from(
+            pairs,
+            violations,
+            and_(violations.c.rule == pairs.c.first, violations.c.fingerprint == pairs.c.second),
+        )
+        .where(violations.c.open.is_(False), violations.c.resolved_at.is_not(None))
     )
     connection.execute(insert(episodes).from_select(list(_COLUMNS), ended))
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     delete,
     select,
     update,
@@ -26,7 +27,8 @@ from sqlalchemy import (
 
 from sanityd.model import Evidence, Run, decode_values, encode_values
 from sanityd.store.column_types import Instant
-from sanityd.store.name_list import name_list
+from sanityd.store.name_list import name_list, pair_list
+from sanityd.store.secure_delete import overwrite_deleted
 from sanityd.store.tables import insert_into, metadata
 
 #: Of how many times as a violation the evidence of a row is kept.
@@ -55,20 +57,30 @@ evidence = Table(
     Column("error", Text, nullable=False),
 )
 
+_REMOVE_BEFORE = delete(evidence).where(
+    evidence.c.rule == bindparam("of"),
+    evidence.c.fingerprint == bindparam("mark"),
+    evidence.c.at < bindparam("oldest"),
+)
 
-def save(connection: Connection, run: Run, opened: Collection[str]) -> None:
-    """Save the evidence of a run, of those violations that it opened."""
+
+def save_all(connection: Connection, runs: Iterable[tuple[Run, Collection[str]]]) -> None:
+    """Save the evidence of runs in the same statements however many there are.
+
+    Parameters: each run has the fingerprints of the violations that it opened.
+    """
     rows = []
-    for mark in sorted(run.evidence.keys() & set(opened)):
-        for position, item in enumerate(run.evidence[mark]):
-            rows.append(_row(run.rule, mark, position, item))
+    for run, opened in runs:
+        for mark in sorted(run.evidence.keys() & set(opened)):
+            for position, item in enumerate(run.evidence[mark]):
+                rows.append(_row(run.rule, mark, position, item))
     if not rows:
         return
     new = insert_into(connection, evidence)
     keys = [column.name for column in evidence.primary_key]
     values = {name: new.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), rows)
-    _remove_old(connection, run.rule, {row["fingerprint"] for row in rows})
+    _remove_old(connection, {(row["rule"], row["fingerprint"]) for row in rows})
 
 
 def of_rows(
@@ -118,22 +130,33 @@ def remove(connection: Connection, rule: str, marks: Sequence[str] | None = None
     connection.execute(delete(evidence).where(condition))
 
 
-def keep_columns(connection: Connection, rule: str, allowed: Mapping[str, Collection[str]]) -> None:
-    """Delete the stored values of a rule that may not be stored any more.
+def keep_columns(
+    connection: Connection, allowed: Mapping[str, Mapping[str, Collection[str]]]
+) -> None:
+    """Delete the stored values of rules that may not be stored any more.
 
-    Parameters: `allowed` are the columns that may be, by the name of the query; the evidence of
-    other names is deleted.
+    Parameters: `allowed` are the columns that may be, by the rule and the name of the query; the
+    evidence of other names is deleted. Other rules keep theirs.
     """
-    query = select(evidence).where(evidence.c.rule == rule)
+    names = name_list(connection, allowed)
+    query = select(evidence).where(evidence.c.rule.in_(select(names.c.value)))
     for row in connection.execute(query).mappings().all():
-        this = and_(*(column == row[column.name] for column in evidence.primary_key))
-        if row["name"] not in allowed:
-            connection.execute(delete(evidence).where(this))
-            continue
-        columns = allowed[row["name"]]
-        refused = [name for name in (row["rows"] or [{}])[0] if name not in columns]
-        if not refused:
-            continue
+        _keep_columns_of_row(connection, row, allowed[row["rule"]])
+
+
+def _keep_columns_of_row(
+    connection: Connection, row: RowMapping, allowed: Mapping[str, Collection[str]]
+) -> None:
+    this = and_(*(column == row[column.name] for column in evidence.primary_key))
+    if row["name"] not in allowed:
+        overwrite_deleted(connection)
+        connection.execute(delete(evidence).where(this))
+        return
+    # Compared as where they are read.
+    columns = {column.casefold() for column in allowed[row["name"]]}
+    refused = [name for name in (row["rows"] or [{}])[0] if name.casefold() not in columns]
+    if refused:
+        overwrite_deleted(connection)
         rows = [_without(values, refused) for values in row["rows"]]
         hidden = [*row["hidden"], *refused]
         connection.execute(update(evidence).where(this).values(rows=rows, hidden=hidden))
@@ -150,14 +173,28 @@ def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any
     return {name: value for name, value in values.items() if name not in names}
 
 
-def _remove_old(connection: Connection, rule: str, marks: Iterable[str]) -> None:
-    """Delete the evidence of rows that is older than their last times as a violation."""
-    for mark, items in all_of_rows(connection, rule, marks).items():
-        times = sorted({item.at for item in items}, reverse=True)
-        if len(times) <= KEPT:
-            continue
-        of_row = (evidence.c.rule == rule) & (evidence.c.fingerprint == mark)
-        connection.execute(delete(evidence).where(of_row, evidence.c.at < times[KEPT - 1]))
+def _remove_old(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Delete the evidence of rows that is older than their last times as a violation.
+
+    Parameters: `rows` are rules and fingerprints.
+    """
+    pairs = pair_list(connection, rows)
+    is_asked = and_(evidence.c.rule == pairs.c.first, evidence.c.fingerprint == pairs.c.second)
+    query = (
+        select(evidence.c.rule, evidence.c.fingerprint, evidence.c.at)
+        .join_from(pairs, evidence, is_asked)
+        .distinct()
+        .order_by(evidence.c.at.desc())
+    )
+    times: dict[tuple[str, str], list[datetime]] = {}
+    for rule, mark, at in connection.execute(query):
+        times.setdefault((rule, mark), []).append(at)
+    old = []
+    for (rule, mark), newest in times.items():
+        if len(newest) > KEPT:
+            old.append({"of": rule, "mark": mark, "oldest": newest[KEPT - 1]})
+    if old:
+        connection.execute(_REMOVE_BEFORE, old)
 
 
 def _row(rule: str, mark: str, position: int, item: Evidence) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     FromClause,
     Integer,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.types import TypeEngine
@@ -28,6 +30,19 @@ def name_list(connection: Connection, names: Iterable[str]) -> FromClause:
 def number_list(connection: Connection, numbers: Iterable[int]) -> FromClause:
     """Return a table of these numbers; its only column is `value`."""
     return _table(connection, list(numbers), Integer())
+
+
+def pair_list(connection: Connection, pairs: Iterable[tuple[str, str]]) -> FromClause:
+    """Return a table of these pairs; its columns are `first` and `second`."""
+    parts: list[ColumnElement[str]]
+    parameter = bindparam(None, [list(pair) for pair in pairs], type_=JSON)
+    if connection.dialect.name == "postgresql":
+        value = func.json_array_elements(parameter).table_valued("value").c.value
+        parts = [value.op("->>")(literal_column(place)) for place in ("0", "1")]
+    else:
+        value = func.json_each(parameter).table_valued("value").c.value
+        parts = [func.json_extract(value, place) for place in ("$[0]", "$[1]")]
+    return select(parts[0].label("first"), parts[1].label("second")).subquery()
 
 
 def _table(

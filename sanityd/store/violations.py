@@ -38,6 +38,7 @@ from sanityd.model.identical_rows import IDENTICAL_ROW
 from sanityd.store import episodes, evidence, remedies
 from sanityd.store.name_list import name_list
 from sanityd.store.runs import OVERLAP
+from sanityd.store.secure_delete import overwrite_deleted
 from sanityd.store.tables import insert_into, triage, violations
 
 
@@ -211,9 +212,7 @@ def count_repeated(connection: Connection) -> dict[str, int]:
 
 def remove(connection: Connection, rule: str) -> None:
     """Delete all violations of a rule, as their keys may not stay as they are."""
-    if connection.dialect.name == "sqlite":
-        # Otherwise the deleted values stay in the file until they are overwritten.
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    overwrite_deleted(connection)
     connection.execute(delete(violations).where(violations.c.rule == rule))
     evidence.remove(connection, rule)
     episodes.remove(connection, rule)
@@ -267,17 +266,11 @@ def apply(connection: Connection, changes: Iterable[RowChanges], at: datetime) -
                 begun.append(_begun(changed.rule, changed.source, transition, at))
             elif transition.change is Change.RESOLVED:
                 ended.append(_ended(changed.rule, transition, at))
-    _keep_episodes(connection, begun)
+    if begun:
+        episodes.keep(connection, {(row["rule"], row["fingerprint"]) for row in begun})
     for statement, rows in ((_NEW_VALUES, updated), (_upsert(connection), begun), (_END, ended)):
         if rows:
             connection.execute(statement, rows)
-
-
-def _keep_episodes(connection: Connection, begun: Iterable[Mapping[str, Any]]) -> None:
-    by_rule: dict[str, list[str]] = {}
-    for row in begun:
-        by_rule.setdefault(row["rule"], []).append(row["fingerprint"])
-    episodes.keep(connection, by_rule)
 
 
 _END = (

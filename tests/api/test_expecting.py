@@ -134,6 +134,26 @@ def test_what_was_open_before_belongs_to_it_when_it_grows(two: Scene, box: Mailb
     assert "IMPORT-42" in box.mails[-1][1]["Subject"]
 
 
+def test_a_ticket_that_is_announced_again_holds_back_nothing_of_other_rules(
+    two: Scene, box: Mailbox
+) -> None:
+    with announce(two, rules=["adults"]) as first:
+        two.children(1)
+        two.look()
+    first.end("the import is done")
+    announce(two, rules=["known"]).__enter__()
+    two.wait(minutes=1)
+    assert events(box) == [("ada", "opened")]
+
+
+def test_who_ends_it_says_why(two: Scene) -> None:
+    with (
+        announce(two, rules=["adults"]) as announced,
+        pytest.raises(sanityd.SanitydError, match="there is no reason"),
+    ):
+        announced.end(" ")
+
+
 @pytest.mark.parametrize(
     ("given", "what"),
     [
@@ -182,6 +202,7 @@ def test_the_command_does_the_same(project: Project) -> None:
     shown = project.run("show", "every-person-has-a-welcome-mail").out
     assert "belongs to IMPORT-42, a change that was announced" in shown
     assert "not notified: announced" in shown
+    assert "there is no reason" in project.run("expect", "--end", "1").err
     assert project.run("expect", "--end", "1", "--reason", "done").code == 0
     assert "No change is announced" in project.run("expect", "--list").out
     assert project.run("expect", "--end", "1", "--reason", "done").code == 3

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, fields
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sanityd
+from sanityd.store.open import Store
 from tests.support.project import Project
 
 DOWN = {"SMTP_URL": "smtp://127.0.0.1:1"}
@@ -68,6 +71,13 @@ def test_what_is_repaired_is_told_as_such(broken: Project) -> None:
         [first, _] = monitor.violations(MAILED, resolved=True)
         assert (first.open, first.resolution) == (False, "fixed")
         assert monitor.incidents(resolved=True, since=timedelta(0)) == ()
+        broken.sql("UPDATE mails SET status = 'queued' WHERE person_id = 7")
+        monitor.check([MAILED])
+        told = monitor.history(incident, since=timedelta(0))
+        assert told == monitor.history(incident.id)
+        assert {event.incident for event in told} <= {incident.id, ""}, "the next one has its own"
+        assert {event.kind for event in told} >= {"incident", "mail"}
+        assert len(monitor.history(MAILED)) > len(told)
 
 
 def test_reading_writes_nothing(broken: Project) -> None:
@@ -85,6 +95,25 @@ def test_reading_writes_nothing(broken: Project) -> None:
         monitor.incidents(resolved=True)
         monitor.status()
         assert _files(broken.folder) == before
+
+
+def test_threads_that_read_at_once_open_one_store(
+    broken: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_stores = []
+    existing = Store.existing
+
+    def slow(url: str | None, folder: Path) -> Store | None:
+        opened_stores.append(url)
+        time.sleep(0.2)
+        return existing(url, folder)
+
+    with opened(broken) as monitor:
+        monitor.check()
+        monkeypatch.setattr(Store, "existing", slow)
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: len(monitor.incidents()), range(4)))
+    assert (answers, len(opened_stores)) == ([1] * 4, 1)
 
 
 def _files(folder: Path) -> dict[str, bytes]:

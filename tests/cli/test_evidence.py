@@ -103,3 +103,14 @@ def test_values_that_may_not_be_stored_any_more_are_deleted(project: Project) ->
         ("changes", "[{}, {}]", '["old_email", "ip", "who"]'),
         ("jobs", "[]", "[]"),
     ]
+
+
+def test_a_renamed_rule_keeps_no_value_that_it_may_not_store_any_more(project: Project) -> None:
+    project.run("check")
+    renamed = RULES.replace(
+        "every-person-has-an-email:", "email-set:\n    formerly: every-person-has-an-email"
+    )
+    project.rules(renamed.replace("show: [who]", "show: [ip]"))
+    project.run("check")
+    [stored] = project.state("SELECT rule, rows FROM evidence WHERE name = 'changes'")
+    assert stored == ("email-set", "[{}, {}]")

@@ -131,6 +131,16 @@ def test_a_key_of_two_columns_is_bound_by_their_names(project: Project) -> None:
     assert who(found[8, "s"]) == ["o'hara"]
 
 
+def test_columns_are_shown_whatever_their_case(project: Project) -> None:
+    """PostgreSQL folds `Who` to `who`; the names of a rule are compared as `lint` does."""
+    query = "select Who, old_email from changes where person = cast(:key as char(20))"
+    found = project.check(changes={"query": query, "show": ["WHO"]})
+    assert [list(row.values()) for row in found[8]["changes"].rows] == [["o'hara"]]
+    with project.store.write() as connection:
+        evidence.keep_columns(connection, {"r": {"changes": ["wHo"]}})
+    assert [list(row.values()) for row in project.stored()[8]["changes"].rows] == [["o'hara"]]
+
+
 def test_a_hostile_key_is_a_value(project: Project) -> None:
     hostile = "' OR 1=1 --"
     project.sql(
@@ -238,3 +248,18 @@ def test_it_is_deleted_with_its_violation(lite: Project) -> None:
         [row] = violations.all_rows(connection, "r")
         assert row.key["id"] == 8
         assert len(evidence.since(connection, "r", AT)) == 1
+
+
+@pytest.mark.parametrize("allowed", [{"changes": ["note"]}, {}])
+def test_what_may_not_be_stored_any_more_is_overwritten(
+    lite: Project, allowed: dict[str, list[str]]
+) -> None:
+    lite.check(changes=CHANGES)
+    with lite.store.write() as connection:
+        # Some builds of SQLite overwrite by default, others don't.
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+        evidence.keep_columns(connection, {"r": allowed})
+    lite.store.close()
+    files = [path for path in (lite.folder / ".sanityd").rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if b"eve :key ?" in path.read_bytes()] == []

@@ -233,6 +233,17 @@ def test_retention_removes_a_week_at_most_and_stops_at_the_first_new_entry(store
     assert verify(store).fault is None
 
 
+def test_an_entry_of_a_clock_that_was_behind_stops_retention_for_one_turn_only(
+    store: Store,
+) -> None:
+    """Its time is years before that of the entries around it, which are removed by their own."""
+    for age in (130, 129, 4000, 120, 10):
+        append(store, "x", at=AT - age * DAY)
+    removed = [audit_retention.trim(store, AT, 90 * DAY) for _ in range(4)]
+    assert (sum(removed), removed[0]) == (4, 3)
+    assert verify(store).fault is None
+
+
 @contextmanager
 def counted(connection: Connection) -> Iterator[list[str]]:
     """Yield the statements of a connection as they are executed."""

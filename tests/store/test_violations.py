@@ -260,3 +260,31 @@ def test_the_earlier_episodes_of_a_row_are_kept_until_retention_and_removed_with
         violations.remove(memory, "r")
         assert violations.all_episodes(memory, "r") == []
         assert memory.execute(text("SELECT count(*) FROM episodes")).scalar() == 0
+
+
+@pytest.mark.parametrize("rules", [1, 20])
+def test_rows_of_any_number_of_rules_that_come_back_take_two_statements(
+    store: Store, rules: int
+) -> None:
+    key: Key = {"id": 1}
+    names = [f"r{number}" for number in range(rules)]
+    marks = {name: fingerprint(name, "app", key) for name in names}
+
+    def change_all(what: Change, at: datetime) -> list[int]:
+        found = Violation(key) if what is not Change.RESOLVED else None
+        changes = [
+            RowChanges(name, "app", [Transition(marks[name], what, key, violation=found)])
+            for name in names
+        ]
+        with store.write() as memory, counted(store) as sent:
+            violations.apply(memory, changes, at)
+        return sent
+
+    change_all(Change.NEW, AT)
+    change_all(Change.RESOLVED, AT + DAY)
+    assert len(change_all(Change.REGRESSED, AT + 2 * DAY)) == 2
+    with store.read() as memory:
+        for name in names:
+            [row] = violations.open_rows(memory, name)
+            [before] = violations.earlier_episodes(memory, row, name)
+            assert (before.first_seen, before.resolved_at) == (AT, AT + DAY)

@@ -212,12 +212,17 @@ def _take_turn(connection: Connection, rule: str, at: datetime, pause: timedelta
     return connection.execute(turn.values(next_at=at + pause)).rowcount == 1
 
 
-def next_turn(connection: Connection, rule: str, at: datetime) -> datetime | None:
+def next_turn(
+    connection: Connection, rule: str, at: datetime, *, except_by: str | None = None
+) -> datetime | None:
     """Return when the next request of a rule can be sent; None when none waits.
 
-    Requests that another process is sending are left out.
+    Requests that another process is sending are left out. Parameters: `except_by` leaves out the
+    requests of this author, too.
     """
     planned = and_(remedies.c.rule == rule, remedies.c.state == RemedyState.PLANNED.value)
+    if except_by is not None:
+        planned = and_(planned, remedies.c.author != except_by)
     due_at = connection.execute(
         select(func.min(remedies.c.next_at, type_=remedies.c.next_at.type)).where(planned)
     ).scalar()

@@ -121,10 +121,12 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
     with store.write() as connection:
         if remedies.status_of(connection, rule.id).stopped_at is not None:
             return None
-        claimed = _claim(connection, rules, rule, remedy, at)
+        # What a person approved is sent at once, also in quiet hours.
+        held_back = AUTOMATIC if is_quiet(rules, rule, at) else None
+        claimed = _claim(connection, rule, remedy, at, held_back)
         if claimed is None:
-            next_at = remedies.next_turn(connection, rule.id, at)
-            if next_at is None or is_quiet(rules, rule, at):
+            next_at = remedies.next_turn(connection, rule.id, at, except_by=held_back)
+            if next_at is None:
                 return None
             return max((next_at - at).total_seconds(), _SHORTEST_WAIT)
         if not _is_still_needed(connection, rule, remedy, claimed, at):
@@ -146,7 +148,7 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
 
 
 def _claim(
-    connection: Connection, rules: RuleSet, rule: Rule, remedy: Remedy, at: datetime
+    connection: Connection, rule: Rule, remedy: Remedy, at: datetime, held_back: str | None
 ) -> StoredRemedy | None:
     spec = remedy.filled
     return remedies.claim(
@@ -155,8 +157,7 @@ def _claim(
         at,
         lease=spec.timeout + remedies.LEASE_MARGIN,
         pause=spec.rate.pause,
-        # What a person approved is sent at once.
-        except_by=AUTOMATIC if is_quiet(rules, rule, at) else None,
+        except_by=held_back,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sanityd import clock
 from sanityd.model import TriageAction
 from sanityd.model.remedies import RemedyState
 from sanityd.notifications import noise_review, triage
@@ -46,6 +47,14 @@ def act(scene: Scene, seconds: float = 5) -> None:
         running.run_pass(scene.load(), scene.store, seconds=0)
         scene.clock.shift(timedelta(seconds=seconds / 5))
     scene.mail()
+
+
+def send_all(scene: Scene) -> None:
+    """One pass, in which the pauses between requests take no time."""
+    rules = scene.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "pause", lambda seconds: scene.clock.shift(timedelta(seconds=seconds)))
+        running.send_due(rules, scene.store, running.with_remedies(rules))
 
 
 def approve(scene: Scene, **options: Any) -> planning.RepairPlan:
@@ -228,6 +237,18 @@ def test_quiet_hours_hold_what_is_automatic_and_not_what_a_person_wants(
     approve(scene)
     act(scene)
     assert sent(server) == [[1]]
+
+
+def test_in_quiet_hours_all_rows_that_a_person_approved_are_sent_in_one_pass(
+    scene: Scene, server: Server
+) -> None:
+    scene.alerts = {"quiet_hours": {"from": "00:00", "to": "23:59"}}
+    arrange(scene, server, auto="no")
+    scene.children(1, 2, 3)
+    scene.tick()
+    approve(scene)
+    send_all(scene)
+    assert sorted(sent(server)) == [[1], [2], [3]]
 
 
 def test_a_refusal_is_told_and_sent_again_only_by_a_person_under_the_same_id(

@@ -78,7 +78,8 @@ def prepare(connection: Connection, rule: Rule, approval: Approval) -> RepairPla
     remedy = remedy_of(rule)
     rows = _without_repeated(remedies.eligible_rows(connection, rule.id, approval.at))
     if approval.keys:
-        rows = [_row_with_key(rows, key, rule) for key in approval.keys]
+        named = [_row_with_key(rows, key, rule) for key in approval.keys]
+        rows = list({row.request_id: row for row in named}.values())
     return _plan(connection, rule, remedy, rows, approval)
 
 

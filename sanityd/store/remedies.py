@@ -153,6 +153,7 @@ def _plan_again(
     connection: Connection, which: ColumnElement[bool], author: str, reason: str, at: datetime
 ) -> None:
     values: dict[str, Any] = {"state": RemedyState.PLANNED.value, "attempts": 0, "next_at": at}
+    values |= {"code": None, "error": ""}
     values |= {"author": author, "reason": reason, "ended_at": None}
     connection.execute(update(remedies).where(which).values(**values))
 
@@ -269,6 +270,22 @@ def finish(
     if next_at is not None:
         values["next_at"] = next_at
     return connection.execute(update(remedies).where(own).values(**values)).rowcount == 1
+
+
+def cancel_unsent(connection: Connection, claimed: StoredRemedy, at: datetime) -> None:
+    """Cancel a request that is no longer needed, in the transaction that claimed it.
+
+    The claim does not count, as nothing was sent: a batch with one may have arrived.
+    """
+    values = {
+        "state": RemedyState.CANCELLED.value,
+        "fence": claimed.fence - 1,
+        "error": "",
+        "code": None,
+        "leased_until": None,
+        "ended_at": at,
+    }
+    connection.execute(update(remedies).where(remedies.c.id == claimed.id).values(**values))
 
 
 def status_of(connection: Connection, rule: str) -> RemedyStatus:

@@ -129,12 +129,12 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
             if next_at is None:
                 return None
             return max((next_at - at).total_seconds(), _SHORTEST_WAIT)
-        if not _is_still_needed(connection, rule, remedy, claimed, at):
+        if not _is_still_needed(connection, rules, rule, remedy, claimed, at):
             summary.states[RemedyState.CANCELLED] += 1
             return 0
     result = _attempt(remedy, claimed, at)
     with store.write() as connection:
-        state = _record(connection, rule, claimed, result, clock.now())
+        state = _record(connection, rules, rule, claimed, result, clock.now())
     if state in _PROBLEMS:
         # In a transaction of its own: no fault of a message may lose the answer.
         with store.write() as connection:
@@ -162,7 +162,12 @@ def _claim(
 
 
 def _is_still_needed(
-    connection: Connection, rule: Rule, remedy: Remedy, claimed: StoredRemedy, at: datetime
+    connection: Connection,
+    rules: RuleSet,
+    rule: Rule,
+    remedy: Remedy,
+    claimed: StoredRemedy,
+    at: datetime,
 ) -> bool:
     """Return whether the rows of a request are open still; else cancel it.
 
@@ -176,9 +181,14 @@ def _is_still_needed(
         for row in remedies.eligible_rows(connection, rule.id, at, fingerprints)
         if row.request_id in wanted
     ]
-    if len(rows) == len(claimed.rows) or (rows and claimed.attempts > 1):
+    # The fence counts all claims, also those before a person let it be sent again.
+    if len(rows) == len(claimed.rows) or (rows and claimed.fence > 1):
         return True
-    remedies.finish(connection, claimed, RemedyState.CANCELLED, at, error="no longer needed")
+    remedies.cancel_unsent(connection, claimed, at)
+    words = "its rows are resolved, accepted or snoozed"
+    if rows:
+        words = "some of its rows are resolved, accepted or snoozed; a new request is for the rest"
+    _write_audit(connection, rules, rule, claimed, RemedyState.CANCELLED, words, at)
     approval = Approval(claimed.author, claimed.reason, at)
     for request in requests_of(rule.id, remedy, rows, approval):
         remedies.plan(connection, request)
@@ -197,6 +207,7 @@ def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResu
 
 def _record(
     connection: Connection,
+    rules: RuleSet,
     rule: Rule,
     claimed: StoredRemedy,
     result: AttemptResult,
@@ -216,27 +227,35 @@ def _record(
     if next_at is not None and (result.is_down or result.not_before is not None):
         remedies.put_off(connection, rule.id, next_at)
     if not state.is_waiting:
-        _write_end(connection, rule, claimed, state, result, at)
+        code = "" if result.code is None else f" ({result.code})"
+        words = result.error or f"the receiver accepted it{code}"
+        _write_audit(connection, rules, rule, claimed, state, words, at, code=result.code)
     return state
 
 
-def _write_end(
+def _write_audit(  # noqa: PLR0913 (each is a part of the entry)
     connection: Connection,
+    rules: RuleSet,
     rule: Rule,
     claimed: StoredRemedy,
     state: RemedyState,
-    result: AttemptResult,
+    words: str,
     at: datetime,
+    *,
+    code: int | None = None,
 ) -> None:
-    code = "" if result.code is None else f" ({result.code})"
-    words = result.error or f"the receiver accepted it{code}"
-    detail = {
+    """Write the end of a request into the audit; that of one row is a part of its history."""
+    detail: dict[str, object] = {
         "request": claimed.id,
         "rows": len(claimed.rows),
         "attempts": claimed.attempts,
-        "code": result.code,
+        "code": code,
     }
-    record(connection, rule, at, f"remedy {state.value}", words, detail=detail)
+    if len(claimed.rows) == 1:
+        detail["fingerprint"] = claimed.rows[0].fingerprint
+    incident = open_incident(connection, rules, rule, at)
+    action = f"remedy {state.value}"
+    record(connection, rule, at, action, words, incident=incident, detail=detail)
 
 
 def _tell_problem(

@@ -10,7 +10,8 @@ import pytest
 from sanityd import clock
 from sanityd.model import TriageAction
 from sanityd.model.remedies import RemedyState
-from sanityd.notifications import noise_review, triage
+from sanityd.notifications import noise_review, post_mortem, timeline, triage
+from sanityd.notifications.post_mortem import Presentation
 from sanityd.notifications.triage import Act
 from sanityd.pipeline.remedies import planning, running, stopping
 from sanityd.pipeline.remedies.planning import Approval, RemedyError
@@ -47,6 +48,10 @@ def act(scene: Scene, seconds: float = 5) -> None:
         running.run_pass(scene.load(), scene.store, seconds=0)
         scene.clock.shift(timedelta(seconds=seconds / 5))
     scene.mail()
+
+
+def no_words(rule: str, count: int) -> str:
+    return ""
 
 
 def send_all(scene: Scene) -> None:
@@ -225,6 +230,33 @@ def test_a_batch_that_was_never_sent_goes_without_the_rows_that_are_resolved(
     assert RemedyState.CANCELLED in states(scene)
 
 
+def test_a_batch_that_may_have_arrived_keeps_its_id_when_a_person_sends_it_again(
+    scene: Scene, server: Server
+) -> None:
+    server.answers = [DROP, 200]
+    arrange(scene, server, auto="no", per="batch", batch_size=2, attempts=1)
+    scene.children(1, 2)
+    scene.tick()
+    approve(scene)
+    act(scene)
+    assert states(scene) == [RemedyState.FAILED]
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    act(scene)
+    assert (len(server.got), len(set(ids(server)))) == (2, 1)
+
+
+def test_a_row_that_is_named_twice_is_sent_once(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no", per="batch")
+    scene.children(1, 2)
+    scene.tick()
+    [request] = approve(scene, keys=[{"id": "1"}, {"id": "1"}]).new
+    assert len(request.rows) == 1
+    act(scene)
+    assert (sent(server), states(scene)) == ([[1]], [RemedyState.DONE])
+
+
 def test_quiet_hours_hold_what_is_automatic_and_not_what_a_person_wants(
     scene: Scene, server: Server
 ) -> None:
@@ -352,6 +384,47 @@ def test_an_errored_run_sends_nothing(scene: Scene, server: Server) -> None:
     scene.tick()
     act(scene)
     assert server.got == []
+
+
+def test_what_became_of_a_row_s_request_is_in_its_history_and_in_the_post_mortem(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no")
+    scene.children(1, 2)
+    scene.tick()
+    incident = scene.incident()
+    assert incident is not None
+    approve(scene)
+    act(scene, seconds=1)
+    with scene.store.read() as connection:
+        history = timeline.everything_of_row(connection, ["adults"], {"id": "1"}, no_words)
+        facts = post_mortem.load_facts(connection, incident, now())
+        meanwhile = timeline.events_of_incident(connection, incident, now(), no_words)
+    done = [event for event in history if event.what == "remedy done" and event.row]
+    assert [event.incident for event in done] == [incident.id] * 2
+    show = Presentation(lambda at: at, "UTC", no_words, str)
+    written = post_mortem.markdown("adults", now(), meanwhile, [facts], {}, show)
+    assert "First act of a person after" in written
+    acts = written.partition("## Who did what")[2].partition("## Mails")[0]
+    assert "remedy approved" in acts
+    assert "sanityd" not in acts
+
+
+def test_a_cancelled_request_is_in_the_audit(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no", rate="1 per hour")
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    scene.children()
+    scene.tick()
+    act(scene)
+    with scene.store.read() as connection:
+        [entry] = [
+            entry
+            for entry in audit.of_rule(connection, "adults")
+            if entry["action"] == "remedy cancelled"
+        ]
+    assert entry["detail"]["fingerprint"]
 
 
 def test_what_was_done_is_in_the_audit_without_values(scene: Scene, server: Server) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from sanityd import clock
-from sanityd.model import TriageAction
+from sanityd.model import AnnouncedChange, Silence, TriageAction
 from sanityd.model.remedies import RemedyState
-from sanityd.notifications import noise_review, post_mortem, timeline, triage
+from sanityd.notifications import announcements, noise_review, post_mortem, timeline, triage
 from sanityd.notifications.post_mortem import Presentation
 from sanityd.notifications.triage import Act
 from sanityd.pipeline.remedies import planning, running, stopping
 from sanityd.pipeline.remedies.planning import Approval, RemedyError
-from sanityd.store import audit, remedies, rule_rename, violations
+from sanityd.store import audit, remedies, rule_rename, silences, violations
 from tests.support.scene import ADULTS, Scene, events
 from tests.support.smtp_server import Mailbox
 from tests.support.web_server import DROP, Server, serving
@@ -185,6 +185,44 @@ def test_too_many_violations_are_for_a_person(scene: Scene, box: Mailbox, server
     approve(scene)
     act(scene)
     assert sorted(sent(server)) == [[1], [2], [3]]
+
+
+def test_in_an_announced_change_nothing_is_sent_or_told_and_then_it_is_repaired(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server)
+    until = now() + timedelta(minutes=20)
+    change = AnnouncedChange(0, "IMPORT-42", "ana", "so", ("adults",), (), now(), until)
+    with scene.store.write() as connection:
+        announcements.announce(connection, scene.load(), change)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    assert (box.mails, server.got, stopped(scene)) == ([], [], "")
+    scene.tick(15)
+    act(scene)
+    assert sorted(sent(server)) == [[1], [2]]
+
+
+def test_a_silenced_rule_sends_no_mail_of_its_remedy_and_the_audit_says_so(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server, max_rows=1)
+    silence = Silence(0, "bo", "so", now(), now(), now() + timedelta(hours=1), rule="ad*")
+    with scene.store.write() as connection:
+        silences.add(connection, silence)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    with scene.store.read() as connection:
+        entries = audit.of_rule(connection, "adults")
+    actions = [entry["action"] for entry in entries]
+    reasons = [entry["reason"] for entry in entries[actions.index("remedy not sent") :]]
+    assert box.mails == []
+    assert "silenced" in reasons
 
 
 def test_without_auto_a_person_decides_and_chooses_rows(scene: Scene, server: Server) -> None:

@@ -18,6 +18,7 @@ from sanityd.model.remedies import (
     batch_id,
 )
 from sanityd.notifications import announcements, policy
+from sanityd.pipeline.remedies.requests import to_be_stored
 from sanityd.pipeline.remedies.stopping import stop_if_harmful
 from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
 from sanityd.rules.remedy_spec import Remedy
@@ -234,8 +235,9 @@ def _record_plan(
     requests = len(plan.new) + len(plan.again)
     if not requests:
         return
+    spec = remedy_of(rule).filled
     for request in plan.new:
-        remedies.plan(connection, request)
+        remedies.plan(connection, to_be_stored(spec, request))
     ids = [request.id for request in plan.again]
     remedies.plan_again(connection, ids, approval.author, approval.reason, approval.at)
     incident = open_incident(connection, rules, rule, approval.at)

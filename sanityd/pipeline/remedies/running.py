@@ -3,14 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from sanityd import clock
 from sanityd.model import Reason
-from sanityd.model.remedies import RemedyState, StoredRemedy
+from sanityd.model.remedies import RemedyRow, RemedyState, StoredRemedy
 from sanityd.pipeline.remedies.planning import (
     AUTOMATIC,
     Approval,
@@ -18,7 +18,7 @@ from sanityd.pipeline.remedies.planning import (
     plan_automatically,
     requests_of,
 )
-from sanityd.pipeline.remedies.requests import RemedyValueError, build
+from sanityd.pipeline.remedies.requests import RemedyValueError, build, to_be_stored
 from sanityd.pipeline.remedies.sending import AttemptResult, attempt, backoff
 from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
 from sanityd.rules.remedy_spec import Remedy
@@ -129,10 +129,11 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
             if next_at is None:
                 return None
             return max((next_at - at).total_seconds(), _SHORTEST_WAIT)
-        if not _is_still_needed(connection, rules, rule, remedy, claimed, at):
+        needed = _if_needed(connection, rules, rule, remedy, claimed, at)
+        if needed is None:
             summary.states[RemedyState.CANCELLED] += 1
             return 0
-    result = _attempt(remedy, claimed, at)
+    result = _attempt(remedy, needed, at)
     with store.write() as connection:
         state = _record(connection, rules, rule, claimed, result, clock.now())
     if state in _PROBLEMS:
@@ -161,15 +162,15 @@ def _claim(
     )
 
 
-def _is_still_needed(
+def _if_needed(
     connection: Connection,
     rules: RuleSet,
     rule: Rule,
     remedy: Remedy,
     claimed: StoredRemedy,
     at: datetime,
-) -> bool:
-    """Return whether the rows of a request are open still; else cancel it.
+) -> StoredRemedy | None:
+    """Return a request if its rows are open still; else cancel it and return None.
 
     A batch that was never sent is replaced by one without the rows that are not. One that may have
     arrived keeps its rows, as it keeps its id.
@@ -183,7 +184,7 @@ def _is_still_needed(
     ]
     # The fence counts all claims, also those before a person let it be sent again.
     if len(rows) == len(claimed.rows) or (rows and claimed.fence > 1):
-        return True
+        return _with_missing_values(claimed, rows)
     remedies.cancel_unsent(connection, claimed, at)
     words = "its rows are resolved, accepted or snoozed"
     if rows:
@@ -191,8 +192,19 @@ def _is_still_needed(
     _write_audit(connection, rules, rule, claimed, RemedyState.CANCELLED, words, at)
     approval = Approval(claimed.author, claimed.reason, at)
     for request in requests_of(rule.id, remedy, rows, approval):
-        remedies.plan(connection, request)
-    return False
+        remedies.plan(connection, to_be_stored(remedy.filled, request))
+    return None
+
+
+def _with_missing_values(claimed: StoredRemedy, rows: Sequence[RemedyRow]) -> StoredRemedy:
+    """Return a request with the columns that it has no values of, as the rule names more now."""
+    current = {row.request_id: row for row in rows}
+    filled = []
+    for row in claimed.rows:
+        known = current.get(row.request_id, row)
+        key, shown = {**known.key, **row.key}, {**known.shown, **row.shown}
+        filled.append(replace(row, key=key, shown=shown))
+    return replace(claimed, rows=tuple(filled))
 
 
 def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResult:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sanityd import clock
+from sanityd.daemon import rule_changes
 from sanityd.model import AnnouncedChange, Silence, TriageAction
 from sanityd.model.remedies import RemedyState
 from sanityd.notifications import announcements, noise_review, post_mortem, timeline, triage
@@ -48,6 +49,13 @@ def act(scene: Scene, seconds: float = 5) -> None:
         running.run_pass(scene.load(), scene.store, seconds=0)
         scene.clock.shift(timedelta(seconds=seconds / 5))
     scene.mail()
+
+
+def contents(scene: Scene) -> list[tuple[Any, Any]]:
+    """The values that are stored, of all rows."""
+    with scene.store.read() as connection:
+        stored = remedies.of_rule(connection, "adults")
+    return [(row.key, row.shown) for remedy in stored for row in remedy.rows]
 
 
 def no_words(rule: str, count: int) -> str:
@@ -476,6 +484,45 @@ def test_what_was_done_is_in_the_audit_without_values(scene: Scene, server: Serv
     told = [(entry["action"], entry["actor"], entry["reason"]) for entry in entries]
     assert ("remedy approved", "ana", "because") in told
     assert ("remedy done", "sanityd", "the receiver accepted it (200)") in told
+
+
+def test_a_request_keeps_only_what_it_contains_and_as_long_as_the_rule_allows_it(
+    scene: Scene, server: Server
+) -> None:
+    server.answers = [503]
+    arrange(scene, server, auto="no")
+    url = f"http://127.0.0.1:{server.port}/"
+    scene.rules["adults"]["show"] = ["age"]
+    rule_changes.adopt(scene.load(), scene.store, now())
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    assert contents(scene) == [({"id": 1}, {})]
+    http = {"url": url, "json": {"people": ["{show.age}"]}}
+    scene.rules["adults"]["remedy"]["http"] = http
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert contents(scene) == [({}, {})]
+    act(scene)
+    assert sent(server) == [[5]]
+    del scene.rules["adults"]["remedy"]
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert states(scene) == [RemedyState.CANCELLED]
+    with scene.store.read() as connection:
+        told = [entry["action"] for entry in audit.of_rule(connection, "adults")]
+    assert told[-1] == "remedy cancelled"
+
+
+def test_requests_of_a_removed_rule_are_cancelled_and_have_no_values(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no")
+    rule_changes.adopt(scene.load(), scene.store, now())
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    scene.rules["grown-ups"] = {**ADULTS, "remedy": scene.rules.pop("adults")["remedy"]}
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert (states(scene), contents(scene)) == ([RemedyState.CANCELLED], [({}, {})])
 
 
 def test_keys_that_must_be_forgotten_are_in_no_request(scene: Scene, server: Server) -> None:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -58,7 +57,8 @@ def eligible_rows(
     spared = {row.fingerprint for row in decisions}
     query = select(violations).where(violations.c.rule == rule, violations.c.open)
     if fingerprints is not None:
-        query = query.where(violations.c.fingerprint.in_(list(fingerprints)))
+        marks = name_list(connection, fingerprints)
+        query = query.where(violations.c.fingerprint.in_(select(marks.c.value)))
     rows = connection.execute(query.order_by(violations.c.first_seen)).mappings()
     return [_row_of_violation(row) for row in rows if row["fingerprint"] not in spared]
 
@@ -145,7 +145,8 @@ def plan_again(
 ) -> None:
     """Let failed and refused requests be sent again, under the ids that they have."""
     problems = [state.value for state in RemedyState if state.is_problem]
-    chosen = and_(remedies.c.id.in_(ids), remedies.c.state.in_(problems))
+    chosen_ids = select(name_list(connection, ids).c.value)
+    chosen = and_(remedies.c.id.in_(chosen_ids), remedies.c.state.in_(problems))
     _plan_again(connection, chosen, author, reason, at)
 
 
@@ -299,7 +300,7 @@ def statuses(
     """Return the same of these rules, or of all, by rule; those without a request are left out."""
     query = select(remedy_status)
     if rules is not None:
-        query = query.where(remedy_status.c.rule.in_(list(rules)))
+        query = query.where(remedy_status.c.rule.in_(select(name_list(connection, rules).c.value)))
     by_rule = {}
     for row in connection.execute(query).mappings():
         values = {name: value for name, value in row.items() if name != "next_at"}
@@ -334,13 +335,6 @@ def rename(connection: Connection, old: str, new: str, fingerprints: Mapping[str
             content.append({**_encoded(row), "fingerprint": mark})
         values = {"rule": new, "content": content}
         connection.execute(update(remedies).where(remedies.c.id == remedy.id).values(**values))
-    status = statuses(connection, [old]).get(old)
-    if status is None:
-        return
-    connection.execute(delete(remedy_status).where(remedy_status.c.rule == old))
-    values = {**asdict(status), "rule": new}
-    connection.execute(delete(remedy_status).where(remedy_status.c.rule == new))
-    connection.execute(insert(remedy_status).values(**values))
 
 
 def forget_values(connection: Connection, rule: str) -> None:

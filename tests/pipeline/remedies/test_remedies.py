@@ -6,17 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from sanityd import clock
 from sanityd.daemon import rule_changes
 from sanityd.model import AnnouncedChange, Silence, TriageAction
-from sanityd.model.remedies import RemedyState
+from sanityd.model.remedies import RemedyState, RemedyStatus
 from sanityd.notifications import announcements, noise_review, post_mortem, timeline, triage
 from sanityd.notifications.post_mortem import Presentation
 from sanityd.notifications.triage import Act
 from sanityd.pipeline.remedies import planning, running, stopping
 from sanityd.pipeline.remedies.planning import Approval, RemedyError
 from sanityd.store import audit, remedies, rule_rename, silences, violations
+from sanityd.store.remedy_tables import remedy_status
 from tests.support.scene import ADULTS, Scene, events
 from tests.support.smtp_server import Mailbox
 from tests.support.web_server import DROP, Server, serving
@@ -343,6 +345,9 @@ def test_a_refusal_is_told_and_sent_again_only_by_a_person_under_the_same_id(
     assert "the server refused it (404)" in str(mail["Subject"])
     assert "secret" not in mail.as_string()
     approve(scene)
+    with scene.store.read() as connection:
+        [again] = remedies.of_rule(connection, "adults")
+    assert (again.code, again.error) == (None, "")
     act(scene)
     assert (states(scene), len(set(ids(server)))) == ([RemedyState.DONE], 1)
 
@@ -420,6 +425,36 @@ def test_a_rule_under_a_new_id_does_not_send_again(scene: Scene, server: Server)
     scene.rules["grown-ups"] = scene.rules.pop("adults")
     running.run_pass(scene.load(), scene.store, seconds=0)
     assert len(server.got) == 1
+
+
+def test_a_renamed_rule_waits_for_its_turn_and_keeps_what_its_new_id_has(
+    scene: Scene, server: Server
+) -> None:
+    later = now() + timedelta(hours=1)
+    name = scene.load().name
+    with scene.store.write() as connection:
+        remedies.save_status(connection, RemedyStatus("adults", stopped="old"))
+        remedies.put_off(connection, "adults", later)
+        rule_rename.rename(connection, name, "adults", "people")
+        turn = connection.execute(select(remedy_status.c.next_at)).scalar()
+        remedies.save_status(connection, RemedyStatus("older", stopped="older"))
+        rule_rename.rename(connection, name, "older", "people")
+        known = remedies.statuses(connection)
+    assert turn == later
+    assert [status.stopped for status in known.values()] == ["old"]
+
+
+def test_any_number_of_rows_and_rules_can_be_asked_for(scene: Scene, server: Server) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    many = [str(number) for number in range(300_000)]
+    with scene.store.write() as connection:
+        [row] = remedies.eligible_rows(connection, "adults", now())
+        wanted = [*many, row.fingerprint]
+        assert remedies.eligible_rows(connection, "adults", now(), wanted) == [row]
+        remedies.plan_again(connection, many, "ana", "so", now())
+        assert remedies.statuses(connection, many) == {}
 
 
 def test_an_errored_run_sends_nothing(scene: Scene, server: Server) -> None:

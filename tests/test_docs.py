@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -136,7 +137,7 @@ def test_the_alerts_shown_are_the_defaults(tmp_path: Path) -> None:
     rules = "sources: {app: sqlite:///x.db}\nrules: {r: {table: app.t, not_null: a}}\n"
     (tmp_path / "rules.yaml").write_text(shown + channels + rules, encoding="utf-8")
     read = load(tmp_path / "rules.yaml", {}).alerts
-    usual = {
+    usual: dict[str, Any] = {
         "zone": ZoneInfo("UTC"),
         "keep_audit": None,
         "quiet_hours": settings.QuietHours(),

@@ -117,8 +117,12 @@ def _resume(rule: "Rule", store: "Store", approval: "Approval") -> None:
 def _send(rules: "RuleSet", rule: "Rule", store: "Store", approval: "Approval") -> bool:
     """Record the requests, send them, and print what became of them. Returns whether all were
     accepted."""
-    from sanityd.pipeline.remedies import planning, running
+    from sanityd.pipeline.remedies import planning, running, stopping
 
+    planning.remedy_of(rule)
+    # In a transaction of its own: `approve` raises when it is stopped, and then records nothing.
+    with store.write() as connection:
+        stopping.stop_if_harmful(connection, rules, rule, approval.at)
     with store.write() as connection:
         plan = planning.approve(connection, rules, rule, approval)
     if not plan.to_send:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sanityd import lifecycle, pipeline
 from sanityd.errors import Problem, RuleError
 from sanityd.model import Cause, file_rule_id
+from sanityd.pipeline.remedies.changed_rules import follow_rule
 from sanityd.rules import adopted
 from sanityd.rules.provenance import provenance
 from sanityd.rules.rule import Rule, RuleSet
@@ -68,6 +69,8 @@ def adopt(rules: RuleSet, store: Store, at: datetime) -> Mapping[str, int]:
             entries.append(AuditEntry(author.author, action, reason, rule, detail=detail))
         audit.append_all(connection, at, entries)
         _forget_hidden(connection, rules, changes)
+        for name in changes:
+            follow_rule(connection, name, rules.rules.get(name), at)
         _save_incident(connection, rules, "", "", at)
     counts = Counter(action for action, _ in changes.values())
     return counts + Counter({_RENAMED: renamed})
@@ -98,6 +101,7 @@ def _carry_over(rules: RuleSet, store: Store, at: datetime) -> int:
         pairs = pipeline.renames(connection, rules)
         for old, new in pairs:
             pipeline.carry_over(connection, rules, old, new, at)
+            follow_rule(connection, new, rules.rules[new], at)
             detail = {"file": rules.name, "revision": rules.revision, "commit": author.commit}
             removed = {**detail, "print": ""}
             reason = f"renamed to {new}"

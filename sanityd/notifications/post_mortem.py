@@ -157,7 +157,14 @@ def _delays(fact: IncidentFacts, events: Iterable[Event]) -> Iterator[str]:
 
 
 def _is_act_about(event: Event, incident: Incident) -> bool:
-    return event.kind is EventKind.ACT and event.incident == incident.id
+    return event.incident == incident.id and (
+        event.kind is EventKind.ACT or _is_remedy_of_person(event)
+    )
+
+
+def _is_remedy_of_person(event: Event) -> bool:
+    """Return whether a person approved a remedy, or let it go on; the rest sanityd did."""
+    return event.kind is EventKind.REMEDY and event.who != "sanityd"
 
 
 def _row_lines(rows: Sequence[TrackedViolation], show: Presentation) -> Iterator[str]:
@@ -194,7 +201,8 @@ def _acts(events: Iterable[Event], show: Presentation) -> Iterator[str]:
     """Yield what each person did, in the order of their first act."""
     by_person: dict[str, list[Event]] = {}
     for event in events:
-        if event.who and event.kind in (EventKind.ACT, EventKind.RULE, EventKind.REMEDY):
+        is_act = event.kind in (EventKind.ACT, EventKind.RULE) or _is_remedy_of_person(event)
+        if event.who and is_act:
             by_person.setdefault(event.who, []).append(event)
     if not by_person:
         yield "Nobody acted."

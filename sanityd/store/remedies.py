@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -58,7 +57,8 @@ def eligible_rows(
     spared = {row.fingerprint for row in decisions}
     query = select(violations).where(violations.c.rule == rule, violations.c.open)
     if fingerprints is not None:
-        query = query.where(violations.c.fingerprint.in_(list(fingerprints)))
+        marks = name_list(connection, fingerprints)
+        query = query.where(violations.c.fingerprint.in_(select(marks.c.value)))
     rows = connection.execute(query.order_by(violations.c.first_seen)).mappings()
     return [_row_of_violation(row) for row in rows if row["fingerprint"] not in spared]
 
@@ -145,7 +145,8 @@ def plan_again(
 ) -> None:
     """Let failed and refused requests be sent again, under the ids that they have."""
     problems = [state.value for state in RemedyState if state.is_problem]
-    chosen = and_(remedies.c.id.in_(ids), remedies.c.state.in_(problems))
+    chosen_ids = select(name_list(connection, ids).c.value)
+    chosen = and_(remedies.c.id.in_(chosen_ids), remedies.c.state.in_(problems))
     _plan_again(connection, chosen, author, reason, at)
 
 
@@ -153,6 +154,7 @@ def _plan_again(
     connection: Connection, which: ColumnElement[bool], author: str, reason: str, at: datetime
 ) -> None:
     values: dict[str, Any] = {"state": RemedyState.PLANNED.value, "attempts": 0, "next_at": at}
+    values |= {"code": None, "error": ""}
     values |= {"author": author, "reason": reason, "ended_at": None}
     connection.execute(update(remedies).where(which).values(**values))
 
@@ -212,12 +214,17 @@ def _take_turn(connection: Connection, rule: str, at: datetime, pause: timedelta
     return connection.execute(turn.values(next_at=at + pause)).rowcount == 1
 
 
-def next_turn(connection: Connection, rule: str, at: datetime) -> datetime | None:
+def next_turn(
+    connection: Connection, rule: str, at: datetime, *, except_by: str | None = None
+) -> datetime | None:
     """Return when the next request of a rule can be sent; None when none waits.
 
-    Requests that another process is sending are left out.
+    Requests that another process is sending are left out. Parameters: `except_by` leaves out the
+    requests of this author, too.
     """
     planned = and_(remedies.c.rule == rule, remedies.c.state == RemedyState.PLANNED.value)
+    if except_by is not None:
+        planned = and_(planned, remedies.c.author != except_by)
     due_at = connection.execute(
         select(func.min(remedies.c.next_at, type_=remedies.c.next_at.type)).where(planned)
     ).scalar()
@@ -266,6 +273,22 @@ def finish(
     return connection.execute(update(remedies).where(own).values(**values)).rowcount == 1
 
 
+def cancel_unsent(connection: Connection, claimed: StoredRemedy, at: datetime) -> None:
+    """Cancel a request that is no longer needed, in the transaction that claimed it.
+
+    The claim does not count, as nothing was sent: a batch with one may have arrived.
+    """
+    values = {
+        "state": RemedyState.CANCELLED.value,
+        "fence": claimed.fence - 1,
+        "error": "",
+        "code": None,
+        "leased_until": None,
+        "ended_at": at,
+    }
+    connection.execute(update(remedies).where(remedies.c.id == claimed.id).values(**values))
+
+
 def status_of(connection: Connection, rule: str) -> RemedyStatus:
     """Return what is known of the remedy of a rule."""
     return statuses(connection, [rule]).get(rule, RemedyStatus(rule))
@@ -277,7 +300,7 @@ def statuses(
     """Return the same of these rules, or of all, by rule; those without a request are left out."""
     query = select(remedy_status)
     if rules is not None:
-        query = query.where(remedy_status.c.rule.in_(list(rules)))
+        query = query.where(remedy_status.c.rule.in_(select(name_list(connection, rules).c.value)))
     by_rule = {}
     for row in connection.execute(query).mappings():
         values = {name: value for name, value in row.items() if name != "next_at"}
@@ -312,13 +335,6 @@ def rename(connection: Connection, old: str, new: str, fingerprints: Mapping[str
             content.append({**_encoded(row), "fingerprint": mark})
         values = {"rule": new, "content": content}
         connection.execute(update(remedies).where(remedies.c.id == remedy.id).values(**values))
-    status = statuses(connection, [old]).get(old)
-    if status is None:
-        return
-    connection.execute(delete(remedy_status).where(remedy_status.c.rule == old))
-    values = {**asdict(status), "rule": new}
-    connection.execute(delete(remedy_status).where(remedy_status.c.rule == new))
-    connection.execute(insert(remedy_status).values(**values))
 
 
 def forget_values(connection: Connection, rule: str) -> None:

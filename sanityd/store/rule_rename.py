@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from sanityd.model import decode_values, fingerprint
 from sanityd.store import evidence, remedies, rules_seen, tables
 from sanityd.store.history_tables import episodes
+from sanityd.store.remedy_tables import remedy_status
 
 #: Tables with any number of rows per rule.
 _MANY = (
@@ -20,7 +21,13 @@ _MANY = (
     episodes,
 )
 #: Tables with one row per rule.
-_ONE = (tables.noise, tables.watermarks, tables.unchanged, tables.pending_confirmations)
+_ONE = (
+    tables.noise,
+    tables.watermarks,
+    tables.unchanged,
+    tables.pending_confirmations,
+    remedy_status,
+)
 
 
 def rename(connection: Connection, file: str, old: str, new: str) -> None:

@@ -84,6 +84,17 @@ def test_a_person_repairs_all_rows_once(broken: Project, server: Server) -> None
     assert b"s3cret" not in (broken.folder / ".sanityd" / "state.db").read_bytes()
 
 
+def test_a_remedy_that_is_found_to_be_stopped_is_and_can_be_resumed(
+    broken: Project, server: Server
+) -> None:
+    assert broken.run("remedy", RULE, "id=7", "--reason", "so").code == 0
+    broken.state("update remedies set ended_at = '2000-01-01 00:00:00'")
+    again = broken.run("remedy", RULE, "--reason", "so")
+    assert "is stopped: 1 row that was repaired is violated again" in again.err
+    assert len(server.got) == 1
+    assert "goes on" in broken.run("remedy", RULE, "--resume", "--reason", "so").out
+
+
 def test_what_was_refused_is_said_everywhere(broken: Project, server: Server) -> None:
     server.answers = [404]
     said = broken.run("remedy", RULE, "id=7", "--reason", "so")

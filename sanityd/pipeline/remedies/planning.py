@@ -17,12 +17,13 @@ from sanityd.model.remedies import (
     StoredRemedy,
     batch_id,
 )
-from sanityd.notifications import policy
+from sanityd.notifications import announcements, policy
+from sanityd.pipeline.remedies.requests import to_be_stored
 from sanityd.pipeline.remedies.stopping import stop_if_harmful
 from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
 from sanityd.rules.remedy_spec import Remedy
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import remedies, runs
+from sanityd.store import announced_changes, remedies, runs
 
 #: The author of requests that no person asked for.
 AUTOMATIC = "sanityd"
@@ -78,7 +79,8 @@ def prepare(connection: Connection, rule: Rule, approval: Approval) -> RepairPla
     remedy = remedy_of(rule)
     rows = _without_repeated(remedies.eligible_rows(connection, rule.id, approval.at))
     if approval.keys:
-        rows = [_row_with_key(rows, key, rule) for key in approval.keys]
+        named = [_row_with_key(rows, key, rule) for key in approval.keys]
+        rows = list({row.request_id: row for row in named}.values())
     return _plan(connection, rule, remedy, rows, approval)
 
 
@@ -102,24 +104,45 @@ def approve(connection: Connection, rules: RuleSet, rule: Rule, approval: Approv
 def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> None:
     """Record the requests of a rule with `auto: yes`, inside a write transaction.
 
-    None are recorded while it is stopped, in quiet hours, for a run without an answer, and with
-    more violations than `max_rows`, of which the recipients are notified once.
+    None are recorded while it is stopped, in quiet hours, in an announced change, for a run without
+    an answer, and with more violations than `max_rows`, of which the recipients are notified once.
     """
+    incident = open_incident(connection, rules, rule, at)
+    if incident is not None and _is_announced(connection, incident, at):
+        return
     status = stop_if_harmful(connection, rules, rule, at)
     remedy = rule.remedy
     if remedy is None or remedy.filled.auto == "no" or status.stopped_at is not None:
         return
-    incident = open_incident(connection, rules, rule, at)
     if incident is None or not _may_send_now(connection, rules, rule, at):
         return
-    limit = remedy.filled.max_rows
-    if incident.violations > limit or incident.systemic:
+    if _too_many_words(remedy, incident):
         _tell_too_many(connection, rules, rule, status, incident, at)
         return
     approval = Approval(AUTOMATIC, "auto: yes", at)
     plan = prepare(connection, rule, approval)
     # What failed or was refused is for a person to decide.
     _record_plan(connection, rules, rule, replace(plan, again=()), approval)
+
+
+def _is_announced(connection: Connection, incident: Incident, at: datetime) -> bool:
+    """Return whether a mass change that was announced goes on, after which all may be well."""
+    if not incident.ticket:
+        return False
+    return announcements.goes_on(announced_changes.list_active(connection, at), incident, at)
+
+
+def _too_many_words(remedy: Remedy, incident: Incident) -> str:
+    """Return why an incident is too large to be repaired by itself; empty when it is not."""
+    if incident.violations > remedy.filled.max_rows:
+        return (
+            f"there are {incident.violations:,} violations at once, "
+            "so none of them is repaired by itself"
+        )
+    # All that opens in an announced change is one problem, however small.
+    if incident.systemic and not incident.ticket:
+        return "so many rows broke at once that they are one problem, which a person has to repair"
+    return ""
 
 
 def _may_send_now(connection: Connection, rules: RuleSet, rule: Rule, at: datetime) -> bool:
@@ -212,8 +235,9 @@ def _record_plan(
     requests = len(plan.new) + len(plan.again)
     if not requests:
         return
+    spec = remedy_of(rule).filled
     for request in plan.new:
-        remedies.plan(connection, request)
+        remedies.plan(connection, to_be_stored(spec, request))
     ids = [request.id for request in plan.again]
     remedies.plan_again(connection, ids, approval.author, approval.reason, approval.at)
     incident = open_incident(connection, rules, rule, approval.at)
@@ -254,10 +278,7 @@ def _tell_too_many(
     if status.notified == incident.id:
         return
     remedies.save_status(connection, replace(status, notified=incident.id))
-    words = (
-        f"there are {incident.violations:,} violations at once, "
-        "so none of them is repaired by itself"
-    )
+    words = _too_many_words(remedy_of(rule), incident)
     record(connection, rule, at, "remedy not sent", words, incident=incident)
     notify_recipients(
         connection, rules, rule, Reason.REMEDY_STOPPED, words, at, occasion=incident.id

@@ -6,7 +6,7 @@ Only the values of the key and of the columns under `show` can be in it.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -39,6 +39,29 @@ class Request:
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
     arguments: tuple[str, ...] = ()
+
+
+def used_columns(spec: RemedySpec) -> set[tuple[str, str]]:
+    """Return the columns of a row that a request contains: `key` or `show`, and the name."""
+    action = spec.command or spec.http
+    if action is None:
+        return set()
+    columns = set()
+    for placeholder in of_row(action.model_dump()):
+        group, _, column = placeholder.strip("{}").partition(".")
+        columns.add((group, column))
+    return columns
+
+
+def to_be_stored(spec: RemedySpec, remedy: StoredRemedy) -> StoredRemedy:
+    """Return a request with only those values of its rows that it contains."""
+    used = used_columns(spec)
+    rows = []
+    for row in remedy.rows:
+        key = {name: value for name, value in row.key.items() if ("key", name) in used}
+        shown = {name: value for name, value in row.shown.items() if ("show", name) in used}
+        rows.append(replace(row, key=key, shown=shown))
+    return replace(remedy, rows=tuple(rows))
 
 
 def build(spec: RemedySpec, remedy: StoredRemedy) -> Request:

@@ -3,14 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from sanityd import clock
 from sanityd.model import Reason
-from sanityd.model.remedies import RemedyState, StoredRemedy
+from sanityd.model.remedies import RemedyRow, RemedyState, StoredRemedy
 from sanityd.pipeline.remedies.planning import (
     AUTOMATIC,
     Approval,
@@ -18,7 +18,7 @@ from sanityd.pipeline.remedies.planning import (
     plan_automatically,
     requests_of,
 )
-from sanityd.pipeline.remedies.requests import RemedyValueError, build
+from sanityd.pipeline.remedies.requests import RemedyValueError, build, to_be_stored
 from sanityd.pipeline.remedies.sending import AttemptResult, attempt, backoff
 from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
 from sanityd.rules.remedy_spec import Remedy
@@ -121,18 +121,21 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
     with store.write() as connection:
         if remedies.status_of(connection, rule.id).stopped_at is not None:
             return None
-        claimed = _claim(connection, rules, rule, remedy, at)
+        # What a person approved is sent at once, also in quiet hours.
+        held_back = AUTOMATIC if is_quiet(rules, rule, at) else None
+        claimed = _claim(connection, rule, remedy, at, held_back)
         if claimed is None:
-            next_at = remedies.next_turn(connection, rule.id, at)
-            if next_at is None or is_quiet(rules, rule, at):
+            next_at = remedies.next_turn(connection, rule.id, at, except_by=held_back)
+            if next_at is None:
                 return None
             return max((next_at - at).total_seconds(), _SHORTEST_WAIT)
-        if not _is_still_needed(connection, rule, remedy, claimed, at):
+        needed = _if_needed(connection, rules, rule, remedy, claimed, at)
+        if needed is None:
             summary.states[RemedyState.CANCELLED] += 1
             return 0
-    result = _attempt(remedy, claimed, at)
+    result = _attempt(remedy, needed, at)
     with store.write() as connection:
-        state = _record(connection, rule, claimed, result, clock.now())
+        state = _record(connection, rules, rule, claimed, result, clock.now())
     if state in _PROBLEMS:
         # In a transaction of its own: no fault of a message may lose the answer.
         with store.write() as connection:
@@ -146,7 +149,7 @@ def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary)
 
 
 def _claim(
-    connection: Connection, rules: RuleSet, rule: Rule, remedy: Remedy, at: datetime
+    connection: Connection, rule: Rule, remedy: Remedy, at: datetime, held_back: str | None
 ) -> StoredRemedy | None:
     spec = remedy.filled
     return remedies.claim(
@@ -155,15 +158,19 @@ def _claim(
         at,
         lease=spec.timeout + remedies.LEASE_MARGIN,
         pause=spec.rate.pause,
-        # What a person approved is sent at once.
-        except_by=AUTOMATIC if is_quiet(rules, rule, at) else None,
+        except_by=held_back,
     )
 
 
-def _is_still_needed(
-    connection: Connection, rule: Rule, remedy: Remedy, claimed: StoredRemedy, at: datetime
-) -> bool:
-    """Return whether the rows of a request are open still; else cancel it.
+def _if_needed(
+    connection: Connection,
+    rules: RuleSet,
+    rule: Rule,
+    remedy: Remedy,
+    claimed: StoredRemedy,
+    at: datetime,
+) -> StoredRemedy | None:
+    """Return a request if its rows are open still; else cancel it and return None.
 
     A batch that was never sent is replaced by one without the rows that are not. One that may have
     arrived keeps its rows, as it keeps its id.
@@ -175,13 +182,29 @@ def _is_still_needed(
         for row in remedies.eligible_rows(connection, rule.id, at, fingerprints)
         if row.request_id in wanted
     ]
-    if len(rows) == len(claimed.rows) or (rows and claimed.attempts > 1):
-        return True
-    remedies.finish(connection, claimed, RemedyState.CANCELLED, at, error="no longer needed")
+    # The fence counts all claims, also those before a person let it be sent again.
+    if len(rows) == len(claimed.rows) or (rows and claimed.fence > 1):
+        return _with_missing_values(claimed, rows)
+    remedies.cancel_unsent(connection, claimed, at)
+    words = "its rows are resolved, accepted or snoozed"
+    if rows:
+        words = "some of its rows are resolved, accepted or snoozed; a new request is for the rest"
+    _write_audit(connection, rules, rule, claimed, RemedyState.CANCELLED, words, at)
     approval = Approval(claimed.author, claimed.reason, at)
     for request in requests_of(rule.id, remedy, rows, approval):
-        remedies.plan(connection, request)
-    return False
+        remedies.plan(connection, to_be_stored(remedy.filled, request))
+    return None
+
+
+def _with_missing_values(claimed: StoredRemedy, rows: Sequence[RemedyRow]) -> StoredRemedy:
+    """Return a request with the columns that it has no values of, as the rule names more now."""
+    current = {row.request_id: row for row in rows}
+    filled = []
+    for row in claimed.rows:
+        known = current.get(row.request_id, row)
+        key, shown = {**known.key, **row.key}, {**known.shown, **row.shown}
+        filled.append(replace(row, key=key, shown=shown))
+    return replace(claimed, rows=tuple(filled))
 
 
 def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResult:
@@ -196,6 +219,7 @@ def _attempt(remedy: Remedy, claimed: StoredRemedy, at: datetime) -> AttemptResu
 
 def _record(
     connection: Connection,
+    rules: RuleSet,
     rule: Rule,
     claimed: StoredRemedy,
     result: AttemptResult,
@@ -215,27 +239,35 @@ def _record(
     if next_at is not None and (result.is_down or result.not_before is not None):
         remedies.put_off(connection, rule.id, next_at)
     if not state.is_waiting:
-        _write_end(connection, rule, claimed, state, result, at)
+        code = "" if result.code is None else f" ({result.code})"
+        words = result.error or f"the receiver accepted it{code}"
+        _write_audit(connection, rules, rule, claimed, state, words, at, code=result.code)
     return state
 
 
-def _write_end(
+def _write_audit(  # noqa: PLR0913 (each is a part of the entry)
     connection: Connection,
+    rules: RuleSet,
     rule: Rule,
     claimed: StoredRemedy,
     state: RemedyState,
-    result: AttemptResult,
+    words: str,
     at: datetime,
+    *,
+    code: int | None = None,
 ) -> None:
-    code = "" if result.code is None else f" ({result.code})"
-    words = result.error or f"the receiver accepted it{code}"
-    detail = {
+    """Write the end of a request into the audit; that of one row is a part of its history."""
+    detail: dict[str, object] = {
         "request": claimed.id,
         "rows": len(claimed.rows),
         "attempts": claimed.attempts,
-        "code": result.code,
+        "code": code,
     }
-    record(connection, rule, at, f"remedy {state.value}", words, detail=detail)
+    if len(claimed.rows) == 1:
+        detail["fingerprint"] = claimed.rows[0].fingerprint
+    incident = open_incident(connection, rules, rule, at)
+    action = f"remedy {state.value}"
+    record(connection, rule, at, action, words, incident=incident, detail=detail)
 
 
 def _tell_problem(

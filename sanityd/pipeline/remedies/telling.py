@@ -10,7 +10,7 @@ from sanityd.notifications import policy
 from sanityd.notifications.context import counted_incidents, sentence
 from sanityd.notifications.notify import enqueue
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import audit, runs
+from sanityd.store import audit, runs, silences
 
 
 def open_incident(
@@ -59,6 +59,8 @@ def notify_recipients(
 ) -> int:
     """Put a message to each recipient of the rule into the outbox; return how many.
 
+    Who is not notified is in the audit, with the reason.
+
     Parameters: `words` is a sentence without a value of a row; of one `occasion` each recipient is
     notified once.
     """
@@ -75,8 +77,12 @@ def notify_recipients(
         noise=words,
     )
     queued = 0
+    is_silenced = policy.is_silenced(news.rule, silences.list_active(connection, at), at)
     for channel, address in rules.recipients(rule.notify):
-        if not rules.channels[channel].takes(reason):
+        if is_silenced or not rules.channels[channel].takes(reason):
+            why_not = Reason.SILENCED if is_silenced else Reason.NOT_TAKEN
+            detail = {"channel": channel, "recipient": address}
+            record(connection, rule, at, "not notified", why_not, incident=incident, detail=detail)
             continue
         key = policy.dedup_key(reason, channel, address, [[rule.id, occasion]])
         alert = Alert(reason, at, (news,), channel, key)

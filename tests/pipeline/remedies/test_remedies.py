@@ -6,14 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from sanityd.model import TriageAction
-from sanityd.model.remedies import RemedyState
-from sanityd.notifications import noise_review, triage
+from sanityd import clock
+from sanityd.daemon import rule_changes
+from sanityd.model import AnnouncedChange, Silence, TriageAction
+from sanityd.model.remedies import RemedyState, RemedyStatus
+from sanityd.notifications import announcements, noise_review, post_mortem, timeline, triage
+from sanityd.notifications.post_mortem import Presentation
 from sanityd.notifications.triage import Act
 from sanityd.pipeline.remedies import planning, running, stopping
 from sanityd.pipeline.remedies.planning import Approval, RemedyError
-from sanityd.store import audit, remedies, rule_rename, violations
+from sanityd.store import audit, remedies, rule_rename, silences, violations
+from sanityd.store.remedy_tables import remedy_status
 from tests.support.scene import ADULTS, Scene, events
 from tests.support.smtp_server import Mailbox
 from tests.support.web_server import DROP, Server, serving
@@ -46,6 +51,25 @@ def act(scene: Scene, seconds: float = 5) -> None:
         running.run_pass(scene.load(), scene.store, seconds=0)
         scene.clock.shift(timedelta(seconds=seconds / 5))
     scene.mail()
+
+
+def contents(scene: Scene) -> list[tuple[Any, Any]]:
+    """The values that are stored, of all rows."""
+    with scene.store.read() as connection:
+        stored = remedies.of_rule(connection, "adults")
+    return [(row.key, row.shown) for remedy in stored for row in remedy.rows]
+
+
+def no_words(rule: str, count: int) -> str:
+    return ""
+
+
+def send_all(scene: Scene) -> None:
+    """One pass, in which the pauses between requests take no time."""
+    rules = scene.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "pause", lambda seconds: scene.clock.shift(timedelta(seconds=seconds)))
+        running.send_due(rules, scene.store, running.with_remedies(rules))
 
 
 def approve(scene: Scene, **options: Any) -> planning.RepairPlan:
@@ -173,6 +197,44 @@ def test_too_many_violations_are_for_a_person(scene: Scene, box: Mailbox, server
     assert sorted(sent(server)) == [[1], [2], [3]]
 
 
+def test_in_an_announced_change_nothing_is_sent_or_told_and_then_it_is_repaired(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server)
+    until = now() + timedelta(minutes=20)
+    change = AnnouncedChange(0, "IMPORT-42", "ana", "so", ("adults",), (), now(), until)
+    with scene.store.write() as connection:
+        announcements.announce(connection, scene.load(), change)
+    scene.children(1)
+    scene.tick()
+    act(scene)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    assert (box.mails, server.got, stopped(scene)) == ([], [], "")
+    scene.tick(15)
+    act(scene)
+    assert sorted(sent(server)) == [[1], [2]]
+
+
+def test_a_silenced_rule_sends_no_mail_of_its_remedy_and_the_audit_says_so(
+    scene: Scene, box: Mailbox, server: Server
+) -> None:
+    arrange(scene, server, max_rows=1)
+    silence = Silence(0, "bo", "so", now(), now(), now() + timedelta(hours=1), rule="ad*")
+    with scene.store.write() as connection:
+        silences.add(connection, silence)
+    scene.children(1, 2)
+    scene.tick()
+    act(scene)
+    with scene.store.read() as connection:
+        entries = audit.of_rule(connection, "adults")
+    actions = [entry["action"] for entry in entries]
+    reasons = [entry["reason"] for entry in entries[actions.index("remedy not sent") :]]
+    assert box.mails == []
+    assert "silenced" in reasons
+
+
 def test_without_auto_a_person_decides_and_chooses_rows(scene: Scene, server: Server) -> None:
     arrange(scene, server, auto="no")
     scene.children(1, 2)
@@ -216,6 +278,33 @@ def test_a_batch_that_was_never_sent_goes_without_the_rows_that_are_resolved(
     assert RemedyState.CANCELLED in states(scene)
 
 
+def test_a_batch_that_may_have_arrived_keeps_its_id_when_a_person_sends_it_again(
+    scene: Scene, server: Server
+) -> None:
+    server.answers = [DROP, 200]
+    arrange(scene, server, auto="no", per="batch", batch_size=2, attempts=1)
+    scene.children(1, 2)
+    scene.tick()
+    approve(scene)
+    act(scene)
+    assert states(scene) == [RemedyState.FAILED]
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    act(scene)
+    assert (len(server.got), len(set(ids(server)))) == (2, 1)
+
+
+def test_a_row_that_is_named_twice_is_sent_once(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no", per="batch")
+    scene.children(1, 2)
+    scene.tick()
+    [request] = approve(scene, keys=[{"id": "1"}, {"id": "1"}]).new
+    assert len(request.rows) == 1
+    act(scene)
+    assert (sent(server), states(scene)) == ([[1]], [RemedyState.DONE])
+
+
 def test_quiet_hours_hold_what_is_automatic_and_not_what_a_person_wants(
     scene: Scene, server: Server
 ) -> None:
@@ -228,6 +317,18 @@ def test_quiet_hours_hold_what_is_automatic_and_not_what_a_person_wants(
     approve(scene)
     act(scene)
     assert sent(server) == [[1]]
+
+
+def test_in_quiet_hours_all_rows_that_a_person_approved_are_sent_in_one_pass(
+    scene: Scene, server: Server
+) -> None:
+    scene.alerts = {"quiet_hours": {"from": "00:00", "to": "23:59"}}
+    arrange(scene, server, auto="no")
+    scene.children(1, 2, 3)
+    scene.tick()
+    approve(scene)
+    send_all(scene)
+    assert sorted(sent(server)) == [[1], [2], [3]]
 
 
 def test_a_refusal_is_told_and_sent_again_only_by_a_person_under_the_same_id(
@@ -244,6 +345,9 @@ def test_a_refusal_is_told_and_sent_again_only_by_a_person_under_the_same_id(
     assert "the server refused it (404)" in str(mail["Subject"])
     assert "secret" not in mail.as_string()
     approve(scene)
+    with scene.store.read() as connection:
+        [again] = remedies.of_rule(connection, "adults")
+    assert (again.code, again.error) == (None, "")
     act(scene)
     assert (states(scene), len(set(ids(server)))) == ([RemedyState.DONE], 1)
 
@@ -323,6 +427,36 @@ def test_a_rule_under_a_new_id_does_not_send_again(scene: Scene, server: Server)
     assert len(server.got) == 1
 
 
+def test_a_renamed_rule_waits_for_its_turn_and_keeps_what_its_new_id_has(
+    scene: Scene, server: Server
+) -> None:
+    later = now() + timedelta(hours=1)
+    name = scene.load().name
+    with scene.store.write() as connection:
+        remedies.save_status(connection, RemedyStatus("adults", stopped="old"))
+        remedies.put_off(connection, "adults", later)
+        rule_rename.rename(connection, name, "adults", "people")
+        turn = connection.execute(select(remedy_status.c.next_at)).scalar()
+        remedies.save_status(connection, RemedyStatus("older", stopped="older"))
+        rule_rename.rename(connection, name, "older", "people")
+        known = remedies.statuses(connection)
+    assert turn == later
+    assert [status.stopped for status in known.values()] == ["old"]
+
+
+def test_any_number_of_rows_and_rules_can_be_asked_for(scene: Scene, server: Server) -> None:
+    arrange(scene, server)
+    scene.children(1)
+    scene.tick()
+    many = [str(number) for number in range(300_000)]
+    with scene.store.write() as connection:
+        [row] = remedies.eligible_rows(connection, "adults", now())
+        wanted = [*many, row.fingerprint]
+        assert remedies.eligible_rows(connection, "adults", now(), wanted) == [row]
+        remedies.plan_again(connection, many, "ana", "so", now())
+        assert remedies.statuses(connection, many) == {}
+
+
 def test_an_errored_run_sends_nothing(scene: Scene, server: Server) -> None:
     arrange(scene, server)
     scene.children(1)
@@ -331,6 +465,47 @@ def test_an_errored_run_sends_nothing(scene: Scene, server: Server) -> None:
     scene.tick()
     act(scene)
     assert server.got == []
+
+
+def test_what_became_of_a_row_s_request_is_in_its_history_and_in_the_post_mortem(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no")
+    scene.children(1, 2)
+    scene.tick()
+    incident = scene.incident()
+    assert incident is not None
+    approve(scene)
+    act(scene, seconds=1)
+    with scene.store.read() as connection:
+        history = timeline.everything_of_row(connection, ["adults"], {"id": "1"}, no_words)
+        facts = post_mortem.load_facts(connection, incident, now())
+        meanwhile = timeline.events_of_incident(connection, incident, now(), no_words)
+    done = [event for event in history if event.what == "remedy done" and event.row]
+    assert [event.incident for event in done] == [incident.id] * 2
+    show = Presentation(lambda at: at, "UTC", no_words, str)
+    written = post_mortem.markdown("adults", now(), meanwhile, [facts], {}, show)
+    assert "First act of a person after" in written
+    acts = written.partition("## Who did what")[2].partition("## Mails")[0]
+    assert "remedy approved" in acts
+    assert "sanityd" not in acts
+
+
+def test_a_cancelled_request_is_in_the_audit(scene: Scene, server: Server) -> None:
+    arrange(scene, server, auto="no", rate="1 per hour")
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    scene.children()
+    scene.tick()
+    act(scene)
+    with scene.store.read() as connection:
+        [entry] = [
+            entry
+            for entry in audit.of_rule(connection, "adults")
+            if entry["action"] == "remedy cancelled"
+        ]
+    assert entry["detail"]["fingerprint"]
 
 
 def test_what_was_done_is_in_the_audit_without_values(scene: Scene, server: Server) -> None:
@@ -344,6 +519,45 @@ def test_what_was_done_is_in_the_audit_without_values(scene: Scene, server: Serv
     told = [(entry["action"], entry["actor"], entry["reason"]) for entry in entries]
     assert ("remedy approved", "ana", "because") in told
     assert ("remedy done", "sanityd", "the receiver accepted it (200)") in told
+
+
+def test_a_request_keeps_only_what_it_contains_and_as_long_as_the_rule_allows_it(
+    scene: Scene, server: Server
+) -> None:
+    server.answers = [503]
+    arrange(scene, server, auto="no")
+    url = f"http://127.0.0.1:{server.port}/"
+    scene.rules["adults"]["show"] = ["age"]
+    rule_changes.adopt(scene.load(), scene.store, now())
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    assert contents(scene) == [({"id": 1}, {})]
+    http = {"url": url, "json": {"people": ["{show.age}"]}}
+    scene.rules["adults"]["remedy"]["http"] = http
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert contents(scene) == [({}, {})]
+    act(scene)
+    assert sent(server) == [[5]]
+    del scene.rules["adults"]["remedy"]
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert states(scene) == [RemedyState.CANCELLED]
+    with scene.store.read() as connection:
+        told = [entry["action"] for entry in audit.of_rule(connection, "adults")]
+    assert told[-1] == "remedy cancelled"
+
+
+def test_requests_of_a_removed_rule_are_cancelled_and_have_no_values(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server, auto="no")
+    rule_changes.adopt(scene.load(), scene.store, now())
+    scene.children(1)
+    scene.tick()
+    approve(scene)
+    scene.rules["grown-ups"] = {**ADULTS, "remedy": scene.rules.pop("adults")["remedy"]}
+    rule_changes.adopt(scene.load(), scene.store, now())
+    assert (states(scene), contents(scene)) == ([RemedyState.CANCELLED], [({}, {})])
 
 
 def test_keys_that_must_be_forgotten_are_in_no_request(scene: Scene, server: Server) -> None:

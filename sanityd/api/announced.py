@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -28,20 +28,20 @@ class Announcement:
         rules: RuleSet,
         open_store: Callable[[RuleSet], Store],
         ticket: str,
-        names: tuple[str, ...],
-        tables: tuple[str, ...],
+        names: Iterable[str],
+        tables: Iterable[str],
         length: str | timedelta,
         reason: str,
         author: str | None,
     ) -> None:
         self._rules = rules
         self._open_store = open_store
-        self._ticket = ticket
-        self._names = names
-        self._tables = tables
+        self._ticket = _text("ticket", ticket)
+        self._names = _texts("rules", names)
+        self._tables = _texts("tables", tables)
         self._length = _duration(length)
-        self._reason = reason
-        self._author = author or _author()
+        self._reason = _text("reason", reason)
+        self._author = _text("by", author or _author())
         self._change: AnnouncedChange | None = None
 
     def __enter__(self) -> Self:
@@ -122,10 +122,26 @@ class Announcement:
         return self._change
 
 
-def _duration(length: str | timedelta) -> timedelta:
-    """Return a length of time. Raises SanitydError for a text that is none."""
+def _texts(name: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Return a list of texts. Raises SanitydError for anything else."""
+    if isinstance(words, str):
+        raise SanitydError(f"`{name}` is a text", f'Write a list: `{name}=["{words}"]`.')
+    return tuple(_text(name, word) for word in words)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise SanitydError(f"`{name}` must be text, and is of type `{kind}`", "Write it in quotes.")
+    return value
+
+
+def _duration(length: object) -> timedelta:
+    """Return a length of time. Raises SanitydError for anything else."""
     if isinstance(length, timedelta):
         return length
+    if not isinstance(length, str):
+        raise SanitydError("`for_` is neither a text nor a timedelta", "As in `for_='2h'`.")
     try:
         return parse_duration(length)
     except ValueError as error:

@@ -130,6 +130,8 @@ class Monitor:
         row_key = about.key if isinstance(about, ViolatingRow) else key
         if row_key is not None and name is None:
             raise SanitydError("a key needs its rule", 'Name it: `history("RULE", key={"id": 7})`.')
+        if not isinstance(since, timedelta):
+            raise SanitydError("`since` is no timedelta", "As in `since=timedelta(days=7)`.")
         at = clock.now()
         return self._read(
             lambda connection: queries.events(
@@ -208,9 +210,7 @@ class Monitor:
         characters. Returns a context manager, which announces the change at its beginning.
         """
         self._check_open()
-        return Announcement(
-            self._rules, self._open_store, ticket, tuple(rules), tuple(tables), for_, reason, by
-        )
+        return Announcement(self._rules, self._open_store, ticket, rules, tables, for_, reason, by)
 
     def _read(
         self,
@@ -304,6 +304,11 @@ def _name_of(about: str | ViolatingRow | IncidentRecord | None) -> str | None:
         return about.id
     if isinstance(about, ViolatingRow):
         return about.rule
+    if about is not None and not isinstance(about, str):
+        raise SanitydError(
+            f"there is no history of a `{type(about).__name__}`",
+            "Ask for a rule or an incident by its id, or pass what sanityd returned.",
+        )
     return about
 
 

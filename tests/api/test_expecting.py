@@ -164,6 +164,10 @@ def test_who_ends_it_says_why(two: Scene) -> None:
         ({"rules": ["adults"], "for_": timedelta(0)}, "the end is in the past"),
         ({"rules": ["adults"], "for_": "300d"}, "may last"),
         ({"rules": ["adults"], "reason": " "}, "there is no reason"),
+        ({"tables": "app.people"}, "`tables` is a text"),
+        ({"tables": [None]}, "`tables` must be text"),
+        ({"rules": ["adults"], "for_": 5}, "neither a text nor a timedelta"),
+        ({"rules": ["adults"], "by": 5}, "`by` must be text"),
     ],
 )
 def test_a_wrong_announcement_begins_nothing(two: Scene, given: dict[str, Any], what: str) -> None:

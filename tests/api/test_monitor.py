@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, fields
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,17 @@ def test_what_is_repaired_is_told_as_such(broken: Project) -> None:
         assert {event.incident for event in told} <= {incident.id, ""}, "the next one has its own"
         assert {event.kind for event in told} >= {"incident", "mail"}
         assert len(monitor.history(MAILED)) > len(told)
+
+
+@pytest.mark.parametrize("words", [{"about": 5}, {"since": 3}])
+def test_a_question_of_a_wrong_type_is_an_error_in_words(
+    broken: Project, words: dict[str, Any]
+) -> None:
+    with (
+        opened(broken) as monitor,
+        pytest.raises(sanityd.SanitydError, match="of a `int`|no timed"),
+    ):
+        monitor.history(**words)
 
 
 def test_reading_writes_nothing(broken: Project) -> None:

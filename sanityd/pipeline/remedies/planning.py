@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sanityd.alerts.compose.sanitize import display_value
 from sanityd.errors import SanitydError
-from sanityd.model import Incident, Reason
+from sanityd.model import Incident, Reason, Value
 from sanityd.model.identical_rows import has_number
 from sanityd.model.remedies import (
     RemedyRow,
@@ -79,7 +79,7 @@ def prepare(connection: Connection, rule: Rule, approval: Approval) -> RepairPla
     remedy = remedy_of(rule)
     rows = _without_repeated(remedies.eligible_rows(connection, rule.id, approval.at))
     if approval.keys:
-        named = [_row_with_key(rows, key, rule) for key in approval.keys]
+        named = [row_with_key(rows, key, rule) for key in approval.keys]
         rows = list({row.request_id: row for row in named}.values())
     return _plan(connection, rule, remedy, rows, approval)
 
@@ -290,11 +290,29 @@ def _without_repeated(rows: Sequence[RemedyRow]) -> list[RemedyRow]:
     return [row for row in rows if not has_number(row.key)]
 
 
-def _row_with_key(rows: Sequence[RemedyRow], key: Mapping[str, str], rule: Rule) -> RemedyRow:
-    for row in rows:
-        if {name: display_value(value) for name, value in row.key.items()} == dict(key):
-            return row
+def _has_key(row: RemedyRow, key: Mapping[str, str]) -> bool:
+    """Return whether a row has this key, in full or as it is shown."""
+    if row.key.keys() != key.keys():
+        return False
+    return all(key[name] in (str(value), _shown(value)) for name, value in row.key.items())
+
+
+def _shown(value: Value) -> str:
+    """Return a value as it is shown, but not cut."""
+    return display_value(value, limit=len(str(value)) * 8)
+
+
+def row_with_key(rows: Sequence[RemedyRow], key: Mapping[str, str], rule: Rule) -> RemedyRow:
+    """Return the row that a person names. Raises RemedyError when it is none, or several."""
+    matching = [row for row in rows if _has_key(row, key)]
+    if len(matching) == 1:
+        return matching[0]
     names = ", ".join(f"{name} {text}" for name, text in key.items())
+    if matching:
+        raise RemedyError(
+            f"{len(matching)} rows of `{rule.id}` have {display_value(names)}",
+            "Their keys differ by type or by hidden characters; repair all rows of the rule.",
+        )
     raise RemedyError(
         f"no row of `{rule.id}` with {display_value(names)} is to be repaired",
         "It is not open, or accepted, or its incident is snoozed; "

@@ -235,6 +235,19 @@ def test_a_silenced_rule_sends_no_mail_of_its_remedy_and_the_audit_says_so(
     assert "silenced" in reasons
 
 
+def test_a_row_is_named_by_its_whole_key_and_never_one_of_several(scene: Scene) -> None:
+    rule = scene.load().rules["adults"]
+    long = "x" * 300
+    keys: list[Any] = [f"{long}1", f"{long}2", 7, "7", " blank"]
+    rows = [RemedyRow(str(number), 1, {"id": key}) for number, key in enumerate(keys)]
+    for named, number in ((f"{long}2", "1"), (f"{long}1", "0"), (" blank", "4"), ('" blank"', "4")):
+        assert planning.row_with_key(rows, {"id": named}, rule).fingerprint == number
+    with pytest.raises(RemedyError, match="2 rows of `adults` have id 7"):
+        planning.row_with_key(rows, {"id": "7"}, rule)
+    with pytest.raises(RemedyError, match="no row"):
+        planning.row_with_key(rows, {"id": long}, rule)
+
+
 def test_without_auto_a_person_decides_and_chooses_rows(scene: Scene, server: Server) -> None:
     arrange(scene, server, auto="no")
     scene.children(1, 2)

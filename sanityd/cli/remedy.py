@@ -129,11 +129,16 @@ def _send(rules: "RuleSet", rule: "Rule", store: "Store", approval: "Approval") 
         click.echo(f"{rule.id}: nothing is to be sent.{_done_words(plan)}")
         return True
     summary = running.send_due(rules, store, [rule])
-    return _print_results(rule, store, plan.to_send, summary.problems.get(rule.id, ""))
+    problem = summary.problems.get(rule.id, "")
+    return _print_results(rule, store, plan.to_send, approval, problem)
 
 
 def _print_results(
-    rule: "Rule", store: "Store", requests: "Sequence[StoredRemedy]", problem: str
+    rule: "Rule",
+    store: "Store",
+    requests: "Sequence[StoredRemedy]",
+    approval: "Approval",
+    problem: str,
 ) -> bool:
     """Print how many requests ended in which state. Returns whether all were accepted."""
     from collections import Counter
@@ -145,8 +150,10 @@ def _print_results(
     ids = {request.id for request in requests}
     with store.read() as connection:
         stored = remedies.of_rule(connection, rule.id)
-    states = Counter(remedy.state for remedy in stored if remedy.id in ids)
-    counts = f"{len(ids):,} {plural(len(ids), 'request')}"
+    # A batch may have been replaced meanwhile by one with fewer rows.
+    own = [remedy for remedy in stored if remedy.id in ids or remedy.at >= approval.at]
+    states = Counter(remedy.state for remedy in own)
+    counts = f"{len(own):,} {plural(len(own), 'request')}"
     parts = [f"{count:,} {state.value}" for state, count in states.items()]
     click.echo(f"{rule.id}: {counts}: {', '.join(parts)}.")
     if problem:
@@ -156,4 +163,4 @@ def _print_results(
     waiting = states[RemedyState.PLANNED] + states[RemedyState.SENT]
     if waiting:
         click.echo("  What waits is tried again by the next pass, under the same ids.")
-    return states[RemedyState.DONE] + states[RemedyState.CANCELLED] == len(ids)
+    return states[RemedyState.DONE] + states[RemedyState.CANCELLED] == len(own)

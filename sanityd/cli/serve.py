@@ -57,6 +57,7 @@ def command(ctx: click.Context, web: str | None, path: Path) -> None:
             stack.enter_context(_web(web, daemon))
         log.info("serving %d rules of %s, store %s", len(rules.enabled()), path, store.name)
         daemon.run()
+        daemon.remedies.close()
         log.info("stopped")
         if daemon.scheduler.abandoned or daemon.scheduler.broken:
             # Python would wait for the thread of the check that hangs, and it would record into a

@@ -58,7 +58,7 @@ class Daemon(ScheduledJobs):
         #: Whether this process does what only one may do.
         self.leads = False
         self._watch = FileWatch(rules.path)
-        self._remedies = RemedyWorker(store)
+        self.remedies = RemedyWorker(store)
         #: The tokens of the evaluations that are running, with their batches.
         self._cancel_tokens: dict[CancelToken, Batch] = {}
         self._notified_at: datetime | None = None
@@ -152,7 +152,7 @@ class Daemon(ScheduledJobs):
                 self._notified_at = at
                 pipeline.notify_due(self.rules, self.store, at)
             if self.leads:
-                self._remedies.start(self.rules, lambda: self.scheduler.stopping)
+                self.remedies.start(self.rules, lambda: self.scheduler.stopping)
             summary = pipeline.deliver(self.rules, self.store, stop=lambda: self.scheduler.stopping)
             if summary.sent or summary.dead or summary.retried or summary.uncertain:
                 log.info(

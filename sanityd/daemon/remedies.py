@@ -13,6 +13,8 @@ from sanityd.store.open import Store
 log = logging.getLogger(__name__)
 #: How long one round may take, in seconds; what is left is for the next.
 _ROUND = 60.0
+#: How long a process that stops waits for the answer to a request, in seconds: the usual timeout.
+GRACE = 10.0
 
 
 class RemedyWorker:
@@ -34,6 +36,19 @@ class RemedyWorker:
             target=self._round, args=(rules, stop), name="sanityd-remedies", daemon=True
         )
         self._thread.start()
+
+    def close(self, grace: float = GRACE) -> None:
+        """Wait until the answer to the request that is out is recorded. To be called before the
+        store is closed, when `stop` of `start` is true.
+
+        Parameters: `grace` is for how many seconds at most; a request without an answer by then is
+        sent again, under its id, by the process that follows.
+        """
+        if self._thread is None:
+            return
+        self._thread.join(grace)
+        if self._thread.is_alive():
+            log.warning("a request of a remedy has no answer yet; it will be sent again")
 
     def _round(self, rules: RuleSet, stop: Callable[[], bool]) -> None:
         try:

@@ -95,6 +95,23 @@ def test_a_remedy_that_is_found_to_be_stopped_is_and_can_be_resumed(
     assert "goes on" in broken.run("remedy", RULE, "--resume", "--reason", "so").out
 
 
+def test_a_batch_that_was_replaced_by_a_smaller_one_counts_with_it(
+    broken: Project, server: Server
+) -> None:
+    batch = RULES.replace("AUTO", "no\n      per: batch")
+    broken.rules(batch.replace('{person_id: "{key.id}"}', '["{key.id}"]'))
+    assert broken.run("remedy", RULE, "--reason", "so").code == 0
+    # As if it had been recorded only, and not sent.
+    broken.state("update remedies set state = 'planned', fence = 0, ended_at = null")
+    assert broken.run("accept", RULE, "--row", "id=7", "--reason", "so").code == 0
+    server.answers = [404]
+    said = broken.run("remedy", RULE, "--reason", "so")
+    assert (said.code, json.loads(server.got[-1].body)) == (3, [77, 777])
+    assert "2 requests: " in said.out
+    assert "1 cancelled" in said.out
+    assert "1 refused" in said.out
+
+
 def test_what_was_refused_is_said_everywhere(broken: Project, server: Server) -> None:
     server.answers = [404]
     said = broken.run("remedy", RULE, "id=7", "--reason", "so")

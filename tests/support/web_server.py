@@ -32,6 +32,8 @@ class Server:
     answers: list[int | str] = field(default_factory=lambda: [200])
     #: More headers of every answer.
     headers: str = ""
+    #: How long it takes to answer, in seconds.
+    delay: float = 0
 
 
 @contextlib.contextmanager
@@ -68,6 +70,7 @@ def _answer(server: Server, connection: socket.socket) -> None:
     if answer == DROP_FIRST:
         return
     server.got.append(_read(connection))
+    time.sleep(server.delay)
     if answer == DROP:
         return
     if answer == DRIP:

@@ -29,6 +29,8 @@ from sanityd.store.open import Store
 log = logging.getLogger(__name__)
 #: The shortest wait for the turn of a rule, in seconds.
 _SHORTEST_WAIT = 0.01
+#: How often a process that waits asks whether it is to stop, in seconds.
+_STOP_ASKED = 0.5
 #: How many attempts more are made of a request whose process died each time.
 _LOST_ATTEMPTS = 3
 #: Results that people are notified of.
@@ -105,8 +107,16 @@ def send_due(
         if min(waits) > min(left, 60):
             break
         if min(waits) > 0:
-            clock.pause(max(min(waits), _SHORTEST_WAIT))
+            _pause(max(min(waits), _SHORTEST_WAIT), stop)
     return summary
+
+
+def _pause(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait for some seconds, or until `stop()` is true, which is asked from time to time."""
+    left = seconds
+    while left > 0 and not stop():
+        clock.pause(min(left, _STOP_ASKED))
+        left -= _STOP_ASKED
 
 
 def _send_next(rules: RuleSet, store: Store, rule: Rule, summary: RemedySummary) -> float | None:

@@ -87,7 +87,7 @@ def test_a_question_of_a_wrong_type_is_an_error_in_words(
 ) -> None:
     with (
         opened(broken) as monitor,
-        pytest.raises(sanityd.SanitydError, match="of a `int`|no timed"),
+        pytest.raises(sanityd.SanitydError, match=r"of a `int`|no timed"),
     ):
         monitor.history(**words)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sanityd import clock
 from sanityd.daemon import rule_changes
 from sanityd.model import AnnouncedChange, Silence, TriageAction
-from sanityd.model.remedies import RemedyRow, RemedyState
+from sanityd.model.remedies import RemedyRow, RemedyState, RemedyStatus
 from sanityd.notifications import announcements, noise_review, post_mortem, timeline, triage
 from sanityd.notifications.post_mortem import Presentation
 from sanityd.notifications.triage import Act

@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from sanityd.model import AnnouncedChange
 from sanityd.store.announced_tables import announced_changes
@@ -40,6 +40,11 @@ def end(connection: Connection, number: int, at: datetime) -> bool:
     is_active = announced_changes.c.ended_at.is_(None) & (announced_changes.c.until > at)
     ended = update(announced_changes).where(announced_changes.c.id == number, is_active)
     return connection.execute(ended.values(ended_at=at)).rowcount == 1
+
+
+def delete_over(connection: Connection, until: datetime) -> None:
+    """Delete the announced changes whose time was over before then."""
+    connection.execute(delete(announced_changes).where(announced_changes.c.until < until))
 
 
 def _change(row: RowMapping) -> AnnouncedChange:

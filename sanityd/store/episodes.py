@@ -2,6 +2,7 @@
 last time. Written when a row begins to violate its rule again."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
@@ -53,6 +54,14 @@ def of_rows(
         }
         by_row.setdefault(row.fingerprint, []).append(values)
     return by_row
+
+
+def delete_ended(connection: Connection, until: datetime, most: int) -> int:
+    """Delete episodes that ended before then, `most` at most. Returns how many were deleted."""
+    ended = select(episodes.c.id).where(episodes.c.resolved_at < until).limit(most)
+    numbers = connection.execute(ended).scalars().all()
+    connection.execute(delete(episodes).where(episodes.c.id.in_(numbers)))
+    return len(numbers)
 
 
 def remove(connection: Connection, rule: str) -> None:

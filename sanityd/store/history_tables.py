@@ -36,4 +36,5 @@ episodes = Table(
     Column("resolution", String),
     Column("detail", Text, nullable=False),
     Index("episodes_by_row", "rule", "fingerprint"),
+    Index("episodes_by_end", "resolved_at"),
 )

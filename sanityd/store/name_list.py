@@ -38,10 +38,10 @@ def pair_list(connection: Connection, pairs: Iterable[tuple[str, str]]) -> FromC
     parameter = bindparam(None, [list(pair) for pair in pairs], type_=JSON)
     if connection.dialect.name == "postgresql":
         value = func.json_array_elements(parameter).table_valued("value").c.value
-        parts = [value.op("->>")(literal_column(place)) for place in ("0", "1")]
+        parts = [value.op("->>")(literal_column(index)) for index in ("0", "1")]
     else:
         value = func.json_each(parameter).table_valued("value").c.value
-        parts = [func.json_extract(value, place) for place in ("$[0]", "$[1]")]
+        parts = [func.json_extract(value, path) for path in ("$[0]", "$[1]")]
     return select(parts[0].label("first"), parts[1].label("second")).subquery()
 
 

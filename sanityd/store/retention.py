@@ -24,9 +24,17 @@ from sqlalchemy import (
     select,
 )
 
-from sanityd.store import audit, audit_retention, evidence, remedies
-from sanityd.store.history_tables import episodes
+from sanityd.store import (
+    announced_changes,
+    audit,
+    audit_retention,
+    episodes,
+    evidence,
+    remedies,
+    rule_texts,
+)
 from sanityd.store.open import Store
+from sanityd.store.remedy_tables import remedy_status
 from sanityd.store.tables import audit as audit_table
 from sanityd.store.tables import (
     days,
@@ -35,6 +43,7 @@ from sanityd.store.tables import (
     insert_into,
     news,
     outbox,
+    rules_seen,
     runs,
     violations,
 )
@@ -96,10 +105,15 @@ def apply_retention(
         messages=sum(_in_chunks(store, _delete_messages, until)),
         audit_entries=audit_retention.trim(store, at, keep_audit) if keep_audit else 0,
     )
+    for _ in _in_chunks(store, _delete_episodes, until):
+        pass
     with store.write() as connection:
         _delete_decisions(connection, until)
-        connection.execute(delete(episodes).where(episodes.c.resolved_at < until))
+        announced_changes.delete_over(connection, until)
         remedies.delete_ended(connection, until)
+        _delete_remedy_status(connection, until)
+        if done.audit_entries:
+            rule_texts.delete_unnamed(connection)
     return done
 
 
@@ -244,6 +258,10 @@ def _delete_violations(connection: Connection, until: datetime) -> int:
     return len(rows)
 
 
+def _delete_episodes(connection: Connection, until: datetime) -> int:
+    return episodes.delete_ended(connection, until, CHUNK)
+
+
 def _delete_messages(connection: Connection, until: datetime) -> int:
     """Delete messages, except those about unsettled incidents: they show who was notified."""
     goes_on = exists().where(
@@ -261,3 +279,13 @@ def _delete_messages(connection: Connection, until: datetime) -> int:
 def _delete_decisions(connection: Connection, until: datetime) -> None:
     over = select(incidents.c.id).where(incidents.c.settled, incidents.c.resolved_at < until)
     connection.execute(delete(decisions).where(decisions.c.incident.in_(over)))
+
+
+def _delete_remedy_status(connection: Connection, until: datetime) -> None:
+    """Delete what is known of the remedies of rules that were removed before then."""
+    removed = select(rules_seen.c.rule).where(rules_seen.c.removed_at < until)
+    present = select(rules_seen.c.rule).where(
+        rules_seen.c.removed_at.is_(None) | (rules_seen.c.removed_at >= until)
+    )
+    is_gone = and_(remedy_status.c.rule.in_(removed), remedy_status.c.rule.not_in(present))
+    connection.execute(delete(remedy_status).where(is_gone))

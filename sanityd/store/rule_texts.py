@@ -4,11 +4,12 @@ text of a rule at any time is known and can't be altered unnoticed. Each text is
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
+from sanityd.store.audit import RULE_CHANGES, RULE_KEPT
 from sanityd.store.audit_chain import text_digest
 from sanityd.store.history_tables import rule_texts
-from sanityd.store.tables import insert_into
+from sanityd.store.tables import audit, insert_into
 
 
 def save_all(connection: Connection, contents: Iterable[Mapping[str, Any]]) -> None:
@@ -28,6 +29,15 @@ def get(connection: Connection, digest: str) -> Mapping[str, Any] | None:
     query = select(rule_texts.c.content).where(rule_texts.c.digest == digest)
     content: Mapping[str, Any] | None = connection.execute(query).scalar()
     return content
+
+
+def delete_unnamed(connection: Connection) -> None:
+    """Delete the texts that no entry of the audit names any more."""
+    named = audit.c.detail["text"].as_string()
+    digests = select(named).where(audit.c.action.in_((*RULE_CHANGES, RULE_KEPT)))
+    # A NULL among them would make the answer NULL for every text.
+    unnamed = rule_texts.c.digest.not_in(digests.where(named.is_not(None)))
+    connection.execute(delete(rule_texts).where(unnamed))
 
 
 def first_altered(connection: Connection) -> str | None:

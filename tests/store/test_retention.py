@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 
-from sanityd.model import Cause, Incident, Outcome, Run, Severity
-from sanityd.store import incidents, retention, runs
+from sanityd.model import AnnouncedChange, Cause, Incident, Outcome, Run, Severity
+from sanityd.store import announced_changes, audit, incidents, retention, rule_texts, runs
+from sanityd.store.audit_chain import text_digest
+from sanityd.store.history_tables import episodes
 from sanityd.store.open import Store
+from sanityd.store.remedy_tables import remedy_status
 from sanityd.store.retention import KEPT, NEWEST
-from sanityd.store.tables import days, news, outbox, violations
+from sanityd.store.tables import days, news, outbox, rules_seen, violations
 
 AT = datetime(2026, 11, 23, 8, 5, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -210,3 +214,79 @@ def test_messages_go_when_all_is_over_and_told(store: Store, state: str) -> None
     with store.read() as memory:
         assert set(memory.execute(select(news.c.message)).scalars()) == ({1, 2} if waits else {2})
     assert count(store, "incidents") == 2
+
+
+def _episode(store: Store, resolved: datetime) -> None:
+    with store.write() as memory:
+        memory.execute(
+            insert(episodes).values(
+                rule="r", fingerprint="f", first_seen=OLD - DAY, resolved_at=resolved, detail=""
+            )
+        )
+
+
+def test_old_episodes_go_in_small_transactions(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    fill(store)
+    record(store, run(OLD))
+    for resolved in (OLD, OLD, OLD, AT - DAY):
+        _episode(store, resolved)
+    deleted: list[int] = []
+
+    def note(
+        _connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, _many: bool
+    ) -> None:
+        if statement.startswith("DELETE FROM episodes"):
+            deleted.append(len(rows))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    retention.apply_retention(store, AT)
+    assert deleted == [2, 1]
+    with store.read() as memory:
+        assert memory.execute(select(episodes.c.resolved_at)).scalars().all() == [AT - DAY]
+
+
+def test_announced_changes_and_the_remedies_of_removed_rules_go(store: Store) -> None:
+    fill(store)
+    record(store, run(OLD))
+    with store.write() as memory:
+        for until in (OLD, AT - DAY):
+            change = AnnouncedChange(0, "T", "ana", "x", ("r",), (), until - DAY, until)
+            announced_changes.add(memory, change)
+        for rule, file, removed in (
+            ("r", "a", None),
+            ("gone", "a", OLD),
+            ("late", "a", AT - DAY),
+            ("moved", "a", OLD),
+            ("moved", "b", None),
+        ):
+            seen = {"file": file, "rule": rule, "removed_at": removed}
+            memory.execute(insert(rules_seen).values(**seen, meaning="", revision="", since=OLD))
+        for rule in ("r", "gone", "late", "moved", "not-seen"):
+            values = {"rule": rule, "stopped": "", "incident": "", "baseline": 0, "notified": ""}
+            memory.execute(insert(remedy_status).values(**values))
+    retention.apply_retention(store, AT)
+    with store.read() as memory:
+        known = set(memory.execute(select(remedy_status.c.rule)).scalars())
+        kept = [announced_changes.get(memory, number) is not None for number in (1, 2)]
+    assert known == {"r", "late", "moved", "not-seen"}
+    assert kept == [False, True]
+
+
+def test_texts_of_rules_go_with_the_last_entry_that_names_them(store: Store) -> None:
+    fill(store)
+    record(store, run(OLD))
+    texts: list[dict[str, Any]] = [{"rules": {"r": {"never": word}}} for word in ("a", "b", "c")]
+    with store.write() as memory:
+        rule_texts.save_all(memory, texts)
+        for text_of_rule, at in zip(texts, (OLD, OLD, AT - DAY), strict=True):
+            detail = {"file": "f", "print": "p", "text": text_digest(text_of_rule)}
+            rule = "other" if text_of_rule is texts[1] else "r"
+            audit.append(memory, at, "ana", "rule changed", "", rule=rule, detail=detail)
+        audit.append(memory, AT - DAY, "ana", "rule removed", "", rule="x", detail={"file": "f"})
+    retention.apply_retention(store, AT, KEPT)
+    with store.read() as memory:
+        stored = [rule_texts.get(memory, text_digest(content)) for content in texts]
+    assert stored == [None, texts[1], texts[2]], "retention repeats the newest of each rule"

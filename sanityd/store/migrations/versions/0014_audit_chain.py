@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
     )
     op.create_index("episodes_by_row", "episodes", ["rule", "fingerprint"])
+    op.create_index("episodes_by_end", "episodes", ["resolved_at"])
     seq, digest = _chain_entries()
     if seq:
         op.execute(sa.insert(chain).values(name="head", seq=seq, digest=digest))

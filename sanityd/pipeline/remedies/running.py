@@ -211,8 +211,8 @@ def _with_missing_values(claimed: StoredRemedy, rows: Sequence[RemedyRow]) -> St
     current = {row.request_id: row for row in rows}
     filled = []
     for row in claimed.rows:
-        known = current.get(row.request_id, row)
-        key, shown = {**known.key, **row.key}, {**known.shown, **row.shown}
+        fresh = current.get(row.request_id, row)
+        key, shown = {**fresh.key, **row.key}, {**fresh.shown, **row.shown}
         filled.append(replace(row, key=key, shown=shown))
     return replace(claimed, rows=tuple(filled))
 
@@ -249,10 +249,14 @@ def _record(
     if next_at is not None and (result.is_down or result.not_before is not None):
         remedies.put_off(connection, rule.id, next_at)
     if not state.is_waiting:
-        code = "" if result.code is None else f" ({result.code})"
-        words = result.error or f"the receiver accepted it{code}"
+        words = _result_words(result)
         _write_audit(connection, rules, rule, claimed, state, words, at, code=result.code)
     return state
+
+
+def _result_words(result: AttemptResult) -> str:
+    code = "" if result.code is None else f" ({result.code})"
+    return result.error or f"the receiver accepted it{code}"
 
 
 def _write_audit(  # noqa: PLR0913 (each is a part of the entry)

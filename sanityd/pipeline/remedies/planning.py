@@ -108,7 +108,7 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     an answer, and with more violations than `max_rows`, of which the recipients are notified once.
     """
     incident = open_incident(connection, rules, rule, at)
-    if incident is not None and _is_announced(connection, incident, at):
+    if incident is not None and _is_announced(connection, rule, incident, at):
         return
     status = stop_if_harmful(connection, rules, rule, at)
     remedy = rule.remedy
@@ -125,11 +125,12 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     _record_plan(connection, rules, rule, replace(plan, again=()), approval)
 
 
-def _is_announced(connection: Connection, incident: Incident, at: datetime) -> bool:
+def _is_announced(connection: Connection, rule: Rule, incident: Incident, at: datetime) -> bool:
     """Return whether a mass change that was announced goes on, after which all may be well."""
     if not incident.ticket:
         return False
-    return announcements.goes_on(announced_changes.list_active(connection, at), incident, at)
+    announced = announced_changes.list_active(connection, at)
+    return announcements.goes_on(announced, incident, at, rule.formerly)
 
 
 def _too_many_words(remedy: Remedy, incident: Incident) -> str:

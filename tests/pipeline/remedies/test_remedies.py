@@ -217,6 +217,23 @@ def test_in_an_announced_change_nothing_is_sent_or_told_and_then_it_is_repaired(
     assert sorted(sent(server)) == [[1], [2]]
 
 
+def test_a_rule_that_is_renamed_in_an_announced_change_still_waits_for_its_end(
+    scene: Scene, server: Server
+) -> None:
+    arrange(scene, server)
+    until = now() + timedelta(minutes=20)
+    change = AnnouncedChange(0, "IMPORT-42", "ana", "so", ("adults",), (), now(), until)
+    with scene.store.write() as connection:
+        announcements.announce(connection, scene.load(), change)
+    scene.children(1)
+    scene.tick()
+    scene.rules["people"] = {**scene.rules.pop("adults"), "formerly": "adults"}
+    rule_changes.adopt(scene.load(), scene.store, now())
+    scene.tick()
+    act(scene)
+    assert server.got == []
+
+
 def test_a_silenced_rule_sends_no_mail_of_its_remedy_and_the_audit_says_so(
     scene: Scene, box: Mailbox, server: Server
 ) -> None:

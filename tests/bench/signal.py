@@ -270,6 +270,21 @@ def figures(quarter: Quarter) -> Figures:
     return result
 
 
+def story(quarter: Quarter, rule: str) -> list[str]:
+    """Return the mails about a rule and what was decided about its noise, in the order of time."""
+    entries = [
+        (
+            mail.at,
+            mail.reason.value,
+            f"{mail.violations[rule]}{', acted on' * quarter.is_useful(mail)}",
+        )
+        for mail in quarter.mails
+        if rule in mail.violations
+    ]
+    entries += quarter.noise_events.get(rule, [])
+    return [f"{at:%d %b %H:%M}  {what:18} {words}" for at, what, words in sorted(entries)]
+
+
 def _one(team: Team, seed: int, days: int, mix: str, policies: dict[str, Any]) -> Figures:
     kinds = FIRST_KINDS if mix == "first" else KINDS
     return figures(live(World(days, seed, dict(kinds)), team, policies))
@@ -282,11 +297,23 @@ def _one(team: Team, seed: int, days: int, mix: str, policies: dict[str, Any]) -
 @click.option("--mix", type=click.Choice(["all", "first"]), default="all", show_default=True)
 @click.option("--without", is_flag=True, help="Without the policies of noise.")
 @click.option("--jobs", default=1, show_default=True, help="How many processes.")
+@click.option("--story", "rules", multiple=True, help="Print one quarter of this rule instead.")
 def command(
-    days: int, seeds: int, names: tuple[str, ...], mix: str, without: bool, jobs: int
+    days: int,
+    seeds: int,
+    names: tuple[str, ...],
+    mix: str,
+    without: bool,
+    jobs: int,
+    rules: tuple[str, ...],
 ) -> None:
     """Print what share of the mails is about something that somebody acts on."""
     policies = WITHOUT if without else {}
+    if rules:
+        quarter = live(World(days, 1, dict(KINDS)), TEAMS[0], policies)
+        for rule in rules:
+            click.echo(f"\n{rule}\n" + "\n".join(story(quarter, rule)))
+        return
     click.echo(f"{days} days, 40 rules every 15 minutes, {seeds} seeds")
     for team in TEAMS:
         if names and team.name not in names:

@@ -84,7 +84,7 @@ def write(preventions: "Sequence[Prevention]", *, show_all: bool) -> None:
         _print(console, prevention)
     if any(prevention.constraint for prevention in preventions):
         console.print(
-            "\nsanityd runs none of this. Read it and try it on a copy. "
+            "\nNone of this is run by sanityd. Read it and try it on a copy. "
             "Keep the rule: with the constraint, it costs nothing."
         )
 

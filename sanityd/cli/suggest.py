@@ -258,7 +258,7 @@ def _print_offers(offers: "Sequence[ConstraintProposal]") -> None:
         console.print(f"    {display_value(offer.constraint.advice, 2000)}", soft_wrap=True)
     if any(offer.constraint.statements for offer in offers):
         console.print(
-            "\nsanityd runs none of this. Read it and try it on a copy. "
+            "\nNone of this is run by sanityd. Read it and try it on a copy. "
             "Keep the rule: with the constraint, it costs nothing."
         )
 

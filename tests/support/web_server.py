@@ -89,7 +89,11 @@ def _answer(server: Server, connection: socket.socket) -> None:
 
 def _read(connection: socket.socket) -> Request:
     stream = connection.makefile("rb")
-    path = stream.readline().split()[1].decode()
+    first = stream.readline().split()
+    if not first:
+        # Somebody else tried the port, as programs do that look for a free one.
+        raise ConnectionError("closed without a request")
+    path = first[1].decode()
     headers = {}
     while (line := stream.readline().strip()) and b":" in line:
         name, _, value = line.decode().partition(":")

@@ -5,6 +5,7 @@ import email
 import email.policy
 import socketserver
 import threading
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -15,6 +16,11 @@ class _Conversation(socketserver.StreamRequestHandler):
     server: "Catcher"
 
     def handle(self) -> None:
+        """Talk until the sender says QUIT, or is gone."""
+        with suppress(ConnectionError):
+            self._talk()
+
+    def _talk(self) -> None:
         self._say("220 sanityd demo")
         while line := self.rfile.readline(2000):
             match line.strip().upper()[:4]:

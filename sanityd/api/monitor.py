@@ -324,13 +324,7 @@ def _selected(
     _check_words("tag", tags, rules.tags)
     _check_words("source", sources, rules.sources)
     candidates = [rules.rules[name] for name in names] or list(rules.enabled())
-    return [rule for rule in candidates if _is_selected(rule, tags, sources)]
-
-
-def _is_selected(rule: Rule, tags: Sequence[str], sources: Sequence[str]) -> bool:
-    if tags and set(tags).isdisjoint(rule.tags):
-        return False
-    return not sources or rule.source in sources
+    return [rule for rule in candidates if rule.is_of(tags, sources)]
 
 
 def _check_words(kind: str, words: Sequence[str], existing: Iterable[str]) -> None:

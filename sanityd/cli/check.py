@@ -13,7 +13,7 @@ import click
 from sanityd.cli import EXIT_UNKNOWN
 from sanityd.cli.local_time import use_zone
 from sanityd.cli.options import no_such, open_store, rule_named, rules_option
-from sanityd.cli.selection import check_words, is_selected
+from sanityd.cli.selection import check_words
 
 if TYPE_CHECKING:
     from sanityd.api.one_pass import Observer
@@ -190,7 +190,7 @@ def _selected(rules: "RuleSet", selection: Selection) -> list["Rule"]:
     check_words("tag", selection.tags, rules.tags)
     # A rule that is named is checked even if it is disabled.
     candidates = [rule_named(rules, name) for name in selection.names] or list(rules.enabled())
-    return [rule for rule in candidates if is_selected(rule, selection.tags, selection.sources)]
+    return [rule for rule in candidates if rule.is_of(selection.tags, selection.sources)]
 
 
 def _due(rules: Sequence["Rule"], store: "Store", at: datetime) -> list["Rule"]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sanityd.model import Severity
-    from sanityd.rules.rule import Rule, RuleSet
+    from sanityd.rules.rule import RuleSet
 
 _SEVERITIES = ("info", "warning", "error", "critical")
 
@@ -54,18 +54,11 @@ def select_rules(
     for rule in rules.rules.values():
         is_of_owner = not owners or rule.owner in owners
         is_severe = rule.invariant.ladder.worst >= least
-        if is_of_owner and is_severe and is_selected(rule, tags, sources):
+        if is_of_owner and is_severe and rule.is_of(tags, sources):
             selected[rule.id] = rule
     if len(selected) == len(rules.rules):
         return rules
     return replace(rules, rules=selected)
-
-
-def is_selected(rule: "Rule", tags: Sequence[str], sources: Sequence[str]) -> bool:
-    """Return whether a rule has one of the tags, and one of the sources; empty ones select all."""
-    if tags and set(tags).isdisjoint(rule.tags):
-        return False
-    return not sources or rule.source in sources
 
 
 def check_words(kind: str, words: Iterable[str], existing: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """A rule and the set of rules of one file: frozen, checked, and complete."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -85,6 +85,12 @@ class Rule:
         """The id as a sentence: `every-person-has-a-mail` → `Every person has a mail`."""
         words = self.id.replace("-", " ").replace("_", " ")
         return words[:1].upper() + words[1:]
+
+    def is_of(self, tags: Collection[str], sources: Collection[str]) -> bool:
+        """Return whether it has one of the tags, and one of the sources; empty ones mean all."""
+        if tags and set(tags).isdisjoint(self.tags):
+            return False
+        return not sources or self.source in sources
 
     @property
     def _about(self) -> str:

@@ -1,7 +1,5 @@
 """`sanityd.expecting`: an application announces the mass change that it begins."""
 
-import getpass
-import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -12,6 +10,7 @@ from sanityd.errors import SanitydError, StoreError
 from sanityd.model import AnnouncedChange
 from sanityd.model.durations import parse_duration
 from sanityd.notifications import announcements
+from sanityd.notifications.author import author_name
 from sanityd.rules.rule import RuleSet
 from sanityd.store.open import Store
 
@@ -41,7 +40,7 @@ class Announcement:
         self._tables = _texts("tables", tables)
         self._length = _duration(length)
         self._reason = _text("reason", reason)
-        self._author = _text("by", author or _author())
+        self._author = _text("by", author_name(author))
         self._change: AnnouncedChange | None = None
 
     def __enter__(self) -> Self:
@@ -146,11 +145,3 @@ def _duration(length: object) -> timedelta:
         return parse_duration(length)
     except ValueError as error:
         raise SanitydError(f"`for_` is not a duration: {error}", "As in `for_='2h'`.") from None
-
-
-def _author() -> str:
-    """Return SANITYD_AUTHOR, or else the login name."""
-    try:
-        return os.environ.get("SANITYD_AUTHOR") or getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

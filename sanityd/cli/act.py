@@ -1,8 +1,6 @@
 """`sanityd ack`, `snooze`, `accept`, `close`: decisions of people about incidents, each with a
 reason and an end."""
 
-import getpass
-import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -104,14 +102,6 @@ def parse_time(text: str) -> datetime:
     return time.replace(tzinfo=zone)
 
 
-def author_name(name: str | None) -> str:
-    """Return the name, or else SANITYD_AUTHOR, or else the login name."""
-    try:
-        return name or os.environ.get("SANITYD_AUTHOR") or getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"
-
-
 def reason_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options `--reason`, `--by` and `--rules` to a command."""
     by = click.option(
@@ -146,6 +136,7 @@ def new_act(
     """Return an action of a person: who, why, when, until when. Raises a usage error when both
     `length` and `until` are given."""
     from sanityd import clock
+    from sanityd.notifications.author import author_name
     from sanityd.notifications.triage import Act
 
     if length is not None and until is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sanityd.cli import EXIT_UNKNOWN
-from sanityd.cli.act import author_name, parse_key
+from sanityd.cli.act import parse_key
 from sanityd.cli.options import open_store, rule_named, rules_option
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def command(
     Exit 0: all requests were accepted. 3: one was refused, failed, or is to be tried again.
     """
     from sanityd import clock, telemetry
+    from sanityd.notifications.author import author_name
     from sanityd.pipeline.remedies.planning import Approval
     from sanityd.rules.load import load
 

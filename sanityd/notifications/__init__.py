@@ -13,6 +13,7 @@ Around them:
     outlook.py     when a recipient is notified again, computed from the policy: the line NEXT
     recipients.py  the channels and addresses of an incident, by the rules file
     triage.py      people acknowledge, snooze, accept and close; each decision ends by itself
+    author.py      who acts, where nobody is named
     noise/         which rules mail too often, and when one is downgraded or flapping
     digest.py      the daily mail about all that is not mailed at once
     timeline/      what happened to a rule, an incident or a row; one file for each kind of event

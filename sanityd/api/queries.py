@@ -15,7 +15,15 @@ from sanityd.api.results import (
 )
 from sanityd.daemon import health
 from sanityd.errors import UnknownRuleError
-from sanityd.model import Cause, Incident, TrackedViolation, Triage, file_rule_id, source_rule_id
+from sanityd.model import (
+    Cause,
+    Incident,
+    Run,
+    TrackedViolation,
+    Triage,
+    file_rule_id,
+    source_rule_id,
+)
 from sanityd.model.did_you_mean import did_you_mean
 from sanityd.notifications import timeline
 from sanityd.notifications.open_incidents import OpenIncident, list_open_incidents
@@ -31,6 +39,7 @@ from sanityd.store import (
     triage,
     violations,
 )
+from sanityd.store.rules_seen import SeenRule
 
 
 def rows(
@@ -172,6 +181,12 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
     violated = {record.rule for record in records if record.cause == Cause.VIOLATED.value}
     enabled = rules.enabled()
     pending = rechecks.of_rules(connection, {rule.id: rule.meaning for rule in enabled}, at)
+    ids = [rule.id for rule in enabled]
+    last_runs, answers = (
+        runs.last_of(connection, ids, at),
+        runs.last_answered_of(connection, ids, at),
+    )
+    seen = rules_seen.of_rules(connection, rules.name, ids)
     states = []
     for rule in enabled:
         word = ""
@@ -179,7 +194,8 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
             word = "violated"
         elif rule.id in pending:
             word = "pending"
-        states.append(_rule_state(connection, rules, rule, at, word))
+        last, answer = last_runs.get(rule.id), answers.get(rule.id)
+        states.append(_rule_state(rule, last, answer, seen.get(rule.id), word))
     summary = outbox_summary.summary(connection)
     signs = health.health_signs(connection, rules, at)
     return StatusReport(
@@ -194,20 +210,19 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
 
 
 def _rule_state(
-    connection: Connection, rules: RuleSet, rule: Rule, at: datetime, word: str
+    rule: Rule, last: Run | None, answer: Run | None, seen: SeenRule | None, word: str
 ) -> RuleState:
     """Return the state of a rule.
 
-    Parameters: `word` is the state that something open gives it; only without a last run that has
-    an answer, and with the present meaning of the rule, it is not known.
+    Parameters: `last` is its last run, `answer` the last one with an answer, and `seen` what the
+    store knows of the rule; `word` is the state that something open gives it; only without a last
+    run that has an answer, and with the present meaning of the rule, it is not known.
     """
-    last = runs.last(connection, rule.id, at)
-    answer = runs.last_answered(connection, rule.id, at)
     verified_at = answer.at if answer is not None else None
     if last is None or not last.answered:
         error = last.error or "" if last is not None else ""
         return RuleState(rule.id, word or "unverified", verified_at, None, error)
-    if rules_seen.meaning(connection, rules.name, rule.id) != rule.meaning:
+    if seen is None or seen.removed_at is not None or seen.meaning != rule.meaning:
         error = "the rule was changed since its last run"
         return RuleState(rule.id, "unverified", verified_at, None, error)
     if not word:

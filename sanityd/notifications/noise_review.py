@@ -56,31 +56,22 @@ def records_of(
 
     One statement for all rules, for each thing that is read.
     """
-    settings = rules.alerts
     names = [rule.id for rule in selected]
-    since = at - settings.noise.window - settings.noise.grace
-    violated = _violated_incidents(connection, names, since)
-    opened = [incident.opened_at for incident in chain.from_iterable(violated.values())]
-    first_opened = min([since, *opened])
-    decisions = triage.of_rules(connection, names, first_opened)
-    sent = notification_log.sent_of_rules(connection, names, since)
-    with_remedy = [rule.id for rule in selected if rule.remedy is not None]
-    repairs = remedies.times_done(connection, with_remedy, first_opened)
+    violated = _violated_incidents(connection, names, _since(rules, at))
+    pasts = _pasts(connection, rules, selected, violated, at)
     seen = rules_seen.of_rules(connection, rules.name, names)
     looks = _past_results(connection, rules, names, states, at)
     records = {}
     for rule in selected:
         name = rule.id
         is_seen = name in seen and seen[name].removed_at is None
-        mails = [SentMail(sent_at, incident) for sent_at, incident in sent.get(name, ())]
-        acts, repaired_at = decisions.get(name, ()), repairs.get(name, ())
-        episodes = [_episode(each, rule, acts, repaired_at) for each in violated[name]]
+        mails, episodes = pasts[name]
         records[name] = Record(
             declared=_declared(rule, violated[name]),
             since=seen[name].since if is_seen else at,
             interval=rule.schedule.interval,
             sent=mails,
-            episodes=with_repairs(episodes, mails),
+            episodes=episodes,
             looks=looks.get(name, ()),
             days=_violated_days(connection, rules, rule, states, violated[name], at),
             mode=rule.noise,
@@ -101,12 +92,43 @@ def _violated_incidents(
 
 def acted_on(connection: Connection, rules: RuleSet, at: datetime) -> set[str]:
     """Return the incidents of the last weeks that somebody acted on."""
-    states = noise_state.all_of(connection)
-    records = records_of(connection, rules, list(rules.enabled()), states, at)
+    selected = list(rules.enabled())
+    names = [rule.id for rule in selected]
+    violated = _violated_incidents(connection, names, _since(rules, at))
     ids = set()
-    for record in records.values():
-        ids |= {episode.incident for episode in record.episodes if episode.acted}
+    for _, episodes in _pasts(connection, rules, selected, violated, at).values():
+        ids |= {episode.incident for episode in episodes if episode.acted}
     return ids
+
+
+def _since(rules: RuleSet, at: datetime) -> datetime:
+    """Return how far back the policy looks at mails and incidents."""
+    return at - rules.alerts.noise.window - rules.alerts.noise.grace
+
+
+def _pasts(
+    connection: Connection,
+    rules: RuleSet,
+    selected: Sequence[Rule],
+    violated: Mapping[str, Sequence[Incident]],
+    at: datetime,
+) -> dict[str, tuple[list[SentMail], list[Episode]]]:
+    """Return the mails about rules, and their incidents with whether somebody acted, by rule."""
+    names = [rule.id for rule in selected]
+    since = _since(rules, at)
+    opened = [incident.opened_at for incident in chain.from_iterable(violated.values())]
+    first_opened = min([since, *opened])
+    decisions = triage.of_rules(connection, names, first_opened)
+    sent = notification_log.sent_of_rules(connection, names, since)
+    with_remedy = [rule.id for rule in selected if rule.remedy is not None]
+    repairs = remedies.times_done(connection, with_remedy, first_opened)
+    pasts = {}
+    for rule in selected:
+        mails = [SentMail(sent_at, incident) for sent_at, incident in sent.get(rule.id, ())]
+        acts, repaired_at = decisions.get(rule.id, ()), repairs.get(rule.id, ())
+        episodes = [_episode(each, rule, acts, repaired_at) for each in violated[rule.id]]
+        pasts[rule.id] = mails, with_repairs(episodes, mails)
+    return pasts
 
 
 def _declared(rule: Rule, violated: Iterable[Incident]) -> Severity:

@@ -182,10 +182,8 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
     enabled = rules.enabled()
     pending = rechecks.of_rules(connection, {rule.id: rule.meaning for rule in enabled}, at)
     ids = [rule.id for rule in enabled]
-    last_runs, answers = (
-        runs.last_of(connection, ids, at),
-        runs.last_answered_of(connection, ids, at),
-    )
+    last_runs = runs.last_of(connection, ids, at)
+    answers = runs.last_answered_of(connection, ids, at)
     seen = rules_seen.of_rules(connection, rules.name, ids)
     states = []
     for rule in enabled:

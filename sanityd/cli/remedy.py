@@ -119,11 +119,13 @@ def _send(rules: "RuleSet", rule: "Rule", store: "Store", approval: "Approval") 
     """Record the requests, send them, and print what became of them. Returns whether all were
     accepted."""
     from sanityd.pipeline.remedies import planning, running, stopping
+    from sanityd.pipeline.remedies.telling import open_incident
 
     planning.remedy_of(rule)
     # In a transaction of its own: `approve` raises when it is stopped, and then records nothing.
     with store.write() as connection:
-        stopping.stop_if_harmful(connection, rules, rule, approval.at)
+        incident = open_incident(connection, rules, rule, approval.at)
+        stopping.stop_if_harmful(connection, rules, rule, incident, approval.at)
     with store.write() as connection:
         plan = planning.approve(connection, rules, rule, approval)
     if not plan.to_send:

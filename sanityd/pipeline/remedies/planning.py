@@ -90,14 +90,15 @@ def approve(connection: Connection, rules: RuleSet, rule: Rule, approval: Approv
     Raises RemedyError as `prepare` does, and when the remedy is stopped.
     """
     remedy_of(rule)
-    status = stop_if_harmful(connection, rules, rule, approval.at)
+    incident = open_incident(connection, rules, rule, approval.at)
+    status = stop_if_harmful(connection, rules, rule, incident, approval.at)
     if status.stopped_at is not None:
         raise RemedyError(
             f"the remedy of `{rule.id}` is stopped: {status.stopped}",
             f"Find out why, then let it go on: `sanityd remedy {rule.id} --resume --reason …`.",
         )
     plan = prepare(connection, rule, approval)
-    _record_plan(connection, rules, rule, plan, approval)
+    _record_plan(connection, rule, incident, plan, approval)
     return plan
 
 
@@ -108,13 +109,13 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     an answer, and with more violations than `max_rows`, of which the recipients are notified once.
     """
     incident = open_incident(connection, rules, rule, at)
-    if incident is not None and _is_announced(connection, rule, incident, at):
+    if incident is None or _is_announced(connection, rule, incident, at):
         return
-    status = stop_if_harmful(connection, rules, rule, at)
+    status = stop_if_harmful(connection, rules, rule, incident, at)
     remedy = rule.remedy
     if remedy is None or remedy.filled.auto == "no" or status.stopped_at is not None:
         return
-    if incident is None or not _may_send_now(connection, rules, rule, at):
+    if not _may_send_now(connection, rules, rule, at):
         return
     if _too_many_words(remedy, incident):
         _tell_too_many(connection, rules, rule, status, incident, at)
@@ -122,7 +123,7 @@ def plan_automatically(connection: Connection, rules: RuleSet, rule: Rule, at: d
     approval = Approval(AUTOMATIC, "auto: yes", at)
     plan = prepare(connection, rule, approval)
     # What failed or was refused is for a person to decide.
-    _record_plan(connection, rules, rule, replace(plan, again=()), approval)
+    _record_plan(connection, rule, incident, replace(plan, again=()), approval)
 
 
 def _is_announced(connection: Connection, rule: Rule, incident: Incident, at: datetime) -> bool:
@@ -231,7 +232,11 @@ def _all(
 
 
 def _record_plan(
-    connection: Connection, rules: RuleSet, rule: Rule, plan: RepairPlan, approval: Approval
+    connection: Connection,
+    rule: Rule,
+    incident: Incident | None,
+    plan: RepairPlan,
+    approval: Approval,
 ) -> None:
     requests = len(plan.new) + len(plan.again)
     if not requests:
@@ -241,7 +246,6 @@ def _record_plan(
         remedies.plan(connection, to_be_stored(spec, request))
     ids = [request.id for request in plan.again]
     remedies.plan_again(connection, ids, approval.author, approval.reason, approval.at)
-    incident = open_incident(connection, rules, rule, approval.at)
     _save_baseline(connection, rule, incident, is_decided=approval.author != AUTOMATIC)
     action = "remedy planned" if approval.author == AUTOMATIC else "remedy approved"
     record(

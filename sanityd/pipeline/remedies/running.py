@@ -23,7 +23,7 @@ from sanityd.pipeline.remedies.sending import AttemptResult, attempt, backoff
 from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
 from sanityd.rules.remedy_spec import Remedy
 from sanityd.rules.rule import Rule, RuleSet
-from sanityd.store import remedies
+from sanityd.store import incidents, remedies
 from sanityd.store.open import Store
 
 log = logging.getLogger(__name__)
@@ -74,9 +74,13 @@ def run_pass(
     if not selected:
         return RemedySummary()
     at = clock.now()
-    with store.write() as connection:
-        for rule in selected:
-            plan_automatically(connection, rules, rule, at)
+    with store.read() as connection:
+        is_open = {incident.rule for incident in incidents.list_open(connection)}
+    violated = [rule for rule in selected if rule.id in is_open]
+    if violated:
+        with store.write() as connection:
+            for rule in violated:
+                plan_automatically(connection, rules, rule, at)
     return send_due(rules, store, selected, seconds=seconds, stop=stop)
 
 
@@ -94,9 +98,11 @@ def send_due(
     """
     begin = clock.stopwatch()
     summary = RemedySummary()
+    # A rule without a request is not asked again each time: that takes the lock of the store.
+    waiting = _with_waiting_requests(store, selected)
     while not stop():
         waits = []
-        for rule in selected:
+        for rule in waiting:
             wait = _send_next(rules, store, rule, summary)
             if wait is not None:
                 waits.append(wait)
@@ -109,6 +115,16 @@ def send_due(
         if min(waits) > 0:
             _pause(max(min(waits), _SHORTEST_WAIT), stop)
     return summary
+
+
+def _with_waiting_requests(store: Store, selected: Sequence[Rule]) -> list[Rule]:
+    with store.read() as connection:
+        counts = remedies.counts(connection)
+    return [
+        rule
+        for rule in selected
+        if any(state.is_waiting and count for state, count in counts.get(rule.id, {}).items())
+    ]
 
 
 def _pause(seconds: float, stop: Callable[[], bool]) -> None:

@@ -7,23 +7,21 @@ from sqlalchemy import Connection
 
 from sanityd.model import Incident, Outcome, Reason
 from sanityd.model.remedies import RemedyState, RemedyStatus
-from sanityd.pipeline.remedies.telling import notify_recipients, open_incident, record
+from sanityd.pipeline.remedies.telling import notify_recipients, record
 from sanityd.rules.rule import Rule, RuleSet
 from sanityd.store import remedies, runs
 
 
 def stop_if_harmful(
-    connection: Connection, rules: RuleSet, rule: Rule, at: datetime
+    connection: Connection, rules: RuleSet, rule: Rule, incident: Incident | None, at: datetime
 ) -> RemedyStatus:
     """Stop the remedy of a rule where its last runs say so; notify of it once.
 
-    Returns what is known of the remedy, with whether it is stopped.
+    Returns what is known of the remedy, with whether it is stopped. Parameters: `incident` is the
+    open one of the rule, without accepted rows (`open_incident`).
     """
     status = remedies.status_of(connection, rule.id)
-    if status.stopped_at is not None:
-        return status
-    incident = open_incident(connection, rules, rule, at)
-    if incident is None:
+    if status.stopped_at is not None or incident is None:
         return status
     why = _count_rose(status, incident) or _did_not_help(connection, rule, status, at)
     if not why:

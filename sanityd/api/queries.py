@@ -39,7 +39,6 @@ from sanityd.store import (
     triage,
     violations,
 )
-from sanityd.store.rules_seen import SeenRule
 
 
 def rows(
@@ -184,7 +183,7 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
     ids = [rule.id for rule in enabled]
     last_runs = runs.last_of(connection, ids, at)
     answers = runs.last_answered_of(connection, ids, at)
-    seen = rules_seen.of_rules(connection, rules.name, ids)
+    meanings = rules_seen.meanings(connection, rules.name, ids)
     states = []
     for rule in enabled:
         word = ""
@@ -193,7 +192,7 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
         elif rule.id in pending:
             word = "pending"
         last, answer = last_runs.get(rule.id), answers.get(rule.id)
-        states.append(_rule_state(rule, last, answer, seen.get(rule.id), word))
+        states.append(_rule_state(rule, last, answer, meanings.get(rule.id), word))
     summary = outbox_summary.summary(connection)
     signs = health.health_signs(connection, rules, at)
     return StatusReport(
@@ -208,19 +207,19 @@ def status(connection: Connection, rules: RuleSet, at: datetime) -> StatusReport
 
 
 def _rule_state(
-    rule: Rule, last: Run | None, answer: Run | None, seen: SeenRule | None, word: str
+    rule: Rule, last: Run | None, answer: Run | None, meaning: str | None, word: str
 ) -> RuleState:
     """Return the state of a rule.
 
-    Parameters: `last` is its last run, `answer` the last one with an answer, and `seen` what the
-    store knows of the rule; `word` is the state that something open gives it; only without a last
+    Parameters: `last` is its last run, `answer` the last one with an answer, and `meaning`
+    what the rule meant then; `word` is the state that something open gives it; only without a last
     run that has an answer, and with the present meaning of the rule, it is not known.
     """
     verified_at = answer.at if answer is not None else None
     if last is None or not last.answered:
         error = last.error or "" if last is not None else ""
         return RuleState(rule.id, word or "unverified", verified_at, None, error)
-    if seen is None or seen.removed_at is not None or seen.meaning != rule.meaning:
+    if meaning != rule.meaning:
         error = "the rule was changed since its last run"
         return RuleState(rule.id, "unverified", verified_at, None, error)
     if not word:

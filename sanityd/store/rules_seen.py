@@ -45,6 +45,12 @@ def of_rules(connection: Connection, file: str, rules: Iterable[str]) -> dict[st
     }
 
 
+def meanings(connection: Connection, file: str, rules: Iterable[str]) -> dict[str, str]:
+    """Return the meanings of these rules at their last runs, by rule; new rules have none."""
+    seen_rules = of_rules(connection, file, rules)
+    return {name: seen.meaning for name, seen in seen_rules.items() if seen.removed_at is None}
+
+
 def save(
     connection: Connection, file: str, meanings: Mapping[str, str], revision: str, at: datetime
 ) -> None:
